@@ -1,0 +1,65 @@
+// Logger set-up: pino behind one small interface, JSON lines or the console form that operators know
+// (`2026-08-20T10:00:00Z INF message key=value`). Source: spec cli-and-api §15.
+
+import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type Logger = PinoLogger;
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: 'console' | 'json';
+  /** Where lines go; one complete line a write. */
+  readonly destination: DestinationStream;
+  readonly color?: boolean;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const destination =
+    options.format === 'json' ? options.destination : consoleDestination(options.destination, options.color ?? false);
+  return pino(
+    {
+      level: options.level,
+      base: null,
+      messageKey: 'message',
+      errorKey: 'error',
+      timestamp: () => `,"time":"${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}"`,
+      formatters: { level: label => ({ level: label }) },
+    },
+    destination,
+  );
+}
+
+/** A logger that drops everything; for tests and for embedding. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' });
+}
+
+const levelCodes: Readonly<Record<string, string>> = {
+  debug: 'DBG',
+  info: 'INF',
+  warn: 'WRN',
+  error: 'ERR',
+  fatal: 'FTL',
+};
+const levelColors: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
+
+function consoleDestination(inner: DestinationStream, color: boolean): DestinationStream {
+  return { write: line => inner.write(`${formatConsoleLine(line, color)}\n`) };
+}
+
+function formatConsoleLine(line: string, color: boolean): string {
+  const { level, time, message, error, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const name = String(level);
+  const code = levelCodes[name] ?? name;
+  const shown = color ? `\u001b[${levelColors[name] ?? 0}m${code}\u001b[0m` : code;
+  const parts = [`${time} ${shown} ${message ?? ''}`];
+  if (error !== undefined) parts.push(`error=${formatValue(error)}`);
+  for (const key of Object.keys(fields).sort()) parts.push(`${key}=${formatValue(fields[key])}`);
+  return parts.join(' ');
+}
+
+function formatValue(value: unknown): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+}

@@ -1,0 +1,177 @@
+// The transport seam: one connection between a connector and an edge, seen from either end. Interfaces only; the
+// variants are http2/, quic/ and memory/, chosen in choose.ts, and all pass test/conformance/transport.
+// Source: spec edge-protocol §9 (QUIC) and §10 (HTTP/2).
+//
+// Rules every variant keeps:
+// - A paused reader at one end stops the writer at the other. A FIN in one direction never ends the other.
+// - `body` is a Duplex with allowHalfOpen: readable side = bytes from the peer, writable side = bytes to the peer.
+//   It emits 'close' exactly once; a reset by the peer destroys it with PosternError 'stream.reset'.
+// - Header lists are flat arrays [name, value, name, value, …]; a name may repeat; no pseudo headers.
+
+import type { Duplex } from 'node:stream';
+import type { PosternError } from '../errors/error.ts';
+
+export type Protocol = 'http2' | 'quic' | 'memory';
+
+/** Flat list [name, value, name, value, …] in wire order. */
+export type HeaderList = readonly string[];
+
+/** What a stream from the edge asks for. `configuration` occurs on HTTP/2 only (QUIC pushes it by RPC). */
+export type StreamKind = 'http' | 'websocket' | 'tcp' | 'configuration';
+
+/** Head of one request stream, the same on every transport. */
+export interface RequestHead {
+  readonly kind: StreamKind;
+  readonly method: string;
+  /** `http` or `https`: how the visitor came. */
+  readonly scheme: string;
+  /** Host of the request with optional port; selects the ingress rule. For `tcp`: `IP:port` (or `name:port` between our own ends). */
+  readonly host: string;
+  /** Path with query, begins with `/`; `/` for `tcp`. */
+  readonly path: string;
+  readonly headers: HeaderList;
+  /** Length of the request body in bytes; 0 = no body; -1 = unknown (chunked), and for websocket and tcp. */
+  readonly bodyLength: number;
+}
+
+export interface ResponseHead {
+  /** Origin's status; 101 for an accepted upgrade on every transport (HTTP/2 maps it to 200 on the wire). */
+  readonly status: number;
+  readonly headers: HeaderList;
+}
+
+/** Why the connector could not serve a stream; the edge answers the visitor with 502 (503 when rate limited). */
+export interface StreamRefusal {
+  readonly message: string;
+  readonly rateLimited?: boolean;
+}
+
+/** One request stream at the connector's end. */
+export interface IncomingStream {
+  readonly head: RequestHead;
+  /** Request body in, response body out. Writable only after `respond`. Ending the writable side ends the response. */
+  readonly body: Duplex;
+  /** Send the response head, once. `endStream` for responses without a body. `flush` false lets small writes be gathered. */
+  respond(head: ResponseHead, options?: { endStream?: boolean }): void;
+  /** Trailers to follow the body; call before `body.end()`. Returns false where the transport carries none (QUIC). */
+  trailers(list: HeaderList): boolean;
+  /** Before `respond`: tell the edge that this request failed here. After `respond`: resets the stream. */
+  refuse(refusal: StreamRefusal): void;
+  /** Abort both directions now. */
+  reset(): void;
+}
+
+/** Receives what the edge opens. Methods must not throw. */
+export interface ConnectorHandler {
+  stream(incoming: IncomingStream): void;
+  /** A raw RPC stream opened by the edge (QUIC only): configuration and UDP sessions. */
+  rpc(stream: Duplex): void;
+}
+
+/** Unreliable messages beside the streams (QUIC only). */
+export interface DatagramChannel {
+  /** Largest datagram that fits the path now, in bytes; changes with path MTU discovery. */
+  readonly maxBytes: number;
+  /** Copies and queues; false when dropped (too large or queue full), which the channel counts. Never throws, never waits. */
+  send(datagram: Uint8Array): boolean;
+  /** Sets the one receiver. The view is valid only during the call: copy what must be kept. */
+  receive(handler: (datagram: Uint8Array) => void): void;
+  readonly dropped: { tooLarge: number; queueFull: number; receiveOverflow: number };
+}
+
+/** How a connection ended: `orderly` when either end closed it on purpose. */
+export interface ConnectionEnd {
+  readonly orderly: boolean;
+  readonly error?: PosternError;
+}
+
+export interface ConnectionStats {
+  readonly protocol: Protocol;
+  readonly openStreams: number;
+  /** Negotiated TLS group, e.g. `X25519MLKEM768`, where known. */
+  readonly group?: string | undefined;
+  readonly rttMs?: number | undefined;
+  readonly congestionWindow?: number | undefined;
+  readonly lostPackets?: number | undefined;
+  readonly sentBytes?: number | undefined;
+  readonly receivedBytes?: number | undefined;
+}
+
+/** What both ends of a connection have in common. */
+interface Connection {
+  readonly protocol: Protocol;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly datagrams: DatagramChannel | undefined;
+  /** Open a raw RPC stream to the other end; undefined where the transport has none (HTTP/2). */
+  readonly openRpc: (() => Promise<Duplex>) | undefined;
+  /** Settles once, never rejects. */
+  readonly closed: Promise<ConnectionEnd>;
+  stats(): ConnectionStats;
+  /** End in order: accept or open nothing more, let running streams finish (at most `timeoutMs`), then close. Never rejects. */
+  drain(timeoutMs: number): Promise<void>;
+  /** End now; running streams are reset. Idempotent. */
+  abort(reason: PosternError): void;
+}
+
+/** The connector's end. Dialled by us; streams are opened by the edge. */
+export interface ConnectorConnection extends Connection {
+  /** The control stream that carries the registration RPC; on HTTP/2 the edge opens it. Rejects if the connection ends first. */
+  readonly control: Promise<Duplex>;
+  /** Start delivering streams. Call once, before awaiting `control`; streams that arrived earlier are delivered then. */
+  serve(handler: ConnectorHandler): void;
+}
+
+export interface EdgeResponse {
+  readonly status: number;
+  readonly headers: HeaderList;
+}
+
+/** One request stream at the edge's end. */
+export interface OutgoingStream {
+  /** Request body out, response body in. Reading may begin before `response` settles, and yields only body bytes. */
+  readonly body: Duplex;
+  /**
+   * Settles when the head arrives. Rejects with 'origin.unreachable' when the connector refused, 'flow.limit' when it is
+   * at its flow limit, 'stream.reset' or 'connection.lost' when nothing of a response came.
+   */
+  readonly response: Promise<EdgeResponse>;
+  /** Trailers, complete once `body` has ended; empty where none came. */
+  readonly trailers: HeaderList;
+  reset(): void;
+}
+
+/** The edge's end. Accepted by a listener; streams are opened by us. */
+export interface EdgeConnection extends Connection {
+  /** The control stream, open already. */
+  readonly control: Duplex;
+  /** Open a request stream. Throws 'connection.closed' when draining or closed. */
+  request(head: RequestHead): OutgoingStream;
+  /** Receives raw RPC streams that the connector opens (QUIC, datagram v2 only). */
+  acceptRpc(handler: (stream: Duplex) => void): void;
+  /** Round trip to the peer in milliseconds; rejects 'connection.lost' when no answer came within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<number>;
+}
+
+/** Accepts connections from connectors. */
+export interface EdgeListener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Stop accepting. Accepted connections live on. */
+  close(): Promise<void>;
+}
+
+/** Where and how a connector dials. */
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM roots that replace the system's; undefined = system roots. */
+  readonly ca: readonly string[] | undefined;
+  /** Name sent as SNI and verified: `h2.cftunnel.com`, `quic.cftunnel.com`. */
+  readonly serverName: string;
+  readonly localAddress?: string | undefined;
+  /** Offer only post-quantum key exchange groups. */
+  readonly postQuantum?: boolean;
+  /** Limit for connect plus handshake. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}

