@@ -120,6 +120,13 @@ export interface ConnectorConnection extends Connection {
   readonly control: Promise<Duplex>;
   /** Start delivering streams. Call once, before awaiting `control`; streams that arrived earlier are delivered then. */
   serve(handler: ConnectorHandler): void;
+  /**
+   * Settles (never rejects) when the edge announces that it opens no more streams here (HTTP/2 GOAWAY) while running ones
+   * go on: the connector then dials a replacement at once. Undefined where the transport has no such announcement.
+   */
+  readonly goingAway?: Promise<void>;
+  /** Round trip to the edge in milliseconds; rejects 'connection.lost' when no answer came within `timeoutMs`. */
+  ping?(timeoutMs: number): Promise<number>;
 }
 
 export interface EdgeResponse {
@@ -166,6 +173,8 @@ export interface DialOptions {
   readonly port: number;
   /** PEM roots that replace the system's; undefined = system roots. */
   readonly ca: readonly string[] | undefined;
+  /** Lower-case hex SHA-256 of a CA certificate's DER that the presented chain must verify against; replaces `ca`. */
+  readonly caPin?: string | undefined;
   /** Name sent as SNI and verified: `h2.cftunnel.com`, `quic.cftunnel.com`. */
   readonly serverName: string;
   readonly localAddress?: string | undefined;
