@@ -1,0 +1,113 @@
+// Files with secrets: made whole or not at all, never readable by others, never written over. The text goes to a new file
+// beside the target, is synced, and gets its name by link(2), which fails when the name is taken: of many processes that
+// start at once exactly one wins, and a reader never sees half a file.
+
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { foreignCode, PosternError } from '../errors/error.ts';
+
+/** Mode of files that hold secrets; the owner may read and write. */
+const privateMode = 0o600;
+/** Largest secret-bearing file read; credentials, keys and tokens are a few KiB. */
+const maxFileBytes = 1 << 20;
+
+/** `~` and `~/x` with the home directory put in; other paths as they are. */
+export function expandHome(path: string, home: string = homedir()): string {
+  if (path === '~') return home;
+  return path.startsWith('~/') || path.startsWith('~\\') ? join(home, path.slice(2)) : path;
+}
+
+/** Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. */
+export function makePrivateDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+}
+
+/** Creates `path` with `text`, mode 0600 unless given. Returns false when a file of that name exists; that file is untouched. */
+export function createPrivateFile(path: string, text: string, mode: number = privateMode): boolean {
+  const temporary = writeTemporary(path, text, mode);
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    if (foreignCode(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  syncDirectory(dirname(path));
+  return true;
+}
+
+/** Puts `text` in place of whatever `path` holds, atomically, mode 0600 unless given. For files that are ours alone. */
+export function replacePrivateFile(path: string, text: string, mode: number = privateMode): void {
+  const temporary = writeTemporary(path, text, mode);
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** The text of `path` (a file or a pipe), or undefined when there is nothing of that name. Never reads more than 1 MiB. */
+export function readPrivateFile(path: string): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch (error) {
+    if (foreignCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.allocUnsafe(maxFileBytes + 1);
+    let length = 0;
+    for (let got = -1; got !== 0 && length < bytes.byteLength; length += got) {
+      got = readSync(file, bytes, length, bytes.byteLength - length, null);
+    }
+    if (length > maxFileBytes) {
+      throw new PosternError('credentials.invalid', `The file ${path} is larger than ${maxFileBytes} bytes`);
+    }
+    return bytes.toString('utf8', 0, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The text of `path`; if there is none, what `make` returns is written first. Safe when several processes do it at once. */
+export async function readOrCreatePrivateFile(path: string, make: () => string | Promise<string>): Promise<string> {
+  const present = readPrivateFile(path);
+  if (present !== undefined) return present;
+  const made = await make();
+  if (createPrivateFile(path, made)) return made;
+  const winner = readPrivateFile(path);
+  if (winner === undefined) throw new PosternError('store.failed', `The file ${path} vanished while it was being read`);
+  return winner;
+}
+
+function writeTemporary(path: string, text: string, mode: number): string {
+  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
+  const file = openSync(temporary, 'wx', mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  return temporary;
+}
+
+/** A new name survives a power cut only when its directory is synced too; Windows cannot open directories. */
+function syncDirectory(path: string): void {
+  if (process.platform === 'win32') return;
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

@@ -1,0 +1,42 @@
+// Identifiers that travel in tokens, credentials files and the control-plane API: UUIDs and 32-hex tags, branded so that
+// only their parsers make them. Source: spec cli-and-api §7, §9.2.
+
+import { randomBytes, randomUUID } from 'node:crypto';
+
+/** UUID of a tunnel, lower case with hyphens. */
+export type TunnelId = string & { readonly __brand: 'TunnelId' };
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Whether `text` is a UUID in its usual form, any letter case. */
+export function isUuid(text: string): boolean {
+  return text.length === 36 && uuidPattern.test(text.toLowerCase());
+}
+
+/** The tunnel id in `text` (any letter case), or undefined when it is not a UUID. */
+export function parseTunnelId(text: string): TunnelId | undefined {
+  const lower = text.toLowerCase();
+  return lower.length === 36 && uuidPattern.test(lower) ? (lower as TunnelId) : undefined;
+}
+
+/** A fresh random tunnel id (UUID v4). */
+export function createTunnelId(): TunnelId {
+  return randomUUID() as TunnelId;
+}
+
+/** The 16 bytes of a UUID in text order, as registrations carry them. */
+export function encodeTunnelId(id: TunnelId): Uint8Array {
+  return Buffer.from(id.replaceAll('-', ''), 'hex');
+}
+
+/** The tunnel id in 16 raw bytes, or undefined for any other length. */
+export function decodeTunnelId(bytes: Uint8Array): TunnelId | undefined {
+  if (bytes.byteLength !== 16) return undefined;
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as TunnelId;
+}
+
+/** A fresh account tag or zone id: 32 lower-case hex digits. */
+export function createTag(): string {
+  return randomBytes(16).toString('hex');
+}
