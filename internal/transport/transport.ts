@@ -173,7 +173,7 @@ export interface DialOptions {
   readonly port: number;
   /** PEM roots that replace the system's; undefined = system roots. */
   readonly ca: readonly string[] | undefined;
-  /** Lower-case hex SHA-256 of a CA certificate's DER that the presented chain must verify against; replaces `ca`. */
+  /** Lower-case hex SHA-256 of the public key info (SPKI) of the CA that the presented chain must end in; replaces `ca`. */
   readonly caPin?: string | undefined;
   /** Name sent as SNI and verified: `h2.cftunnel.com`, `quic.cftunnel.com`. */
   readonly serverName: string;

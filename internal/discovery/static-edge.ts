@@ -1,0 +1,40 @@
+// Edge addresses given by the user (`--edge host:port`, repeatable) instead of discovery. Source: spec edge-protocol §2.2.
+// Differs on purpose: a host name yields all addresses of its preferred family, not one.
+
+import { isIP } from 'node:net';
+import { PosternError } from '../errors/error.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Dns } from './dns.ts';
+import { createEdgeAddress, type EdgeAddress, type EdgeRegions, parseHostPort } from './edge-address.ts';
+
+/**
+ * Resolves every entry; those that do not resolve are logged and skipped. Addresses are dealt to the regions in turn.
+ * Rejects with 'config.invalid' for a malformed entry and 'discovery.failed' when no entry resolves.
+ */
+export async function resolveStaticEdge(entries: readonly string[], dns: Dns, logger: Logger): Promise<EdgeRegions> {
+  const targets = entries.map(parseHostPort);
+  const regions: [EdgeAddress[], EdgeAddress[]] = [[], []];
+  let next = 0;
+  for (const { host, port } of targets) {
+    let ips: readonly string[];
+    try {
+      ips = preferredFamily(await dns.addresses(host));
+    } catch (error) {
+      logger.error({ error: String(error) }, `Could not resolve edge address ${host}:${port}`);
+      continue;
+    }
+    for (const ip of ips) {
+      regions[next % 2 === 0 ? 0 : 1].push(createEdgeAddress(ip, port));
+      next += 1;
+    }
+  }
+  if (next === 0)
+    throw new PosternError('discovery.failed', `Failed to resolve any edge address of: ${entries.join(', ')}`);
+  return regions;
+}
+
+/** IPv4 if there is any: a name such as `localhost` has both, and an edge often listens on one only. */
+function preferredFamily(ips: readonly string[]): readonly string[] {
+  const v4 = ips.filter(ip => isIP(ip) === 4);
+  return v4.length > 0 ? v4 : ips;
+}

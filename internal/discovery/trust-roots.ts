@@ -1,0 +1,155 @@
+// The certificate roots of Cloudflare's network: fetched over ordinary web TLS from the addresses that Cloudflare's
+// documentation gives (developers.cloudflare.com, SSL/TLS, Origin CA root certificates), kept in a 0600 file, never embedded.
+// Source: spec edge-protocol §5 (trust roots).
+
+import { X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
+import { dirname } from 'node:path';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+/** Origin SSL ECC and RSA roots, and the origin-pull root. */
+export const cloudflareRootUrls: readonly string[] = [
+  'https://developers.cloudflare.com/ssl/static/origin_ca_ecc_root.pem',
+  'https://developers.cloudflare.com/ssl/static/origin_ca_rsa_root.pem',
+  'https://developers.cloudflare.com/ssl/static/authenticated_origin_pull_ca.pem',
+];
+
+export interface TrustRootsOptions {
+  /** Where the fetched roots are kept, e.g. `<state directory>/cloudflare-roots.pem`. */
+  readonly cacheFile: string;
+  readonly urls: readonly string[];
+  /** PEM roots for the web TLS of the fetch; undefined = the system's. */
+  readonly webCa?: readonly string[] | undefined;
+  /** Wall-clock milliseconds. */
+  readonly nowMs: () => number;
+  readonly logger: Logger;
+}
+
+const fetchTimeoutMs = 15_000;
+/** The three files are 1 to 3 KiB each. */
+const maxBytes = 64 * 1024;
+
+/**
+ * The roots as PEM texts, from the cache while all of them are valid, else fetched and cached. Rejects with 'tls.failed' and
+ * a message that says what to do when there are none.
+ */
+export async function openTrustRoots(options: TrustRootsOptions): Promise<readonly string[]> {
+  const cached = await readCache(options);
+  if (cached !== undefined) return cached;
+  const results = await Promise.allSettled(options.urls.map(url => fetchRoots(url, options)));
+  const roots = results.flatMap(result => (result.status === 'fulfilled' ? result.value : []));
+  const failed = results.find(result => result.status === 'rejected');
+  if (roots.length === 0) {
+    throw new PosternError(
+      'tls.failed',
+      `The certificate roots of Cloudflare's network are not known yet and could not be fetched from ${options.urls.join(', ')}. ` +
+        'Allow this machine to reach that address once, or give a PEM file with --cacert',
+      { cause: failed?.reason },
+    );
+  }
+  if (failed !== undefined) {
+    options.logger.warn(
+      { error: String(failed.reason) },
+      "Could not fetch all certificate roots of Cloudflare's network",
+    );
+  } else {
+    await writeCache(options, roots);
+  }
+  return roots;
+}
+
+/** The certificates of a PEM text, in order; throws 'config.invalid' when one cannot be read or there is none. */
+export function parseCertificates(pem: string, where: string): readonly string[] {
+  const found = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  if (found.length === 0) throw new PosternError('config.invalid', `No PEM certificate in ${where}`);
+  for (const text of found) {
+    try {
+      new X509Certificate(text);
+    } catch (error) {
+      throw new PosternError('config.invalid', `A certificate in ${where} cannot be read`, { cause: error });
+    }
+  }
+  return found.map(text => `${text}\n`);
+}
+
+async function readCache(options: TrustRootsOptions): Promise<readonly string[] | undefined> {
+  let text: string;
+  try {
+    text = await readFile(options.cacheFile, 'utf8');
+  } catch (error) {
+    if (foreignCode(error) !== 'ENOENT') {
+      options.logger.warn({ error: String(error) }, `Could not read ${options.cacheFile}`);
+    }
+    return undefined;
+  }
+  try {
+    const roots = parseCertificates(text, options.cacheFile);
+    return roots.every(root => isUsable(root, options.nowMs())) ? roots : undefined;
+  } catch (error) {
+    options.logger.warn({ error: String(error) }, `${options.cacheFile} is damaged and will be fetched again`);
+    return undefined;
+  }
+}
+
+async function writeCache(options: TrustRootsOptions, roots: readonly string[]): Promise<void> {
+  const { cacheFile } = options;
+  const temporary = `${cacheFile}.${process.pid}`;
+  try {
+    await mkdir(dirname(cacheFile), { recursive: true, mode: 0o700 });
+    await writeFile(temporary, roots.join(''), { mode: 0o600 });
+    await rename(temporary, cacheFile);
+  } catch (error) {
+    // The roots themselves are good: they are fetched again at the next start.
+    options.logger.warn({ error: String(error) }, `Could not keep the certificate roots in ${cacheFile}`);
+  }
+}
+
+function isUsable(pem: string, nowMs: number): boolean {
+  const certificate = new X509Certificate(pem);
+  return certificate.ca && certificate.validToDate.getTime() > nowMs && certificate.validFromDate.getTime() <= nowMs;
+}
+
+async function fetchRoots(url: string, options: TrustRootsOptions): Promise<readonly string[]> {
+  const roots = parseCertificates(await fetchText(url, options.webCa), url).filter(root =>
+    isUsable(root, options.nowMs()),
+  );
+  if (roots.length === 0) throw new PosternError('tls.failed', `No valid CA certificate at ${url}`);
+  return roots;
+}
+
+/** Only https and no redirects: whoever answers here decides whom the connector trusts. */
+function fetchText(url: string, webCa: readonly string[] | undefined): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (what: string, cause?: unknown): void => {
+      request.destroy();
+      reject(new PosternError('dial.failed', `Fetching ${url} failed: ${what}`, { cause }));
+    };
+    const request = get(
+      url,
+      {
+        agent: false,
+        signal: AbortSignal.timeout(fetchTimeoutMs),
+        headers: { accept: 'application/x-pem-file, text/plain, */*' },
+        ...(webCa === undefined ? {} : { ca: [...webCa] }),
+      },
+      response => {
+        if (response.statusCode !== 200) {
+          fail(`status ${response.statusCode}`);
+          return;
+        }
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > maxBytes) fail(`more than ${maxBytes} bytes`);
+          else chunks.push(chunk);
+        });
+        response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
+        response.once('error', error => fail('the answer broke off', error));
+      },
+    );
+    request.once('error', error => fail(foreignCode(error) ?? error.message, error));
+  });
+}
