@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
+import { describe, it } from 'node:test';
+import {
+  formatIp,
+  formatIpPort,
+  isLinkLocal,
+  isLoopback,
+  isMulticastOrBroadcast,
+  isUnspecified,
+  parseIp,
+  parseIpPort,
+  sameIp,
+  unmapIpv4,
+} from './ip.ts';
+
+/** Parses text that must be an address. */
+function ip(text: string): Uint8Array {
+  const bytes = parseIp(text);
+  assert.ok(bytes !== undefined, text);
+  return bytes;
+}
+
+describe('IP text', () => {
+  const canonical: ReadonlyArray<readonly [string, string]> = [
+    ['1.2.3.4', '1.2.3.4'],
+    ['0.0.0.0', '0.0.0.0'],
+    ['::', '::'],
+    ['::1', '::1'],
+    ['1::', '1::'],
+    ['2001:DB8:0:0:1:0:0:1', '2001:db8::1:0:0:1'],
+    ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'],
+    ['2001:0:0:1:0:0:0:1', '2001:0:0:1::1'],
+    ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
+    ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
+    ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
+    ['64:ff9b::192.0.2.1', '64:ff9b::c000:201'],
+  ];
+  for (const [text, expected] of canonical) {
+    it(`${text} prints as ${expected} and reads back`, () => {
+      assert.equal(formatIp(ip(text)), expected);
+      assert.ok(sameIp(ip(expected), ip(text)));
+    });
+  }
+
+  const wrong = [
+    '',
+    '1.2.3',
+    '1.2.3.4.5',
+    '1.2.3.256',
+    '01.2.3.4',
+    '1.2.3.4 ',
+    '1..2.3',
+    ':',
+    ':::',
+    '1:2',
+    '1:2:3:4:5:6:7:8:9',
+    '1::2::3',
+    '12345::',
+    'g::',
+    '::1.2.3',
+    '1.2.3.4::',
+    '::1%eth0',
+    '1:2:3:4:5:6:7:8::',
+    '::1:2:3:4:5:6:7:8',
+    '0x7f.0.0.1',
+  ];
+  it('refuses what is not an address, as node:net does', () => {
+    for (const text of wrong) {
+      assert.equal(parseIp(text), undefined, text);
+      // Zones are the one thing that node:net takes and we do not.
+      if (!text.includes('%')) assert.equal(isIP(text), 0, text);
+    }
+  });
+
+  it('reads and prints address and port', () => {
+    assert.deepEqual(parseIpPort('[2606:4700:cf1:2000::1]:53'), { address: ip('2606:4700:cf1:2000::1'), port: 53 });
+    assert.deepEqual(parseIpPort('10.0.0.1:65535'), { address: ip('10.0.0.1'), port: 65_535 });
+    for (const text of ['10.0.0.1', '10.0.0.1:0', '10.0.0.1:65536', '::1:53', '[10.0.0.1]:53', '[::1]', 'a:1'])
+      assert.equal(parseIpPort(text), undefined, text);
+    assert.equal(formatIpPort(ip('::1'), 53), '[::1]:53');
+    assert.equal(formatIpPort(ip('10.0.0.1'), 53), '10.0.0.1:53');
+  });
+
+  it('names the special ranges, mapped forms included', () => {
+    for (const text of ['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1']) assert.ok(isLoopback(ip(text)), text);
+    for (const text of ['128.0.0.1', '::2', '::', '1::1', '::ffff:10.0.0.1']) assert.ok(!isLoopback(ip(text)), text);
+    for (const text of ['169.254.1.1', 'fe80::1', 'febf::1', '::ffff:169.254.169.254'])
+      assert.ok(isLinkLocal(ip(text)), text);
+    for (const text of ['169.253.1.1', 'fec0::1']) assert.ok(!isLinkLocal(ip(text)), text);
+    for (const text of ['224.0.0.1', '239.1.1.1', '255.255.255.255', 'ff02::1'])
+      assert.ok(isMulticastOrBroadcast(ip(text)), text);
+    for (const text of ['223.0.0.1', 'fe80::1', '240.0.0.1']) assert.ok(!isMulticastOrBroadcast(ip(text)), text);
+    assert.ok(isUnspecified(ip('::')) && isUnspecified(ip('0.0.0.0')) && !isUnspecified(ip('::1')));
+    assert.equal(formatIp(unmapIpv4(ip('::ffff:1.2.3.4'))), '1.2.3.4');
+  });
+});
