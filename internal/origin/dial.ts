@@ -1,0 +1,166 @@
+// Opens a connection to an origin: resolve, connect (with happy eyeballs), TLS. Every failure names its hop and every
+// wait has a deadline. Source: spec ingress-and-origin §4 (connectTimeout, tlsTimeout, tcpKeepAlive, noHappyEyeballs), §8.1.
+
+import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import { foreignCode, type PosternError } from '../errors/error.ts';
+import { originFailure, originTimeout } from './failure.ts';
+
+export type DialTarget =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+export interface DialSettings {
+  readonly connectTimeoutMs: number;
+  /** 0 = off. */
+  readonly tcpKeepAliveMs: number;
+  readonly noHappyEyeballs: boolean;
+  /** Keep our half open after the origin's FIN; for raw streams. */
+  readonly halfOpen?: boolean;
+}
+
+export interface DialTls {
+  /** Name sent as SNI (unless an IP address) and verified. */
+  readonly serverName: string;
+  readonly context: SecureContext;
+  /** False skips verification (noTLSVerify). */
+  readonly verify: boolean;
+  readonly alpn: readonly string[];
+  readonly timeoutMs: number;
+  /** Last session of this name, for resumption; replaced by the dial. */
+  session?: Buffer | undefined;
+}
+
+export type DialDone = (error: PosternError | undefined, socket: Socket | TLSSocket | undefined) => void;
+
+/** A running dial; `cancel` ends it without a call of `done`. */
+export interface Dial {
+  cancel(): void;
+}
+
+/** `host:port`, or the path of a socket: how logs and errors call a target. */
+export function targetText(target: DialTarget): string {
+  if (target.kind === 'unix') return `unix:${target.path}`;
+  return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+}
+
+/**
+ * Dials. `done` is called once, never synchronously, with a socket that is connected (and secured) and has no listeners
+ * of ours, or with a PosternError whose details name the hop. The caller owns the socket.
+ */
+export function dial(target: DialTarget, settings: DialSettings, tls: DialTls | undefined, done: DialDone): Dial {
+  return new RunningDial(target, settings, tls, done);
+}
+
+class RunningDial implements Dial {
+  readonly #dest: string;
+  readonly #tls: DialTls | undefined;
+  readonly #target: DialTarget;
+  #done: DialDone | undefined;
+  #socket: Socket | TLSSocket;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(target: DialTarget, settings: DialSettings, tls: DialTls | undefined, done: DialDone) {
+    this.#target = target;
+    this.#tls = tls;
+    this.#done = done;
+    this.#dest = targetText(target);
+    this.#socket = connect(socketOptions(target, settings));
+    this.#socket.once('connect', this.#onConnect).on('error', this.#onError);
+    this.#deadline('connect', settings.connectTimeoutMs);
+  }
+
+  cancel(): void {
+    this.#done = undefined;
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+  }
+
+  #deadline(hop: 'connect' | 'tls', timeoutMs: number): void {
+    clearTimeout(this.#timer);
+    if (timeoutMs > 0) this.#timer = setTimeout(() => this.#fail(originTimeout(hop, this.#dest, timeoutMs)), timeoutMs);
+  }
+
+  readonly #onConnect = (): void => {
+    const tls = this.#tls;
+    if (tls === undefined) {
+      this.#succeed(this.#socket.off('error', this.#onError));
+      return;
+    }
+    const plain = this.#socket.off('error', this.#onError);
+    const secure = connectTls(tlsOptions(tls, this.#target, plain));
+    this.#socket = secure;
+    this.#deadline('tls', tls.timeoutMs);
+    secure
+      .on('session', session => {
+        tls.session = session;
+      })
+      .once('secureConnect', () => this.#succeed(secure.off('error', this.#onError).off('close', this.#onClose)))
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  };
+
+  readonly #onError = (error: Error): void => {
+    const connecting = this.#tls === undefined || !('encrypted' in this.#socket);
+    const hop = !connecting ? 'tls' : isResolveError(error) ? 'resolve' : 'connect';
+    this.#fail(originFailure(hop, this.#dest, error));
+  };
+
+  /** A peer that closes in the middle of the handshake may give no error. */
+  readonly #onClose = (): void => {
+    this.#fail(originFailure('tls', this.#dest, new Error('the peer closed the connection during the handshake')));
+  };
+
+  #succeed(socket: Socket | TLSSocket): void {
+    clearTimeout(this.#timer);
+    const done = this.#done;
+    this.#done = undefined;
+    if (done === undefined) socket.destroy();
+    else done(undefined, socket);
+  }
+
+  #fail(error: PosternError): void {
+    clearTimeout(this.#timer);
+    const done = this.#done;
+    this.#done = undefined;
+    this.#socket.destroy();
+    done?.(error, undefined);
+  }
+}
+
+function socketOptions(target: DialTarget, settings: DialSettings): NetConnectOpts {
+  const allowHalfOpen = settings.halfOpen ?? false;
+  if (target.kind === 'unix') return { path: target.path, allowHalfOpen };
+  return {
+    host: target.host,
+    port: target.port,
+    allowHalfOpen,
+    noDelay: true,
+    keepAlive: settings.tcpKeepAliveMs > 0,
+    keepAliveInitialDelay: settings.tcpKeepAliveMs,
+    // Without happy eyeballs the addresses are still tried one after the other, each only when the one before failed.
+    autoSelectFamily: true,
+    ...(settings.noHappyEyeballs && settings.connectTimeoutMs > 0
+      ? { autoSelectFamilyAttemptTimeout: Math.max(settings.connectTimeoutMs, 10) }
+      : {}),
+  };
+}
+
+function tlsOptions(tls: DialTls, target: DialTarget, socket: Socket): ConnectionOptions {
+  const host = tls.serverName !== '' || target.kind === 'unix' ? tls.serverName : target.host;
+  return {
+    socket,
+    host,
+    // SNI carries names only (RFC 6066 §3); an IP address is still verified against the certificate through `host`.
+    servername: isIP(host) === 0 ? host : '',
+    secureContext: tls.context,
+    rejectUnauthorized: tls.verify,
+    ALPNProtocols: [...tls.alpn],
+    session: tls.session,
+  };
+}
+
+function isResolveError(error: Error): boolean {
+  const code = foreignCode(error);
+  return code === 'ENOTFOUND' || code === 'EAI_AGAIN' || ('syscall' in error && error.syscall === 'getaddrinfo');
+}

@@ -1,0 +1,30 @@
+// The certificates an HTTPS origin is verified against: Node's and the operating system's roots plus the rule's caPool.
+// Source: spec ingress-and-origin §4 (last paragraph).
+
+import { readFile } from 'node:fs/promises';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { PosternError } from '../errors/error.ts';
+
+let systemRoots: readonly string[] | undefined;
+
+/** Read once, at the first HTTPS origin: it takes tens of milliseconds. */
+function readSystemRoots(): readonly string[] {
+  systemRoots ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
+  return systemRoots;
+}
+
+/** Reads a PEM file of extra roots. Throws 'config.invalid' when it cannot be read. */
+export async function readCaPool(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new PosternError('config.invalid', `unable to read the file ${path} for --origin-ca-pool`, { cause });
+  }
+}
+
+/** A TLS context for origins; without verification no roots are loaded. */
+export function createOriginContext(verify: boolean, caPool: string | undefined): SecureContext {
+  if (!verify) return createSecureContext();
+  const own = caPool?.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  return createSecureContext({ ca: [...readSystemRoots(), ...own] });
+}

@@ -1,0 +1,105 @@
+// One request in the proxy: the transport's stream seen by an origin, with its logging, counting and end.
+// Source: spec ingress-and-origin §8.4 (errors and log fields), edge-protocol §9.3.4 (ending a stream).
+
+import type { Duplex } from 'node:stream';
+import { describeError, type PosternError } from '../errors/error.ts';
+import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { IncomingStream } from '../transport/transport.ts';
+import type { ProxyMetrics } from './metrics.ts';
+
+/** What an exchange tells about itself in the log. */
+export interface ExchangeSubject {
+  readonly log: Logger;
+  readonly metrics: ProxyMetrics | undefined;
+  /** Index of the rule, for `ingressRule`. */
+  readonly ruleIndex: number;
+  /** Text of the service, for `originService`. */
+  readonly service: string;
+}
+
+/** Told when an exchange has ended, whichever way. */
+export interface ExchangeOwner {
+  exchangeEnded(): void;
+}
+
+export class StreamExchange implements Exchange {
+  readonly head: ExchangeHead;
+  readonly body: Duplex;
+  work: Cancelable | undefined;
+  readonly #incoming: IncomingStream;
+  readonly #subject: ExchangeSubject;
+  readonly #owner: ExchangeOwner;
+  #failed = false;
+  #responded = false;
+
+  constructor(incoming: IncomingStream, head: ExchangeHead, subject: ExchangeSubject, owner: ExchangeOwner) {
+    this.#incoming = incoming;
+    this.head = head;
+    this.body = incoming.body;
+    this.#subject = subject;
+    this.#owner = owner;
+    // The 'close' that follows an error says all there is to know here.
+    this.body.on('error', ignore).once('close', () => this.#onClose());
+    if (head.bodyLength === 0) this.body.resume();
+    else this.body.once('finish', () => this.#onFinish());
+  }
+
+  respond(status: number, headers: HeaderList, endStream = false): void {
+    if (this.#failed || this.body.destroyed) return;
+    this.#responded = true;
+    this.#subject.metrics?.responded(status);
+    if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
+    else this.#incoming.respond({ status, headers });
+  }
+
+  trailers(list: HeaderList): void {
+    if (!this.body.destroyed) this.#incoming.trailers(list);
+  }
+
+  fail(error: PosternError): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#logFailure(error);
+    if (!this.body.destroyed) this.#incoming.refuse({ message: refusalText(error) });
+  }
+
+  #logFailure(error: PosternError): void {
+    const { log, metrics, ruleIndex, service } = this.#subject;
+    const { head } = this;
+    const fields = {
+      event: 1,
+      ingressRule: ruleIndex,
+      originService: service,
+      dest: `${head.scheme}://${head.host}${head.path}`,
+      ...error.details,
+      error: describeError(error),
+    };
+    if (error.kind.scope === 'visitor') {
+      log.debug(fields, 'Request ended by the visitor');
+      return;
+    }
+    metrics?.requestFailed();
+    log.error(fields, this.#responded ? 'Response broke off' : 'Request failed');
+  }
+
+  /** The response is out. What is left of the request body nobody will read: end the stream without an error. */
+  #onFinish(): void {
+    if (!this.body.readableEnded) this.body.destroy();
+  }
+
+  #onClose(): void {
+    this.work?.cancel();
+    this.#owner.exchangeEnded();
+  }
+}
+
+/** The text that goes to the edge where the transport has room for one. */
+export function refusalText(error: PosternError): string {
+  if (error.kind.scope === 'visitor') return `Incoming request ended abruptly: ${describeError(error)}`;
+  return `Unable to reach the origin service. The service may be down or it may not be responding to traffic from cloudflared: ${describeError(error)}`;
+}
+
+function ignore(): void {
+  // Nothing to do: the 'close' event follows.
+}

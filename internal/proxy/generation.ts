@@ -1,0 +1,55 @@
+// One generation of a configuration: its matcher and opened origins. It lives until the last exchange that began under it
+// has ended, so a swap never cuts a request. Source: spec ingress-and-origin §5 (switch-over).
+
+import type { Origin } from '../origin/exchange.ts';
+import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
+import type { ExchangeOwner } from './exchange.ts';
+
+export interface Matcher {
+  /** `host` as received; `path` percent-decoded, without query. */
+  match(host: string, path: string): IngressRule;
+}
+
+export class Generation implements ExchangeOwner {
+  readonly config: IngressConfig;
+  readonly matcher: Matcher;
+  /** Settles when retired, idle, and every origin is closed. */
+  readonly closed: Promise<void>;
+  readonly #origins: ReadonlyMap<IngressRule, Origin>;
+  readonly #settle: () => void;
+  #active = 0;
+  #retired = false;
+
+  constructor(config: IngressConfig, matcher: Matcher, origins: ReadonlyMap<IngressRule, Origin>) {
+    this.config = config;
+    this.matcher = matcher;
+    this.#origins = origins;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#settle = resolve;
+  }
+
+  origin(rule: IngressRule): Origin | undefined {
+    return this.#origins.get(rule);
+  }
+
+  exchangeStarted(): void {
+    this.#active += 1;
+  }
+
+  exchangeEnded(): void {
+    this.#active -= 1;
+    if (this.#retired && this.#active === 0) this.#close();
+  }
+
+  /** Takes no new exchange; closes when the running ones have ended. */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    if (this.#active === 0) this.#close();
+  }
+
+  #close(): void {
+    Promise.all([...this.#origins.values()].map(origin => origin.close())).then(this.#settle, this.#settle);
+  }
+}

@@ -1,0 +1,13 @@
+// What the proxy counts. An interface, so that the registry (names, labels) stays with telemetry.
+// Source: spec cli-and-api (metrics): requests, errors, concurrency, status codes, TCP sessions.
+
+export interface ProxyMetrics {
+  requestStarted(): void;
+  requestEnded(): void;
+  requestFailed(): void;
+  responded(status: number): void;
+  tcpStarted(): void;
+  tcpEnded(): void;
+  connectFailed(): void;
+  flowRateLimited(kind: 'tcp' | 'udp'): void;
+}

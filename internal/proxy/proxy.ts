@@ -1,0 +1,138 @@
+// The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's generation and
+// swaps it without touching what runs. Source: spec ingress-and-origin §5, §7–13.
+
+import { describeError, PosternError } from '../errors/error.ts';
+import type { Exchange, ExchangeHead, HeaderList, Origin } from '../origin/exchange.ts';
+import { openOrigin } from '../origin/open.ts';
+import { createTagHeaders } from '../origin/request-headers.ts';
+import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
+import { StreamExchange } from './exchange.ts';
+import { Generation, type Matcher } from './generation.ts';
+import type { ProxyMetrics } from './metrics.ts';
+
+export interface ProxyOptions {
+  readonly log: Logger;
+  readonly metrics?: ProxyMetrics | undefined;
+  /** UUID of this connector, sent as `Cf-Warp-Tag-Id`. */
+  readonly connectorId: string;
+  /** `--tag KEY=VALUE` pairs. */
+  readonly tags: Readonly<Record<string, string>>;
+  readonly createMatcher: (rules: readonly IngressRule[]) => Matcher;
+  /** Receives streams of kind 'configuration'; without it they are refused. */
+  readonly configuration?: ((incoming: IncomingStream) => void) | undefined;
+}
+
+export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
+  readonly #options: ProxyOptions;
+  readonly #tags: HeaderList;
+  readonly #retired = new Set<Generation>();
+  #generation: Generation | undefined;
+  #closed = false;
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#tags = createTagHeaders(options.connectorId, options.tags);
+  }
+
+  /** The configuration in force; undefined before the first swap. */
+  get config(): IngressConfig | undefined {
+    return this.#generation?.config;
+  }
+
+  /**
+   * Opens the origins of `config` and makes it the one in force at once; requests in flight keep the old one, whose
+   * origins are closed when the last of them has ended. Throws 'config.invalid' (unreadable caPool) and changes nothing.
+   */
+  async swap(config: IngressConfig): Promise<void> {
+    const origins = new Map<IngressRule, Origin>();
+    try {
+      for (const rule of config.rules) origins.set(rule, await openOrigin({ rule, tags: this.#tags }));
+      if (this.#closed) throw new PosternError('connection.closed', 'The proxy is closed.');
+    } catch (error) {
+      await Promise.all([...origins.values()].map(origin => origin.close()));
+      throw error;
+    }
+    const old = this.#generation;
+    this.#generation = new Generation(config, this.#options.createMatcher(config.rules), origins);
+    if (old !== undefined) this.#retire(old);
+  }
+
+  /** Serves one stream from the edge. Never throws. */
+  stream(incoming: IncomingStream): void {
+    try {
+      this.#dispatch(incoming);
+    } catch (error) {
+      this.#options.log.error({ error: describeError(error) }, 'Stream failed');
+      incoming.refuse({ message: 'internal error' });
+    }
+  }
+
+  /** Takes no new streams; settles when every running exchange has ended and every origin is closed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    if (this.#generation !== undefined) this.#retire(this.#generation);
+    this.#generation = undefined;
+    await Promise.all([...this.#retired].map(generation => generation.closed));
+  }
+
+  #dispatch(incoming: IncomingStream): void {
+    const { head } = incoming;
+    switch (head.kind) {
+      case 'configuration':
+        this.#configuration(incoming);
+        return;
+      case 'tcp':
+        incoming.refuse({ message: 'not supported' });
+        return;
+      case 'http':
+      case 'websocket':
+        this.#http(incoming, head as ExchangeHead);
+        return;
+    }
+  }
+
+  #http(incoming: IncomingStream, head: ExchangeHead): void {
+    const generation = this.#generation;
+    if (generation === undefined) {
+      incoming.refuse({ message: 'the connector has no configuration' });
+      return;
+    }
+    const rule = generation.matcher.match(head.host, decodedPath(head.path));
+    const { log, metrics } = this.#options;
+    const subject = { log, metrics, ruleIndex: rule.index, service: rule.service.text };
+    generation.exchangeStarted();
+    const exchange: Exchange = new StreamExchange(incoming, head, subject, generation);
+    const origin = generation.origin(rule);
+    if (origin === undefined) exchange.fail(new PosternError('internal', `Rule ${rule.index} has no origin.`));
+    else origin.serve(exchange);
+  }
+
+  #configuration(incoming: IncomingStream): void {
+    if (this.#options.configuration === undefined) incoming.refuse({ message: 'no remote configuration here' });
+    else this.#options.configuration(incoming);
+  }
+
+  #retire(generation: Generation): void {
+    this.#retired.add(generation);
+    generation.retire();
+    generation.closed.then(
+      () => this.#retired.delete(generation),
+      () => this.#retired.delete(generation),
+    );
+  }
+}
+
+/** The path of a request target for matching: without query, percent-decoded; undecodable text stays as it is. */
+export function decodedPath(target: string): string {
+  const query = target.indexOf('?');
+  const path = query === -1 ? target : target.slice(0, query);
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    // Malformed escapes, or bytes that are no UTF-8: match what was sent.
+    return path;
+  }
+}

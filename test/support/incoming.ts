@@ -1,0 +1,154 @@
+// A real IncomingStream over a pair of connected Duplex streams, for tests of what stands above the transport: the test
+// holds the edge's end. Back-pressure, half-close and reset behave as the transport seam demands.
+
+import { Duplex } from 'node:stream';
+import { PosternError } from '../../internal/errors/error.ts';
+import type {
+  HeaderList,
+  IncomingStream,
+  RequestHead,
+  ResponseHead,
+  StreamRefusal,
+} from '../../internal/transport/transport.ts';
+
+/** One end of a connected pair; what is written at one end is read at the other. */
+class PairEnd extends Duplex {
+  peer: PairEnd | undefined;
+  #pending: ((error?: Error | null) => void) | undefined;
+
+  constructor(highWaterMark: number) {
+    super({ allowHalfOpen: true, highWaterMark });
+  }
+
+  override _read(): void {
+    const peer = this.peer;
+    if (peer === undefined) return;
+    const pending = peer.#pending;
+    peer.#pending = undefined;
+    pending?.();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
+    const peer = this.peer;
+    if (peer === undefined || peer.destroyed || peer.push(chunk)) callback();
+    else this.#pending = callback;
+  }
+
+  override _final(callback: () => void): void {
+    this.peer?.push(null);
+    callback();
+  }
+
+  /** A destroy that leaves work behind resets the other end; one after both directions ended does not. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    pending?.(error ?? new Error('destroyed'));
+    const peer = this.peer;
+    if (peer !== undefined && !peer.destroyed) {
+      if (error !== null || !this.writableFinished) {
+        process.nextTick(() => peer.destroy(new PosternError('stream.reset', 'reset by the other end')));
+      } else peer._read();
+    }
+    callback(error?.message === 'local' ? null : error);
+  }
+}
+
+export function createPair(highWaterMark = 16 * 1024): [PairEnd, PairEnd] {
+  const a = new PairEnd(highWaterMark);
+  const b = new PairEnd(highWaterMark);
+  a.peer = b;
+  b.peer = a;
+  return [a, b];
+}
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: HeaderList;
+}
+
+/** An IncomingStream and the edge's end of it. */
+export class TestIncoming implements IncomingStream {
+  readonly head: RequestHead;
+  /** The connector's end, as the proxy sees it. */
+  readonly body: Duplex;
+  /** The edge's end: request body is written here, response body read. */
+  readonly edge: Duplex;
+  /** Settles with the response head; rejects with PosternError 'origin.unreachable' when refused, or 'stream.reset'. */
+  readonly response: Promise<TestAnswer>;
+  readonly trailerList: string[] = [];
+  refusal: StreamRefusal | undefined;
+  #answered = false;
+  readonly #resolve: (answer: TestAnswer) => void;
+  readonly #reject: (error: PosternError) => void;
+
+  constructor(head: Partial<RequestHead>, highWaterMark?: number) {
+    this.head = {
+      kind: 'http',
+      method: 'GET',
+      scheme: 'https',
+      host: 'app.example.com',
+      path: '/',
+      headers: [],
+      bodyLength: 0,
+      ...head,
+    };
+    const [body, edge] = createPair(highWaterMark);
+    this.body = body;
+    this.edge = edge;
+    const { promise, resolve, reject } = Promise.withResolvers<TestAnswer>();
+    this.response = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    promise.catch(() => undefined);
+    edge.on('error', () => undefined);
+    edge.once('close', () => reject(new PosternError('stream.reset', 'closed before a response')));
+    if (this.head.bodyLength === 0) edge.end();
+  }
+
+  respond(head: ResponseHead, options?: { endStream?: boolean }): void {
+    if (this.#answered) throw new Error('respond called twice');
+    this.#answered = true;
+    this.#resolve({ status: head.status, headers: [...head.headers] });
+    if (options?.endStream === true) this.body.end();
+  }
+
+  trailers(list: HeaderList): boolean {
+    this.trailerList.push(...list);
+    return true;
+  }
+
+  refuse(refusal: StreamRefusal): void {
+    this.refusal = refusal;
+    if (!this.#answered) {
+      this.#answered = true;
+      this.#reject(new PosternError('origin.unreachable', refusal.message));
+      this.body.end();
+      this.body.resume();
+    } else this.reset();
+  }
+
+  reset(): void {
+    this.body.destroy(new PosternError('stream.reset', 'reset'));
+  }
+
+  /** What a visitor that disappears looks like. */
+  vanish(): void {
+    this.edge.destroy(new Error('local'));
+  }
+
+  /** The whole response body. */
+  async bytes(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of this.edge) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  }
+}
+
+/** The first value of a header, by name in any case. */
+export function headerOf(list: HeaderList, name: string): string | undefined {
+  for (let index = 0; index < list.length; index += 2) {
+    if (list[index]?.toLowerCase() === name.toLowerCase()) return list[index + 1];
+  }
+  return undefined;
+}
