@@ -1,0 +1,95 @@
+// The schema of the edge's database as the steps that led to it; `user_version` counts the steps taken. A step is never
+// edited once released: the next change is a new step.
+
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE accounts (
+    tag TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE zones (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    domain TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE api_tokens (
+    digest BLOB PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    label TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE tunnels (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    secret_hash BLOB,
+    secret_sealed BLOB,
+    created_ms INTEGER NOT NULL,
+    deleted_ms INTEGER,
+    config TEXT,
+    config_version INTEGER NOT NULL DEFAULT 0,
+    config_ms INTEGER,
+    CHECK ((deleted_ms IS NULL) = (secret_hash IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX tunnels_live_name ON tunnels (account_tag, name) WHERE deleted_ms IS NULL;
+  CREATE INDEX tunnels_created ON tunnels (account_tag, created_ms);
+
+  CREATE TABLE hostnames (
+    hostname TEXT PRIMARY KEY,
+    tunnel_id TEXT NOT NULL REFERENCES tunnels ON DELETE CASCADE,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX hostnames_tunnel ON hostnames (tunnel_id);
+
+  CREATE TABLE quick_tunnels (
+    tunnel_id TEXT PRIMARY KEY REFERENCES tunnels ON DELETE CASCADE,
+    hostname TEXT NOT NULL UNIQUE,
+    client_address TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE networks (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    is_default INTEGER NOT NULL CHECK (is_default IN (0, 1)),
+    created_ms INTEGER NOT NULL,
+    deleted_ms INTEGER,
+    CHECK (is_default = 0 OR deleted_ms IS NULL)
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX networks_live_name ON networks (account_tag, name) WHERE deleted_ms IS NULL;
+  CREATE UNIQUE INDEX networks_default ON networks (account_tag) WHERE is_default = 1;
+
+  CREATE TABLE ip_routes (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    network_id TEXT NOT NULL REFERENCES networks ON DELETE CASCADE,
+    prefix TEXT NOT NULL,
+    tunnel_id TEXT NOT NULL REFERENCES tunnels ON DELETE CASCADE,
+    comment TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    deleted_ms INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX ip_routes_live ON ip_routes (network_id, prefix) WHERE deleted_ms IS NULL;
+  CREATE INDEX ip_routes_tunnel ON ip_routes (tunnel_id);
+
+  CREATE TABLE private_hostnames (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    network_id TEXT NOT NULL REFERENCES networks ON DELETE CASCADE,
+    hostname TEXT NOT NULL,
+    tunnel_id TEXT NOT NULL REFERENCES tunnels ON DELETE CASCADE,
+    comment TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    deleted_ms INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX private_hostnames_live ON private_hostnames (network_id, hostname) WHERE deleted_ms IS NULL;
+  CREATE INDEX private_hostnames_tunnel ON private_hostnames (tunnel_id);
+  `,
+];
