@@ -6,11 +6,15 @@ import type { Service } from './service.ts';
 export interface IngressRule {
   /** Position in the configuration, from 0; negative for internal rules. */
   readonly index: number;
-  /** '' = any host; else exact or `*.suffix`. */
+  /** As configured: '' or `*` = any host; else exact or `*.suffix`. */
   readonly hostname: string;
   /** RE2 expression text; '' = any path. */
   readonly path: string;
   readonly service: Service;
+  /**
+   * Resolved: rule, else top level, else default. Two fields are the rule's own only: `access`, because the recorded peer
+   * never enforces the top-level one, and `ipRules` of a socks-proxy (spec §10.4, §12).
+   */
   readonly originRequest: OriginRequest;
 }
 
@@ -25,4 +29,9 @@ export interface WarpRouting {
 export interface IngressConfig {
   readonly rules: readonly IngressRule[];
   readonly warpRouting: WarpRouting;
+  /** The top-level `originRequest` with defaults applied, for display (spec cli-and-api §13, `/config`). */
+  readonly originRequest?: OriginRequest;
 }
+
+/** Source: spec ingress-and-origin §11. */
+export const warpRoutingDefaults: WarpRouting = { connectTimeoutMs: 5000, tcpKeepAliveMs: 30_000, maxActiveFlows: 0 };

@@ -1,0 +1,265 @@
+// Reads YAML or JSON text into plain values while keeping, for every key path, its place in the text. The zod schema
+// given to `read` says which keys exist and how scalars are taken; it is applied by the caller afterwards.
+// Source: spec ingress-and-origin §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys ignored).
+
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type Scalar,
+} from 'yaml';
+import { z } from 'zod';
+import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
+
+/** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */
+export type Dialect = 'yaml' | 'json';
+
+/** A key that no schema knows, with the place where it stands. */
+export interface UnknownKey {
+  readonly path: DocumentPath;
+  readonly key: string;
+  readonly location: TextLocation;
+  /** Keys that would be right there. */
+  readonly known: readonly string[];
+}
+
+/** Nodes visited at most, aliases expanded: a thousand rules with every setting stay far below. Bounds alias bombs. */
+const maxNodes = 200_000;
+/** Nesting at most; the deepest document of the grammar is 6 levels deep. */
+const maxDepth = 40;
+
+export interface DocumentReader {
+  readonly dialect: Dialect;
+  /** Syntax errors, and the bounds that reading ran into (look again after reading); nothing else can be trusted then. */
+  readonly syntaxIssues: readonly ConfigIssue[];
+  /** Whether the text holds no value at all. */
+  readonly empty: boolean;
+  /** Entries of the root map, anchors and merge keys resolved; empty when the root is not a map. */
+  readonly rootKeys: readonly string[];
+  /** Whether the root is a map. */
+  readonly rootIsMap: boolean;
+  /** The value under a root key, shaped for `schema`; undefined when absent or null. */
+  read(key: string, schema: z.ZodType): unknown;
+  /** The value under a root key as it stands. */
+  readPlain(key: string): unknown;
+  /** The place of a path of the values that were read; of its nearest parent when the path itself is absent. */
+  locate(path: DocumentPath): TextLocation;
+  /** Keys met by `read` that its schema does not know. */
+  readonly unknownKeys: readonly UnknownKey[];
+}
+
+/** Parses the text; never throws. `file` names it in locations. */
+export function createDocumentReader(text: string, dialect: Dialect, file: string | undefined): DocumentReader {
+  const lineCounter = new LineCounter();
+  const locateOffset = (offset: number): TextLocation => {
+    const { line, col } = lineCounter.linePos(offset);
+    return { file, line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const issue = (message: string, offset: number): ConfigIssue => ({
+    path: [],
+    location: locateOffset(offset),
+    text: file === undefined ? `error parsing ${dialect.toUpperCase()}: ${message}` : yamlErrorText(file, message),
+    remedy: '',
+  });
+
+  let document: Document.Parsed | undefined;
+  const syntaxIssues: ConfigIssue[] = [];
+  try {
+    document = parseDocument(text, {
+      lineCounter,
+      prettyErrors: false,
+      merge: true,
+      logLevel: 'silent',
+      uniqueKeys: dialect === 'yaml',
+      ...(dialect === 'json' ? { schema: 'json' } : {}),
+    });
+    for (const error of document.errors) {
+      // Only the first document of a stream counts.
+      if (error.code !== 'MULTIPLE_DOCS') syntaxIssues.push(issue(error.message, error.pos[0]));
+    }
+  } catch (error) {
+    // The parser recurses: a few ten thousand opening brackets end its stack.
+    syntaxIssues.push(issue(error instanceof Error ? error.message : String(error), 0));
+  }
+  return new Reader(dialect, document, syntaxIssues, locateOffset);
+}
+
+function yamlErrorText(file: string, message: string): string {
+  return `error parsing YAML in config file at ${file}: ${message}`;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly keyOffset: number;
+  readonly value: Node | undefined;
+}
+
+class Reader implements DocumentReader {
+  readonly dialect: Dialect;
+  readonly syntaxIssues: ConfigIssue[];
+  readonly empty: boolean;
+  readonly rootIsMap: boolean;
+  readonly unknownKeys: UnknownKey[] = [];
+  readonly #document: Document.Parsed | undefined;
+  readonly #locateOffset: (offset: number) => TextLocation;
+  readonly #root = new Map<string, Entry>();
+  readonly #offsets = new Map<string, number>();
+  #nodes = 0;
+
+  constructor(
+    dialect: Dialect,
+    document: Document.Parsed | undefined,
+    syntaxIssues: ConfigIssue[],
+    locateOffset: (offset: number) => TextLocation,
+  ) {
+    this.dialect = dialect;
+    this.#document = document;
+    this.syntaxIssues = syntaxIssues;
+    this.#locateOffset = locateOffset;
+    const contents = document?.contents ?? undefined;
+    this.empty = contents === undefined || (isScalar(contents) && contents.value === null);
+    this.rootIsMap = isMap(contents);
+    if (contents !== undefined && this.rootIsMap && syntaxIssues.length === 0) {
+      for (const entry of this.#entries(contents, 0)) this.#root.set(entry.key, entry);
+    }
+  }
+
+  get rootKeys(): readonly string[] {
+    return [...this.#root.keys()];
+  }
+
+  read(key: string, schema: z.ZodType): unknown {
+    const entry = this.#root.get(key);
+    if (entry === undefined) return undefined;
+    this.#offsets.set(key, entry.value?.range?.[0] ?? entry.keyOffset);
+    return this.#value(entry.value, schema, [key], 1);
+  }
+
+  readPlain(key: string): unknown {
+    const entry = this.#root.get(key);
+    if (entry === undefined) return undefined;
+    this.#offsets.set(key, entry.value?.range?.[0] ?? entry.keyOffset);
+    return this.#value(entry.value, undefined, [key], 1);
+  }
+
+  locate(path: DocumentPath): TextLocation {
+    for (let length = path.length; length > 0; length -= 1) {
+      const offset = this.#offsets.get(formatPath(path.slice(0, length)));
+      if (offset !== undefined) return this.#locateOffset(offset);
+    }
+    return this.#locateOffset(this.#document?.contents?.range?.[0] ?? 0);
+  }
+
+  #value(node: Node | undefined, schema: z.ZodType | undefined, path: DocumentPath, depth: number): unknown {
+    const target = this.#resolve(node, depth);
+    if (target === undefined) return undefined;
+    const type = unwrap(schema);
+    if (isMap(target)) return this.#map(target, type, path, depth);
+    if (isSeq(target)) {
+      const element = type instanceof z.ZodArray ? (type.element as z.ZodType) : undefined;
+      return target.items.map((item, at) => {
+        const itemPath = [...path, at];
+        const itemNode = item as Node | undefined;
+        this.#offsets.set(formatPath(itemPath), itemNode?.range?.[0] ?? target.range?.[0] ?? 0);
+        // A missing element is an empty one, as in Go.
+        return (
+          this.#value(itemNode, element, itemPath, depth + 1) ?? (unwrap(element) instanceof z.ZodObject ? {} : null)
+        );
+      });
+    }
+    return isScalar(target) ? this.#scalar(target, type) : undefined;
+  }
+
+  #map(node: Node, type: z.ZodType | undefined, path: DocumentPath, depth: number): Record<string, unknown> {
+    const result: Record<string, unknown> = Object.create(null);
+    const known = type instanceof z.ZodObject ? (type.shape as Readonly<Record<string, z.ZodType>>) : undefined;
+    for (const entry of this.#entries(node, depth)) {
+      const name = known === undefined ? entry.key : this.#knownName(entry.key, known);
+      if (name === undefined) {
+        const location = this.#locateOffset(entry.keyOffset);
+        this.unknownKeys.push({ path, key: entry.key, location, known: Object.keys(known ?? {}) });
+        continue;
+      }
+      const entryPath = [...path, name];
+      this.#offsets.set(formatPath(entryPath), entry.value?.range?.[0] ?? entry.keyOffset);
+      const value = this.#value(entry.value, known?.[name], entryPath, depth + 1);
+      if (value !== undefined) result[name] = value;
+    }
+    return result;
+  }
+
+  #knownName(key: string, known: Readonly<Record<string, z.ZodType>>): string | undefined {
+    if (Object.hasOwn(known, key)) return key;
+    if (this.dialect === 'yaml') return undefined;
+    const lower = key.toLowerCase();
+    return Object.keys(known).find(name => name.toLowerCase() === lower);
+  }
+
+  #scalar(node: Scalar, type: z.ZodType | undefined): unknown {
+    const { value, source, type: style } = node;
+    if (value === null) return undefined;
+    if (this.dialect === 'yaml') {
+      // Go takes any scalar where it wants a string, and YAML 1.1's booleans where it wants a boolean.
+      if (type instanceof z.ZodString && typeof value !== 'string') return source ?? String(value);
+      if (type instanceof z.ZodBoolean && typeof value === 'string' && style === 'PLAIN') {
+        if (/^(y|Y|yes|Yes|YES|on|On|ON)$/.test(value)) return true;
+        if (/^(n|N|no|No|NO|off|Off|OFF)$/.test(value)) return false;
+      }
+      return value;
+    }
+    // Every number of the JSON grammar is an integer, and Go refuses `1.0` and `1e1` for one.
+    if (typeof value === 'number' && source !== undefined && !/^-?\d+$/.test(source)) return source;
+    return value;
+  }
+
+  #entries(node: Node, depth: number): Entry[] {
+    const own = new Map<string, Entry>();
+    const merged = new Map<string, Entry>();
+    if (!isMap(node)) return [];
+    for (const pair of node.items) {
+      const keyNode = pair.key as Node;
+      const value = (pair.value ?? undefined) as Node | undefined;
+      if (!isScalar(keyNode)) continue;
+      const key = String(keyNode.value);
+      if (this.dialect === 'yaml' && key === '<<' && keyNode.type === 'PLAIN') {
+        for (const entry of this.#mergeSources(value, depth)) if (!merged.has(entry.key)) merged.set(entry.key, entry);
+        continue;
+      }
+      own.set(key, { key, keyOffset: keyNode.range?.[0] ?? 0, value });
+    }
+    return [...merged.values()].filter(entry => !own.has(entry.key)).concat([...own.values()]);
+  }
+
+  #mergeSources(value: Node | undefined, depth: number): Entry[] {
+    const target = this.#resolve(value, depth + 1);
+    if (isSeq(target)) return target.items.flatMap(item => this.#mergeSources(item as Node, depth + 1));
+    return target === undefined ? [] : this.#entries(target, depth + 1);
+  }
+
+  /** Follows aliases, within the bounds. */
+  #resolve(node: Node | undefined, depth: number): Node | undefined {
+    this.#nodes += 1;
+    if (this.#nodes > maxNodes || depth > maxDepth) {
+      if (this.syntaxIssues.length === 0) {
+        const text = `the document is too ${depth > maxDepth ? 'deep' : 'large'}`;
+        const remedy = `At most ${maxDepth} levels and ${maxNodes} values are read, aliases expanded.`;
+        this.syntaxIssues.push({ path: [], location: this.#locateOffset(node?.range?.[0] ?? 0), text, remedy });
+      }
+      return undefined;
+    }
+    if (!isAlias(node)) return node;
+    return this.#document === undefined ? undefined : this.#resolve(node.resolve(this.#document), depth + 1);
+  }
+}
+
+/** The type inside optional wrappers. */
+function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
+  let current = schema;
+  while (current instanceof z.ZodOptional) current = current.unwrap() as z.ZodType;
+  return current;
+}

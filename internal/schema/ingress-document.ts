@@ -1,0 +1,94 @@
+// The shape of the structured keys of a configuration document, before anything is checked across fields: `ingress`,
+// `originRequest`, `warp-routing`. Source: spec ingress-and-origin §2–5.
+
+import { z } from 'zod';
+import type { Dialect } from './document-reader.ts';
+import { booleanType, durationType, integerType, textType, unsignedType } from './scalar-types.ts';
+
+const ipRuleType = z.object({
+  prefix: textType.optional(),
+  ports: z.array(integerType, { error: 'a list of port numbers' }).optional(),
+  allow: booleanType.optional(),
+});
+
+const accessType = z.object({
+  required: booleanType.optional(),
+  teamName: textType.optional(),
+  audTag: z.array(textType, { error: 'a list of audience tags' }).optional(),
+  environment: textType.optional(),
+});
+
+function createTypes(dialect: Dialect) {
+  const duration = durationType(dialect);
+  const originRequest = z.object(
+    {
+      connectTimeout: duration.optional(),
+      tlsTimeout: duration.optional(),
+      tcpKeepAlive: duration.optional(),
+      noHappyEyeballs: booleanType.optional(),
+      keepAliveConnections: integerType.optional(),
+      keepAliveTimeout: duration.optional(),
+      httpHostHeader: textType.optional(),
+      originServerName: textType.optional(),
+      matchSNItoHost: booleanType.optional(),
+      caPool: textType.optional(),
+      noTLSVerify: booleanType.optional(),
+      disableChunkedEncoding: booleanType.optional(),
+      bastionMode: booleanType.optional(),
+      proxyAddress: textType.optional(),
+      proxyPort: unsignedType.optional(),
+      proxyType: textType.optional(),
+      ipRules: z.array(ipRuleType, { error: 'a list of {prefix, ports, allow}' }).optional(),
+      http2Origin: booleanType.optional(),
+      access: accessType.optional(),
+    },
+    { error: 'a map of origin settings' },
+  );
+  const rule = z.object(
+    {
+      hostname: textType.optional(),
+      path: textType.optional(),
+      service: textType.optional(),
+      originRequest: originRequest.optional(),
+    },
+    { error: 'a rule with a service, and optionally hostname, path and originRequest' },
+  );
+  const warpRouting = z.object(
+    {
+      connectTimeout: duration.optional(),
+      tcpKeepAlive: duration.optional(),
+      maxActiveFlows: integerType.min(0, { error: 'an integer, 0 for no limit' }).optional(),
+    },
+    { error: 'a map with connectTimeout, tcpKeepAlive and maxActiveFlows' },
+  );
+  return { originRequest, rule, warpRouting, ingress: z.array(rule, { error: 'a list of rules' }) };
+}
+
+/** The types of the structured keys, by dialect. */
+export const documentTypes = { yaml: createTypes('yaml'), json: createTypes('json') } as const;
+
+type Types = ReturnType<typeof createTypes>;
+/** `originRequest` as written: only the fields that are there, durations in milliseconds under their document names. */
+export type OriginRequestDocument = z.output<Types['originRequest']>;
+export type WarpRoutingDocument = z.output<Types['warpRouting']>;
+/** One rule as written. */
+export type RuleDocument = z.output<Types['rule']>;
+
+/** Go's type names in the texts about unknown keys, which `ingress validate` prints. */
+export function goTypeName(path: readonly (string | number)[]): string {
+  const named = path.filter(part => typeof part === 'string');
+  switch (named.at(-1)) {
+    case 'ingress':
+      return 'config.UnvalidatedIngressRule';
+    case 'originRequest':
+      return 'config.OriginRequestConfig';
+    case 'warp-routing':
+      return 'config.WarpRoutingConfig';
+    case 'ipRules':
+      return 'config.IngressIPRule';
+    case 'access':
+      return 'config.AccessConfig';
+    default:
+      return 'config.Configuration';
+  }
+}

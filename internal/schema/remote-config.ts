@@ -1,0 +1,61 @@
+// The configuration that an edge pushes (and `ingress validate --json` takes) → IngressConfig. Source: spec
+// ingress-and-origin §5, §14.
+
+import { ConfigError, type ConfigIssue } from './config-error.ts';
+import { createDocumentReader, type DocumentReader } from './document-reader.ts';
+import type { IngressConfig } from './ingress-rule.ts';
+import { IssueCollector } from './issue-collector.ts';
+import { completeConfig, parseIngress, type StructuredKeys } from './parse-ingress.ts';
+
+/**
+ * Parses and validates a pushed configuration, given as JSON text or as a parsed value. A missing or empty `ingress` is a
+ * connector that answers 503. Throws ConfigError ('config.invalid') with every problem; unknown keys are ignored.
+ */
+export function parseRemoteConfig(json: unknown): IngressConfig {
+  const reader = openJson(typeof json === 'string' ? json : JSON.stringify(json));
+  const issues = new IssueCollector(reader);
+  const parsed = parseIngress(reader, issues, keysOf(reader, 'warp-routing'));
+  issues.throwIfAny();
+  return completeConfig(parsed);
+}
+
+/**
+ * Parses the document of `ingress validate --json`, which names its keys like Go's fields (`OriginRequest`, `WarpRouting`).
+ * Unlike a pushed configuration it must have rules.
+ */
+export function parseJsonConfigFlag(json: string): IngressConfig {
+  const reader = openJson(json);
+  const issues = new IssueCollector(reader);
+  const parsed = parseIngress(reader, issues, keysOf(reader, 'WarpRouting'));
+  if (parsed.rules === undefined && issues.issues.length === 0) issues.error([], noRulesText, noRulesRemedy);
+  issues.throwIfAny();
+  return completeConfig(parsed);
+}
+
+/** Said of a document that must have rules and has none. */
+export const noRulesText = "The config file doesn't contain any ingress rules";
+export const noRulesRemedy = 'Add an "ingress:" list whose last rule has only a service.';
+
+function openJson(text: string | undefined): DocumentReader {
+  const fail = (reason: string, cause?: unknown): never => {
+    const issue: ConfigIssue = { path: [], location: undefined, text: reason, remedy: 'Give one JSON object.' };
+    throw new ConfigError([issue], { cause });
+  };
+  if (text === undefined) return fail('the configuration is not JSON');
+  try {
+    // The reader below keeps places but is lenient: it reads YAML's superset of JSON.
+    JSON.parse(text);
+  } catch (error) {
+    return fail(`the configuration is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
+  const reader = createDocumentReader(text, 'json', undefined);
+  if (!reader.empty && !reader.rootIsMap) return fail('the configuration is not a JSON object');
+  return reader;
+}
+
+/** The keys as this document spells them; the last one of several spellings wins, as in Go. */
+function keysOf(reader: DocumentReader, warpRouting: string): StructuredKeys {
+  const find = (name: string): string =>
+    reader.rootKeys.findLast(key => key.toLowerCase() === name.toLowerCase()) ?? name;
+  return { ingress: find('ingress'), originRequest: find('originRequest'), warpRouting: find(warpRouting) };
+}
