@@ -1,0 +1,25 @@
+// The states of one connection of a connector, and where they lead:
+//
+//   idle → dialling → registering → connected → draining → stopped
+//             ↑            │            │
+//             └── waiting ←┴────────────┘        (every state → stopped when the connector stops or aborts)
+//
+// Source: spec edge-protocol §4.2, §11.
+
+import type { EdgeAddress } from '../discovery/edge-address.ts';
+import type { ConnectorConnection } from '../transport/transport.ts';
+import type { PeerWatch } from './peer-watch.ts';
+
+export type ConnectionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'dialling'; readonly abort: AbortController }
+  | { readonly kind: 'registering'; readonly address: EdgeAddress; readonly connection: ConnectorConnection }
+  | {
+      readonly kind: 'connected';
+      readonly connection: ConnectorConnection;
+      readonly watch: PeerWatch;
+    }
+  /** `wake` ends the wait early. */
+  | { readonly kind: 'waiting'; readonly wake: () => void }
+  | { readonly kind: 'draining'; readonly connection: ConnectorConnection }
+  | { readonly kind: 'stopped' };

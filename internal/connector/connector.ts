@@ -1,0 +1,153 @@
+// A connector: N connections to the edge, each its own loop, started one after the other; watches the machine, counts what
+// is ready, and stops in order. Source: spec edge-protocol §4.1, §4.2, §11.
+
+import { EventEmitter } from 'node:events';
+import { describeError, type PosternError } from '../errors/error.ts';
+import { ConnectionLoop } from './connection-loop.ts';
+import type { ConnectionInfo, ConnectorEvents } from './connector-events.ts';
+import type { LoopContext } from './loop-context.ts';
+import { machineAddresses, watchMachine } from './machine-watch.ts';
+
+export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
+  /** How many connections are wanted; fewer when the edge has fewer addresses. */
+  readonly haConnections: number;
+  /** The machine's addresses now; passed in for tests. */
+  readonly addresses?: (() => readonly string[]) | undefined;
+}
+
+/** Between the starts of connections 1, 2, 3 …; spec §4.1. */
+const startSpacingMs = 1_000;
+
+export class Connector extends EventEmitter<ConnectorEvents> {
+  readonly #options: ConnectorOptions;
+  readonly #loops: ConnectionLoop[] = [];
+  readonly #connected = new Map<number, ConnectionInfo>();
+  readonly #runs: Promise<void>[] = [];
+  readonly #ended = Promise.withResolvers<void>();
+  #cancelStart: (() => void) | undefined;
+  #everRegistered = false;
+  #fatal: PosternError | undefined;
+  #stopping = false;
+  #started = false;
+
+  constructor(options: ConnectorOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Registered connections now, by index. */
+  get connections(): readonly ConnectionInfo[] {
+    return [...this.#connected.values()].sort((a, b) => a.connIndex - b.connIndex);
+  }
+
+  /** Registered connections now. */
+  get readyCount(): number {
+    return this.#connected.size;
+  }
+
+  /**
+   * Runs until `stop`. Resolves after an orderly end; rejects with 'credentials.refused' or 'config.invalid' when trying
+   * again cannot help. Call once.
+   */
+  async run(): Promise<void> {
+    if (this.#stopping) return;
+    const { clock, logger } = this.#options;
+    const addresses = this.#options.addresses ?? machineAddresses;
+    const endWatch = watchMachine({
+      clock,
+      addresses,
+      changed: change => {
+        logger.info({ event: 0, change }, 'The machine woke up or its network changed, checking connections');
+        for (const loop of this.#loops) loop.recheck(addresses());
+      },
+    });
+    this.#start(0);
+    await this.#ended.promise;
+    endWatch();
+    if (this.#fatal !== undefined) throw this.#fatal;
+  }
+
+  /**
+   * Unregisters every connection, lets running requests finish within `graceMs`, and closes. Settles when all connections
+   * have ended; later calls wait for the same end.
+   */
+  async stop(graceMs: number = this.#options.gracePeriodMs): Promise<void> {
+    if (!this.#stopping) {
+      this.#stopping = true;
+      this.#cancelStart?.();
+      for (const loop of this.#loops) loop.drain(graceMs);
+      if (this.#loops.length === 0) this.#ended.resolve();
+    }
+    await this.#ended.promise;
+  }
+
+  /** Ends now; running requests are cut. */
+  abort(): void {
+    this.#stopping = true;
+    this.#cancelStart?.();
+    for (const loop of this.#loops) loop.abort();
+    if (this.#loops.length === 0) this.#ended.resolve();
+  }
+
+  #start(connIndex: number): void {
+    const loop = new ConnectionLoop(connIndex, { ...this.#options, everRegistered: () => this.#everRegistered });
+    this.#loops.push(loop);
+    loop.on('connected', info => this.#onConnected(info));
+    loop.on('disconnected', (info, error) => this.#onDisconnected(info, error));
+    loop.on('registrationFailed', failure => this.emit('registrationFailed', failure));
+    loop.on('localConfiguration', pushed => this.emit('localConfiguration', pushed));
+    loop.on('fatal', error => this.#onFatal(error));
+    this.#runs.push(loop.run());
+    const count = this.#runs.length;
+    Promise.all(this.#runs).then(
+      () => {
+        // A loop that was started meanwhile is waited for by its own call.
+        if (count === this.#runs.length) this.#ended.resolve();
+      },
+      (error: unknown) => this.#ended.reject(error),
+    );
+  }
+
+  #onConnected(info: ConnectionInfo): void {
+    this.#everRegistered = true;
+    this.#connected.set(info.connIndex, info);
+    this.emit('connected', info);
+    this.emit('ready', this.#connected.size);
+    if (this.#started || this.#stopping) return;
+    this.#started = true;
+    this.#startOthers();
+  }
+
+  /** Once one connection has registered, the others follow, spaced. */
+  #startOthers(): void {
+    const { clock, directory, haConnections, logger } = this.#options;
+    const capacity = directory.capacity ?? haConnections;
+    if (haConnections > capacity) {
+      logger.warn(`You requested ${haConnections} HA connections but I can give you at most ${capacity}.`);
+    }
+    const wanted = Math.min(haConnections, capacity);
+    const next = (connIndex: number): void => {
+      if (connIndex >= wanted || this.#stopping) return;
+      this.#cancelStart = clock.after(startSpacingMs, () => {
+        this.#start(connIndex);
+        next(connIndex + 1);
+      });
+    };
+    next(1);
+  }
+
+  #onDisconnected(info: ConnectionInfo, error: unknown): void {
+    this.#connected.delete(info.connIndex);
+    this.emit('disconnected', info, error);
+    this.emit('ready', this.#connected.size);
+  }
+
+  #onFatal(error: PosternError): void {
+    if (this.#fatal !== undefined || this.#stopping) return;
+    this.#fatal = error;
+    this.#options.logger.error({ event: 0, error: describeError(error) }, 'Cannot go on');
+    this.#stopping = true;
+    this.#cancelStart?.();
+    for (const loop of this.#loops) loop.drain(this.#options.gracePeriodMs);
+  }
+}
