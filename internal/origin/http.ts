@@ -62,8 +62,9 @@ class HttpOrigin implements Origin {
       const { head } = exchange;
       checkTarget(head);
       const host = hostOf(head, this.#policy, this.#dest);
-      const headers = forwardHeaders(head, this.#policy);
-      this.#pool(this.#fixedName ?? nameOf(host)).request(exchange, head.path, host, headers);
+      const { headers, expectContinue } = forwardHeaders(head, this.#policy);
+      const pool = this.#pool(this.#fixedName ?? nameOf(host));
+      pool.request(exchange, { path: head.path, host, headers, expectContinue });
     } catch (error) {
       exchange.fail(error instanceof PosternError ? error : originFailure('request', this.#dest, error));
     }
@@ -72,7 +73,7 @@ class HttpOrigin implements Origin {
   async close(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
-    await Promise.all(pools.map(pool => pool.close()));
+    for (const pool of pools) pool.close();
   }
 
   #pool(serverName: string): Http1Pool {
@@ -90,12 +91,14 @@ class HttpOrigin implements Origin {
   }
 
   #createPool(serverName: string): Http1Pool {
-    const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, keepAliveTimeoutMs } = this.#originRequest;
-    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs };
+    const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, keepAliveTimeoutMs, keepAliveConnections } =
+      this.#originRequest;
+    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true };
     const tls = this.#tls ? this.#createTls(serverName) : undefined;
     return new Http1Pool({
       dest: this.#dest,
       keepAliveTimeoutMs,
+      maxIdle: keepAliveConnections,
       open: done => dial(this.#target, settings, tls, done),
     });
   }

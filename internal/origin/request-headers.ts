@@ -15,6 +15,13 @@ export interface HeaderPolicy {
   readonly tags: HeaderList;
 }
 
+export interface ForwardedHeaders {
+  /** Flat list; neither Host nor framing nor Connection nor Expect is in it. */
+  readonly headers: string[];
+  /** The visitor asked with `Expect: 100-continue`. */
+  readonly expectContinue: boolean;
+}
+
 /** `Cf-Warp-Tag-Id: <connector>` and one header a `--tag KEY=VALUE`. */
 export function createTagHeaders(connectorId: string, tags: Readonly<Record<string, string>>): HeaderList {
   const list: string[] = [];
@@ -34,9 +41,10 @@ export function hostOf(head: ExchangeHead, policy: HeaderPolicy, fallback: strin
  * The visitor's headers without Host, framing, Connection and what the tunnel itself added, plus the policy's own.
  * Throws 'protocol.malformed' for a name or value that HTTP does not allow and for framing that can be read in two ways.
  */
-export function forwardHeaders(head: ExchangeHead, policy: HeaderPolicy): string[] {
+export function forwardHeaders(head: ExchangeHead, policy: HeaderPolicy): ForwardedHeaders {
   const out: string[] = [];
   const { headers } = head;
+  let expectContinue = false;
   let contentLength: string | undefined;
   let chunked = false;
   for (let index = 0; index + 1 < headers.length; index += 2) {
@@ -59,6 +67,12 @@ export function forwardHeaders(head: ExchangeHead, policy: HeaderPolicy): string
           throw requestRejected(`Transfer-Encoding ${JSON.stringify(value)} where only chunked is known`);
         chunked = true;
         break;
+      case 'expect':
+        expectContinue = value.toLowerCase() === '100-continue';
+        break;
+      case 'websocket-version':
+        if (head.kind !== 'websocket') out.push(name, value);
+        break;
       case 'forwarded-host':
         if (policy.hostHeader === '') out.push(name, value);
         break;
@@ -69,7 +83,7 @@ export function forwardHeaders(head: ExchangeHead, policy: HeaderPolicy): string
   if (head.kind === 'http') checkFraming(head, contentLength, chunked);
   if (policy.hostHeader !== '') out.push('X-Forwarded-Host', head.host);
   for (const tag of policy.tags) out.push(tag);
-  return out;
+  return { headers: out, expectContinue };
 }
 
 /** Method, and path in origin form. Throws 'protocol.malformed'. */
@@ -87,7 +101,7 @@ function checkFraming(head: ExchangeHead, contentLength: string | undefined, chu
     throw requestRejected(`Content-Length ${contentLength} contradicts the length of the stream`);
 }
 
-type Removed = 'drop' | 'content-length' | 'transfer-encoding' | 'forwarded-host';
+type Removed = 'drop' | 'expect' | 'websocket-version' | 'content-length' | 'transfer-encoding' | 'forwarded-host';
 
 /** Lower-case names that are not simply passed on. */
 const removed: ReadonlyMap<string, Removed> = new Map([
@@ -95,9 +109,11 @@ const removed: ReadonlyMap<string, Removed> = new Map([
   ['cf-trace-id', 'drop'],
   ['connection', 'drop'],
   ['content-length', 'content-length'],
+  ['expect', 'expect'],
   ['host', 'drop'],
   ['keep-alive', 'drop'],
   ['proxy-connection', 'drop'],
+  ['sec-websocket-version', 'websocket-version'],
   ['transfer-encoding', 'transfer-encoding'],
   ['upgrade', 'drop'],
   ['x-forwarded-host', 'forwarded-host'],

@@ -32,6 +32,7 @@ export class StreamExchange implements Exchange {
   readonly #owner: ExchangeOwner;
   #failed = false;
   #responded = false;
+  #upgraded = false;
 
   constructor(incoming: IncomingStream, head: ExchangeHead, subject: ExchangeSubject, owner: ExchangeOwner) {
     this.#incoming = incoming;
@@ -48,6 +49,7 @@ export class StreamExchange implements Exchange {
   respond(status: number, headers: HeaderList, endStream = false): void {
     if (this.#failed || this.body.destroyed) return;
     this.#responded = true;
+    this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
     if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
     else this.#incoming.respond({ status, headers });
@@ -85,10 +87,12 @@ export class StreamExchange implements Exchange {
 
   /** The response is out. What is left of the request body nobody will read: end the stream without an error. */
   #onFinish(): void {
-    if (!this.body.readableEnded) this.body.destroy();
+    if (!this.#upgraded && !this.body.readableEnded) this.body.destroy();
   }
 
   #onClose(): void {
+    if (!this.body.writableFinished && !this.#failed)
+      this.#subject.log.debug({ event: 1, ingressRule: this.#subject.ruleIndex }, 'Stream closed before its end');
     this.work?.cancel();
     this.#owner.exchangeEnded();
   }

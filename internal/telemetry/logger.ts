@@ -12,11 +12,15 @@ export interface LoggerOptions {
   /** Where lines go; one complete line a write. */
   readonly destination: DestinationStream;
   readonly color?: boolean;
+  /** Gets every line as JSON, whatever the format: a log file. */
+  readonly copy?: DestinationStream;
 }
 
 export function createLogger(options: LoggerOptions): Logger {
-  const destination =
+  const { copy } = options;
+  const shown =
     options.format === 'json' ? options.destination : consoleDestination(options.destination, options.color ?? false);
+  const destination: DestinationStream = copy === undefined ? shown : bothDestinations(shown, copy);
   return pino(
     {
       level: options.level,
@@ -43,6 +47,15 @@ const levelCodes: Readonly<Record<string, string>> = {
   fatal: 'FTL',
 };
 const levelColors: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
+
+function bothDestinations(first: DestinationStream, second: DestinationStream): DestinationStream {
+  return {
+    write: line => {
+      first.write(line);
+      second.write(line);
+    },
+  };
+}
 
 function consoleDestination(inner: DestinationStream, color: boolean): DestinationStream {
   return { write: line => inner.write(`${formatConsoleLine(line, color)}\n`) };

@@ -102,7 +102,9 @@ export class TestIncoming implements IncomingStream {
     this.#reject = reject;
     promise.catch(() => undefined);
     edge.on('error', () => undefined);
-    edge.once('close', () => reject(new PosternError('stream.reset', 'closed before a response')));
+    edge.once('close', () => {
+      if (!this.#answered) reject(new PosternError('stream.reset', 'closed before a response'));
+    });
     if (this.head.bodyLength === 0) edge.end();
   }
 

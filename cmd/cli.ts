@@ -1,0 +1,67 @@
+// From a command line to an exit code: find the command, parse its flags, run it, report its error. Source: spec
+// cli-and-api §1, §2.
+
+import type { Flag } from '../internal/config/flag.ts';
+import { ignoredFlags } from '../internal/config/ignored-flags.ts';
+import { resolveFlags } from '../internal/config/resolve-flags.ts';
+import { logFlags, tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { PosternError } from '../internal/errors/error.ts';
+import { groups } from './commands.ts';
+import type { CommandContext } from './context.ts';
+import { commandHelp, groupHelp, parseCommandLine } from './parse-command-line.ts';
+import { reportError } from './report-error.ts';
+import { childrenOf, type ResolvedCommand, resolveCommand } from './resolve-command.ts';
+import { versionLine } from './version-line.ts';
+
+/** Runs the program with the arguments after its name. Resolves to the exit code; never rejects. */
+export async function runCli(argv: readonly string[], context: CommandContext): Promise<number> {
+  const resolved = resolveCommand(argv);
+  try {
+    return await runResolved(resolved, context);
+  } catch (error) {
+    return reportError(error, { path: resolved.path, json: wantsJson(argv) }, context);
+  }
+}
+
+async function runResolved(resolved: ResolvedCommand, context: CommandContext): Promise<number> {
+  const { path, entry, tokens } = resolved;
+  if (path.length === 0 && tokens.some(token => /^(-v|-V|--?version)$/.test(token))) {
+    context.stdout.write(`${versionLine()}\n`);
+    return 0;
+  }
+  if (entry === undefined) return runGroup(resolved, context);
+
+  const { command } = await entry.load();
+  const inherited: readonly Flag[] = entry.inherits === 'tunnel' ? [...tunnelFlags, ...ignoredFlags] : logFlags;
+  const syntax = { path, summary: entry.summary, command, inherited };
+  const { args, given, help } = parseCommandLine(tokens, syntax);
+  if (help) {
+    context.stdout.write(await commandHelp(syntax));
+    return 0;
+  }
+  const { values, sources } = resolveFlags(command.flags, { given, env: context.env });
+  return (await command.run({ path, args, given, flags: values, sources }, context)) ?? 0;
+}
+
+/** A group by itself shows its help; a word that is none of its commands is a usage error. */
+async function runGroup({ path, tokens }: ResolvedCommand, context: CommandContext): Promise<number> {
+  const words = tokens.filter(token => !token.startsWith('-'));
+  const wantsHelp = tokens.some(token => /^--?(h|help)$/.test(token));
+  const name = path.join(' ');
+  const children = childrenOf(path);
+  if (!wantsHelp && words[0] !== undefined) {
+    const near = children.find(({ word }) => word.startsWith(words[0] ?? '') || words[0]?.startsWith(word) === true);
+    const hint = near === undefined ? '' : `. Did you mean ${near.word}?`;
+    throw new PosternError('usage.invalid', `There is no command "${[...path, words[0]].join(' ')}"${hint}`);
+  }
+  context.stdout.write(await groupHelp(path, `${groups[name] ?? ''}.`, children));
+  return 0;
+}
+
+/** Whether errors are wanted as JSON; looked up by itself because the error may be one of parsing. */
+function wantsJson(argv: readonly string[]): boolean {
+  return argv.some((token, at) => {
+    if (/^--?(output|o)=json$/.test(token)) return true;
+    return /^--?(output|o)$/.test(token) && argv[at + 1] === 'json';
+  });
+}

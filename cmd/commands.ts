@@ -1,0 +1,44 @@
+// The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
+// starting stays fast. Source: spec cli-and-api §2.
+
+import type { Command } from './command.ts';
+
+export interface CommandEntry {
+  /** Words: `tunnel ingress validate`. The empty path is the program itself, called with flags only. */
+  readonly path: string;
+  readonly summary: string;
+  /** Not in listings. */
+  readonly hidden?: boolean;
+  /** Which flags of upper levels it takes: those of `tunnel`, or only those about logging. */
+  readonly inherits: 'tunnel' | 'log';
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    path: 'tunnel ingress rule',
+    summary: 'Show which ingress rule a URL matches',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/ingress/rule.ts'),
+  },
+  {
+    path: 'tunnel ingress validate',
+    summary: 'Check the ingress rules of the config file',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/ingress/validate.ts'),
+  },
+  {
+    path: 'version',
+    summary: 'Print the version',
+    inherits: 'log',
+    load: () => import('./version.ts'),
+  },
+];
+
+/** Groups of commands: what the help says of them. */
+export const groups: Readonly<Record<string, string>> = {
+  '': 'Publish services that sit behind a firewall',
+  edge: 'Run an edge node that connectors dial',
+  tunnel: 'Run and manage tunnels',
+  'tunnel ingress': 'Check and try ingress rules',
+};

@@ -1,0 +1,23 @@
+#!/usr/bin/env node
+// The program's entry: makes the process value and runs the command line. Nothing else reads the process.
+
+import { homedir } from 'node:os';
+import { runCli } from './cli.ts';
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  env: process.env,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stderrIsTerminal: process.stderr.isTTY === true,
+  cwd: process.cwd(),
+  homeDir: homedir(),
+  platform: process.platform,
+  onSignal: (name, handler) => {
+    process.on(name, handler);
+    return () => {
+      process.off(name, handler);
+    };
+  },
+  exitNow: code => process.exit(code),
+});

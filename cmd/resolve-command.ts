@@ -1,0 +1,67 @@
+// Which command a command line names. Flags may stand before, between and after the command's words
+// (`postern --no-autoupdate tunnel --loglevel debug run NAME`). Source: spec cli-and-api §1.
+
+import type { Flag } from '../internal/config/flag.ts';
+import { ignoredFlags } from '../internal/config/ignored-flags.ts';
+import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { type CommandEntry, commands, groups } from './commands.ts';
+
+/** What was found: the longest path of command words, and the other tokens in order. */
+export interface ResolvedCommand {
+  readonly path: readonly string[];
+  /** Undefined when the path is only a group. */
+  readonly entry: CommandEntry | undefined;
+  readonly tokens: readonly string[];
+}
+
+const upperFlags: readonly Flag[] = [...tunnelFlags, ...ignoredFlags];
+
+/** Walks down the tree word by word; what follows the last command word is left as it is. */
+export function resolveCommand(argv: readonly string[]): ResolvedCommand {
+  const path: string[] = [];
+  const tokens: string[] = [];
+  let at = 0;
+  while (at < argv.length) {
+    const token = argv[at] ?? '';
+    if (token === '--') break;
+    if (token.startsWith('-') && token !== '-') {
+      const width = flagWidth(token);
+      tokens.push(...argv.slice(at, at + width));
+      at += width;
+      continue;
+    }
+    const next = [...path, token].join(' ');
+    if (!isCommandPath(next)) break;
+    path.push(token);
+    at += 1;
+  }
+  const name = path.join(' ');
+  return { path, entry: commands.find(entry => entry.path === name), tokens: [...tokens, ...argv.slice(at)] };
+}
+
+/** Words that may follow a path, with their entries or group texts; sorted. */
+export function childrenOf(path: readonly string[]): readonly { readonly word: string; readonly summary: string }[] {
+  const found = new Map<string, string>();
+  for (const entry of commands) {
+    const words = entry.path === '' ? [] : entry.path.split(' ');
+    if (words.length <= path.length || !path.every((word, at) => words[at] === word)) continue;
+    const word = words[path.length] ?? '';
+    const isLeaf = words.length === path.length + 1;
+    if (isLeaf && entry.hidden === true) continue;
+    const group = groups[[...path, word].join(' ')];
+    found.set(word, group ?? (isLeaf ? entry.summary : (found.get(word) ?? '')));
+  }
+  return [...found].map(([word, summary]) => ({ word, summary })).sort((a, b) => (a.word < b.word ? -1 : 1));
+}
+
+function isCommandPath(path: string): boolean {
+  return commands.some(entry => entry.path === path || entry.path.startsWith(`${path} `));
+}
+
+/** How many tokens a flag above the command takes: two when its value follows. */
+function flagWidth(token: string): 1 | 2 {
+  if (token.includes('=')) return 1;
+  const name = token.replace(/^--?/, '');
+  const flag = upperFlags.find(candidate => candidate.name === name || candidate.aliases?.includes(name));
+  return flag === undefined || flag.type === 'boolean' ? 1 : 2;
+}

@@ -1,0 +1,198 @@
+// The config file: reading it, and where it is looked for. Source: spec ingress-and-origin §1, §2.
+
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatIssue, type TextLocation } from '../schema/config-error.ts';
+import { createDocumentReader, type DocumentReader } from '../schema/document-reader.ts';
+import { goTypeName } from '../schema/ingress-document.ts';
+import type { IngressConfig, WarpRouting } from '../schema/ingress-rule.ts';
+import { IssueCollector } from '../schema/issue-collector.ts';
+import type { OriginRequest } from '../schema/origin-request.ts';
+import { completeConfig, parseIngress, standardKeys } from '../schema/parse-ingress.ts';
+import { type Flag, parseFileValue } from './flag.ts';
+import { tunnelSettingFlags } from './tunnel-settings.ts';
+
+/** A key that means nothing where it stands. */
+export interface UnusedKey {
+  readonly location: TextLocation;
+  /** The line that `ingress validate` prints: `line 3: field foo not found in type config.…`. */
+  readonly text: string;
+  /** A known key that it resembles. */
+  readonly suggestion: string | undefined;
+}
+
+/** A config file, valid as a whole. */
+export interface ConfigFile {
+  readonly path: string;
+  /** What it says to serve; undefined when it has no `ingress` list, or an empty one. */
+  readonly config: IngressConfig | undefined;
+  /** Top-level `originRequest` with defaults. */
+  readonly originRequest: OriginRequest;
+  readonly warpRouting: WarpRouting;
+  /** Other top-level keys: values of flags by name, as YAML gives them. Types of known flags have been checked. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Tunnel id or name. */
+  readonly tunnel: string | undefined;
+  readonly credentialsFile: string | undefined;
+  /** Whether the file held nothing. */
+  readonly empty: boolean;
+  readonly unusedKeys: readonly UnusedKey[];
+  /** Lines about values that are accepted but do not do what they seem to; unused keys not among them. */
+  readonly oddities: readonly string[];
+  /** All of it as lines for a log: unused keys and oddities. */
+  readonly warnings: readonly string[];
+}
+
+/** Larger files are refused; the recorded peer has no limit, ten thousand rules are about 1 MB. */
+const maxFileBytes = 16 * 1024 * 1024;
+
+/** Reads and checks a config file. Throws 'config.not-found', or ConfigError with every problem of the file. */
+export async function loadIngressFile(path: string): Promise<ConfigFile> {
+  return parseConfigFile(await readConfigText(path), path);
+}
+
+/** The text of a config file. Throws 'config.not-found' when it cannot be read. */
+export async function readConfigText(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size > maxFileBytes)
+      throw new PosternError('config.invalid', `Config file ${path} is larger than ${maxFileBytes} bytes`);
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof PosternError) throw error;
+    const reason = foreignCode(error) ?? String(error);
+    const hint = reason === 'ENOENT' ? 'it does not exist. Check --config' : `reading it fails with ${reason}`;
+    throw new PosternError('config.not-found', `Config file ${path} cannot be used: ${hint}`, { cause: error });
+  }
+}
+
+/** Checks the text of a config file. Throws ConfigError with every problem. `path` names the file in messages. */
+export function parseConfigFile(text: string, path: string): ConfigFile {
+  const reader = createDocumentReader(text, 'yaml', path);
+  const issues = new IssueCollector(reader);
+  issues.throwIfAny();
+  if (!reader.empty && !reader.rootIsMap) issues.error([], 'the config file is not a map', 'Write "key: value" lines.');
+
+  const parsed = parseIngress(reader, issues, standardKeys);
+  const settings: Record<string, unknown> = {};
+  const structured: readonly string[] = Object.values(standardKeys);
+  for (const key of reader.rootKeys) {
+    if (!structured.includes(key)) settings[key] = reader.readPlain(key);
+  }
+  const tunnel = readTunnel(settings.tunnel, issues);
+  delete settings.tunnel;
+  checkSettings(settings, issues);
+  issues.throwIfAny();
+
+  const unusedKeys = reader.unknownKeys.map(toUnusedKey);
+  const oddities = issues.warningLines();
+  const credentialsFile = settings['credentials-file'] ?? settings['cred-file'];
+  return {
+    path,
+    config: parsed.rules === undefined ? undefined : completeConfig(parsed),
+    originRequest: parsed.originRequest,
+    warpRouting: parsed.warpRouting,
+    settings,
+    tunnel,
+    credentialsFile: typeof credentialsFile === 'string' ? credentialsFile : undefined,
+    empty: reader.empty,
+    unusedKeys,
+    oddities,
+    warnings: [...unusedKeys.map(unusedKeyLine), ...oddities],
+  };
+}
+
+function readTunnel(value: unknown, issues: IssueCollector): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string' || typeof value === 'number') return String(value);
+  issues.error(['tunnel'], 'tunnel must be the id or name of a tunnel', '');
+  return undefined;
+}
+
+function checkSettings(settings: Readonly<Record<string, unknown>>, issues: IssueCollector): void {
+  for (const flag of tunnelSettingFlags as readonly Flag[]) {
+    if (flag.fromFile !== true) continue;
+    for (const name of [flag.name, ...(flag.aliases ?? [])]) {
+      const raw = settings[name];
+      if (raw === undefined || raw === null) continue;
+      const checked = parseFileValue(flag, raw);
+      if ('fault' in checked) issues.error([name], checked.fault, fileRemedy(flag, raw));
+    }
+  }
+}
+
+function fileRemedy(flag: Flag, raw: unknown): string {
+  switch (flag.type) {
+    case 'duration':
+      return `Write a text with a unit, such as "${typeof raw === 'number' ? raw : 30}s".`;
+    case 'string':
+      return typeof raw === 'number' || typeof raw === 'boolean' ? `Write it in quotes: "${raw}".` : 'Write a text.';
+    case 'integer':
+    case 'number':
+      return 'Write a number without quotes.';
+    case 'boolean':
+      return 'Write true or false, without quotes.';
+    case 'list':
+      return 'Write a list, one "- value" a line.';
+  }
+}
+
+function toUnusedKey({ path, key, location, known }: DocumentReader['unknownKeys'][number]): UnusedKey {
+  const text = `line ${location.line}: field ${key} not found in type ${goTypeName(path)}`;
+  return { location, text, suggestion: nearest(key, known) };
+}
+
+function unusedKeyLine(key: UnusedKey): string {
+  const remedy = key.suggestion === undefined ? 'It is ignored.' : `It is ignored; ${key.suggestion} exists.`;
+  return formatIssue({ path: [], location: key.location, text: key.text.replace(/^line \d+: /, ''), remedy });
+}
+
+/** The known key that differs least, when it differs little. */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
+  const target = plain(key);
+  const ranked = known
+    .map(name => ({ name, distance: editDistance(plain(name), target) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = ranked[0];
+  return best !== undefined && best.distance <= Math.max(1, Math.floor(target.length / 4)) ? best.name : undefined;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** Where a config file is looked for, in order; `homeDir` is the user's. Certificates and credentials live there, too. */
+export function configDirectories(homeDir: string, platform: NodeJS.Platform): readonly string[] {
+  const own = [join(homeDir, '.postern'), join(homeDir, '.cloudflared')];
+  if (platform === 'win32') return own;
+  return [...own, '/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared'];
+}
+
+export const configFileNames = ['config.yml', 'config.yaml'] as const;
+
+/** The first config file that exists in these directories; undefined when there is none. */
+export async function findConfigFile(directories: readonly string[]): Promise<string | undefined> {
+  for (const directory of directories) {
+    for (const name of configFileNames) {
+      const path = join(directory, name);
+      try {
+        if ((await stat(path)).isFile()) return path;
+      } catch (error) {
+        // Absent, or in a directory that this user may not enter: look further, as the recorded peer does.
+        if (foreignCode(error) === undefined) throw error;
+      }
+    }
+  }
+  return undefined;
+}

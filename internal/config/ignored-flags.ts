@@ -1,0 +1,57 @@
+// Flags, and their variables, that the recorded peer accepts without effect: leftovers of features it has lost, and a few
+// that Postern has no use for. They are accepted silently so that command lines and unit files keep working. Source:
+// spec cli-and-api §3.
+
+import type { Flag, FlagType } from './flag.ts';
+
+const rows: readonly (readonly [type: FlagType, names: readonly string[]])[] = [
+  [
+    'string',
+    [
+      'proxy-address',
+      'trace-output',
+      'service-op-ip',
+      'id',
+      'api-key',
+      'api-email',
+      'api-ca-key',
+      'bucket-name',
+      'region-name',
+      'secret-id',
+      'access-key-id',
+      'session-token',
+      's3-url-host',
+      'host-key-path',
+      'proxy-dns-address',
+    ],
+  ],
+  ['list', ['proxy-dns-upstream', 'proxy-dns-bootstrap']],
+  [
+    'integer',
+    [
+      'proxy-port',
+      'local-ssh-port',
+      'heartbeat-count',
+      'compression-quality',
+      'proxy-dns-port',
+      'proxy-dns-max-upstream-conns',
+    ],
+  ],
+  [
+    'duration',
+    [
+      'proxy-connection-timeout',
+      'proxy-expect-continue-timeout',
+      'metrics-update-freq',
+      'heartbeat-interval',
+      'dial-edge-timeout',
+      'ssh-idle-timeout',
+      'ssh-max-timeout',
+    ],
+  ],
+  ['boolean', ['ssh-server', 'proxy-dns', 'is-autoupdated', 'use-reconnect-token', 'stdin-control', 'ui']],
+];
+
+export const ignoredFlags: readonly Flag[] = rows.flatMap(([type, names]) =>
+  names.map(name => ({ name, type, hidden: true, description: 'Accepted without effect' })),
+);

@@ -1,0 +1,44 @@
+// The settings of a connector as one frozen value. Source: spec ingress-and-origin §1, cli-and-api §3, §4.
+
+import type { Flag, FlagSource, FlagValue, FlagValues } from './flag.ts';
+import { formatFlagValue, settingKey } from './flag.ts';
+import { type Environment, type GivenFlags, resolveFlags } from './resolve-flags.ts';
+import { runFlags, tunnelFlags } from './tunnel-flags.ts';
+
+/** All flags that make up the settings of a connector. */
+export const tunnelSettingFlags = [...tunnelFlags, ...runFlags] as const satisfies readonly Flag[];
+
+/** Every setting under its camelCase name, durations in milliseconds with the suffix Ms; undefined where not set. */
+export type TunnelSettings = FlagValues<typeof tunnelSettingFlags> & {
+  /** Where each flag that is set came from, by flag name (`grace-period`). */
+  readonly sources: Readonly<Record<string, FlagSource>>;
+};
+
+export interface TunnelSettingsInputs {
+  /** Texts of the command line by flag name. */
+  readonly flags: GivenFlags;
+  readonly env: Environment;
+  /** The config file's `settings`. */
+  readonly file?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Resolves and freezes. Throws 'usage.invalid' or 'config.invalid' with every fault at once. */
+export function resolveTunnelSettings(inputs: TunnelSettingsInputs): TunnelSettings {
+  const { values, sources } = resolveFlags(tunnelSettingFlags, {
+    given: inputs.flags,
+    env: inputs.env,
+    file: inputs.file,
+  });
+  return Object.freeze({ ...values, sources: Object.freeze(sources) });
+}
+
+/** The flags that are set, as texts, secrets masked: for the log line `Settings` and the local configuration. */
+export function describeSettings(settings: TunnelSettings): Readonly<Record<string, string>> {
+  const values: Readonly<Record<string, unknown>> = settings;
+  const texts: Record<string, string> = {};
+  for (const flag of tunnelSettingFlags as readonly Flag[]) {
+    if (settings.sources[flag.name] === undefined) continue;
+    texts[flag.name] = flag.secret === true ? '*****' : formatFlagValue(flag, values[settingKey(flag)] as FlagValue);
+  }
+  return texts;
+}

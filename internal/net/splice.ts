@@ -1,0 +1,45 @@
+// Joins two Duplex streams byte for byte in both directions. A FIN in one direction ends only that direction; a stream
+// that breaks takes the other down at once. Source: architecture, "a FIN in one direction never ends the other".
+
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+
+/**
+ * Copies `a` to `b` and `b` to `a` with back-pressure until both directions have ended, or either stream breaks.
+ * Both streams must allow half-open and have their own 'error' listeners or none: this adds one. They are owned from here
+ * on: each is destroyed, the other end of a broken one with a reset where the kind of stream knows one.
+ */
+export function splice(a: Duplex, b: Duplex): void {
+  a.on('error', ignore).once('close', () => onClose(a, b));
+  b.on('error', ignore).once('close', () => onClose(b, a));
+  if (a.destroyed || b.destroyed) {
+    breakOff(a);
+    breakOff(b);
+    return;
+  }
+  a.pipe(b);
+  b.pipe(a);
+}
+
+/** Whether everything that came was read and everything written went out. */
+function endedWell(stream: Duplex): boolean {
+  return stream.readableEnded && stream.writableFinished && stream.errored === null;
+}
+
+function onClose(closed: Duplex, other: Duplex): void {
+  if (!endedWell(closed)) breakOff(other);
+}
+
+/** Ends a stream so that its peer can tell truncation from an orderly end. */
+function breakOff(stream: Duplex): void {
+  if (stream.destroyed) return;
+  // Only plain TCP knows a reset: a TLS or unix socket would throw.
+  if (stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remotePort !== undefined)
+    stream.resetAndDestroy();
+  else stream.destroy(new Error('the other side broke off'));
+}
+
+function ignore(): void {
+  // The 'close' that follows is what counts.
+}

@@ -1,0 +1,179 @@
+// One HTTP/1.1 connection to an origin: a socket, its parser and at most one request at a time.
+// Source: RFC 9112 §9. The pool owns idle connections, the request owns a busy one.
+
+import type { Socket } from 'node:net';
+import { splice } from '../net/splice.ts';
+import type { Http1Request } from './http1-request.ts';
+import type { ResponseHead } from './response-head.ts';
+import { ResponseParser, type ResponseSink } from './response-parser.ts';
+
+export interface ConnectionOwner {
+  /** A response is complete and the connection may serve another request. */
+  release(connection: Http1Connection, keepAliveMs: number | undefined): void;
+  /** The connection is gone. */
+  dropped(connection: Http1Connection): void;
+}
+
+export class Http1Connection implements ResponseSink {
+  /** When an idle connection is given up, in milliseconds of `performance.now()`; the pool's. */
+  idleUntilMs = 0;
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #parser: ResponseParser;
+  #request: Http1Request | undefined;
+  #reusable = false;
+  #reused = false;
+  #keepAliveMs: number | undefined;
+  #ended = false;
+  #upgraded = false;
+  #error: Error | undefined;
+
+  constructor(socket: Socket, owner: ConnectionOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#parser = new ResponseParser(this);
+    socket
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('drain', this.#onDrain)
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  }
+
+  /** Whether the request in hand came after another on this connection, and nothing of its response has come. */
+  get maybeStale(): boolean {
+    return this.#reused && !this.#parser.touched;
+  }
+
+  get usable(): boolean {
+    return !this.#socket.destroyed && this.#socket.writable;
+  }
+
+  /** Starts a request; the connection must be idle. */
+  start(request: Http1Request): void {
+    this.#request = request;
+    this.#ended = false;
+    this.#parser.expect(request.method, request.upgrade);
+    if (request.bodiless) {
+      this.#socket.write(request.text, 'latin1');
+      return;
+    }
+    // Body bytes that are here already go out in one write with the head: they are read before this turn is over.
+    this.#socket.cork();
+    this.#socket.write(request.text, 'latin1');
+    request.sendBody(this.#socket);
+    process.nextTick(uncork, this.#socket);
+  }
+
+  /** Marks what follows the present response as worthless: the request was not sent whole, or its end is unknown. */
+  spoil(): void {
+    this.#reusable = false;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#request = undefined;
+    this.#socket.destroy();
+  }
+
+  onHead(head: ResponseHead): void {
+    const request = this.#request;
+    if (request === undefined) return;
+    if (head.status === 101) {
+      this.#upgraded = true;
+      request.onUpgrade(head);
+    } else if (head.status >= 200) {
+      this.#reusable = head.reusable;
+      this.#keepAliveMs = head.keepAliveMs;
+      request.onHead(head, this);
+    } else if (head.status === 100) request.onContinue();
+  }
+
+  onData(piece: Buffer): void {
+    this.#request?.onData(piece, this);
+  }
+
+  onEnd(trailers: string[] | undefined): void {
+    this.#ended = true;
+    this.#request?.onEnd(trailers, this);
+  }
+
+  onRaw(piece: Buffer): void {
+    this.#request?.exchange.body.write(piece);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      this.#parser.feed(chunk);
+    } catch (error) {
+      this.#error = error as Error;
+      this.#socket.destroy();
+      return;
+    }
+    if (this.#upgraded) this.#join();
+    else if (this.#ended) this.#settle();
+  };
+
+  /** The response is complete, and nothing came after it. */
+  #settle(): void {
+    this.#ended = false;
+    this.#request = undefined;
+    if (!this.#reusable || this.#socket.destroyed) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#reused = true;
+    this.#owner.release(this, this.#keepAliveMs);
+  }
+
+  /** Hands the socket over to the visitor's stream, byte for byte from here on. */
+  #join(): void {
+    const request = this.#request;
+    const socket = this.#socket;
+    this.#request = undefined;
+    socket
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('drain', this.#onDrain)
+      .off('error', this.#onError)
+      .off('close', this.#onClose)
+      .on('close', () => this.#owner.dropped(this));
+    if (request === undefined) socket.destroy();
+    else splice(request.exchange.body, socket);
+  }
+
+  readonly #onDrain = (): void => {
+    this.#request?.onDrain();
+  };
+
+  readonly #onEnd = (): void => {
+    try {
+      this.#parser.finish();
+    } catch (error) {
+      this.#error ??= error as Error;
+    }
+    this.#socket.destroy();
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#error ??= error;
+  };
+
+  readonly #onClose = (): void => {
+    const request = this.#request;
+    this.#request = undefined;
+    this.#owner.dropped(this);
+    request?.onLost(this.#error, this);
+  };
+}
+
+function uncork(socket: Socket): void {
+  socket.uncork();
+}

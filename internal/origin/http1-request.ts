@@ -1,0 +1,188 @@
+// One request to an HTTP/1.1 origin and its answer: writes head and body, streams the response into the exchange.
+// Source: RFC 9112 §3, §6, §9.3.1 (retry); RFC 9110 §10.1.1 (Expect); spec ingress-and-origin §8, §9.
+
+import type { Socket } from 'node:net';
+import type { PosternError } from '../errors/error.ts';
+import type { Dial } from './dial.ts';
+import type { Cancelable, Exchange } from './exchange.ts';
+import { originFailure } from './failure.ts';
+import type { Http1Connection } from './http1-connection.ts';
+import { RequestBody } from './request-body.ts';
+import type { ResponseHead } from './response-head.ts';
+
+/** What a request needs of its pool. */
+export interface RequestPool {
+  readonly dest: string;
+  /** Finds or opens a connection and starts the request on it. */
+  send(request: Http1Request): void;
+  /** The same on a connection of its own. */
+  sendFresh(request: Http1Request): void;
+}
+
+export interface RequestLine {
+  readonly path: string;
+  readonly host: string;
+  readonly headers: readonly string[];
+  /** Wait for 100 (Continue) before the body. */
+  readonly expectContinue: boolean;
+}
+
+export class Http1Request implements Cancelable {
+  readonly exchange: Exchange;
+  readonly method: string;
+  /** Request line and headers with the empty line, latin1. */
+  readonly text: string;
+  readonly upgrade: boolean;
+  readonly bodiless: boolean;
+  /** The dial under way for this request. */
+  dialing: Dial | undefined;
+  readonly #pool: RequestPool;
+  readonly #expectContinue: boolean;
+  #connection: Http1Connection | undefined;
+  #body: RequestBody | undefined;
+  #state: 'waiting' | 'responding' | 'done' = 'waiting';
+  #withoutBody = false;
+  #draining = false;
+
+  constructor(pool: RequestPool, exchange: Exchange, line: RequestLine) {
+    const { head } = exchange;
+    this.#pool = pool;
+    this.exchange = exchange;
+    this.method = head.method;
+    this.upgrade = head.kind === 'websocket';
+    this.bodiless = this.upgrade || head.bodyLength === 0;
+    this.#expectContinue = line.expectContinue && !this.bodiless;
+    this.text = requestText(exchange, line);
+    exchange.work = this;
+  }
+
+  get done(): boolean {
+    return this.#state === 'done';
+  }
+
+  /** The pool's choice; from here on the connection is this request's. */
+  startOn(connection: Http1Connection): void {
+    this.dialing = undefined;
+    this.#connection = connection;
+    connection.start(this);
+  }
+
+  sendBody(socket: Socket): void {
+    const { head, body } = this.exchange;
+    this.#body = new RequestBody(body, socket, head.bodyLength, this.#expectContinue, error => {
+      const connection = this.#connection;
+      this.#fail(originFailure('request', this.#pool.dest, error));
+      connection?.destroy();
+    });
+  }
+
+  /** The visitor went away. */
+  cancel(): void {
+    if (this.#state === 'done') return;
+    this.#end();
+    this.dialing?.cancel();
+    this.#connection?.destroy();
+  }
+
+  /** No connection could be had. */
+  onUnreachable(error: PosternError): void {
+    this.dialing = undefined;
+    this.#fail(error);
+  }
+
+  onContinue(): void {
+    this.#body?.start();
+  }
+
+  onHead(head: ResponseHead, connection: Http1Connection): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'responding';
+    this.#body?.holdBack();
+    this.#withoutBody = head.framing.kind === 'none';
+    if (!this.#withoutBody) this.exchange.respond(head.status, head.headers);
+    else {
+      // Told at once, before 'end' of the parser: nothing more belongs to this response.
+      if (this.#body?.finished === false) connection.spoil();
+      this.#end();
+      this.exchange.respond(head.status, head.headers, true);
+    }
+  }
+
+  onData(piece: Buffer, connection: Http1Connection): void {
+    if (this.#state !== 'responding') return;
+    if (this.exchange.body.write(piece)) return;
+    connection.pause();
+    if (this.#draining) return;
+    this.#draining = true;
+    this.exchange.body.once('drain', () => {
+      this.#draining = false;
+      if (this.#state === 'responding') connection.resume();
+    });
+  }
+
+  onEnd(trailers: string[] | undefined, connection: Http1Connection): void {
+    // Where the response came before the request was all sent, the next request would follow an unfinished one.
+    if (this.#body?.finished === false) connection.spoil();
+    if (this.#draining) connection.resume();
+    if (this.#state !== 'responding') return;
+    this.#end();
+    if (trailers !== undefined) this.exchange.trailers(trailers);
+    this.exchange.body.end();
+  }
+
+  onUpgrade(head: ResponseHead): void {
+    this.#end();
+    const headers = [...head.headers, 'Connection', 'Upgrade', 'Upgrade', head.upgrade ?? 'websocket'];
+    this.exchange.respond(101, headers);
+  }
+
+  onDrain(): void {
+    this.#body?.onDrain();
+  }
+
+  /** The connection broke; `error` is what it said, if anything. */
+  onLost(error: Error | undefined, connection: Http1Connection): void {
+    if (this.#state === 'done') return;
+    if (
+      this.#state === 'waiting' &&
+      this.bodiless &&
+      !this.upgrade &&
+      connection.maybeStale &&
+      idempotent.has(this.method)
+    ) {
+      this.#connection = undefined;
+      this.#pool.sendFresh(this);
+      return;
+    }
+    const hop = this.#state === 'waiting' && this.#body?.finished === false ? 'request' : 'response';
+    this.#fail(originFailure(hop, this.#pool.dest, error ?? new Error('the connection was closed')));
+  }
+
+  #fail(error: PosternError): void {
+    if (this.#state === 'done') return;
+    this.#end();
+    this.exchange.fail(error);
+  }
+
+  #end(): void {
+    this.#state = 'done';
+    this.#body?.stop();
+  }
+}
+
+/** Methods that may be sent again when a kept connection turned out to be dead (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+function requestText(exchange: Exchange, line: RequestLine): string {
+  const { method, bodyLength, kind } = exchange.head;
+  const { headers } = line;
+  let text = `${method} ${line.path} HTTP/1.1\r\nHost: ${line.host}\r\n`;
+  for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  if (kind === 'websocket')
+    return `${text}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n`;
+  if (bodyLength < 0) text += 'Transfer-Encoding: chunked\r\n';
+  else if (bodyLength > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')
+    text += `Content-Length: ${bodyLength}\r\n`;
+  if (line.expectContinue && bodyLength !== 0) text += 'Expect: 100-continue\r\n';
+  return `${text}Connection: keep-alive\r\n\r\n`;
+}

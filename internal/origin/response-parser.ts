@@ -1,0 +1,296 @@
+// Cuts the bytes of an HTTP/1.1 connection into responses: heads, body pieces (views of the input), trailers.
+// Source: RFC 9112 §6, §7. Strict: CRLF only, no chunk extension longer than a line, nothing after the last response.
+//
+//   idle ──expect()──▶ head ──┬─▶ length ──────────────▶ idle
+//                      ▲  │   ├─▶ size ▶ data ▶ gap ─┐
+//                 1xx  └──┘   │    ▲                 └─ size 0 ▶ trailers ▶ idle
+//                             ├─▶ close ── finish() ▶ idle
+//                             └─▶ raw (101)
+
+import { malformedResponse, parseResponseHead, parseTrailers, type ResponseHead } from './response-head.ts';
+
+export interface ResponseSink {
+  /** An interim head (1xx, also 101) or the final one. */
+  onHead(head: ResponseHead): void;
+  /** A piece of the body: a view of the fed chunk. */
+  onData(piece: Buffer): void;
+  /** The response is complete. */
+  onEnd(trailers: string[] | undefined): void;
+  /** After a 101: bytes of the new protocol. */
+  onRaw(piece: Buffer): void;
+}
+
+/** 256 KiB of response head: sixteen times Node's default, and a thousand at once still fit in memory. */
+const maxHeadBytes = 256 * 1024;
+/** Hex digits of a chunk size, and the whole size line with extensions. */
+const maxSizeDigits = 12;
+const maxLineBytes = 4096;
+const maxTrailerBytes = 64 * 1024;
+
+type State =
+  | 'idle'
+  | 'head'
+  | 'length'
+  | 'close'
+  | 'size'
+  | 'extension'
+  | 'line-feed'
+  | 'data'
+  | 'gap'
+  | 'trailers'
+  | 'raw';
+
+export class ResponseParser {
+  readonly #sink: ResponseSink;
+  #state: State = 'idle';
+  #method = 'GET';
+  #upgradable = false;
+  /** Bytes left of the body or the chunk; in 'size' the value so far; in 'gap' the bytes of CRLF left. */
+  #left = 0;
+  /** Length of the size line so far. */
+  #line = 0;
+  #held: Buffer | undefined;
+  #heldBytes = 0;
+  #touched = false;
+
+  constructor(sink: ResponseSink) {
+    this.#sink = sink;
+  }
+
+  /** Whether a byte of the expected response has come. */
+  get touched(): boolean {
+    return this.#touched;
+  }
+
+  /** Announces the next response: the request's method, and whether a 101 was asked for. */
+  expect(method: string, upgradable: boolean): void {
+    this.#method = method;
+    this.#upgradable = upgradable;
+    this.#state = 'head';
+    this.#touched = false;
+  }
+
+  /** Takes the next bytes; throws 'origin.failed' when they break the protocol. The sink may not feed in turn. */
+  feed(chunk: Buffer): void {
+    this.#touched = true;
+    let offset = 0;
+    while (offset < chunk.length) {
+      switch (this.#state) {
+        case 'idle':
+          throw malformedResponse('bytes after the end of the response');
+        case 'head':
+          offset = this.#readHead(chunk, offset);
+          break;
+        case 'length':
+          offset = this.#readBody(chunk, offset);
+          break;
+        case 'close':
+          this.#sink.onData(view(chunk, offset));
+          return;
+        case 'raw':
+          this.#sink.onRaw(view(chunk, offset));
+          return;
+        case 'data':
+          offset = this.#readChunk(chunk, offset);
+          break;
+        case 'trailers':
+          offset = this.#readTrailers(chunk, offset);
+          break;
+        default:
+          this.#sizeByte(chunk[offset] as number);
+          offset += 1;
+      }
+    }
+  }
+
+  /** The connection ended; throws 'origin.failed' when a response is cut off. */
+  finish(): void {
+    if (this.#state === 'idle' || this.#state === 'raw') return;
+    if (this.#state !== 'close')
+      throw malformedResponse(
+        this.#touched ? 'the connection ended inside it' : 'the connection was closed without a response',
+      );
+    this.#end(undefined);
+  }
+
+  #end(trailers: string[] | undefined): void {
+    this.#state = 'idle';
+    this.#sink.onEnd(trailers);
+  }
+
+  #readHead(chunk: Buffer, offset: number): number {
+    const section = this.#section(chunk, offset, maxHeadBytes, 'head');
+    if (section === undefined) return chunk.length;
+    const head = parseResponseHead(section.text, this.#method);
+    if (head.status === 101) {
+      if (!this.#upgradable) throw malformedResponse('status 101 without being asked for');
+      this.#state = 'raw';
+      this.#sink.onHead(head);
+      return section.next;
+    }
+    if (head.status < 200) {
+      this.#sink.onHead(head);
+      return section.next;
+    }
+    const { framing } = head;
+    switch (framing.kind) {
+      case 'none':
+        this.#state = 'idle';
+        break;
+      case 'length':
+        this.#state = 'length';
+        this.#left = framing.bytes;
+        break;
+      case 'chunked':
+        this.#startSize();
+        break;
+      case 'until-close':
+        this.#state = 'close';
+        break;
+    }
+    this.#sink.onHead(head);
+    if (framing.kind === 'none') this.#sink.onEnd(undefined);
+    return section.next;
+  }
+
+  #readBody(chunk: Buffer, offset: number): number {
+    const bytes = Math.min(this.#left, chunk.length - offset);
+    this.#left -= bytes;
+    this.#sink.onData(view(chunk, offset, offset + bytes));
+    if (this.#left === 0) this.#end(undefined);
+    return offset + bytes;
+  }
+
+  #readChunk(chunk: Buffer, offset: number): number {
+    const bytes = Math.min(this.#left, chunk.length - offset);
+    this.#left -= bytes;
+    if (this.#left === 0) {
+      this.#state = 'gap';
+      this.#left = 2;
+    }
+    this.#sink.onData(view(chunk, offset, offset + bytes));
+    return offset + bytes;
+  }
+
+  #startSize(): void {
+    this.#state = 'size';
+    this.#left = 0;
+    this.#line = 0;
+  }
+
+  /** One byte of what surrounds chunks: size, extension, line ends. */
+  #sizeByte(byte: number): void {
+    switch (this.#state) {
+      case 'size': {
+        const digit = hexDigit(byte);
+        if (digit >= 0) {
+          this.#line += 1;
+          if (this.#line > maxSizeDigits) throw malformedResponse('chunk size too large');
+          this.#left = this.#left * 16 + digit;
+        } else if (this.#line === 0) throw malformedResponse('chunk size missing');
+        else if (byte === 13) this.#state = 'line-feed';
+        else if (byte === 59 || byte === 32 || byte === 9) this.#state = 'extension';
+        else throw malformedResponse('bad chunk size');
+        return;
+      }
+      case 'extension':
+        this.#line += 1;
+        if (this.#line > maxLineBytes || (byte < 32 && byte !== 13 && byte !== 9) || byte === 127)
+          throw malformedResponse('bad chunk extension');
+        if (byte === 13) this.#state = 'line-feed';
+        return;
+      case 'line-feed':
+        if (byte !== 10) throw malformedResponse('bare CR after a chunk size');
+        this.#state = this.#left === 0 ? 'trailers' : 'data';
+        return;
+      default:
+        if (byte !== (this.#left === 2 ? 13 : 10)) throw malformedResponse('chunk longer than its size');
+        this.#left -= 1;
+        if (this.#left === 0) this.#startSize();
+    }
+  }
+
+  #readTrailers(chunk: Buffer, offset: number): number {
+    if (this.#heldBytes === 0 && chunk.length - offset >= 2 && chunk[offset] === 13 && chunk[offset + 1] === 10) {
+      this.#end(undefined);
+      return offset + 2;
+    }
+    const section = this.#section(chunk, offset, maxTrailerBytes, 'trailers');
+    if (section === undefined) return chunk.length;
+    this.#end(section.text === '' ? undefined : parseTrailers(section.text));
+    return section.next;
+  }
+
+  /** Text up to the empty line, across chunks; undefined when it is not there yet and everything was kept. */
+  #section(chunk: Buffer, offset: number, maxBytes: number, what: 'head' | 'trailers'): Section | undefined {
+    if (this.#heldBytes === 0) {
+      const end = chunk.indexOf(emptyLine, offset);
+      if (end !== -1) {
+        if (end - offset > maxBytes) throw malformedResponse(`${what} longer than ${maxBytes} bytes`);
+        return { text: chunk.toString('latin1', offset, end), next: end + 4 };
+      }
+    }
+    return this.#heldSection(chunk, offset, maxBytes, what);
+  }
+
+  #heldSection(chunk: Buffer, offset: number, maxBytes: number, what: 'head' | 'trailers'): Section | undefined {
+    const before = this.#heldBytes;
+    const total = before + chunk.length - offset;
+    const limit = maxBytes + 4;
+    const take = Math.min(total, limit) - before;
+    const held = this.#grow(before + take);
+    chunk.copy(held, before, offset, offset + take);
+    this.#heldBytes = before + take;
+    // A trailer section may also be empty: just CRLF.
+    if (what === 'trailers' && this.#heldBytes >= 2 && held[0] === 13 && held[1] === 10) {
+      this.#heldBytes = 0;
+      return { text: '', next: offset + 2 - before };
+    }
+    const end = held.subarray(0, this.#heldBytes).indexOf(emptyLine, Math.max(0, before - 3));
+    if (end !== -1) {
+      this.#heldBytes = 0;
+      this.#held = undefined;
+      return { text: held.toString('latin1', 0, end), next: offset + end + 4 - before };
+    }
+    if (hasBareLineFeed(held, before, this.#heldBytes)) throw malformedResponse('bare LF');
+    if (total >= limit) throw malformedResponse(`${what} longer than ${maxBytes} bytes`);
+    return undefined;
+  }
+
+  #grow(bytes: number): Buffer {
+    const held = this.#held;
+    if (held !== undefined && held.length >= bytes) return held;
+    const larger = Buffer.allocUnsafe(Math.max(1024, bytes, (held?.length ?? 0) * 2));
+    held?.copy(larger, 0, 0, this.#heldBytes);
+    this.#held = larger;
+    return larger;
+  }
+}
+
+interface Section {
+  readonly text: string;
+  /** Offset in the chunk after the section. */
+  readonly next: number;
+}
+
+const emptyLine = Buffer.from('\r\n\r\n');
+
+/** The whole chunk itself where possible: most reads hold nothing but body. */
+function view(chunk: Buffer, start: number, end = chunk.length): Buffer {
+  return start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  if (byte >= 97 && byte <= 102) return byte - 87;
+  if (byte >= 65 && byte <= 70) return byte - 55;
+  return -1;
+}
+
+/** Without this an origin that ends lines with LF alone would be waited for for ever. */
+function hasBareLineFeed(bytes: Buffer, from: number, to: number): boolean {
+  for (let index = bytes.indexOf(10, from); index !== -1 && index < to; index = bytes.indexOf(10, index + 1)) {
+    if (index === 0 || bytes[index - 1] !== 13) return true;
+  }
+  return false;
+}
