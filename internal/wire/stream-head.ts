@@ -1,0 +1,211 @@
+// The head of a QUIC request stream and of its answer, as both transports' ends use them: signature, version and
+// ConnectRequest or ConnectResponse, with the metadata turned into method, host and headers.
+// Source: spec edge-protocol §9.2–9.3. The shapes match those of the transport seam without importing it.
+
+import { PosternError } from '../errors/error.ts';
+import { measureHead } from './connect-codec.ts';
+import { type ConnectionType, decodeConnectRequest, encodeConnectRequest } from './connect-request.ts';
+import { decodeConnectResponse, encodeConnectResponse } from './connect-response.ts';
+import { classifyStream, requestPreamble } from './preamble.ts';
+import { upgradeHeader } from './upgrade-header.ts';
+
+/** What the edge asks for. Strings hold one byte a character. */
+export interface RequestStreamHead {
+  readonly kind: ConnectionType;
+  readonly method: string;
+  readonly scheme: string;
+  /** Host with optional port; for tcp the destination. */
+  readonly host: string;
+  /** Path with query, begins with `/`; `/` for tcp. */
+  readonly path: string;
+  /** Flat [name, value, …]. For tcp: metadata keys such as `FlowID` and `cf-trace-id` as they are. */
+  readonly headers: readonly string[];
+  /** Bytes of the body; 0 = none, -1 = unknown. */
+  readonly bodyLength: number;
+}
+
+/** The answer: a response, or why there is none. */
+export type ResponseStreamHead =
+  | { readonly kind: 'response'; readonly status: number; readonly headers: readonly string[] }
+  | { readonly kind: 'refusal'; readonly message: string; readonly rateLimited: boolean };
+
+const methodKey = 'HttpMethod';
+const hostKey = 'HttpHost';
+const statusKey = 'HttpStatus';
+const headerKey = 'HttpHeader';
+const headerPrefix = 'HttpHeader:';
+const rateLimitedKey = 'FlowConnectRateLimited';
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const notHost = /[/?#@\\\u0000-\u0020]/;
+const unsafeInTarget = /[\u0000-\u0020\u007f]/;
+
+/**
+ * Bytes of the head in all, as far as can be told from the first `bytes.length` of them: the head is complete exactly
+ * when the result is at most that. Works for requests and responses. Throws 'protocol.malformed' for a wrong signature
+ * and 'protocol.too-large'.
+ */
+export function measureStreamHead(bytes: Buffer): number {
+  if (classifyStream(bytes) === 'rpc')
+    throw new PosternError('protocol.malformed', 'An RPC stream came where a request stream was expected');
+  const start = requestPreamble.length;
+  return bytes.length <= start ? start + 8 : start + measureHead(bytes, start, bytes.length);
+}
+
+/** The head as one buffer: signature, version, message. */
+export function encodeRequestHead(head: RequestStreamHead): Buffer {
+  if (head.kind === 'tcp')
+    return encodeConnectRequest({ dest: head.host, type: 'tcp', metadata: head.headers }, requestPreamble);
+  const metadata = [methodKey, head.method, hostKey, head.host];
+  let hasLength = false;
+  for (let index = 0; index + 1 < head.headers.length; index += 2) {
+    const name = head.headers[index] ?? '';
+    if (isNamed(name, 'transfer-encoding') || name.includes(':')) continue;
+    if (isNamed(name, 'content-length')) hasLength = true;
+    metadata.push(headerPrefix + name, head.headers[index + 1] ?? '');
+  }
+  if (head.kind === 'http' && head.bodyLength < 0) metadata.push('HttpHeader:Transfer-Encoding', 'chunked');
+  if (head.bodyLength > 0 && !hasLength) metadata.push('HttpHeader:Content-Length', String(head.bodyLength));
+  // A host that is none must not be able to change how the path is read; receivers accept a bare path too.
+  const dest = notHost.test(head.host) ? head.path : `${head.scheme}://${head.host}${head.path}`;
+  return encodeConnectRequest({ dest, type: head.kind, metadata }, requestPreamble);
+}
+
+/**
+ * Decodes a complete head of `length` bytes (see measureStreamHead). Throws 'protocol.malformed'; its message is what
+ * to answer the edge with. The upgrade header and Transfer-Encoding are taken out: `kind` and `bodyLength` say it.
+ */
+export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamHead {
+  const start = requestPreamble.length;
+  const { dest, type, metadata } = decodeConnectRequest(bytes, start, length - start);
+  if (type === 'tcp')
+    return { kind: 'tcp', method: 'GET', scheme: 'https', host: dest, path: '/', headers: metadata, bodyLength: -1 };
+
+  let method = 'GET';
+  let host = '';
+  let bodyLength = -1;
+  let isChunked = false;
+  const headers: string[] = [];
+  for (let index = 0; index < metadata.length; index += 2) {
+    const key = metadata[index] ?? '';
+    const value = metadata[index + 1] ?? '';
+    if (key.startsWith(headerPrefix)) {
+      const name = headerName(key);
+      if (isNamed(name, 'transfer-encoding')) {
+        isChunked ||= value.toLowerCase().includes('chunked');
+        continue;
+      }
+      if (isNamed(name, upgradeHeader)) continue;
+      if (isNamed(name, 'content-length')) {
+        const length = contentLength(value);
+        if (bodyLength !== -1 && length !== bodyLength) throw malformed('A request has two values of Content-Length');
+        bodyLength = length;
+      }
+      headers.push(name, value);
+    } else if (key === methodKey) {
+      if (value !== '') method = value;
+    } else if (key === hostKey) {
+      host = value;
+    } else if (key.includes(headerKey)) {
+      headerName(key);
+    }
+  }
+  if (!token.test(method)) throw malformed(`Method '${shown(method)}' is not a token`);
+  const { scheme, path } = parseDest(dest);
+  // As in HTTP/1.1, chunked wins over a length; without either there is no body.
+  if (isChunked && bodyLength !== -1) removeHeader(headers, 'content-length');
+  if (isChunked || type === 'websocket') bodyLength = -1;
+  else if (bodyLength === -1) bodyLength = 0;
+  return { kind: type, method, scheme, host, path, headers, bodyLength };
+}
+
+/** A response to http and websocket, or to tcp, which has neither status nor headers on the wire. */
+export function encodeResponseHead(
+  kind: ConnectionType,
+  head: { readonly status: number; readonly headers: readonly string[] },
+): Buffer {
+  if (kind === 'tcp') return encodeConnectResponse({ error: '', metadata: [] }, requestPreamble);
+  const metadata = [statusKey, String(head.status)];
+  for (let index = 0; index + 1 < head.headers.length; index += 2) {
+    const name = head.headers[index] ?? '';
+    if (!name.includes(':')) metadata.push(headerPrefix + name, head.headers[index + 1] ?? '');
+  }
+  return encodeConnectResponse({ error: '', metadata }, requestPreamble);
+}
+
+/** Says that the stream could not be served; end the stream after it. */
+export function encodeRefusalHead(refusal: { readonly message: string; readonly rateLimited?: boolean }): Buffer {
+  const metadata = refusal.rateLimited === true ? [rateLimitedKey, 'true'] : [];
+  const error = refusal.message === '' ? 'The connector could not serve the request' : refusal.message;
+  return encodeConnectResponse({ error, metadata }, requestPreamble);
+}
+
+/** Decodes a complete head of `length` bytes. `kind` is that of the request. Throws 'protocol.malformed'. */
+export function decodeResponseHead(kind: ConnectionType, bytes: Buffer, length: number): ResponseStreamHead {
+  const start = requestPreamble.length;
+  const { error, metadata } = decodeConnectResponse(bytes, start, length - start);
+  if (error !== '') {
+    const at = metadata.indexOf(rateLimitedKey);
+    return { kind: 'refusal', message: error, rateLimited: at !== -1 && metadata[at + 1] === 'true' };
+  }
+  if (kind === 'tcp') return { kind: 'response', status: 200, headers: [] };
+  let status = 0;
+  const headers: string[] = [];
+  for (let index = 0; index < metadata.length; index += 2) {
+    const key = metadata[index] ?? '';
+    const value = metadata[index + 1] ?? '';
+    if (key.startsWith(headerPrefix)) headers.push(headerName(key), value);
+    else if (key === statusKey) status = /^[1-9]\d\d$/.test(value) ? Number(value) : 0;
+  }
+  if (status === 0) throw malformed('A response has no valid HttpStatus');
+  return { kind: 'response', status, headers };
+}
+
+function headerName(key: string): string {
+  const name = key.slice(headerPrefix.length);
+  if (!key.startsWith(headerPrefix) || name === '' || name.includes(':'))
+    throw malformed(`header Key: ${shown(key)} malformed`);
+  return name;
+}
+
+function contentLength(value: string): number {
+  const length = /^\d{1,15}$/.test(value) ? Number(value) : -1;
+  if (length < 0) throw malformed(`Content-Length '${shown(value)}' is not a number`);
+  return length;
+}
+
+/** Splits `https://host/path?query`, or a bare `/path`. */
+function parseDest(dest: string): { scheme: string; path: string } {
+  if (unsafeInTarget.test(dest)) throw malformed(`Destination '${shown(dest)}' has characters that no URL has`);
+  if (dest.startsWith('/')) return { scheme: 'http', path: dest };
+  const authority = dest.indexOf('://') + 3;
+  const scheme = dest.slice(0, Math.max(0, authority - 3)).toLowerCase();
+  if (scheme !== 'http' && scheme !== 'https' && scheme !== 'ws' && scheme !== 'wss')
+    throw malformed(`Destination '${shown(dest)}' is not a URL`);
+  let end = authority;
+  while (end < dest.length && !'/?#'.includes(dest.charAt(end))) end += 1;
+  let path = dest.slice(end);
+  const fragment = path.indexOf('#');
+  if (fragment !== -1) path = path.slice(0, fragment);
+  return {
+    scheme: scheme === 'https' || scheme === 'wss' ? 'https' : 'http',
+    path: path.startsWith('/') ? path : `/${path}`,
+  };
+}
+
+function removeHeader(headers: string[], lower: string): void {
+  for (let index = headers.length - 2; index >= 0; index -= 2)
+    if (isNamed(headers[index] ?? '', lower)) headers.splice(index, 2);
+}
+
+/** Compares a header name in any case with a lower-case one. */
+function isNamed(name: string, lower: string): boolean {
+  return name.length === lower.length && (name === lower || name.toLowerCase() === lower);
+}
+
+function shown(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+function malformed(message: string): PosternError {
+  return new PosternError('protocol.malformed', message);
+}
