@@ -5,7 +5,8 @@
 // Rules every variant keeps:
 // - A paused reader at one end stops the writer at the other. A FIN in one direction never ends the other.
 // - `body` is a Duplex with allowHalfOpen: readable side = bytes from the peer, writable side = bytes to the peer.
-//   It emits 'close' exactly once; a reset by the peer destroys it with PosternError 'stream.reset'.
+//   It emits 'close' exactly once. After a reset by the peer or a lost connection 'close' comes without 'end' (an 'error'
+//   may come first; its text differs between variants): whoever reads judges by whether 'end' came.
 // - Header lists are flat arrays [name, value, name, value, …]; a name may repeat; no pseudo headers.
 
 import type { Duplex } from 'node:stream';
@@ -30,6 +31,8 @@ export interface RequestHead {
   /** Path with query, begins with `/`; `/` for `tcp`. */
   readonly path: string;
   readonly headers: HeaderList;
+  /** `tcp` only: address of whoever connected, `ip:port`, for the log at the connector. */
+  readonly source?: string;
   /** Length of the request body in bytes; 0 = no body; -1 = unknown (chunked), and for websocket and tcp. */
   readonly bodyLength: number;
 }

@@ -1,0 +1,129 @@
+// What both ends of an HTTP/2 connection share: counting streams, ending in order or at once, and saying how it ended.
+// Source: spec edge-protocol §10.12, §11; RFC 9113 §5.4, §6.8.
+
+import { constants, type Http2Session, type Http2Stream } from 'node:http2';
+import type { TLSSocket } from 'node:tls';
+import { foreignCode, PosternError } from '../../errors/error.ts';
+import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
+import { watchPeer } from './keep-alive.ts';
+
+/** How long a closing session may take to flush its last frames before the socket is cut. */
+const flushMs = 2_000;
+
+export class Http2Link {
+  readonly #session: Http2Session;
+  readonly #socket: TLSSocket;
+  readonly closed: Promise<ConnectionEnd>;
+  readonly #group: string | undefined;
+  #openStreams = 0;
+  #draining = false;
+  #orderly = false;
+  #error: PosternError | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(session: Http2Session, socket: TLSSocket, group: string | undefined) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#group = group;
+    session.on('error', error => {
+      this.#error ??= translateSessionError(error);
+    });
+    session.on('goaway', code => {
+      if (code === constants.NGHTTP2_NO_ERROR) this.#orderly = true;
+    });
+    // Node reports a socket that dies under a session only as the session's close; keep the cause.
+    socket.on('error', error => {
+      this.#error ??= translateSessionError(error);
+    });
+    this.closed = new Promise(resolve => {
+      session.once('close', () => {
+        this.#idle?.();
+        socket.destroy();
+        if (this.#orderly && this.#error === undefined) resolve({ orderly: true });
+        else resolve({ orderly: this.#orderly, error: this.#error ?? new PosternError('connection.lost', 'The peer closed the connection without saying so.') });
+      });
+    });
+    watchPeer(session, socket, error => this.abort(error));
+  }
+
+  get draining(): boolean {
+    return this.#draining || this.#session.closed || this.#session.destroyed;
+  }
+
+  get openStreams(): number {
+    return this.#openStreams;
+  }
+
+  /** Counts a request stream until it closes; the control stream is not counted. */
+  track(stream: Http2Stream): void {
+    this.#openStreams += 1;
+    stream.once('close', () => {
+      this.#openStreams -= 1;
+      if (this.#openStreams === 0) this.#idle?.();
+    });
+  }
+
+  stats(): ConnectionStats {
+    const destroyed = this.#session.destroyed;
+    return {
+      protocol: 'http2',
+      openStreams: this.#openStreams,
+      group: this.#group,
+      sentBytes: destroyed ? undefined : this.#socket.bytesWritten,
+      receivedBytes: destroyed ? undefined : this.#socket.bytesRead,
+    };
+  }
+
+  /** Waits for running streams, ends `control`, says GOAWAY and closes. */
+  async drain(control: Http2Stream | undefined, timeoutMs: number): Promise<void> {
+    this.#draining = true;
+    if (this.#session.destroyed) return;
+    if (this.#openStreams > 0) await this.#untilIdle(timeoutMs);
+    if (this.#session.destroyed) return;
+    this.#orderly = true;
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(() => this.#session.destroy(), flushMs);
+      this.#session.once('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#session.goaway(constants.NGHTTP2_NO_ERROR);
+      control?.close(constants.NGHTTP2_NO_ERROR);
+      this.#session.close();
+      // Streams that outlived the wait would hold the session open.
+      if (this.#openStreams > 0) this.#session.destroy();
+    });
+  }
+
+  abort(reason: PosternError): void {
+    this.#draining = true;
+    this.#error ??= reason;
+    if (this.#session.destroyed) return;
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  #untilIdle(timeoutMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#idle = () => {
+        clearTimeout(timer);
+        this.#idle = undefined;
+        resolve();
+      };
+    });
+  }
+}
+
+function translateSessionError(error: Error): PosternError {
+  const reason = foreignCode(error) ?? error.message;
+  const lost = reason.startsWith('E') && !reason.startsWith('ERR_');
+  if (lost) return new PosternError('connection.lost', `The connection was lost (${reason}).`, { cause: error });
+  return new PosternError('protocol.malformed', `The peer broke the HTTP/2 protocol (${reason}).`, { cause: error });
+}
+
+/** Name of the negotiated key exchange group, as far as Node tells (clients only). */
+export function negotiatedGroup(socket: TLSSocket): string | undefined {
+  const info = socket.getEphemeralKeyInfo();
+  return info !== null && 'name' in info && typeof info.name === 'string' && info.name !== '' ? info.name : undefined;
+}

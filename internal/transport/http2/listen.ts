@@ -1,0 +1,205 @@
+// The edge's end over HTTP/2: accepts TLS from connectors and is the HTTP/2 client on that socket.
+// Source: spec edge-protocol §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
+
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer, type TLSSocket } from 'node:tls';
+import { foreignCode, PosternError } from '../../errors/error.ts';
+import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
+import { preferredGroups } from '../tls.ts';
+import type { ConnectionEnd, ConnectionStats, EdgeConnection, EdgeListener, EdgeResponse, HeaderList, OutgoingStream, RequestHead, StreamKind } from '../transport.ts';
+import { controlRequest, decodeResponseHead, encodeRequestHead } from './head.ts';
+import { Http2Link } from './link.ts';
+import { connectionWindowBytes, edgeOptions } from './settings.ts';
+
+export interface Http2ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM; the certificate carries its chain. */
+  readonly key: string;
+  readonly cert: string;
+  /** Called for every connection that spoke HTTP/2; the connection is the callee's to close. */
+  readonly onConnection: (connection: EdgeConnection) => void;
+  /** Sockets in the TLS handshake at once; more are closed at once. Default 1,024. */
+  readonly maxHandshakes?: number;
+}
+
+/** A peer must finish TLS and send its HTTP/2 SETTINGS this soon. */
+const handshakeTimeoutMs = 10_000;
+
+/** Listens for connectors. Throws 'listen.failed'. */
+export async function listenHttp2(options: Http2ListenOptions): Promise<EdgeListener> {
+  const server = createServer({
+    key: options.key,
+    cert: options.cert,
+    minVersion: 'TLSv1.2',
+    ecdhCurve: `${preferredGroups}:X25519`,
+    handshakeTimeout: handshakeTimeoutMs,
+    noDelay: true,
+    // Connectors offer no ALPN; ours neither. A peer that offers some gets no choice made for it.
+  });
+  // TCP sockets whose TLS handshake is not finished, by peer: the TLS socket that follows is another object.
+  const handshakes = new Map<string, Socket>();
+  server.on('connection', (socket: Socket) => {
+    if (handshakes.size >= (options.maxHandshakes ?? 1_024)) {
+      socket.destroy();
+      return;
+    }
+    const peer = peerOf(socket);
+    handshakes.set(peer, socket);
+    socket.once('close', () => handshakes.delete(peer));
+  });
+  // Handshake failures are the peer's business: scanners, pre-checks, wrong trust. The socket is gone already.
+  server.on('tlsClientError', () => undefined);
+  server.on('secureConnection', socket => {
+    handshakes.delete(peerOf(socket));
+    acceptSession(socket, options.onConnection);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', error => {
+      reject(new PosternError('listen.failed', `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? error.message}); choose another address or port.`, { cause: error }));
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+  const address = server.address() as AddressInfo;
+  return {
+    address: { host: address.address, port: address.port },
+    close: () =>
+      new Promise(resolve => {
+        server.close();
+        // Server.close() would wait for accepted connections, which live on by contract.
+        for (const socket of handshakes.values()) socket.destroy();
+        resolve();
+      }),
+  };
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+function acceptSession(socket: TLSSocket, onConnection: (connection: EdgeConnection) => void): void {
+  const session = connect('https://connector', { ...edgeOptions, createConnection: () => socket });
+  // Failures before the peer's SETTINGS are pre-checks and scanners; nobody is told.
+  session.on('error', () => undefined);
+  const timer = setTimeout(() => session.destroy(), handshakeTimeoutMs);
+  session.once('close', () => clearTimeout(timer));
+  session.once('remoteSettings', () => {
+    clearTimeout(timer);
+    session.setLocalWindowSize(connectionWindowBytes);
+    onConnection(new Http2EdgeConnection(session, socket));
+  });
+}
+
+class Http2EdgeConnection implements EdgeConnection {
+  readonly protocol = 'http2';
+  readonly datagrams = undefined;
+  readonly openRpc = undefined;
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+  readonly control: Duplex;
+  readonly closed: Promise<ConnectionEnd>;
+  readonly #session: ClientHttp2Session;
+  readonly #link: Http2Link;
+  readonly #controlStream: ClientHttp2Stream;
+
+  constructor(session: ClientHttp2Session, socket: TLSSocket) {
+    this.localAddress = `${socket.localAddress}:${socket.localPort}`;
+    this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#session = session;
+    this.#link = new Http2Link(session, socket, undefined);
+    this.closed = this.#link.closed;
+    this.#controlStream = session.request(controlRequest, { endStream: false });
+    this.#controlStream.on('error', ignoreStreamError);
+    this.control = this.#controlStream;
+  }
+
+  acceptRpc(): void {
+    // HTTP/2 connectors open no streams.
+  }
+
+  request(head: RequestHead): OutgoingStream {
+    if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
+    const stream = this.#session.request(encodeRequestHead(head), { endStream: head.bodyLength === 0 });
+    this.#link.track(stream);
+    return new Http2OutgoingStream(stream, head.kind, this.#link);
+  }
+
+  ping(timeoutMs: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const lost = (): void => reject(new PosternError('connection.lost', `The connector did not answer a ping within ${timeoutMs} ms.`));
+      const timer = setTimeout(lost, timeoutMs);
+      const sent = !this.#session.destroyed && this.#session.ping((error, durationMs) => {
+        clearTimeout(timer);
+        if (error === null) resolve(durationMs);
+        else lost();
+      });
+      if (!sent) {
+        clearTimeout(timer);
+        lost();
+      }
+    });
+  }
+
+  stats(): ConnectionStats {
+    return this.#link.stats();
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    return this.#link.drain(this.#controlStream, timeoutMs);
+  }
+
+  abort(reason: PosternError): void {
+    this.#link.abort(reason);
+  }
+}
+
+function ignoreStreamError(): void {
+  // Stream errors show as 'close' without 'end'; without a listener they would end the process.
+}
+
+class Http2OutgoingStream implements OutgoingStream {
+  readonly body: ClientHttp2Stream;
+  readonly response: Promise<EdgeResponse>;
+  trailers: HeaderList = [];
+
+  constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link) {
+    this.body = stream;
+    stream.on('error', ignoreStreamError);
+    stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
+      this.trailers = raw;
+    });
+    this.response = new Promise((resolve, reject) => {
+      stream.once('response', headers => {
+        try {
+          resolve(decodeHead(kind, headers));
+        } catch (error) {
+          stream.close(constants.NGHTTP2_CANCEL);
+          reject(error as PosternError);
+        }
+      });
+      stream.once('close', () => reject(closeReason(stream, link)));
+    });
+    // A stream reset before anybody awaits the response must not be an unhandled rejection.
+    this.response.catch(() => undefined);
+  }
+
+  reset(): void {
+    this.body.close(constants.NGHTTP2_CANCEL);
+  }
+}
+
+function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'?: number }): EdgeResponse {
+  const text = (name: string): string | undefined => {
+    const value = headers[name];
+    return typeof value === 'string' ? value : value?.join(', ');
+  };
+  return decodeResponseHead(kind, headers[':status'] ?? 502, text(responseHeadersHeader), text(responseMetaHeader));
+}
+
+function closeReason(stream: ClientHttp2Stream, link: Http2Link): PosternError {
+  if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return new PosternError('connection.closed', 'The connector takes no new requests.');
+  if (link.draining) return new PosternError('connection.lost', 'The connection to the connector was lost before it answered.');
+  return new PosternError('stream.reset', 'The connector ended the stream before it answered.');
+}

@@ -1,0 +1,163 @@
+// TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
+// Source: spec edge-protocol §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
+
+import { createHash, X509Certificate } from 'node:crypto';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import type { DialOptions } from './transport.ts';
+
+/** OpenSSL names, best first. P-256 follows because edges without ML-KEM ask for it by HelloRetryRequest. */
+export const preferredGroups = 'X25519MLKEM768:P-256';
+export const postQuantumGroups = 'X25519MLKEM768';
+
+/** Hex SHA-256 of a certificate's public key (SPKI), the form of a pin in tokens. */
+export function spkiPin(certificate: X509Certificate): string {
+  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(spki).digest('hex');
+}
+
+/**
+ * Connect and finish the TLS handshake within `options.timeoutMs`. The socket is the caller's to close.
+ * Throws 'dial.failed', 'dial.timeout' or 'tls.failed'.
+ */
+export async function connectTls(options: DialOptions): Promise<TLSSocket> {
+  const deadline = performance.now() + options.timeoutMs;
+  const tcp = await connectSocket(options, deadline);
+  try {
+    return await handshake(tcp, options, deadline);
+  } catch (error) {
+    tcp.destroy();
+    throw error;
+  }
+}
+
+function target(options: DialOptions): string {
+  return isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+}
+
+function connectSocket(options: DialOptions, deadline: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp({
+      host: options.host,
+      port: options.port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 15_000,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    });
+    const settle = settler(socket, options, deadline, reject, 'Connecting');
+    socket.once('connect', () => {
+      settle.done();
+      resolve(socket);
+    });
+    socket.once('error', error => {
+      const reason = foreignCode(error) ?? 'no answer';
+      settle.fail(new PosternError('dial.failed', `Cannot connect to the edge ${target(options)} (${reason}); check the address and the firewall.`, { cause: error }));
+    });
+  });
+}
+
+function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const pinned = options.caPin !== undefined;
+    const socket = connectTlsSocket({
+      socket: tcp,
+      servername: options.serverName,
+      minVersion: 'TLSv1.2',
+      ecdhCurve: options.postQuantum === true ? postQuantumGroups : preferredGroups,
+      // With a pin the chain is verified below, before a byte is sent, against the pinned CA that the edge presents.
+      rejectUnauthorized: !pinned,
+      ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+    });
+    const settle = settler(socket, options, deadline, reject, 'The TLS handshake');
+    socket.once('secureConnect', () => {
+      const problem = options.caPin === undefined ? undefined : pinProblem(socket, options.caPin, options.serverName);
+      if (problem !== undefined) {
+        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem}; get a new token if its certificates were replaced.`));
+        return;
+      }
+      settle.done();
+      resolve(socket);
+    });
+    socket.once('error', error => {
+      const reason = foreignCode(error) ?? error.message;
+      settle.fail(new PosternError('tls.failed', `The TLS handshake with the edge ${target(options)} failed (${reason}); check --cacert and that port ${options.port} is an edge.`, { cause: error }));
+    });
+    socket.once('close', () => {
+      settle.fail(new PosternError('tls.failed', `The edge ${target(options)} closed the connection during the TLS handshake.`));
+    });
+  });
+}
+
+/** One of `done` and `fail` acts, once; a deadline and the caller's signal fail by themselves. */
+function settler(
+  socket: Socket,
+  options: DialOptions,
+  deadline: number,
+  reject: (error: PosternError) => void,
+  what: string,
+): { done(): void; fail(error: PosternError): void } {
+  let settled = false;
+  const finish = (): boolean => {
+    if (settled) return false;
+    settled = true;
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', onAbort);
+    socket.removeAllListeners('close');
+    return true;
+  };
+  const fail = (error: PosternError): void => {
+    if (!finish()) return;
+    // Destroying a connecting socket may still emit an error, which nobody waits for any more.
+    socket.on('error', () => undefined);
+    socket.destroy();
+    reject(error);
+  };
+  const onAbort = (): void => fail(new PosternError('connection.closed', `Dialling the edge ${target(options)} was given up.`));
+  const timer = setTimeout(
+    () => fail(new PosternError('dial.timeout', `${what} with the edge ${target(options)} took longer than ${options.timeoutMs} ms.`)),
+    Math.max(1, deadline - performance.now()),
+  );
+  options.signal?.addEventListener('abort', onAbort, { once: true });
+  if (options.signal?.aborted === true) queueMicrotask(onAbort);
+  const done = (): void => {
+    if (finish()) socket.removeAllListeners('error');
+  };
+  return { done, fail };
+}
+
+/** What is wrong with the presented chain under a pin, or undefined when it is right. */
+function pinProblem(socket: TLSSocket, pin: string, serverName: string): string | undefined {
+  const leaf = socket.getPeerX509Certificate();
+  const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, pin);
+  if (leaf === undefined || ca === undefined) return 'did not present the certificate authority that the token pins';
+  if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey)) return 'presented a certificate that the pinned authority did not sign';
+  const now = Date.now();
+  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime()) return 'presented a certificate that is not valid today';
+  if (leaf.checkHost(serverName) === undefined) return `presented a certificate that does not name ${serverName}`;
+  return undefined;
+}
+
+function pinnedIssuer(leaf: X509Certificate, pin: string): X509Certificate | undefined {
+  let current = leaf.issuerCertificate;
+  // A presented chain is short; the bound also ends the self-signed root's reference to itself.
+  for (let depth = 0; depth < 8 && current !== undefined; depth += 1) {
+    if (spkiPin(current) === pin) return current;
+    current = current.issuerCertificate;
+  }
+  return undefined;
+}
+
+/**
+ * The PEM of the pinned CA as presented by the edge over TCP, for transports that need roots beforehand (QUIC).
+ * Throws like connectTls.
+ */
+export async function fetchPinnedCa(options: DialOptions & { readonly caPin: string }): Promise<string> {
+  const socket = await connectTls(options);
+  const leaf = socket.getPeerX509Certificate();
+  socket.destroy();
+  const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, options.caPin);
+  if (ca === undefined) throw new PosternError('tls.failed', `The edge ${target(options)} did not present the pinned certificate authority.`);
+  return ca.toString();
+}
