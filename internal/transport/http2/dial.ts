@@ -29,6 +29,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
   readonly remoteAddress: string;
   readonly control: Promise<Duplex>;
   readonly closed: Promise<ConnectionEnd>;
+  readonly goingAway: Promise<void>;
   readonly #session: ServerHttp2Session;
   readonly #link: Http2Link;
   readonly #waiting: Http2IncomingStream[] = [];
@@ -43,6 +44,10 @@ class Http2ConnectorConnection implements ConnectorConnection {
     this.#session = performServerHandshake(socket, connectorOptions);
     this.#link = new Http2Link(this.#session, socket, group);
     this.closed = this.#link.closed;
+    this.goingAway = new Promise(resolve => {
+      this.#session.once('goaway', () => resolve());
+      this.#session.once('close', () => resolve());
+    });
     this.control = this.#control.promise;
     // A connection that ends before anybody awaits `control` must not be an unhandled rejection.
     this.control.catch(() => undefined);
@@ -62,6 +67,10 @@ class Http2ConnectorConnection implements ConnectorConnection {
   serve(handler: ConnectorHandler): void {
     this.#handler = handler;
     for (const incoming of this.#waiting.splice(0)) handler.stream(incoming);
+  }
+
+  ping(timeoutMs: number): Promise<number> {
+    return this.#link.ping(timeoutMs);
   }
 
   stats(): ConnectionStats {

@@ -74,6 +74,23 @@ export class Http2Link {
     };
   }
 
+  /** Round trip in milliseconds; rejects 'connection.lost' when no answer came in time. */
+  ping(timeoutMs: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const lost = (): void => reject(new PosternError('connection.lost', `The peer did not answer a ping within ${timeoutMs} ms.`));
+      const timer = setTimeout(lost, timeoutMs);
+      const sent = !this.#session.destroyed && this.#session.ping((error, durationMs) => {
+        clearTimeout(timer);
+        if (error === null) resolve(durationMs);
+        else lost();
+      });
+      if (!sent) {
+        clearTimeout(timer);
+        lost();
+      }
+    });
+  }
+
   /** Waits for running streams, ends `control`, says GOAWAY and closes. */
   async drain(control: Http2Stream | undefined, timeoutMs: number): Promise<void> {
     this.#draining = true;

@@ -127,19 +127,7 @@ class Http2EdgeConnection implements EdgeConnection {
   }
 
   ping(timeoutMs: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const lost = (): void => reject(new PosternError('connection.lost', `The connector did not answer a ping within ${timeoutMs} ms.`));
-      const timer = setTimeout(lost, timeoutMs);
-      const sent = !this.#session.destroyed && this.#session.ping((error, durationMs) => {
-        clearTimeout(timer);
-        if (error === null) resolve(durationMs);
-        else lost();
-      });
-      if (!sent) {
-        clearTimeout(timer);
-        lost();
-      }
-    });
+    return this.#link.ping(timeoutMs);
   }
 
   stats(): ConnectionStats {
