@@ -1,7 +1,7 @@
 // TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
 // Source: spec edge-protocol §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
@@ -53,7 +53,13 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
     });
     socket.once('error', error => {
       const reason = foreignCode(error) ?? 'no answer';
-      settle.fail(new PosternError('dial.failed', `Cannot connect to the edge ${target(options)} (${reason}); check the address and the firewall.`, { cause: error }));
+      settle.fail(
+        new PosternError(
+          'dial.failed',
+          `Cannot connect to the edge ${target(options)} (${reason}); check the address and the firewall.`,
+          { cause: error },
+        ),
+      );
     });
   });
 }
@@ -74,7 +80,12 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     socket.once('secureConnect', () => {
       const problem = options.caPin === undefined ? undefined : pinProblem(socket, options.caPin, options.serverName);
       if (problem !== undefined) {
-        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem}; get a new token if its certificates were replaced.`));
+        settle.fail(
+          new PosternError(
+            'tls.failed',
+            `The edge ${target(options)} ${problem}; get a new token if its certificates were replaced.`,
+          ),
+        );
         return;
       }
       settle.done();
@@ -82,10 +93,18 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     });
     socket.once('error', error => {
       const reason = foreignCode(error) ?? error.message;
-      settle.fail(new PosternError('tls.failed', `The TLS handshake with the edge ${target(options)} failed (${reason}); check --cacert and that port ${options.port} is an edge.`, { cause: error }));
+      settle.fail(
+        new PosternError(
+          'tls.failed',
+          `The TLS handshake with the edge ${target(options)} failed (${reason}); check --cacert and that port ${options.port} is an edge.`,
+          { cause: error },
+        ),
+      );
     });
     socket.once('close', () => {
-      settle.fail(new PosternError('tls.failed', `The edge ${target(options)} closed the connection during the TLS handshake.`));
+      settle.fail(
+        new PosternError('tls.failed', `The edge ${target(options)} closed the connection during the TLS handshake.`),
+      );
     });
   });
 }
@@ -114,9 +133,16 @@ function settler(
     socket.destroy();
     reject(error);
   };
-  const onAbort = (): void => fail(new PosternError('connection.closed', `Dialling the edge ${target(options)} was given up.`));
+  const onAbort = (): void =>
+    fail(new PosternError('connection.closed', `Dialling the edge ${target(options)} was given up.`));
   const timer = setTimeout(
-    () => fail(new PosternError('dial.timeout', `${what} with the edge ${target(options)} took longer than ${options.timeoutMs} ms.`)),
+    () =>
+      fail(
+        new PosternError(
+          'dial.timeout',
+          `${what} with the edge ${target(options)} took longer than ${options.timeoutMs} ms.`,
+        ),
+      ),
     Math.max(1, deadline - performance.now()),
   );
   options.signal?.addEventListener('abort', onAbort, { once: true });
@@ -132,9 +158,11 @@ function pinProblem(socket: TLSSocket, pin: string, serverName: string): string 
   const leaf = socket.getPeerX509Certificate();
   const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, pin);
   if (leaf === undefined || ca === undefined) return 'did not present the certificate authority that the token pins';
-  if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey)) return 'presented a certificate that the pinned authority did not sign';
+  if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
+    return 'presented a certificate that the pinned authority did not sign';
   const now = Date.now();
-  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime()) return 'presented a certificate that is not valid today';
+  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime())
+    return 'presented a certificate that is not valid today';
   if (leaf.checkHost(serverName) === undefined) return `presented a certificate that does not name ${serverName}`;
   return undefined;
 }
@@ -158,6 +186,10 @@ export async function fetchPinnedCa(options: DialOptions & { readonly caPin: str
   const leaf = socket.getPeerX509Certificate();
   socket.destroy();
   const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, options.caPin);
-  if (ca === undefined) throw new PosternError('tls.failed', `The edge ${target(options)} did not present the pinned certificate authority.`);
+  if (ca === undefined)
+    throw new PosternError(
+      'tls.failed',
+      `The edge ${target(options)} did not present the pinned certificate authority.`,
+    );
   return ca.toString();
 }

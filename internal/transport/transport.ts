@@ -6,7 +6,8 @@
 // - A paused reader at one end stops the writer at the other. A FIN in one direction never ends the other.
 // - `body` is a Duplex with allowHalfOpen: readable side = bytes from the peer, writable side = bytes to the peer.
 //   It emits 'close' exactly once. After a reset by the peer or a lost connection 'close' comes without 'end' (an 'error'
-//   may come first; its text differs between variants): whoever reads judges by whether 'end' came.
+//   may come first; its text differs between variants): whoever reads judges by whether 'end' came. stream.pipeline,
+//   finished and async iteration judge by other events, and are not for bodies.
 // - Header lists are flat arrays [name, value, name, value, …]; a name may repeat; no pseudo headers.
 
 import type { Duplex } from 'node:stream';

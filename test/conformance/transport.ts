@@ -38,30 +38,35 @@ const get: RequestHead = {
   bodyLength: 0,
 };
 const post: RequestHead = { ...get, method: 'POST', bodyLength: -1 };
-const tcp: RequestHead = { ...get, kind: 'tcp', host: '10.1.2.3:5432', path: '/', bodyLength: -1, source: '192.0.2.7:4444' };
+const tcp: RequestHead = {
+  ...get,
+  kind: 'tcp',
+  host: '10.1.2.3:5432',
+  path: '/',
+  bodyLength: -1,
+  source: '192.0.2.7:4444',
+};
 const mebibyte = 1 << 20;
 
-async function readAll(stream: Readable): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+/** Everything until 'end'; rejects when the stream closes before. */
+function readAll(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.once('end', () => resolve(Buffer.concat(chunks)));
+    stream.once('close', () => reject(new Error(`closed without end after ${chunks.length} chunks`)));
+  });
 }
 
 /** Counts what arrives until 'end'; rejects when the stream closes before. */
 function count(stream: Readable): Promise<number> {
   return new Promise((resolve, reject) => {
     let bytes = 0;
-    let ended = false;
     stream.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
     });
-    stream.once('end', () => {
-      ended = true;
-      resolve(bytes);
-    });
-    stream.once('close', () => {
-      if (!ended) reject(new Error(`closed without end after ${bytes} bytes`));
-    });
+    stream.once('end', () => resolve(bytes));
+    stream.once('close', () => reject(new Error(`closed without end after ${bytes} bytes`)));
   });
 }
 
@@ -98,13 +103,12 @@ async function closesWithoutEnd(stream: Readable): Promise<boolean> {
   return !ended;
 }
 
-export function transportConformance(
-  name: string,
-  open: () => Promise<TransportPair>,
-  traits: TransportTraits,
-): void {
+export function transportConformance(name: string, open: () => Promise<TransportPair>, traits: TransportTraits): void {
   /** Opens a pair, serves `handler`, runs `body`, and closes whatever happens. */
-  async function run(handler: (incoming: IncomingStream) => void, body: (pair: TransportPair) => Promise<void>): Promise<void> {
+  async function run(
+    handler: (incoming: IncomingStream) => void,
+    body: (pair: TransportPair) => Promise<void>,
+  ): Promise<void> {
     const pair = await open();
     try {
       pair.connector.serve({ stream: handler, rpc: stream => stream.destroy() });
@@ -144,11 +148,17 @@ export function transportConformance(
         assert.equal(names.filter(header => header === 'x-a').length, 2);
         outgoing.body.end('question');
         assert.equal((await readAll(incoming.body)).toString(), 'question');
-        incoming.respond({ status: 203, headers: ['Content-Type', 'text/plain', 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2'] });
+        incoming.respond({
+          status: 203,
+          headers: ['Content-Type', 'text/plain', 'Set-Cookie', 'a=1', 'Set-Cookie', 'b=2'],
+        });
         incoming.body.end('answer');
         const response = await outgoing.response;
         assert.equal(response.status, 203);
-        assert.deepEqual(response.headers.filter((value, index) => index % 2 === 1 && /^[ab]=/.test(value)), ['a=1', 'b=2']);
+        assert.deepEqual(
+          response.headers.filter((value, index) => index % 2 === 1 && /^[ab]=/.test(value)),
+          ['a=1', 'b=2'],
+        );
         assert.equal((await readAll(outgoing.body)).toString(), 'answer');
       }),
     );
@@ -167,7 +177,10 @@ export function transportConformance(
       'keeps status 101 for an accepted upgrade and carries raw bytes after it',
       withStream({ ...get, kind: 'websocket', bodyLength: -1 }, async (outgoing, incoming) => {
         assert.equal(incoming.head.kind, 'websocket');
-        incoming.respond({ status: 101, headers: ['Upgrade', 'websocket', 'Connection', 'Upgrade', 'Sec-WebSocket-Accept', 'x'] });
+        incoming.respond({
+          status: 101,
+          headers: ['Upgrade', 'websocket', 'Connection', 'Upgrade', 'Sec-WebSocket-Accept', 'x'],
+        });
         assert.equal((await outgoing.response).status, 101);
         outgoing.body.write('ping');
         const [ping] = (await within('bytes arrive', once(incoming.body, 'data'))) as [Buffer];
@@ -288,7 +301,10 @@ export function transportConformance(
         incoming.respond({ status: 200, headers: [] });
         await outgoing.response;
         const drained = pair.edge.drain(20_000);
-        assert.throws(() => pair.edge.request(get), error => isPosternError(error, 'connection.closed'));
+        assert.throws(
+          () => pair.edge.request(get),
+          error => isPosternError(error, 'connection.closed'),
+        );
         const received = count(outgoing.body);
         await send(incoming.body, 2 * mebibyte);
         assert.equal(await within('all bytes arrive', received), 2 * mebibyte);
@@ -314,12 +330,15 @@ export function transportConformance(
 
     it(
       'abort ends both ends and every stream',
-      withStream(get, async (outgoing, incoming, pair) => {
+      withStream(post, async (outgoing, incoming, pair) => {
         pair.edge.abort(new PosternError('connection.closed', 'The test ends it.'));
         assert.equal(await closesWithoutEnd(incoming.body), true);
         await assert.rejects(outgoing.response);
         await within('the connector end closes', pair.connector.closed);
-        assert.throws(() => pair.edge.request(get), error => isPosternError(error, 'connection.closed'));
+        assert.throws(
+          () => pair.edge.request(get),
+          error => isPosternError(error, 'connection.closed'),
+        );
       }),
     );
 
@@ -335,14 +354,19 @@ export function transportConformance(
           }
         },
         async pair => {
-          const requests = Array.from({ length: 1_000 }, (_, index) => pair.edge.request({ ...get, path: `/${index}` }));
+          const requests = Array.from({ length: 1_000 }, (_, index) =>
+            pair.edge.request({ ...get, path: `/${index}` }),
+          );
           const bodies = Promise.all(
             requests.map(async request => {
               await request.response;
               return (await readAll(request.body)).toString();
             }),
           );
-          assert.deepEqual(await within('all streams answer', bodies), requests.map((_, index) => `/${index}`));
+          assert.deepEqual(
+            await within('all streams answer', bodies),
+            requests.map((_, index) => `/${index}`),
+          );
         },
       );
     });
@@ -368,7 +392,10 @@ export function transportConformance(
             return accepted === last;
           });
           const grown = process.memoryUsage().rss - before;
-          assert.ok(grown < 64 * mebibyte, `memory grew by ${(grown / mebibyte).toFixed(0)} MiB while the reader was paused`);
+          assert.ok(
+            grown < 64 * mebibyte,
+            `memory grew by ${(grown / mebibyte).toFixed(0)} MiB while the reader was paused`,
+          );
           assert.equal(await within('all bytes come back', count(echo.body), 120_000), total);
           await sending;
         },
@@ -383,11 +410,12 @@ export function transportConformance(
             context.diagnostic('no network in between: not applicable');
             return;
           }
+          await pair.connector.control;
           pair.vanish();
           const ends = Promise.all([pair.edge.closed, pair.connector.closed]);
           const [edgeEnd, connectorEnd] = await within('both ends notice', ends, 45_000);
-          assert.equal(isPosternError(edgeEnd.error, 'connection.lost'), true);
-          assert.equal(isPosternError(connectorEnd.error, 'connection.lost'), true);
+          assert.equal(edgeEnd.error?.code, 'connection.lost');
+          assert.equal(connectorEnd.error?.code, 'connection.lost');
         },
       );
     });

@@ -1,14 +1,24 @@
 // The connector's end over HTTP/2: we dial TCP and TLS, then serve HTTP/2 in reverse on that socket.
 // Source: spec edge-protocol §10. The stream API of node:http2 is used, not the compatibility API: it costs a third less.
 
-import { constants, type ServerHttp2Session, type ServerHttp2Stream, performServerHandshake } from 'node:http2';
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
 import { connectTls } from '../tls.ts';
 import type {
-  ConnectionEnd, ConnectionStats, ConnectorConnection, ConnectorHandler, DialOptions, HeaderList, IncomingStream, RequestHead, ResponseHead, StreamRefusal,
+  ConnectionEnd,
+  ConnectionStats,
+  ConnectorConnection,
+  ConnectorHandler,
+  DialOptions,
+  HeaderList,
+  IncomingStream,
+  RequestHead,
+  ResponseHead,
+  StreamRefusal,
 } from '../transport.ts';
+import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { decodeRequestHead, encodeRefusal, encodeResponseHead } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
 import { connectionWindowBytes, connectorOptions } from './settings.ts';
@@ -55,13 +65,20 @@ class Http2ConnectorConnection implements ConnectorConnection {
     this.#session.setLocalWindowSize(connectionWindowBytes);
     this.#session.on('stream', (stream, _headers, flags, rawHeaders) => this.#accept(stream, flags, rawHeaders));
     const timer = setTimeout(() => {
-      this.abort(new PosternError('dial.timeout', `The edge ${this.remoteAddress} opened no control stream within ${controlTimeoutMs} ms; check that it is an edge.`));
+      this.abort(
+        new PosternError(
+          'dial.timeout',
+          `The edge ${this.remoteAddress} opened no control stream within ${controlTimeoutMs} ms; check that it is an edge.`,
+        ),
+      );
     }, controlTimeoutMs);
-    void this.control.then(
-      () => clearTimeout(timer),
-      () => clearTimeout(timer),
+    const known = (): void => clearTimeout(timer);
+    this.control.then(known, known);
+    void this.closed.then(end =>
+      this.#control.reject(
+        end.error ?? new PosternError('connection.closed', 'The edge closed the connection before its control stream.'),
+      ),
     );
-    void this.closed.then(end => this.#control.reject(end.error ?? new PosternError('connection.closed', 'The edge closed the connection before its control stream.')));
   }
 
   serve(handler: ConnectorHandler): void {
@@ -86,8 +103,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
   }
 
   #accept(stream: ServerHttp2Stream, flags: number, rawHeaders: string[]): void {
-    // Stream errors show as 'close' without 'end' to whoever reads; without a listener they would end the process.
-    stream.on('error', ignoreStreamError);
+    endOnlyWhenClean(stream);
     let head: RequestHead | 'control';
     try {
       head = decodeRequestHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
@@ -121,10 +137,6 @@ class Http2ConnectorConnection implements ConnectorConnection {
   }
 }
 
-function ignoreStreamError(): void {
-  // Deliberately empty: see #accept.
-}
-
 class Http2IncomingStream implements IncomingStream {
   readonly head: RequestHead;
   readonly body: ServerHttp2Stream;
@@ -133,6 +145,8 @@ class Http2IncomingStream implements IncomingStream {
   constructor(stream: ServerHttp2Stream, head: RequestHead) {
     this.body = stream;
     this.head = head;
+    // Node resets a server's stream whose response ended before anything was read; a raw stream may be read later.
+    if (head.kind === 'tcp' || head.kind === 'websocket') stream.read(0);
   }
 
   respond(head: ResponseHead, options?: { endStream?: boolean }): void {
@@ -160,7 +174,7 @@ class Http2IncomingStream implements IncomingStream {
   }
 
   reset(): void {
-    this.body.close(constants.NGHTTP2_INTERNAL_ERROR);
+    resetStream(this.body);
   }
 }
 

@@ -36,7 +36,16 @@ export function encodeRequestHead(head: RequestHead): string[] {
 
 /** Raw headers of the request that opens the control stream (spec §10.3). */
 export const controlRequest: readonly string[] = [
-  ':method', 'POST', ':scheme', 'https', ':authority', 'localhost:8080', ':path', '/', upgradeHeader, upgradeValues.controlStream,
+  ':method',
+  'POST',
+  ':scheme',
+  'https',
+  ':authority',
+  'localhost:8080',
+  ':path',
+  '/',
+  upgradeHeader,
+  upgradeValues.controlStream,
 ];
 
 /** Raw HTTP/2 request headers → head, or 'control' for the control stream. Throws 'protocol.malformed'. */
@@ -72,7 +81,8 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
         source = value;
         break;
       case 'content-length':
-        if (length !== undefined && length !== value) throw new PosternError('protocol.malformed', 'The request has two different Content-Length values.');
+        if (length !== undefined && length !== value)
+          throw new PosternError('protocol.malformed', 'The request has two different Content-Length values.');
         length = value;
         headers.push(name, value);
         break;
@@ -97,28 +107,43 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
 function bodyLength(length: string | undefined, endOfStream: boolean): number {
   if (endOfStream) return 0;
   if (length === undefined) return -1;
-  if (!/^\d{1,15}$/.test(length)) throw new PosternError('protocol.malformed', `Content-Length ${JSON.stringify(length.slice(0, 32))} is not a number of bytes.`);
+  if (!/^\d{1,15}$/.test(length))
+    throw new PosternError(
+      'protocol.malformed',
+      `Content-Length ${JSON.stringify(length.slice(0, 32))} is not a number of bytes.`,
+    );
   return Number(length);
 }
 
 /** Response head → raw HTTP/2 response headers: 101 travels as 200, the origin's headers serialised in one. */
 export function encodeResponseHead(head: ResponseHead): string[] {
   const raw = [
-    ':status', head.status === 101 ? '200' : String(head.status),
-    responseHeadersHeader, encodeResponseHeaders(head.headers),
-    responseMetaHeader, responseMetaValues.origin,
+    ':status',
+    head.status === 101 ? '200' : String(head.status),
+    responseHeadersHeader,
+    encodeResponseHeaders(head.headers),
+    responseMetaHeader,
+    responseMetaValues.origin,
   ];
   const { headers } = head;
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? '';
-    if (name.length === 14 && name.toLowerCase() === 'content-length') raw.push('content-length', headers[index + 1] ?? '');
+    if (name.length === 14 && name.toLowerCase() === 'content-length')
+      raw.push('content-length', headers[index + 1] ?? '');
   }
   return raw;
 }
 
 /** Raw headers of the answer to a request that failed at the connector (spec §10.7). */
 export function encodeRefusal(refusal: StreamRefusal): string[] {
-  return [':status', '502', responseMetaHeader, responseMetaValues[refusal.rateLimited === true ? 'rate-limited' : 'connector'], 'content-length', '0'];
+  return [
+    ':status',
+    '502',
+    responseMetaHeader,
+    responseMetaValues[refusal.rateLimited === true ? 'rate-limited' : 'connector'],
+    'content-length',
+    '0',
+  ];
 }
 
 /**

@@ -14,7 +14,13 @@ async function open(): Promise<TransportPair> {
   const accepted = Promise.withResolvers<EdgeConnection>();
   const listener = await listenHttp2({ host: '127.0.0.1', port: 0, key, cert, onConnection: accepted.resolve });
   const relay = await openTcpRelay(listener.address);
-  const connector = await dialHttp2({ host: '127.0.0.1', port: relay.port, ca: [caPem], serverName, timeoutMs: 10_000 });
+  const connector = await dialHttp2({
+    host: '127.0.0.1',
+    port: relay.port,
+    ca: [caPem],
+    serverName,
+    timeoutMs: 10_000,
+  });
   const edge = await accepted.promise;
   const over = new PosternError('connection.closed', 'The test is over.');
   return {

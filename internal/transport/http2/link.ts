@@ -40,7 +40,12 @@ export class Http2Link {
         this.#idle?.();
         socket.destroy();
         if (this.#orderly && this.#error === undefined) resolve({ orderly: true });
-        else resolve({ orderly: this.#orderly, error: this.#error ?? new PosternError('connection.lost', 'The peer closed the connection without saying so.') });
+        else
+          resolve({
+            orderly: this.#orderly,
+            error:
+              this.#error ?? new PosternError('connection.lost', 'The peer closed the connection without saying so.'),
+          });
       });
     });
     watchPeer(session, socket, error => this.abort(error));
@@ -77,13 +82,16 @@ export class Http2Link {
   /** Round trip in milliseconds; rejects 'connection.lost' when no answer came in time. */
   ping(timeoutMs: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      const lost = (): void => reject(new PosternError('connection.lost', `The peer did not answer a ping within ${timeoutMs} ms.`));
+      const lost = (): void =>
+        reject(new PosternError('connection.lost', `The peer did not answer a ping within ${timeoutMs} ms.`));
       const timer = setTimeout(lost, timeoutMs);
-      const sent = !this.#session.destroyed && this.#session.ping((error, durationMs) => {
-        clearTimeout(timer);
-        if (error === null) resolve(durationMs);
-        else lost();
-      });
+      const sent =
+        !this.#session.destroyed &&
+        this.#session.ping((error, durationMs) => {
+          clearTimeout(timer);
+          if (error === null) resolve(durationMs);
+          else lost();
+        });
       if (!sent) {
         clearTimeout(timer);
         lost();
@@ -99,7 +107,7 @@ export class Http2Link {
     if (this.#session.destroyed) return;
     this.#orderly = true;
     await new Promise<void>(resolve => {
-      const timer = setTimeout(() => this.#session.destroy(), flushMs);
+      const timer = setTimeout(() => this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR), flushMs);
       this.#session.once('close', () => {
         clearTimeout(timer);
         resolve();
@@ -108,7 +116,7 @@ export class Http2Link {
       control?.close(constants.NGHTTP2_NO_ERROR);
       this.#session.close();
       // Streams that outlived the wait would hold the session open.
-      if (this.#openStreams > 0) this.#session.destroy();
+      if (this.#openStreams > 0) this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
     });
   }
 
@@ -116,7 +124,8 @@ export class Http2Link {
     this.#draining = true;
     this.#error ??= reason;
     if (this.#session.destroyed) return;
-    this.#session.destroy();
+    // The code makes running streams fail rather than end.
+    this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
     this.#socket.destroy();
   }
 

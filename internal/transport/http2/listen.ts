@@ -1,14 +1,31 @@
 // The edge's end over HTTP/2: accepts TLS from connectors and is the HTTP/2 client on that socket.
 // Source: spec edge-protocol §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants, type IncomingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
-import type { ConnectionEnd, ConnectionStats, EdgeConnection, EdgeListener, EdgeResponse, HeaderList, OutgoingStream, RequestHead, StreamKind } from '../transport.ts';
+import type {
+  ConnectionEnd,
+  ConnectionStats,
+  EdgeConnection,
+  EdgeListener,
+  EdgeResponse,
+  HeaderList,
+  OutgoingStream,
+  RequestHead,
+  StreamKind,
+} from '../transport.ts';
+import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead } from './head.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions } from './settings.ts';
@@ -58,7 +75,13 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<EdgeList
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => {
-      reject(new PosternError('listen.failed', `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? error.message}); choose another address or port.`, { cause: error }));
+      reject(
+        new PosternError(
+          'listen.failed',
+          `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? error.message}); choose another address or port.`,
+          { cause: error },
+        ),
+      );
     });
     server.listen(options.port, options.host, resolve);
   });
@@ -111,7 +134,7 @@ class Http2EdgeConnection implements EdgeConnection {
     this.#link = new Http2Link(session, socket, undefined);
     this.closed = this.#link.closed;
     this.#controlStream = session.request(controlRequest, { endStream: false });
-    this.#controlStream.on('error', ignoreStreamError);
+    endOnlyWhenClean(this.#controlStream);
     this.control = this.#controlStream;
   }
 
@@ -143,10 +166,6 @@ class Http2EdgeConnection implements EdgeConnection {
   }
 }
 
-function ignoreStreamError(): void {
-  // Stream errors show as 'close' without 'end'; without a listener they would end the process.
-}
-
 class Http2OutgoingStream implements OutgoingStream {
   readonly body: ClientHttp2Stream;
   readonly response: Promise<EdgeResponse>;
@@ -154,7 +173,7 @@ class Http2OutgoingStream implements OutgoingStream {
 
   constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link) {
     this.body = stream;
-    stream.on('error', ignoreStreamError);
+    endOnlyWhenClean(stream);
     stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
       this.trailers = raw;
     });
@@ -163,7 +182,7 @@ class Http2OutgoingStream implements OutgoingStream {
         try {
           resolve(decodeHead(kind, headers));
         } catch (error) {
-          stream.close(constants.NGHTTP2_CANCEL);
+          resetStream(stream);
           reject(error as PosternError);
         }
       });
@@ -174,11 +193,11 @@ class Http2OutgoingStream implements OutgoingStream {
   }
 
   reset(): void {
-    this.body.close(constants.NGHTTP2_CANCEL);
+    resetStream(this.body);
   }
 }
 
-function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'?: number }): EdgeResponse {
+function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'?: number | undefined }): EdgeResponse {
   const text = (name: string): string | undefined => {
     const value = headers[name];
     return typeof value === 'string' ? value : value?.join(', ');
@@ -187,7 +206,9 @@ function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'
 }
 
 function closeReason(stream: ClientHttp2Stream, link: Http2Link): PosternError {
-  if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return new PosternError('connection.closed', 'The connector takes no new requests.');
-  if (link.draining) return new PosternError('connection.lost', 'The connection to the connector was lost before it answered.');
+  if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
+    return new PosternError('connection.closed', 'The connector takes no new requests.');
+  if (link.draining)
+    return new PosternError('connection.lost', 'The connection to the connector was lost before it answered.');
   return new PosternError('stream.reset', 'The connector ended the stream before it answered.');
 }

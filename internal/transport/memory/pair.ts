@@ -4,8 +4,19 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
 import type {
-  ConnectionEnd, ConnectionStats, ConnectorConnection, ConnectorHandler, DatagramChannel, EdgeConnection, EdgeResponse, HeaderList, IncomingStream,
-  OutgoingStream, RequestHead, ResponseHead, StreamRefusal,
+  ConnectionEnd,
+  ConnectionStats,
+  ConnectorConnection,
+  ConnectorHandler,
+  DatagramChannel,
+  EdgeConnection,
+  EdgeResponse,
+  HeaderList,
+  IncomingStream,
+  OutgoingStream,
+  RequestHead,
+  ResponseHead,
+  StreamRefusal,
 } from '../transport.ts';
 
 export interface MemoryPair {
@@ -37,10 +48,14 @@ export function openMemoryPair(): MemoryPair {
 function openDuplexPair(): [Duplex, Duplex] {
   const [left, right] = duplexPair({ highWaterMark: streamBufferBytes });
   // A duplex pair does not tell one side that the other was destroyed before it ended.
-  for (const [side, other] of [[left, right], [right, left]] as const) {
+  for (const [side, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
     side.on('error', () => undefined);
     side.once('close', () => {
-      if (!(side.readableEnded && side.writableFinished)) other.destroy(new PosternError('stream.reset', 'The stream was reset.'));
+      if (!(side.readableEnded && side.writableFinished))
+        other.destroy(new PosternError('stream.reset', 'The stream was reset.'));
     });
   }
   return [left, right];
@@ -205,7 +220,9 @@ class MemoryOutgoing implements OutgoingStream {
     this.#peer = peer;
     this.response = this.settle.promise;
     this.response.catch(() => undefined);
-    body.once('close', () => this.settle.reject(new PosternError('stream.reset', 'The connector ended the stream before it answered.')));
+    body.once('close', () =>
+      this.settle.reject(new PosternError('stream.reset', 'The connector ended the stream before it answered.')),
+    );
   }
 
   reset(): void {
@@ -231,7 +248,8 @@ class MemoryIncoming implements IncomingStream {
   respond(head: ResponseHead, options?: { endStream?: boolean }): void {
     if (this.#responded || this.body.destroyed) return;
     this.#responded = true;
-    if (this.head.kind === 'http' && this.head.bodyLength !== 0) this.body.once('finish', () => this.#stopUnreadRequest());
+    if (this.head.kind === 'http' && this.head.bodyLength !== 0)
+      this.body.once('finish', () => this.#stopUnreadRequest());
     this.#outgoing.settle.resolve({ status: head.status, headers: head.headers });
     if (options?.endStream === true) this.body.end();
   }
@@ -248,7 +266,9 @@ class MemoryIncoming implements IncomingStream {
     }
     this.#responded = true;
     const code = refusal.rateLimited === true ? 'flow.limit' : 'origin.unreachable';
-    this.#outgoing.settle.reject(new PosternError(code, 'The connector could not serve the request; its log names the cause.'));
+    this.#outgoing.settle.reject(
+      new PosternError(code, 'The connector could not serve the request; its log names the cause.'),
+    );
     this.#outgoing.reset();
   }
 
