@@ -7,6 +7,7 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticastOrBroadcast,
+  isSpecialDestination,
   isUnspecified,
   parseIp,
   parseIpPort,
@@ -80,6 +81,13 @@ describe('IP text', () => {
       assert.equal(parseIpPort(text), undefined, text);
     assert.equal(formatIpPort(ip('::1'), 53), '[::1]:53');
     assert.equal(formatIpPort(ip('10.0.0.1'), 53), '10.0.0.1:53');
+  });
+
+  it('knows which destinations are no single host of a network', () => {
+    for (const text of ['127.0.0.1', '::', '0.0.0.0', '::ffff:0.0.0.0', 'fe80::1', '224.0.0.1', '255.255.255.255'])
+      assert.ok(isSpecialDestination(ip(text)), text);
+    for (const text of ['10.0.0.1', '192.168.1.1', 'fd00::1', '::ffff:10.0.0.1', '8.8.8.8'])
+      assert.ok(!isSpecialDestination(ip(text)), text);
   });
 
   it('names the special ranges, mapped forms included', () => {

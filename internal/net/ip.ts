@@ -110,6 +110,15 @@ export function isMulticastOrBroadcast(bytes: IpBytes): boolean {
   return ((plain[0] ?? 0) & 0xf0) === 0xe0 || plain.every(byte => byte === 255);
 }
 
+/**
+ * Whether the address names the machine itself, its link, or a group rather than one host of a network: what a private
+ * network refuses as a destination unless a route names it. (`0.0.0.0` reaches loopback services on Linux.)
+ */
+export function isSpecialDestination(bytes: IpBytes): boolean {
+  const plain = unmapIpv4(bytes);
+  return isLoopback(plain) || isLinkLocal(plain) || isMulticastOrBroadcast(plain) || isUnspecified(plain);
+}
+
 /** Bytes of colon-separated groups; `dottedTail` allows an IPv4 address as the last group. '' gives none. */
 function parseGroups(text: string, dottedTail: boolean): number[] | undefined {
   if (text === '') return [];

@@ -1,0 +1,110 @@
+// The seam to the operating system's UDP: one connected socket a session. Here its interface and the variant on Node's
+// own sockets, which runs everywhere. Source: spec datagrams §6.
+
+import { createSocket, type Socket } from 'node:dgram';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatIp, formatIpPort, type IpBytes } from '../net/ip.ts';
+
+/** Told by a socket; none of these may throw. Nothing is told after `close`. */
+export interface UdpEvents {
+  /** The socket is connected and may send. At most once, perhaps before `OpenUdp` returns. */
+  connected(): void;
+  /** One datagram from the destination. The view is valid only during the call. */
+  message(payload: Uint8Array): void;
+  /** The socket is broken (no route, refused, …) and has been closed. */
+  failed(error: PosternError): void;
+}
+
+export type SendResult = 'sent' | 'full' | 'failed';
+
+export interface UdpSocket {
+  /** Sends a copy of `payload` without waiting. After 'failed' comes `failed` or the socket lives on. */
+  send(payload: Uint8Array): SendResult;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** Opens a socket that exchanges datagrams with one destination only. Never throws: failures go to `events.failed`. */
+export type OpenUdp = (address: IpBytes, port: number, events: UdpEvents) => UdpSocket;
+
+/** Longest read from an origin (spec §1); Node's sockets read more, and longer ones are refused by the session. */
+export const readBufferBytes = 1500;
+/** Datagrams a socket may have waiting in user space before more are dropped: the recorded peer's bound. */
+const queueLimit = 512;
+
+/** Errors that name one datagram, not the socket: the flow lives on. */
+const passingErrors: ReadonlySet<string | undefined> = new Set(['EMSGSIZE', 'ENOBUFS', 'EAGAIN', 'EPERM', 'EINTR']);
+
+/** Whether an error of a connected socket concerns one datagram only. */
+export function isPassingError(code: string | undefined): boolean {
+  return passingErrors.has(code);
+}
+
+/** The error of a socket that cannot reach its destination, in the words of spec datagrams §4.2. */
+export function dialError(address: IpBytes, port: number, cause: unknown): PosternError {
+  return new PosternError('dial.failed', `unable to dial udp to origin ${formatIpPort(address, port)}`, { cause });
+}
+
+/** The variant on node:dgram. */
+export const openNodeUdp: OpenUdp = (address, port, events) => new NodeUdpSocket(address, port, events);
+
+class NodeUdpSocket implements UdpSocket {
+  readonly #socket: Socket;
+  readonly #events: UdpEvents;
+  readonly #address: IpBytes;
+  readonly #port: number;
+  readonly #sent: (error: Error | null) => void;
+  #state: 'connecting' | 'open' | 'closed' = 'connecting';
+
+  constructor(address: IpBytes, port: number, events: UdpEvents) {
+    this.#events = events;
+    this.#address = address;
+    this.#port = port;
+    this.#sent = error => {
+      if (error !== null && !isPassingError(foreignCode(error))) this.#fail(error);
+    };
+    const family = address.length === 4 ? 4 : 6;
+    // The lookup hands literal addresses through, so that binding and connecting take no thread and no extra turn.
+    this.#socket = createSocket({
+      type: family === 4 ? 'udp4' : 'udp6',
+      lookup: (host, _options, done) => done(null, host, family),
+    });
+    this.#socket.on('error', error => this.#fail(error));
+    this.#socket.on('message', payload => {
+      if (this.#state === 'open') this.#events.message(payload);
+    });
+    this.#socket.on('connect', () => {
+      if (this.#state !== 'connecting') return;
+      this.#state = 'open';
+      this.#events.connected();
+    });
+    try {
+      this.#socket.connect(port, formatIp(address));
+    } catch (error) {
+      // Port 0 throws at once; report it like any other failure, after the caller has its socket.
+      process.nextTick(() => this.#fail(error));
+    }
+  }
+
+  send(payload: Uint8Array): SendResult {
+    if (this.#state !== 'open') return 'failed';
+    if (this.#socket.getSendQueueCount() >= queueLimit) return 'full';
+    // A copy: when the kernel is not ready Node keeps the bytes beyond this call, and the caller's view may change.
+    const copy = Buffer.allocUnsafe(payload.length);
+    copy.set(payload);
+    this.#socket.send(copy, this.#sent);
+    return 'sent';
+  }
+
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#socket.close();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state === 'closed') return;
+    this.close();
+    this.#events.failed(dialError(this.#address, this.#port, error));
+  }
+}
