@@ -117,7 +117,9 @@ function checkSettings(settings: Readonly<Record<string, unknown>>, issues: Issu
       const raw = settings[name];
       if (raw === undefined || raw === null) continue;
       const checked = parseFileValue(flag, raw);
-      if ('fault' in checked) issues.error([name], checked.fault, fileRemedy(flag, raw));
+      if (!('fault' in checked)) continue;
+      // Faults of the value, unlike those of its type, say what would be right.
+      issues.error([name], checked.fault, checked.fault.startsWith('expected ') ? fileRemedy(flag, raw) : '');
     }
   }
 }

@@ -73,7 +73,6 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
     document = parseDocument(text, {
       lineCounter,
       prettyErrors: false,
-      merge: true,
       logLevel: 'silent',
       uniqueKeys: dialect === 'yaml',
       ...(dialect === 'json' ? { schema: 'json' } : {}),

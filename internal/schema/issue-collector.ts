@@ -64,10 +64,13 @@ export class IssueCollector {
     return parsed;
   }
 
-  /** Throws a ConfigError when anything was wrong. */
+  /** Throws a ConfigError when anything was wrong; the issues of a file are in the order of its lines. */
   throwIfAny(): void {
     const all = [...this.#reader.syntaxIssues, ...this.issues];
-    if (all.length > 0) throw new ConfigError(all);
+    if (all.length === 0) return;
+    if (all.every(issue => issue.location?.file !== undefined))
+      all.sort((a, b) => (a.location?.line ?? 0) - (b.location?.line ?? 0));
+    throw new ConfigError(all);
   }
 
   /** Warnings as lines. */

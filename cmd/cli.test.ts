@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { describe, it } from 'node:test';
+import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { runCli } from './cli.ts';
+import { commands, groups } from './commands.ts';
+import type { CommandContext } from './context.ts';
+import { parseCommandLine } from './parse-command-line.ts';
+import { childrenOf, resolveCommand } from './resolve-command.ts';
+
+async function run(...argv: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const context: CommandContext = {
+    env: {},
+    stdin,
+    stdout,
+    stderr,
+    stderrIsTerminal: false,
+    cwd: '/',
+    homeDir: '/nonexistent',
+    platform: 'linux',
+    onSignal: () => () => undefined,
+    exitNow: code => assert.fail(`exitNow(${code})`),
+  };
+  const code = await runCli(argv, context);
+  stdout.end();
+  stderr.end();
+  return { code, stdout: await text(stdout), stderr: await text(stderr) };
+}
+
+describe('command line', () => {
+  it('finds the command between flags of upper levels', () => {
+    const resolved = resolveCommand([
+      '--no-autoupdate',
+      '-loglevel',
+      'debug',
+      'tunnel',
+      '--name=version',
+      '--retries',
+      'ingress',
+      'ingress',
+      'validate',
+      '--json',
+      'x',
+    ]);
+    assert.deepEqual(resolved.path, ['tunnel', 'ingress', 'validate']);
+    assert.deepEqual(resolved.tokens, [
+      '--no-autoupdate',
+      '-loglevel',
+      'debug',
+      '--name=version',
+      '--retries',
+      'ingress',
+      '--json',
+      'x',
+    ]);
+    assert.equal(resolveCommand(['--', 'tunnel']).path.length, 0);
+  });
+
+  it("takes Go's flag syntax", () => {
+    const parse = (...tokens: string[]) =>
+      parseCommandLine(tokens, {
+        path: ['x'],
+        summary: 'x',
+        command: {
+          flags: [{ name: 'force', aliases: ['f'], type: 'boolean', description: '' }],
+          positionals: [{ name: 'NAME', description: '', repeated: true, optional: true }],
+        },
+        inherited: tunnelFlags,
+      });
+    assert.deepEqual(parse('-loglevel', 'debug', '--retries=3', '-no-autoupdate', 'a', 'b').given, {
+      loglevel: ['debug'],
+      retries: ['3'],
+      'no-autoupdate': ['true'],
+    });
+    // Values may begin with a dash, be empty, hold spaces, equals signs and what looks like a flag.
+    assert.deepEqual(parse('--label', '-x', '--tag', 'a=b c', '--tag==', '--hostname=').given, {
+      label: ['-x'],
+      tag: ['a=b c', '='],
+      hostname: [''],
+    });
+    assert.deepEqual(parse('--no-autoupdate=F', '--hello-world=1').given, {
+      'hello-world': ['true'],
+      'no-autoupdate': ['false'],
+    });
+    // The last of several wins, which the settings decide; all are kept.
+    assert.deepEqual(parse('--retries', '1', '--retries', '2').given.retries, ['1', '2']);
+    // -f is the command's own here, not overwrite-dns of the level above.
+    assert.deepEqual(parse('-f').given, { force: ['true'] });
+    assert.deepEqual(parse('-p', 'http2', '--pq').given, { 'post-quantum': ['true'], protocol: ['http2'] });
+    assert.deepEqual(parse('a', '--', '--retries', '-').args, ['a', '--retries', '-']);
+    assert.deepEqual(parse('--edge', '1', 'true').args, ['true']);
+    assert.deepEqual(parse('--no-autoupdate', 'false').args, ['false']);
+    for (const tokens of [['--nope'], ['--retries'], ['--force=maybe'], ['-x=1']])
+      assert.throws(() => parse(...tokens), { code: 'usage.invalid' });
+    assert.throws(
+      () => parse('--tokn=very-secret'),
+      error => !String(error).includes('very-secret'),
+    );
+  });
+
+  it('shows help for the program, groups and commands', async () => {
+    for (const argv of [[], ['--help'], ['-h'], ['tunnel', 'ingress'], ['tunnel', 'ingress', '-help']]) {
+      const { code, stdout, stderr } = await run(...argv);
+      assert.equal(code, 0);
+      assert.equal(stderr, '');
+      assert.match(stdout, /Commands:/);
+    }
+    const { stdout } = await run('tunnel', 'ingress', 'validate', '--help');
+    assert.match(stdout, /postern tunnel ingress validate \[flags\]/);
+    assert.match(stdout, /--json/);
+    assert.doesNotMatch(stdout, /--loglevel/);
+  });
+
+  it('ends usage errors with 64 and a hint, JSON on request', async () => {
+    const unknown = await run('tunnel', 'ingres');
+    assert.equal(unknown.code, 64);
+    assert.equal(
+      unknown.stderr,
+      'There is no command "tunnel ingres". Did you mean ingress?\nSee \'postern tunnel --help\'.\n',
+    );
+    for (const output of ['--output=json', '-output=json']) {
+      const { code, stderr, stdout } = await run('version', output, 'x');
+      assert.equal(code, 64);
+      assert.equal(stdout, '');
+      assert.deepEqual(JSON.parse(stderr), { error: { code: 'usage.invalid', message: 'Too many arguments: "x"' } });
+    }
+  });
+
+  it('prints the version', async () => {
+    for (const argv of [['--version'], ['-v'], ['-V'], ['version']]) {
+      const { code, stdout } = await run(...argv);
+      assert.equal(code, 0);
+      assert.match(stdout, /^postern version \d+\.\d+\.\d+\n$/);
+    }
+    assert.match((await run('version', '-s')).stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('registry of commands', () => {
+  it('is sorted, without doubles, and every group has a text', () => {
+    const paths = commands.map(entry => entry.path);
+    assert.deepEqual(paths, [...new Set(paths)].sort());
+    for (const path of paths) {
+      const words = path.split(' ');
+      for (let length = 0; length < words.length; length += 1) {
+        const group = words.slice(0, length).join(' ');
+        assert.ok(groups[group] !== undefined || paths.includes(group), `group "${group}" has no text`);
+      }
+    }
+  });
+
+  it('every command loads, has help, and its flags are distinct', async () => {
+    for (const entry of commands) {
+      const { command } = await entry.load();
+      const names = command.flags.flatMap(flag => [flag.name, ...(flag.aliases ?? [])]);
+      assert.equal(new Set(names).size, names.length, entry.path);
+      const { code, stdout } = await run(...entry.path.split(' ').filter(word => word !== ''), '--help');
+      assert.equal(code, 0, entry.path);
+      assert.match(stdout, new RegExp(`^postern ${entry.path}`.trimEnd()));
+      assert.ok(entry.summary !== '');
+    }
+    assert.ok(childrenOf([]).some(({ word }) => word === 'tunnel'));
+  });
+});
