@@ -1,0 +1,44 @@
+// Path templates of the route table: `/accounts/{account}/cfd_tunnel/{id}`. Parameters are whole segments.
+
+/** The parameters of a template, by name. */
+export type PathParams<Path extends string> = {
+  readonly [Name in ParamName<Path>]: string;
+};
+
+type ParamName<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | ParamName<Rest>
+  : never;
+
+/** The template with its parameters put in, percent-encoded. */
+export function formatPath(template: string, params: Readonly<Record<string, string>>): string {
+  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+}
+
+/** Matches decoded path segments against a template; the parameters, or undefined when it is another path. */
+export function matchPath(
+  template: readonly string[],
+  segments: readonly string[],
+): Record<string, string> | undefined {
+  if (template.length !== segments.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of template.entries()) {
+    const segment = segments[index] ?? '';
+    if (part.startsWith('{')) {
+      if (segment === '') return undefined;
+      params[part.slice(1, -1)] = segment;
+    } else if (part !== segment) {
+      return undefined;
+    }
+  }
+  return params;
+}
+
+/** The decoded segments of a path, or undefined when its percent-encoding is broken. */
+export function splitPath(path: string): string[] | undefined {
+  try {
+    return path.split('/').map(decodeURIComponent);
+  } catch {
+    // decodeURIComponent throws for `%zz`; such a path names nothing.
+    return undefined;
+  }
+}

@@ -1,0 +1,207 @@
+// The one table of the control-plane API: every call's method, path, documents and the words its errors use. The client
+// (client.ts) is derived from it and the server (edge/control-plane) must have a handler of the right type for each entry.
+// Source: spec cli-and-api §9.
+
+import { z } from 'zod';
+import { nothingSchema } from '../schema/api-common.ts';
+import { addRouteResultSchema, addRouteSchema } from '../schema/api-hostname-route.ts';
+import {
+  createIpRouteSchema,
+  createNetworkSchema,
+  createPrivateHostnameSchema,
+  deleteNetworkQuerySchema,
+  detailedIpRouteSchema,
+  ipLookupQuerySchema,
+  ipRouteQuerySchema,
+  ipRouteSchema,
+  networkQuerySchema,
+  networkSchema,
+  privateHostnameQuerySchema,
+  privateHostnameSchema,
+  updateNetworkSchema,
+} from '../schema/api-private-route.ts';
+import {
+  activeClientSchema,
+  cleanupQuerySchema,
+  configurationSchema,
+  createTunnelSchema,
+  deleteTunnelQuerySchema,
+  putConfigurationSchema,
+  tunnelQuerySchema,
+  tunnelSchema,
+  tunnelWithTokenSchema,
+} from '../schema/api-tunnel.ts';
+import type { PathParams } from './path.ts';
+
+export interface ApiRoute {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below the API's base URL; parameters in braces. */
+  readonly path: string;
+  /** What the call does, for messages: `Failed to <op>: …`. */
+  readonly op: string;
+  readonly query: z.ZodType;
+  readonly body: z.ZodType;
+  /** Of one item where `paged`. */
+  readonly result: z.ZodType;
+  /** Whether the result is a list given page by page. */
+  readonly paged: boolean;
+}
+
+const tunnels = '/accounts/{account}/cfd_tunnel';
+const tunnel = `${tunnels}/{id}` as const;
+const ipRoutes = '/accounts/{account}/teamnet/routes';
+const networks = '/accounts/{account}/teamnet/virtual_networks';
+const hostnameRoutes = '/accounts/{account}/zerotrust/routes/hostname';
+const none = nothingSchema;
+/** Results that callers do not look at. */
+const ignored = z.unknown();
+
+/** Declares a route with its exact types kept. */
+const route = <const R extends ApiRoute>(definition: R): R => definition;
+
+export const apiRoutes = {
+  createTunnel: route({
+    ...{ method: 'POST', path: tunnels, op: 'create tunnel', query: none, paged: false },
+    body: createTunnelSchema,
+    result: tunnelWithTokenSchema,
+  }),
+  listTunnels: route({
+    ...{ method: 'GET', path: tunnels, op: 'list tunnels', body: none, paged: true },
+    query: tunnelQuerySchema,
+    result: tunnelSchema,
+  }),
+  getTunnel: route({
+    ...{ method: 'GET', path: tunnel, op: 'get tunnel', query: none, body: none, paged: false },
+    result: tunnelSchema,
+  }),
+  deleteTunnel: route({
+    ...{ method: 'DELETE', path: tunnel, op: 'delete tunnel', body: none, paged: false },
+    query: deleteTunnelQuerySchema,
+    result: ignored,
+  }),
+  getTunnelToken: route({
+    ...{ method: 'GET', path: `${tunnel}/token`, op: 'get tunnel token', query: none, body: none, paged: false },
+    result: z.string(),
+  }),
+  listConnections: route({
+    ...{ method: 'GET', path: `${tunnel}/connections`, op: 'list connection details', query: none, paged: false },
+    body: none,
+    result: z.array(activeClientSchema),
+  }),
+  cleanupConnections: route({
+    ...{ method: 'DELETE', path: `${tunnel}/connections`, op: 'cleanup connections', body: none, paged: false },
+    query: cleanupQuerySchema,
+    result: ignored,
+  }),
+  getConfiguration: route({
+    ...{ method: 'GET', path: `${tunnel}/configurations`, op: 'get configuration', query: none, paged: false },
+    body: none,
+    result: configurationSchema,
+  }),
+  putConfiguration: route({
+    ...{ method: 'PUT', path: `${tunnel}/configurations`, op: 'update configuration', query: none, paged: false },
+    body: putConfigurationSchema,
+    result: configurationSchema,
+  }),
+  addRoute: route({
+    ...{ method: 'PUT', path: '/zones/{zone}/tunnels/{id}/routes', op: 'add route', query: none, paged: false },
+    body: addRouteSchema,
+    result: addRouteResultSchema,
+  }),
+  listIpRoutes: route({
+    ...{ method: 'GET', path: ipRoutes, op: 'list routes', body: none, paged: true },
+    query: ipRouteQuerySchema,
+    result: detailedIpRouteSchema,
+  }),
+  addIpRoute: route({
+    ...{ method: 'POST', path: ipRoutes, op: 'add route', query: none, paged: false },
+    body: createIpRouteSchema,
+    result: ipRouteSchema,
+  }),
+  deleteIpRoute: route({
+    ...{ method: 'DELETE', path: `${ipRoutes}/{id}`, op: 'delete route', query: none, body: none, paged: false },
+    result: ipRouteSchema,
+  }),
+  getIpRoute: route({
+    ...{ method: 'GET', path: `${ipRoutes}/ip/{ip}`, op: 'get route', body: none, paged: false },
+    query: ipLookupQuerySchema,
+    result: detailedIpRouteSchema.partial().nullable(),
+  }),
+  listHostnameRoutes: route({
+    ...{ method: 'GET', path: hostnameRoutes, op: 'list hostname routes', body: none, paged: true },
+    query: privateHostnameQuerySchema,
+    result: privateHostnameSchema,
+  }),
+  addHostnameRoute: route({
+    ...{ method: 'POST', path: hostnameRoutes, op: 'add hostname route', query: none, paged: false },
+    body: createPrivateHostnameSchema,
+    result: privateHostnameSchema,
+  }),
+  deleteHostnameRoute: route({
+    ...{ method: 'DELETE', path: `${hostnameRoutes}/{id}`, op: 'delete hostname route', query: none, paged: false },
+    body: none,
+    result: privateHostnameSchema,
+  }),
+  listNetworks: route({
+    ...{ method: 'GET', path: networks, op: 'list virtual networks', body: none, paged: false },
+    query: networkQuerySchema,
+    result: z.array(networkSchema),
+  }),
+  addNetwork: route({
+    ...{ method: 'POST', path: networks, op: 'add virtual network', query: none, paged: false },
+    body: createNetworkSchema,
+    result: networkSchema,
+  }),
+  updateNetwork: route({
+    ...{ method: 'PATCH', path: `${networks}/{id}`, op: 'update virtual network', query: none, paged: false },
+    body: updateNetworkSchema,
+    result: networkSchema,
+  }),
+  deleteNetwork: route({
+    ...{ method: 'DELETE', path: `${networks}/{id}`, op: 'delete virtual network', body: none, paged: false },
+    query: deleteNetworkQuerySchema,
+    result: networkSchema,
+  }),
+} as const;
+
+export type ApiRoutes = typeof apiRoutes;
+export type ApiCall = keyof ApiRoutes;
+
+/** A key that may be left out where its value may be undefined. */
+type Key<Name extends string, Value> = undefined extends Value
+  ? { readonly [N in Name]?: Value }
+  : { readonly [N in Name]: Value };
+
+/** Query keys as a caller may give them: any of them, or none. */
+type QueryInput<Query> = { readonly [Name in keyof Query]?: Query[Name] | undefined };
+
+/** What a caller gives: the documents as they are sent. Paging keys are the client's own business. */
+export type CallInput<R extends ApiRoute> = {
+  readonly params: PathParams<R['path']>;
+  readonly query?: QueryInput<Omit<NonNullable<z.output<R['query']>>, 'page' | 'per_page'>>;
+} & Key<'body', z.input<R['body']>>;
+
+/** What a caller gets: a list where the route is paged. */
+export type CallResult<R extends ApiRoute> = R['paged'] extends true
+  ? readonly z.output<R['result']>[]
+  : z.output<R['result']>;
+
+/** What a handler gets: the documents as they were understood. */
+export interface HandlerInput<R extends ApiRoute> {
+  readonly params: PathParams<R['path']>;
+  readonly query: z.output<R['query']>;
+  readonly body: z.output<R['body']>;
+}
+
+/** What a handler gives: one page of a list where the route is paged. */
+export type HandlerResult<R extends ApiRoute> = R['paged'] extends true
+  ? { readonly items: readonly z.input<R['result']>[]; readonly total: number }
+  : z.input<R['result']>;
+
+/** A server's handlers: one for every call of the table. `Context` is what the server knows of the caller. */
+export type ApiHandlers<Context> = {
+  readonly [Call in ApiCall]: (
+    input: HandlerInput<ApiRoutes[Call]>,
+    context: Context,
+  ) => Promise<HandlerResult<ApiRoutes[Call]>>;
+};

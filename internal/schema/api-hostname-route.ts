@@ -1,0 +1,24 @@
+// Public host names of a tunnel in the API. Source: spec cli-and-api §9.4.
+
+import { z } from 'zod';
+
+export const addRouteSchema = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('dns'),
+    user_hostname: z.string().min(1).max(255),
+    overwrite_existing: z.boolean().default(false),
+  }),
+  z.object({ type: z.literal('lb'), lb_name: z.string().min(1).max(255), lb_pool: z.string().min(1).max(255) }),
+]);
+
+const changeSchema = z.enum(['new', 'updated', 'unchanged']);
+export type RouteChange = z.output<typeof changeSchema>;
+
+/** What became of the host name (dns), or of load balancer and pool (lb). */
+export const addRouteResultSchema = z.object({
+  cname: changeSchema.optional(),
+  /** Full name with the zone. */
+  name: z.string().optional(),
+  load_balancer: changeSchema.optional(),
+  pool: changeSchema.optional(),
+});
