@@ -1,0 +1,154 @@
+// Handshakes, endings and addresses, both ends ours over real UDP sockets.
+
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { openQuicEndpoints, openQuicPair, portOf, quicIdentity, quicName } from '../../test/support/quic-pair.ts';
+import { createTestCa } from '../../test/support/test-ca.ts';
+import { isPosternError } from '../errors/error.ts';
+import { openEndpoint } from './endpoint.ts';
+
+const dial = (port: number, timeoutMs = 5000) => ({ address: '127.0.0.1', port, serverName: quicName, timeoutMs });
+
+describe('quic endpoint', () => {
+  it('negotiates the protocol and a post-quantum group, and tells both ends', async t => {
+    const { client, server } = await openQuicPair(t);
+    assert.equal(client.alpn, 'argotunnel');
+    assert.equal(client.group, 'X25519MLKEM768');
+    assert.equal(server.group, 'X25519MLKEM768');
+    assert.equal(server.serverName, quicName);
+    assert.match(server.remoteAddress, /^127\.0\.0\.1:\d+$/);
+    const stats = client.stats();
+    assert.ok(stats !== undefined && stats.rttMs > 0 && stats.congestionWindow > 0 && stats.sentPackets > 0);
+  });
+
+  it('connects over IPv6 and, from a dual-stack socket, over IPv4', async t => {
+    const { ca, identity } = await quicIdentity();
+    const server = openEndpoint({ bind: '[::]:0', alpn: ['a'], identity }, () => undefined);
+    t.after(() => server.close());
+    const client = openEndpoint({ bind: '[::]:0', alpn: ['a'], roots: [ca.cert], postQuantum: true });
+    t.after(() => client.close());
+    const six = await client.connect({ ...dial(portOf(server)), address: '::1' });
+    assert.match(six.remoteAddress, /^\[::1\]:/);
+    const four = await client.connect(dial(portOf(server)));
+    assert.match(four.remoteAddress, /^127\.0\.0\.1:/);
+  });
+
+  it('rejects a certificate of an unknown authority, and one for another name', async t => {
+    const { serverEndpoint, clientEndpoint } = await openQuicEndpoints(t);
+    const port = portOf(serverEndpoint);
+    const other = await createTestCa('Other CA');
+    const stranger = openEndpoint({ bind: '127.0.0.1:0', alpn: ['argotunnel'], roots: [other.cert] });
+    t.after(() => stranger.close());
+    await assert.rejects(stranger.connect(dial(port)), error => isPosternError(error, 'tls.failed'));
+    const wrongName = clientEndpoint.connect({ ...dial(port), serverName: 'elsewhere.example' });
+    await assert.rejects(wrongName, error => isPosternError(error, 'tls.failed'));
+  });
+
+  it('rejects a peer without a protocol in common', async t => {
+    const { ca } = await quicIdentity();
+    const { serverEndpoint } = await openQuicEndpoints(t);
+    const client = openEndpoint({ bind: '127.0.0.1:0', alpn: ['h3'], roots: [ca.cert] });
+    t.after(() => client.close());
+    await assert.rejects(client.connect(dial(portOf(serverEndpoint))), error => isPosternError(error, 'tls.failed'));
+  });
+
+  it('gives up a dial that nobody answers, and one that is aborted', async t => {
+    const silent = createSocket('udp4');
+    silent.bind(0, '127.0.0.1');
+    await once(silent, 'listening');
+    t.after(() => silent.close());
+    const { clientEndpoint } = await openQuicEndpoints(t);
+    const port = silent.address().port;
+    await assert.rejects(clientEndpoint.connect(dial(port, 100)), error => isPosternError(error, 'dial.timeout'));
+    const abort = new AbortController();
+    const dialling = clientEndpoint.connect({ ...dial(port), signal: abort.signal });
+    abort.abort();
+    await assert.rejects(dialling, error => isPosternError(error, 'dial.failed'));
+    const idle = openEndpoint({
+      bind: '127.0.0.1:0',
+      alpn: ['a'],
+      roots: [(await quicIdentity()).ca.cert],
+      tuning: { idleTimeoutMs: 100 },
+    });
+    t.after(() => idle.close());
+    await assert.rejects(idle.connect(dial(port)), error => isPosternError(error, 'dial.timeout'));
+  });
+
+  it('says which address is taken', async t => {
+    const { serverEndpoint } = await openQuicEndpoints(t);
+    const { identity } = await quicIdentity();
+    assert.throws(
+      () => openEndpoint({ bind: serverEndpoint.address, alpn: ['a'], identity }),
+      error => isPosternError(error, 'listen.failed') && error.message.includes(serverEndpoint.address),
+    );
+  });
+
+  it('frees its port when closed', async t => {
+    const { serverEndpoint } = await openQuicEndpoints(t);
+    const { identity } = await quicIdentity();
+    const address = serverEndpoint.address;
+    await serverEndpoint.close();
+    const again = openEndpoint({ bind: address, alpn: ['a'], identity });
+    assert.equal(again.address, address);
+    await again.close();
+  });
+
+  it('carries code and reason of a close to the peer, and fails what was open', async t => {
+    const { client, server, atServer, atClient } = await openQuicPair(t);
+    const open = server.openStream();
+    let lost: Error | undefined;
+    open.listener = {
+      onReadable: () => undefined,
+      onWritable: () => undefined,
+      onStopped: () => undefined,
+      onLost: error => {
+        lost = error;
+      },
+    };
+    client.close(77, 'enough of this');
+    assert.deepEqual(await atServer.closed.promise, { kind: 'application', code: 77, reason: 'enough of this' });
+    assert.deepEqual(await atClient.closed.promise, { kind: 'local', code: 77, reason: 'enough of this' });
+    assert.ok(isPosternError(lost, 'connection.closed'));
+    assert.throws(
+      () => server.openStream(),
+      error => isPosternError(error, 'connection.closed'),
+    );
+  });
+
+  it('ends an idle connection, and keeps one alive that pings', async t => {
+    const quiet = await openQuicPair(t, { client: { idleTimeoutMs: 150 } });
+    assert.equal((await quiet.atClient.closed.promise).kind, 'idle');
+    const lively = await openQuicPair(t, { client: { idleTimeoutMs: 150, keepAliveMs: 40 } });
+    let pings = 0;
+    while (pings < 8) {
+      await lively.client.ping();
+      pings += 1;
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+    assert.equal(lively.client.ending, undefined);
+  });
+
+  it('retires: open connections live on, new ones are refused, the socket is freed after the last', async t => {
+    const { serverEndpoint, clientEndpoint, client, server, atServer } = await openQuicPair(t);
+    const { address } = serverEndpoint;
+    const port = portOf(serverEndpoint);
+    serverEndpoint.retire();
+    await client.ping();
+    await assert.rejects(clientEndpoint.connect(dial(port, 500)), error => isPosternError(error));
+    assert.equal(server.ending, undefined);
+    client.close(0, '');
+    await atServer.closed.promise;
+    const { identity } = await quicIdentity();
+    for (;;) {
+      try {
+        await openEndpoint({ bind: address, alpn: ['a'], identity }).close();
+        break;
+      } catch (error) {
+        if (!isPosternError(error, 'listen.failed')) throw error;
+        await new Promise(resolve => setTimeout(resolve, 10));
+      }
+    }
+  });
+});

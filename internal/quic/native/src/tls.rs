@@ -1,0 +1,69 @@
+//! TLS 1.3 for QUIC: rustls on aws-lc. Groups are X25519MLKEM768, then P-256, then X25519; `post_quantum` leaves only the
+//! first. No session tickets, no 0-RTT, no client certificates: the protocol above uses none (spec edge-protocol §5).
+
+use crate::config::Settings;
+use crate::napi::Fault;
+use quinn_proto as qp;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+
+fn fault(what: &str, error: impl std::fmt::Display) -> Fault {
+    Fault::new(c"ERR_TLS", format_args!("{what}: {error}"))
+}
+
+fn provider(post_quantum: bool) -> Arc<CryptoProvider> {
+    use aws_lc_rs::kx_group::{SECP256R1, X25519, X25519MLKEM768};
+    let groups = if post_quantum { vec![X25519MLKEM768] } else { vec![X25519MLKEM768, SECP256R1, X25519] };
+    Arc::new(CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() })
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| fault("The PEM certificates cannot be read", error))
+}
+
+/// The server side, if the settings bring a certificate.
+pub fn server(settings: &Settings) -> Result<Option<Arc<qp::ServerConfig>>, Fault> {
+    let Some((chain, key)) = &settings.identity else { return Ok(None) };
+    let chain = certificates(chain)?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| fault("The PEM key cannot be read", error))?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(settings.post_quantum))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| fault("TLS 1.3 cannot be set up", error))?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| fault("The certificate cannot be used", error))?;
+    tls.alpn_protocols.clone_from(&settings.alpn);
+    tls.send_tls13_tickets = 0;
+    let crypto = qp::crypto::rustls::QuicServerConfig::try_from(tls)
+        .map_err(|error| fault("The cipher suites do not fit QUIC", error))?;
+    let mut config = qp::ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(settings.transport.clone());
+    Ok(Some(Arc::new(config)))
+}
+
+/// The client side, if the settings bring roots.
+pub fn client(settings: &Settings) -> Result<Option<qp::ClientConfig>, Fault> {
+    let Some(pem) = &settings.roots else { return Ok(None) };
+    let mut roots = rustls::RootCertStore::empty();
+    // A system store may hold certificates that rustls does not take; they are skipped, but one must be usable.
+    let (usable, skipped) = roots.add_parsable_certificates(certificates(pem)?);
+    if usable == 0 {
+        return Err(fault("No root certificate can be used", format_args!("{skipped} were not understood")));
+    }
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider(settings.post_quantum))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| fault("TLS 1.3 cannot be set up", error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols.clone_from(&settings.alpn);
+    tls.resumption = rustls::client::Resumption::disabled();
+    let crypto = qp::crypto::rustls::QuicClientConfig::try_from(tls)
+        .map_err(|error| fault("The cipher suites do not fit QUIC", error))?;
+    let mut config = qp::ClientConfig::new(Arc::new(crypto));
+    config.transport_config(settings.transport.clone());
+    Ok(Some(config))
+}

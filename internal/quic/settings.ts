@@ -1,0 +1,87 @@
+// Settings of a QUIC endpoint, their defaults and how each was chosen. The native side checks the ranges.
+
+import type { NativeSettings } from './native.ts';
+
+export type CongestionControl = 'cubic' | 'bbr' | 'newreno';
+
+/** What an endpoint is made with. An identity makes it accept connections, roots let it dial; it may do both. */
+export interface EndpointOptions {
+  /** `IP:port` to bind; port 0 takes any free one. */
+  readonly bind: string;
+  readonly alpn: readonly string[];
+  /** PEM chain and key of the accepting side. */
+  readonly identity?: { readonly cert: string; readonly key: string };
+  /** PEM roots that a dialled peer's certificate must chain to. */
+  readonly roots?: readonly string[];
+  /** Take only X25519MLKEM768; otherwise it is preferred to P-256 and X25519. */
+  readonly postQuantum?: boolean;
+  readonly tuning?: Partial<Tuning>;
+}
+
+/** Sizes are bytes. */
+export interface Tuning {
+  readonly congestion: CongestionControl;
+  /** Streams the peer may hold open at first; doubles up to `maxStreams` whenever half of it is in use. */
+  readonly initialStreams: number;
+  readonly maxStreams: number;
+  /** Received bytes that may wait unread, a connection and a stream. */
+  readonly connectionWindow: number;
+  readonly streamWindow: number;
+  /** Sent bytes kept until acknowledged, a connection. */
+  readonly sendWindow: number;
+  /** Datagrams that may wait, each way. */
+  readonly datagramBuffer: number;
+  readonly idleTimeoutMs: number;
+  /** Ping after this long without sending; 0 = never. */
+  readonly keepAliveMs: number;
+  readonly initialMtu: number;
+  /** Largest UDP payload that path MTU discovery tries; 0 = no discovery. */
+  readonly maxMtu: number;
+  /** Kernel buffers of the socket. */
+  readonly socketBuffer: number;
+  /** Handshakes in progress from which unverified addresses get a Retry; 0 = always. */
+  readonly retryThreshold: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerAddress: number;
+  readonly maxHandshakesPerAddress: number;
+}
+
+const mebi = 1024 * 1024;
+
+export const defaultTuning: Tuning = {
+  congestion: 'cubic',
+  // The allowance is memory (about 85 bytes a stream allowed): a thousand costs nothing, a million 85 MB.
+  initialStreams: 1024,
+  maxStreams: 65_536,
+  // A stream moves window / round trip: 4 MiB is 40 MB/s at 100 ms. Sixteen unread streams fill the connection's window.
+  streamWindow: 4 * mebi,
+  connectionWindow: 64 * mebi,
+  sendWindow: 8 * mebi,
+  // Some 800 full datagrams: 10 ms at 80,000 a second, while the event loop is busy elsewhere.
+  datagramBuffer: mebi,
+  idleTimeoutMs: 30_000,
+  keepAliveMs: 0,
+  // Every QUIC path carries 1,200; 1,452 fits Ethernet with IPv6 (spec edge-protocol §9.1).
+  initialMtu: 1200,
+  maxMtu: 1452,
+  socketBuffer: 4 * mebi,
+  retryThreshold: 64,
+  maxConnections: 16_384,
+  // Many connectors may share one NAT, four connections each.
+  maxConnectionsPerAddress: 1024,
+  maxHandshakesPerAddress: 64,
+};
+
+/** Fills in the defaults. */
+export function nativeSettings(options: EndpointOptions): NativeSettings {
+  return {
+    ...defaultTuning,
+    ...options.tuning,
+    bind: options.bind,
+    cert: options.identity?.cert ?? '',
+    key: options.identity?.key ?? '',
+    roots: options.roots?.join('\n') ?? '',
+    alpn: options.alpn.join(','),
+    postQuantum: options.postQuantum ?? false,
+  };
+}
