@@ -33,7 +33,7 @@ export interface DialTls {
 
 export type DialDone = (error: PosternError | undefined, socket: Socket | TLSSocket | undefined) => void;
 
-/** A running dial; `cancel` ends it without a call of `done`. */
+/** A running dial; `cancel` ends it without a call of `done`, and does nothing once that was called. */
 export interface Dial {
   cancel(): void;
 }
@@ -45,8 +45,8 @@ export function targetText(target: DialTarget): string {
 }
 
 /**
- * Dials. `done` is called once, never synchronously, with a socket that is connected (and secured) and has no listeners
- * of ours, or with a PosternError whose details name the hop. The caller owns the socket.
+ * Dials. `done` is called once, never synchronously, with a socket that is connected (and secured) and survives errors
+ * (an 'error' listener that does nothing stays on it), or with a PosternError whose details name the hop. The caller owns the socket.
  */
 export function dial(target: DialTarget, settings: DialSettings, tls: DialTls | undefined, done: DialDone): Dial {
   return new RunningDial(target, settings, tls, done);
@@ -71,6 +71,7 @@ class RunningDial implements Dial {
   }
 
   cancel(): void {
+    if (this.#done === undefined) return;
     this.#done = undefined;
     clearTimeout(this.#timer);
     this.#socket.destroy();
@@ -115,6 +116,7 @@ class RunningDial implements Dial {
     clearTimeout(this.#timer);
     const done = this.#done;
     this.#done = undefined;
+    socket.on('error', ignore);
     if (done === undefined) socket.destroy();
     else done(undefined, socket);
   }
@@ -126,6 +128,11 @@ class RunningDial implements Dial {
     this.#socket.destroy();
     done?.(error, undefined);
   }
+}
+
+/** Whoever reads or writes the socket sees its 'close'; an error in between must not end the process. */
+function ignore(): void {
+  // See above.
 }
 
 function socketOptions(target: DialTarget, settings: DialSettings): NetConnectOpts {

@@ -1,5 +1,6 @@
 // The fixed-response service `http_status:N`: the status, no headers, no body. Source: spec ingress-and-origin §13.
 
+import { PosternError } from '../errors/error.ts';
 import type { Exchange, Origin } from './exchange.ts';
 
 export class HttpStatusOrigin implements Origin {
@@ -10,6 +11,11 @@ export class HttpStatusOrigin implements Origin {
   }
 
   serve(exchange: Exchange): void {
+    // A 1xx can be configured, but a request cannot be answered with it for good.
+    if (this.#status < 200) {
+      exchange.fail(new PosternError('origin.failed', `http_status:${this.#status} is not a final status.`));
+      return;
+    }
     exchange.respond(this.#status, [], true);
   }
 

@@ -26,7 +26,7 @@ export async function openHttpOrigin(options: HttpOriginOptions): Promise<HttpOr
   return new HttpOrigin(options, caPool === '' ? undefined : await readCaPool(caPool));
 }
 
-class HttpOrigin implements Origin {
+export class HttpOrigin implements Origin {
   readonly #target: DialTarget;
   readonly #dest: string;
   readonly #originRequest: OriginRequest;

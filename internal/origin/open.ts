@@ -1,27 +1,64 @@
 // The chooser: from a validated ingress rule to the origin that serves it. Source: spec ingress-and-origin §3.
 
-import { PosternError } from '../errors/error.ts';
 import type { IngressRule } from '../schema/ingress-rule.ts';
-import type { HeaderList, Origin } from './exchange.ts';
-import { openHttpOrigin } from './http.ts';
+import { originRequestDefaults } from '../schema/origin-request.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Exchange, HeaderList, Origin } from './exchange.ts';
+import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
+import { type HttpOrigin, openHttpOrigin } from './http.ts';
 import { HttpStatusOrigin } from './http-status.ts';
+import { SocksProxyOrigin } from './socks-proxy.ts';
+import { TcpOrigin } from './tcp.ts';
 
 export interface OpenOriginOptions {
   readonly rule: IngressRule;
   /** `Cf-Warp-Tag-*` headers for HTTP-type origins. */
   readonly tags: HeaderList;
+  readonly log: Logger;
 }
 
 /** Opens the origin of a rule; the caller closes it. Throws 'config.invalid', e.g. for an unreadable caPool. */
-export async function openOrigin({ rule, tags }: OpenOriginOptions): Promise<Origin> {
+export async function openOrigin({ rule, tags, log }: OpenOriginOptions): Promise<Origin> {
   const { service, originRequest } = rule;
   switch (service.kind) {
     case 'http':
     case 'unix':
       return openHttpOrigin({ service, originRequest, tags });
+    case 'tcp':
+    case 'bastion':
+      return new TcpOrigin(service, originRequest);
+    case 'socks-proxy':
+      return new SocksProxyOrigin(originRequest, log);
     case 'status':
       return new HttpStatusOrigin(service.status);
-    default:
-      throw new PosternError('unavailable', `Service ${service.text} is not supported.`);
+    case 'hello-world':
+      return openHelloWorldOrigin(tags);
+  }
+}
+
+async function openHelloWorldOrigin(tags: HeaderList): Promise<Origin> {
+  const server = await openHelloWorld();
+  const text = `http://127.0.0.1:${server.port}`;
+  const service = { kind: 'http', text, scheme: 'http', hostname: '127.0.0.1', port: server.port } as const;
+  const inner = await openHttpOrigin({ service, originRequest: originRequestDefaults, tags });
+  return new HelloWorldOrigin(inner, server);
+}
+
+class HelloWorldOrigin implements Origin {
+  readonly #inner: HttpOrigin;
+  readonly #server: HelloWorldServer;
+
+  constructor(inner: HttpOrigin, server: HelloWorldServer) {
+    this.#inner = inner;
+    this.#server = server;
+  }
+
+  serve(exchange: Exchange): void {
+    this.#inner.serve(exchange);
+  }
+
+  async close(): Promise<void> {
+    await this.#inner.close();
+    await this.#server.close();
   }
 }

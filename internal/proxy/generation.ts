@@ -1,14 +1,10 @@
 // One generation of a configuration: its matcher and opened origins. It lives until the last exchange that began under it
 // has ended, so a swap never cuts a request. Source: spec ingress-and-origin §5 (switch-over).
 
+import type { Matcher } from '../ingress/match.ts';
 import type { Origin } from '../origin/exchange.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { ExchangeOwner } from './exchange.ts';
-
-export interface Matcher {
-  /** `host` as received; `path` percent-decoded, without query. */
-  match(host: string, path: string): IngressRule;
-}
 
 export class Generation implements ExchangeOwner {
   readonly config: IngressConfig;

@@ -2,6 +2,7 @@
 // swaps it without touching what runs. Source: spec ingress-and-origin §5, §7–13.
 
 import { describeError, PosternError } from '../errors/error.ts';
+import type { Matcher } from '../ingress/match.ts';
 import type { Exchange, ExchangeHead, HeaderList, Origin } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
 import { createTagHeaders } from '../origin/request-headers.ts';
@@ -9,8 +10,10 @@ import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { StreamExchange } from './exchange.ts';
-import { Generation, type Matcher } from './generation.ts';
+import { FlowLimiter } from './flow-limiter.ts';
+import { Generation } from './generation.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { serveTcp } from './tcp.ts';
 
 export interface ProxyOptions {
   readonly log: Logger;
@@ -20,6 +23,8 @@ export interface ProxyOptions {
   /** `--tag KEY=VALUE` pairs. */
   readonly tags: Readonly<Record<string, string>>;
   readonly createMatcher: (rules: readonly IngressRule[]) => Matcher;
+  /** Counts private TCP flows; given where UDP sessions count with them. A swap sets its limit to the configuration's. */
+  readonly limiter?: FlowLimiter | undefined;
   /** Receives streams of kind 'configuration'; without it they are refused. */
   readonly configuration?: ((incoming: IncomingStream) => void) | undefined;
 }
@@ -27,12 +32,14 @@ export interface ProxyOptions {
 export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #options: ProxyOptions;
   readonly #tags: HeaderList;
+  readonly #limiter: FlowLimiter;
   readonly #retired = new Set<Generation>();
   #generation: Generation | undefined;
   #closed = false;
 
   constructor(options: ProxyOptions) {
     this.#options = options;
+    this.#limiter = options.limiter ?? new FlowLimiter();
     this.#tags = createTagHeaders(options.connectorId, options.tags);
   }
 
@@ -47,15 +54,19 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
    */
   async swap(config: IngressConfig): Promise<void> {
     const origins = new Map<IngressRule, Origin>();
+    let matcher: Matcher;
     try {
-      for (const rule of config.rules) origins.set(rule, await openOrigin({ rule, tags: this.#tags }));
+      for (const rule of config.rules)
+        origins.set(rule, await openOrigin({ rule, tags: this.#tags, log: this.#options.log }));
+      matcher = this.#options.createMatcher(config.rules);
       if (this.#closed) throw new PosternError('connection.closed', 'The proxy is closed.');
     } catch (error) {
       await Promise.all([...origins.values()].map(origin => origin.close()));
       throw error;
     }
     const old = this.#generation;
-    this.#generation = new Generation(config, this.#options.createMatcher(config.rules), origins);
+    this.#generation = new Generation(config, matcher, origins);
+    this.#limiter.setLimit(config.warpRouting.maxActiveFlows);
     if (old !== undefined) this.#retire(old);
   }
 
@@ -84,7 +95,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
         this.#configuration(incoming);
         return;
       case 'tcp':
-        incoming.refuse({ message: 'not supported' });
+        this.#tcp(incoming);
         return;
       case 'http':
       case 'websocket':
@@ -99,7 +110,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       incoming.refuse({ message: 'the connector has no configuration' });
       return;
     }
-    const rule = generation.matcher.match(head.host, decodedPath(head.path));
+    const rule = generation.matcher.match(head.host, head.path);
     const { log, metrics } = this.#options;
     const subject = { log, metrics, ruleIndex: rule.index, service: rule.service.text };
     generation.exchangeStarted();
@@ -107,6 +118,13 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const origin = generation.origin(rule);
     if (origin === undefined) exchange.fail(new PosternError('internal', `Rule ${rule.index} has no origin.`));
     else origin.serve(exchange);
+  }
+
+  #tcp(incoming: IncomingStream): void {
+    const { log, metrics } = this.#options;
+    const routing = this.#generation?.config.warpRouting;
+    if (routing === undefined) incoming.refuse({ message: 'the connector has no configuration' });
+    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing });
   }
 
   #configuration(incoming: IncomingStream): void {
@@ -121,18 +139,5 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       () => this.#retired.delete(generation),
       () => this.#retired.delete(generation),
     );
-  }
-}
-
-/** The path of a request target for matching: without query, percent-decoded; undecodable text stays as it is. */
-export function decodedPath(target: string): string {
-  const query = target.indexOf('?');
-  const path = query === -1 ? target : target.slice(0, query);
-  if (!path.includes('%')) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    // Malformed escapes, or bytes that are no UTF-8: match what was sent.
-    return path;
   }
 }

@@ -142,7 +142,7 @@ export class TestIncoming implements IncomingStream {
   /** The whole response body. */
   async bytes(): Promise<Buffer> {
     const chunks: Buffer[] = [];
-    for await (const chunk of this.edge) chunks.push(chunk as Buffer);
+    for await (const chunk of this.edge.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks);
   }
 }

@@ -1,8 +1,8 @@
-// A Proxy for tests: rules from short descriptions, a matcher that takes the first rule whose host name fits, and a log
-// that is kept. Real origins are given by the test.
+// A Proxy for tests: rules from short descriptions, and a log that is kept. Real origins are given by the test.
 
+import { createMatcher } from '../../internal/ingress/match.ts';
 import { OriginProxy, type ProxyOptions } from '../../internal/proxy/proxy.ts';
-import type { IngressConfig, IngressRule } from '../../internal/schema/ingress-rule.ts';
+import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { type OriginRequest, originRequestDefaults } from '../../internal/schema/origin-request.ts';
 import type { Service } from '../../internal/schema/service.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';
@@ -36,17 +36,6 @@ export function createConfig(rules: readonly RuleInput[], maxActiveFlows = 0): I
   };
 }
 
-function firstMatch(rules: readonly IngressRule[]): { match(host: string): IngressRule } {
-  return {
-    match: host => {
-      const name = host.replace(/:\d+$/, '');
-      const found = rules.find(rule => rule.hostname === '' || rule.hostname === name) ?? rules.at(-1);
-      if (found === undefined) throw new Error('no rules');
-      return found;
-    },
-  };
-}
-
 /** A proxy with its log lines as objects. */
 export class TestProxy {
   readonly lines: Record<string, unknown>[] = [];
@@ -63,7 +52,7 @@ export class TestProxy {
       log: this.log,
       connectorId: '11111111-2222-3333-4444-555555555555',
       tags: {},
-      createMatcher: firstMatch,
+      createMatcher,
       ...options,
     });
   }

@@ -1,0 +1,78 @@
+// Private-network TCP: dials the destination of the stream and joins the two, half-close included. Not subject to ingress
+// rules. Source: spec ingress-and-origin §11, edge-protocol §9.3.2, §10.8.
+
+import { describeError, type PosternError } from '../errors/error.ts';
+import { splice } from '../net/splice.ts';
+import { type DialTarget, dial } from '../origin/dial.ts';
+import { upgradeHeaders } from '../origin/websocket-accept.ts';
+import type { WarpRouting } from '../schema/ingress-rule.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { IncomingStream } from '../transport/transport.ts';
+import { type FlowLimiter, flowLimitMessage } from './flow-limiter.ts';
+import type { ProxyMetrics } from './metrics.ts';
+
+export interface TcpContext {
+  readonly log: Logger;
+  readonly metrics: ProxyMetrics | undefined;
+  readonly limiter: FlowLimiter;
+  readonly routing: WarpRouting;
+}
+
+/** Serves one stream of kind 'tcp' to `IP:port`, or `name:port` between our own ends. Never throws. */
+export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
+  const { head, body } = incoming;
+  const { log, metrics, limiter, routing } = context;
+  const target = parseDestination(head.host);
+  body.on('error', ignore);
+  if (target === undefined) {
+    log.error({ event: 1, dest: head.host }, 'TCP destination is not IP:port');
+    incoming.refuse({ message: `invalid destination ${JSON.stringify(head.host)}, want IP:port` });
+    return;
+  }
+  if (!limiter.acquire()) {
+    metrics?.flowRateLimited('tcp');
+    log.warn({ event: 2, dest: head.host, limit: limiter.limit }, 'Too many active flows');
+    incoming.refuse({ message: flowLimitMessage, rateLimited: true });
+    return;
+  }
+  metrics?.tcpStarted();
+  const settings = {
+    connectTimeoutMs: routing.connectTimeoutMs,
+    tcpKeepAliveMs: routing.tcpKeepAliveMs,
+    noHappyEyeballs: false,
+    halfOpen: true,
+  };
+  const dialing = dial(target, settings, undefined, (error, socket) => {
+    if (body.destroyed) socket?.destroy();
+    else if (socket === undefined) refuse(incoming, context, error);
+    else {
+      incoming.respond({ status: 200, headers: upgradeHeaders(head.headers) });
+      splice(body, socket);
+    }
+  });
+  body.once('close', () => {
+    dialing.cancel();
+    limiter.release();
+    metrics?.tcpEnded();
+  });
+}
+
+function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: PosternError | undefined): void {
+  const dest = incoming.head.host;
+  metrics?.connectFailed();
+  log.error({ event: 2, ...error?.details, dest, error: describeError(error) }, 'TCP dial failed');
+  incoming.refuse({ message: `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}` });
+}
+
+/** `host:port` or `[v6]:port`; undefined when it is neither. */
+export function parseDestination(text: string): DialTarget | undefined {
+  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:/\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || !(port >= 1 && port <= 65_535)) return undefined;
+  return { kind: 'tcp', host, port };
+}
+
+function ignore(): void {
+  // The 'close' that follows is what counts.
+}
