@@ -10,7 +10,7 @@ import { groups } from './commands.ts';
 import type { CommandContext } from './context.ts';
 import { commandHelp, groupHelp, parseCommandLine } from './parse-command-line.ts';
 import { reportError } from './report-error.ts';
-import { childrenOf, type ResolvedCommand, resolveCommand } from './resolve-command.ts';
+import { childrenOf, type ResolvedCommand, resolveCommand, unknownCommandText } from './resolve-command.ts';
 import { versionLine } from './version-line.ts';
 
 /** Runs the program with the arguments after its name. Resolves to the exit code; never rejects. */
@@ -33,7 +33,7 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
 
   const { command } = await entry.load();
   const inherited: readonly Flag[] = entry.inherits === 'tunnel' ? [...tunnelFlags, ...ignoredFlags] : logFlags;
-  const syntax = { path, summary: entry.summary, command, inherited };
+  const syntax = { path, summary: entry.summary, command, inherited, children: childrenOf(path) };
   const { args, given, help } = parseCommandLine(tokens, syntax);
   if (help) {
     context.stdout.write(await commandHelp(syntax));
@@ -47,14 +47,8 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
 async function runGroup({ path, tokens }: ResolvedCommand, context: CommandContext): Promise<number> {
   const words = tokens.filter(token => !token.startsWith('-'));
   const wantsHelp = tokens.some(token => /^--?(h|help)$/.test(token));
-  const name = path.join(' ');
-  const children = childrenOf(path);
-  if (!wantsHelp && words[0] !== undefined) {
-    const near = children.find(({ word }) => word.startsWith(words[0] ?? '') || words[0]?.startsWith(word) === true);
-    const hint = near === undefined ? '' : `. Did you mean ${near.word}?`;
-    throw new PosternError('usage.invalid', `There is no command "${[...path, words[0]].join(' ')}"${hint}`);
-  }
-  context.stdout.write(await groupHelp(path, `${groups[name] ?? ''}.`, children));
+  if (!wantsHelp && words[0] !== undefined) throw new PosternError('usage.invalid', unknownCommandText(path, words[0]));
+  context.stdout.write(await groupHelp(path, `${groups[path.join(' ')] ?? ''}.`, childrenOf(path)));
   return 0;
 }
 

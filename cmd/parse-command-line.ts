@@ -7,6 +7,7 @@ import { type Flag, parseBoolean } from '../internal/config/flag.ts';
 import type { GivenFlags } from '../internal/config/resolve-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
 import type { Command } from './command.ts';
+import { unknownCommandText } from './resolve-command.ts';
 
 /** Everything yargs needs to know of a command. */
 export interface CommandSyntax {
@@ -16,6 +17,13 @@ export interface CommandSyntax {
   readonly command: Pick<Command, 'flags' | 'positionals' | 'description' | 'examples' | 'checkArgs'>;
   /** Flags of upper levels; hidden from the help. */
   readonly inherited: readonly Flag[];
+  /** Commands below this one. */
+  readonly children?: readonly ChildCommand[];
+}
+
+export interface ChildCommand {
+  readonly word: string;
+  readonly summary: string;
 }
 
 export interface ParsedCommandLine {
@@ -51,7 +59,7 @@ export async function commandHelp(syntax: CommandSyntax): Promise<string> {
 export async function groupHelp(
   path: readonly string[],
   summary: string,
-  children: readonly { readonly word: string; readonly summary: string }[],
+  children: readonly ChildCommand[],
 ): Promise<string> {
   const program = [programName, ...path].join(' ');
   const parser = baseYargs().scriptName(program).usage(`${program} COMMAND\n\n${summary}`);
@@ -110,10 +118,11 @@ function createYargs(syntax: CommandSyntax, flags: readonly Flag[]): Argv {
       alias: [...(flag.aliases ?? [])],
       // Other values are texts here; types are checked where the environment's and the file's are.
       type: flag.type === 'boolean' ? 'boolean' : 'string',
-      hidden: flag.hidden === true,
+      hidden: flag.hidden === true || flag.inert === true,
       describe: `${flag.description}${shownDefault}`,
     });
   }
+  for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
   for (const [line, what] of examples) parser.example(line, what);
   return parser;
 }
@@ -174,7 +183,9 @@ function unknownFlagText(name: string, known: readonly string[]): string {
   return `There is no flag --${name}${hint}`;
 }
 
-function checkArguments(args: readonly string[], { command }: CommandSyntax): void {
+function checkArguments(args: readonly string[], { command, path, children = [] }: CommandSyntax): void {
+  if (children.length > 0 && args[0] !== undefined && (command.positionals ?? []).length === 0)
+    throw new PosternError('usage.invalid', unknownCommandText(path, args[0]));
   const own = command.checkArgs?.(args);
   if (own !== undefined) throw new PosternError('usage.invalid', own);
   if (command.checkArgs !== undefined) return;

@@ -35,6 +35,9 @@ export function resolveCommand(argv: readonly string[]): ResolvedCommand {
     path.push(token);
     at += 1;
   }
+  // Flags without any command are those of `tunnel`.
+  const isBare = path.length === 0 && at === argv.length && tokens.length > 0 && !tokens.some(isGlobalToken);
+  if (isBare && isCommandPath('tunnel')) path.push('tunnel');
   const name = path.join(' ');
   return { path, entry: commands.find(entry => entry.path === name), tokens: [...tokens, ...argv.slice(at)] };
 }
@@ -52,6 +55,18 @@ export function childrenOf(path: readonly string[]): readonly { readonly word: s
     found.set(word, group ?? (isLeaf ? entry.summary : (found.get(word) ?? '')));
   }
   return [...found].map(([word, summary]) => ({ word, summary })).sort((a, b) => (a.word < b.word ? -1 : 1));
+}
+
+/** The text for a word that should have been one of these commands. */
+export function unknownCommandText(path: readonly string[], word: string): string {
+  const near = childrenOf(path).find(child => child.word.startsWith(word) || word.startsWith(child.word));
+  const hint = near === undefined ? '' : `. Did you mean ${near.word}?`;
+  return `There is no command ${JSON.stringify([...path, word].join(' '))}${hint}`;
+}
+
+/** Flags that the program itself answers. */
+function isGlobalToken(token: string): boolean {
+  return /^(-v|-V|--?version|--?h|--?help)$/.test(token);
 }
 
 function isCommandPath(path: string): boolean {

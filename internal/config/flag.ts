@@ -19,6 +19,8 @@ export interface Flag {
   readonly default?: string | number;
   /** Not in the help; documented nevertheless. */
   readonly hidden?: boolean;
+  /** Accepted and checked, but no part of the program reads it yet: neither in the help nor documented. */
+  readonly inert?: boolean;
   /** May come from the config file. */
   readonly fromFile?: boolean;
   /** Its value is never shown. */

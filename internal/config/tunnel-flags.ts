@@ -224,6 +224,7 @@ export const tunnelFlags = [
   ...logFlags,
   {
     name: 'transport-loglevel',
+    inert: true,
     aliases: ['proto-loglevel'],
     type: 'string',
     env: ['TUNNEL_PROTO_LOGLEVEL', 'TUNNEL_TRANSPORT_LOGLEVEL'],
@@ -234,6 +235,7 @@ export const tunnelFlags = [
   },
   {
     name: 'metrics',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_METRICS'],
     default: 'localhost:0',
@@ -243,6 +245,7 @@ export const tunnelFlags = [
   },
   {
     name: 'pidfile',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_PIDFILE'],
     fromFile: true,
@@ -303,6 +306,7 @@ export const tunnelFlags = [
   },
   {
     name: 'hostname',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_HOSTNAME'],
     fromFile: true,
@@ -311,6 +315,7 @@ export const tunnelFlags = [
   },
   {
     name: 'lb-pool',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_LB_POOL'],
     fromFile: true,
@@ -319,6 +324,7 @@ export const tunnelFlags = [
   },
   {
     name: 'name',
+    inert: true,
     aliases: ['n'],
     type: 'string',
     env: ['TUNNEL_NAME'],
@@ -327,6 +333,7 @@ export const tunnelFlags = [
   },
   {
     name: 'overwrite-dns',
+    inert: true,
     aliases: ['f'],
     type: 'boolean',
     env: ['TUNNEL_FORCE_PROVISIONING_DNS'],
@@ -351,6 +358,7 @@ export const tunnelFlags = [
   },
   {
     name: 'max-fetch-size',
+    inert: true,
     type: 'integer',
     env: ['TUNNEL_MAX_FETCH_SIZE'],
     default: 0,
@@ -404,6 +412,7 @@ export const tunnelFlags = [
   },
   {
     name: 'write-stream-timeout',
+    inert: true,
     type: 'duration',
     env: ['TUNNEL_STREAM_WRITE_TIMEOUT'],
     default: '0s',
@@ -441,6 +450,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-disable-pmtu-discovery',
+    inert: true,
     type: 'boolean',
     env: ['TUNNEL_DISABLE_QUIC_PMTU'],
     fromFile: true,
@@ -449,6 +459,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-connection-level-flow-control-limit',
+    inert: true,
     type: 'integer',
     env: ['TUNNEL_QUIC_CONN_LEVEL_FLOW_CONTROL_LIMIT'],
     default: 31_457_280,
@@ -458,6 +469,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-stream-level-flow-control-limit',
+    inert: true,
     type: 'integer',
     env: ['TUNNEL_QUIC_STREAM_LEVEL_FLOW_CONTROL_LIMIT'],
     default: 6_291_456,
@@ -467,6 +479,7 @@ export const tunnelFlags = [
   },
   {
     name: 'management-hostname',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_MANAGEMENT_HOSTNAME'],
     default: 'management.argotunnel.com',
@@ -476,6 +489,7 @@ export const tunnelFlags = [
   },
   {
     name: 'management-diagnostics',
+    inert: true,
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
@@ -484,6 +498,7 @@ export const tunnelFlags = [
   },
   {
     name: 'no-prechecks',
+    inert: true,
     type: 'boolean',
     env: ['TUNNEL_NO_PRECHECKS'],
     fromFile: true,
@@ -491,6 +506,7 @@ export const tunnelFlags = [
   },
   {
     name: 'autoupdate-freq',
+    inert: true,
     type: 'duration',
     default: '24h',
     fromFile: true,
@@ -498,6 +514,7 @@ export const tunnelFlags = [
   },
   {
     name: 'no-autoupdate',
+    inert: true,
     type: 'boolean',
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
@@ -542,6 +559,7 @@ export const runFlags = [
   },
   {
     name: 'icmpv4-src',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_ICMPV4_SRC'],
     fromFile: true,
@@ -550,6 +568,7 @@ export const runFlags = [
   },
   {
     name: 'icmpv6-src',
+    inert: true,
     type: 'string',
     env: ['TUNNEL_ICMPV6_SRC'],
     fromFile: true,
@@ -566,6 +585,7 @@ export const runFlags = [
   },
   {
     name: 'dns-resolver-addrs',
+    inert: true,
     type: 'list',
     env: ['TUNNEL_DNS_RESOLVER_ADDRS'],
     fromFile: true,

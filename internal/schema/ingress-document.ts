@@ -22,25 +22,34 @@ function createTypes(dialect: Dialect) {
   const duration = durationType(dialect);
   const originRequest = z.object(
     {
-      connectTimeout: duration.optional(),
-      tlsTimeout: duration.optional(),
-      tcpKeepAlive: duration.optional(),
-      noHappyEyeballs: booleanType.optional(),
-      keepAliveConnections: integerType.optional(),
-      keepAliveTimeout: duration.optional(),
-      httpHostHeader: textType.optional(),
-      originServerName: textType.optional(),
-      matchSNItoHost: booleanType.optional(),
-      caPool: textType.optional(),
-      noTLSVerify: booleanType.optional(),
-      disableChunkedEncoding: booleanType.optional(),
-      bastionMode: booleanType.optional(),
-      proxyAddress: textType.optional(),
-      proxyPort: unsignedType.optional(),
-      proxyType: textType.optional(),
-      ipRules: z.array(ipRuleType, { error: 'a list of {prefix, ports, allow}' }).optional(),
-      http2Origin: booleanType.optional(),
-      access: accessType.optional(),
+      connectTimeout: duration.optional().describe('Limit for connecting to the origin'),
+      tlsTimeout: duration.optional().describe('Limit for the TLS handshake with the origin'),
+      tcpKeepAlive: duration.optional().describe('TCP keep-alive period'),
+      noHappyEyeballs: booleanType.optional().describe('Do not race IPv4 and IPv6'),
+      keepAliveConnections: integerType.optional().describe('Idle connections kept at most'),
+      keepAliveTimeout: duration.optional().describe('How long an idle connection is kept'),
+      httpHostHeader: textType
+        .optional()
+        .describe('Host header sent to the origin; the visitor’s goes into X-Forwarded-Host'),
+      originServerName: textType
+        .optional()
+        .describe('Name sent and expected in TLS, instead of the host of the service'),
+      matchSNItoHost: booleanType.optional().describe('Use the Host of each request as the name in TLS'),
+      caPool: textType.optional().describe('File with more certificate authorities to trust, PEM'),
+      noTLSVerify: booleanType.optional().describe('Accept any certificate'),
+      disableChunkedEncoding: booleanType.optional().describe('Never send chunked request bodies, for WSGI servers'),
+      bastionMode: booleanType.optional().describe('Turn the rule into a jump host, whatever its service'),
+      proxyAddress: textType.optional().describe('No effect'),
+      proxyPort: unsignedType.optional().describe('No effect'),
+      proxyType: textType.optional().describe('`socks`: speak SOCKS5 on TCP services'),
+      ipRules: z
+        .array(ipRuleType, { error: 'a list of {prefix, ports, allow}' })
+        .optional()
+        .describe('What a socks-proxy may reach: a list of {prefix, ports, allow}, first match decides, none denies'),
+      http2Origin: booleanType.optional().describe('Offer HTTP/2 to HTTPS origins'),
+      access: accessType
+        .optional()
+        .describe('Admit only visitors with a token: {required, teamName, audTag}; on the rule only'),
     },
     { error: 'a map of origin settings' },
   );
