@@ -28,6 +28,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/ingress/validate.ts'),
   },
   {
+    path: 'tunnel run',
+    summary: 'Connect to the edge and serve a tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/run.ts'),
+  },
+  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',

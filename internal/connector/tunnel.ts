@@ -16,6 +16,7 @@ import { createMatcher } from '../ingress/match.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
+import { type ConnectorHandler, serveConnector } from '../rpc/connector-service.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
@@ -83,7 +84,7 @@ export interface TunnelOptions {
   readonly random?: (() => number) | undefined;
 }
 
-/** Health requests get this long after the tunnel has stopped. */
+/** A tunnel from openTunnel; its parts are there for telemetry and health. */
 export class Tunnel {
   readonly connector: Connector;
   readonly orchestrator: Orchestrator;
@@ -195,7 +196,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     trust: createTrust(options.edge, clock, logger),
     dial: options.dial,
     openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
-    handle: () => ({ stream: incoming => proxy.stream(incoming), rpc: stream => stream.destroy() }),
+    handle: () => ({
+      stream: incoming => proxy.stream(incoming),
+      rpc: stream => void serveConnector(stream, rpcHandler(orchestrator)),
+    }),
     localConfiguration: () => {
       const { config } = proxy;
       return config === undefined ? undefined : Buffer.from(encodeLocalConfiguration(config, options.shownFlags));
@@ -242,6 +246,18 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     throw error;
   }
   return new Tunnel({ connector, orchestrator, metrics, health, proxy, directory });
+}
+
+/** Calls of the edge on streams of their own (QUIC): configuration; private UDP is not offered. */
+function rpcHandler(orchestrator: Orchestrator): ConnectorHandler {
+  return {
+    updateConfiguration: async ({ version, config }) => {
+      const result = await orchestrator.update(version, Buffer.from(config).toString('utf8'));
+      return { latestAppliedVersion: result.version, error: result.error?.message ?? '' };
+    },
+    registerUdpSession: () => Promise.resolve('this connector carries no private UDP'),
+    unregisterUdpSession: () => Promise.resolve(),
+  };
 }
 
 function withFlowLimit(config: IngressConfig, maxActiveFlows: number | undefined): IngressConfig {

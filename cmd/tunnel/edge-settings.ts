@@ -1,0 +1,88 @@
+// From flags and credentials to where the edge is and how it is trusted. Source: spec edge-protocol §2.2, §2.3, §5.
+
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join, resolve } from 'node:path';
+import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import type { EdgeSettings } from '../../internal/connector/tunnel.ts';
+import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
+import type { EdgeIpVersion } from '../../internal/discovery/address-pool.ts';
+import { parseHostPort } from '../../internal/discovery/edge-address.ts';
+import { parseCertificates } from '../../internal/discovery/trust-roots.ts';
+import { foreignCode, PosternError } from '../../internal/errors/error.ts';
+import type { Logger } from '../../internal/telemetry/logger.ts';
+import type { CommandContext } from '../context.ts';
+import { expandHome } from '../expand-home.ts';
+
+/**
+ * `--edge` beats the credentials' addresses; `--cacert` beats their pin. Throws 'config.invalid' or 'usage.invalid' for
+ * what cannot be used.
+ */
+export async function resolveEdgeSettings(
+  settings: TunnelSettings,
+  credentials: Pick<TunnelToken, 'edge' | 'caPin' | 'endpoint'>,
+  context: CommandContext,
+  logger: Logger,
+): Promise<EdgeSettings> {
+  const addresses = settings.edge.length > 0 ? settings.edge : (credentials.edge ?? []);
+  for (const address of addresses) parseHostPort(address);
+  return {
+    addresses,
+    region: settings.region !== undefined && settings.region !== '' ? settings.region : credentials.endpoint,
+    ipVersion: await resolveIpVersion(settings, logger),
+    bindAddress: settings.edgeBindAddress,
+    ca: settings.cacert === undefined || settings.cacert === '' ? undefined : await readCa(settings.cacert, context),
+    caPin: credentials.caPin,
+    rootsFile: join(context.homeDir, '.postern', 'cloudflare-roots.pem'),
+  };
+}
+
+async function readCa(path: string, context: CommandContext): Promise<readonly string[]> {
+  const file = resolve(context.cwd, expandHome(path, context.homeDir));
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new PosternError(
+      'config.invalid',
+      `Cannot read the CA file ${file} of --cacert (${foreignCode(error) ?? 'unknown'})`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return parseCertificates(text, file);
+}
+
+/** The family of the bind address wins. */
+async function resolveIpVersion(settings: TunnelSettings, logger: Logger): Promise<EdgeIpVersion> {
+  const asked = settings.edgeIpVersion === '4' ? 4 : settings.edgeIpVersion === '6' ? 6 : 'auto';
+  const bind = settings.edgeBindAddress;
+  if (bind === undefined) return asked;
+  const family = isIP(bind) === 6 ? 6 : 4;
+  await checkBindable(bind, family);
+  if (asked !== 'auto' && asked !== family) {
+    logger.warn({ edgeIpVersion: asked, edgeBindAddress: bind }, 'Overriding edge-ip-version');
+  }
+  return family;
+}
+
+async function checkBindable(address: string, family: 4 | 6): Promise<void> {
+  const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
+  try {
+    socket.bind(0, address);
+    await once(socket, 'listening');
+  } catch (error) {
+    throw new PosternError(
+      'config.invalid',
+      `invalid edge-bind-address ${address}: ${foreignCode(error) ?? 'cannot bind'}`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    socket.close();
+  }
+}

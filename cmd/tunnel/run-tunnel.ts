@@ -1,0 +1,178 @@
+// Runs one tunnel in the foreground of a command until it is told to stop: signals, pid file, reload. Shared by
+// `tunnel run` and quick tunnels. Source: spec cli-and-api §4, §16; edge-protocol §11.
+
+import { rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { ConfigFile } from '../../internal/config/config-file.ts';
+import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
+import { describeSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
+import { fixedProtocol } from '../../internal/connector/protocol-policy.ts';
+import { openTunnel, type Tunnel, type TunnelOptions } from '../../internal/connector/tunnel.ts';
+import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
+import { describeError, PosternError } from '../../internal/errors/error.ts';
+import type { Logger } from '../../internal/telemetry/logger.ts';
+import { dialTransport } from '../../internal/transport/choose.ts';
+import type { CommandContext, SignalName } from '../context.ts';
+import { expandHome } from '../expand-home.ts';
+import { version } from '../version-line.ts';
+import { resolveEdgeSettings } from './edge-settings.ts';
+
+export interface RunTunnelInputs {
+  readonly settings: TunnelSettings;
+  readonly file: ConfigFile | undefined;
+  readonly credentials: TunnelToken;
+  /** '' for other tunnels. */
+  readonly quickTunnelHost: string;
+  readonly haConnections: number;
+  readonly logger: Logger;
+  /** Called once the first connection has registered. */
+  readonly onReady?: (() => void) | undefined;
+}
+
+/** Signal numbers for the exit code of a second signal. */
+const signalNumbers: Readonly<Partial<Record<SignalName, number>>> = { SIGINT: 2, SIGTERM: 15 };
+const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'interrupt', SIGTERM: 'terminated' };
+
+/** Settles after an orderly stop; rejects with what made going on impossible. */
+export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
+  const { credentials, file, logger, settings } = inputs;
+  logger.info({ tunnelID: credentials.tunnelId, event: 0 }, 'Starting tunnel');
+  logger.info({ event: 0 }, `Version ${version}`);
+  logger.info({ event: 0 }, `Settings: ${JSON.stringify(describeSettings(settings))}`);
+  for (const warning of file?.warnings ?? []) logger.warn({ event: 0 }, warning);
+  const tunnel = await openTunnel(await tunnelOptions(inputs, context));
+  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
+  const endSignals = handleSignals(tunnel, watcher, logger, context);
+  const pidFile =
+    settings.pidfile === undefined || settings.pidfile === ''
+      ? undefined
+      : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
+  tunnel.connector.once('connected', () => {
+    if (pidFile !== undefined) void writePidFile(pidFile, logger);
+    inputs.onReady?.();
+  });
+  try {
+    await tunnel.run();
+    logger.info({ event: 0 }, 'Tunnel server stopped');
+  } catch (error) {
+    logger.error({ event: 0, error: describeError(error) }, 'Initiating shutdown');
+    throw error;
+  } finally {
+    endSignals();
+    await watcher?.close();
+    if (pidFile !== undefined) await rm(pidFile, { force: true });
+  }
+}
+
+async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
+  const { credentials, file, logger, settings } = inputs;
+  const local = localIngress(settings, file);
+  if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  return {
+    accountTag: credentials.accountTag,
+    tunnelId: credentials.tunnelId,
+    tunnelSecret: credentials.secret,
+    edge: await resolveEdgeSettings(settings, credentials, context, logger),
+    ingress: local.config,
+    shownFlags: shownFlags(settings),
+    policy: fixedProtocol(settings.protocol === 'quic' ? 'quic' : 'http2'),
+    haConnections: inputs.haConnections,
+    retries: settings.retries,
+    gracePeriodMs: settings.gracePeriodMs,
+    rpcTimeoutMs: settings.rpcTimeoutMs,
+    postQuantum: settings.postQuantum,
+    features: settings.features,
+    tags: Object.fromEntries(
+      settings.tag.map(tag => [tag.slice(0, tag.indexOf('=')), tag.slice(tag.indexOf('=') + 1)]),
+    ),
+    maxActiveFlows: settings.maxActiveFlows,
+    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics),
+    quickTunnelHost: inputs.quickTunnelHost,
+    version,
+    dial: dialTransport,
+    logger,
+  };
+}
+
+/** What the edge is told of the flags; spec edge-protocol §8.4 lists the names. */
+const shownNames = new Set([
+  'autoupdate-freq',
+  'no-autoupdate',
+  'retries',
+  'protocol',
+  'loglevel',
+  'transport-loglevel',
+  'origincert',
+  'metrics',
+  'edge-ip-version',
+  'edge-bind-address',
+  'max-active-flows',
+]);
+
+function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
+}
+
+/** `host:port`, `[v6]:port` or `:port`; port 0 = any. Throws 'usage.invalid'. */
+export function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\][]+)\]|([^:\][\s/]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new PosternError(
+      'usage.invalid',
+      `--metrics must be HOST:PORT, such as localhost:20241, not ${JSON.stringify(text)}`,
+    );
+  }
+  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '::' : match[2]), port };
+}
+
+/** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
+function handleSignals(
+  tunnel: Tunnel,
+  watcher: ConfigWatcher | undefined,
+  logger: Logger,
+  context: CommandContext,
+): () => void {
+  let stopping = false;
+  const stop = (name: SignalName) => (): void => {
+    if (stopping) {
+      context.exitNow(128 + (signalNumbers[name] ?? 0));
+      return;
+    }
+    stopping = true;
+    logger.info({ event: 0 }, `Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    void tunnel.stop();
+  };
+  const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];
+  if (watcher !== undefined) off.push(context.onSignal('SIGHUP', () => watcher.reload()));
+  return () => {
+    for (const undo of off) undo();
+  };
+}
+
+/** Takes a changed config file into use; the present configuration stays when the new one is invalid. */
+function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, logger: Logger): Promise<ConfigWatcher> {
+  return watchConfigFile({
+    path: file.path,
+    onChange: async changed => {
+      for (const warning of changed.warnings) logger.warn({ event: 0 }, warning);
+      const { error } = await tunnel.reload(localIngress(settings, changed).config);
+      if (error === undefined) logger.info({ event: 0 }, `Reloaded ${file.path}`);
+    },
+    onError: error => {
+      logger.error(
+        { event: 0, error: describeError(error) },
+        'The configuration was not reloaded, the present one stays',
+      );
+    },
+  });
+}
+
+async function writePidFile(path: string, logger: Logger): Promise<void> {
+  try {
+    await writeFile(path, `${process.pid}\n`);
+  } catch (error) {
+    logger.error({ event: 0, error: describeError(error) }, `Unable to write pid to ${path}`);
+  }
+}

@@ -1,0 +1,34 @@
+// `tunnel run [TUNNEL]`: a connector in the foreground. Source: spec cli-and-api §4. Exit codes: 0 after an orderly stop,
+// 2 credentials refused, 3 bad configuration, 1 anything else.
+
+import { runFlags } from '../../internal/config/tunnel-flags.ts';
+import { defineCommand } from '../command.ts';
+import { openLogger } from '../logging.ts';
+import { findTunnelByName, openApi } from './api-access.ts';
+import { resolveRunCredentials } from './run-credentials.ts';
+import { runTunnel } from './run-tunnel.ts';
+import { loadSettings } from './settings.ts';
+
+export const command = defineCommand({
+  description:
+    'Connects this machine to the edge and serves the tunnel until it is stopped. Credentials come from --token-file, ' +
+    '--token, TUNNEL_TOKEN, or the credentials file of the tunnel that is named.',
+  positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
+  checkArgs: () => undefined,
+  flags: runFlags,
+  examples: [
+    ['postern tunnel run --token-file /etc/postern/token', 'Run the tunnel that the token is for'],
+    ['postern tunnel --url http://localhost:3000 run my-tunnel', 'Run a named tunnel with a single origin'],
+  ],
+  run: async (invocation, context) => {
+    const { settings, file, searched } = await loadSettings(invocation, context);
+    await using log = await openLogger(context, settings);
+    if (file === undefined) log.logger.debug({ event: 0 }, searched);
+    const credentials = await resolveRunCredentials(
+      { settings, file, args: invocation.args, findByName: name => findTunnelByName(openApi(settings, context), name) },
+      context,
+    );
+    const { haConnections } = settings;
+    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger }, context);
+  },
+});
