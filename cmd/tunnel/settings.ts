@@ -42,7 +42,7 @@ export async function configPath(
   invocation: Pick<Invocation, 'given'>,
   context: CommandContext,
 ): Promise<string | undefined> {
-  const named = invocation.given.config?.at(-1) ?? context.env.TUNNEL_CONFIG;
+  const named = invocation.given.config?.at(-1);
   if (named !== undefined && named !== '') return resolve(context.cwd, expandHome(named, context.homeDir));
   return findConfigFile(configDirectories(context.homeDir, context.platform));
 }

@@ -209,7 +209,6 @@ export const tunnelFlags = [
   {
     name: 'config',
     type: 'string',
-    env: ['TUNNEL_CONFIG'],
     valueName: 'FILE',
     description: 'Config file, YAML; default: the first config.yml or config.yaml in the searched directories',
   },
@@ -342,7 +341,6 @@ export const tunnelFlags = [
   {
     name: 'quick-service',
     type: 'string',
-    env: ['TUNNEL_QUICK_SERVICE'],
     fromFile: true,
     valueName: 'URL',
     description:
