@@ -1,0 +1,215 @@
+// The edge's end of datagram v3: registrations are datagrams, repeated until answered. Source: spec datagrams §5.
+
+import type { DatagramChannel } from '../transport/transport.ts';
+import { udpPayloadLimit } from '../wire/datagram-problem.ts';
+import {
+  DatagramV3View,
+  datagramV3Type,
+  encodeRegistrationV3,
+  icmpPrefixBytesV3,
+  payloadPrefixBytesV3,
+  responseCodeV3,
+  writeIcmpPrefixV3,
+  writePayloadPrefixV3,
+} from '../wire/datagram-v3.ts';
+import { createDatagramCounters, type DatagramCounters } from './counters.ts';
+import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
+import { IdTable } from './id-table.ts';
+import type { PacketHandler } from './packet-path.ts';
+
+/** First repeat after a round trip across an ocean, then doubling: 0.3, 0.9, 2.1, 4.5 s; given up at 5.1 s. */
+const firstRepeatMs = 300;
+const giveUpAfter = 5;
+const lastWaitMs = 600;
+const longestHintSeconds = 65_535;
+const scratchBytes = 1300;
+
+interface Entry {
+  readonly session: EdgeSession;
+  /** Registrations sent without an answer; 0 = answered. */
+  tries: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/** One connection's datagrams. Sets itself as the channel's receiver. */
+export class EdgeMuxV3 implements EdgeMux {
+  readonly version = 3;
+  readonly connIndex: number;
+  readonly counters: DatagramCounters = createDatagramCounters();
+  readonly #channel: DatagramChannel;
+  readonly #sessions = new IdTable<Entry>();
+  readonly #view = new DatagramV3View();
+  readonly #scratch = new Uint8Array(scratchBytes);
+  #packets: PacketHandler | undefined;
+  #open = true;
+
+  constructor(channel: DatagramChannel, connIndex: number) {
+    this.#channel = channel;
+    this.connIndex = connIndex;
+    channel.receive(datagram => this.#receive(datagram));
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  get payloadLimit(): number {
+    return Math.min(udpPayloadLimit, this.#channel.maxBytes - payloadPrefixBytesV3);
+  }
+
+  onPacket(handler: PacketHandler): void {
+    this.#packets = handler;
+  }
+
+  register(session: EdgeSession): void {
+    const entry: Entry = { session, tries: 0, timer: undefined };
+    this.#sessions.set(session.id, entry);
+    this.counters.activeSessions += 1;
+    this.counters.totalSessions += 1;
+    this.#try(entry);
+  }
+
+  refresh(session: EdgeSession): void {
+    this.#sendRegistration(session);
+  }
+
+  sendPayload(session: EdgeSession, payload: Uint8Array): boolean {
+    if (payload.length > udpPayloadLimit) {
+      this.counters.dropped.send_too_large += 1;
+      return false;
+    }
+    writePayloadPrefixV3(this.#scratch, session.id);
+    this.#scratch.set(payload, payloadPrefixBytesV3);
+    return this.#send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
+  }
+
+  /** v3 has no message for this: the connector's side idles out. */
+  unregister(session: EdgeSession): void {
+    this.#forget(session);
+  }
+
+  sendPacket(packet: Uint8Array): boolean {
+    if (packet.length + icmpPrefixBytesV3 > scratchBytes) {
+      this.counters.droppedPackets.send_too_large += 1;
+      return false;
+    }
+    writeIcmpPrefixV3(this.#scratch);
+    this.#scratch.set(packet, icmpPrefixBytesV3);
+    return this.#send(icmpPrefixBytesV3 + packet.length, this.counters.droppedPackets);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    for (const { session } of this.#sessions.values()) {
+      this.#forget(session);
+      session.lost();
+    }
+  }
+
+  #receive(datagram: Uint8Array): void {
+    if (!this.#open) return;
+    const view = this.#view;
+    const problem = view.decode(datagram);
+    if (problem !== undefined) {
+      this.counters.malformed[problem] += 1;
+      return;
+    }
+    switch (view.type) {
+      case datagramV3Type.payload: {
+        const entry = this.#sessions.get(datagram, view.idAt);
+        if (entry === undefined) this.counters.dropped.write_flow_unknown += 1;
+        else entry.session.payload(datagram.subarray(view.bodyAt));
+        return;
+      }
+      case datagramV3Type.response:
+        this.#response(view);
+        return;
+      case datagramV3Type.icmp:
+        if (this.#packets === undefined) this.counters.droppedPackets.write_failed += 1;
+        else this.#packets.packet(datagram.subarray(view.bodyAt), this);
+        return;
+      default:
+        // Registrations travel the other way only.
+        this.counters.malformed['unknown-type'] += 1;
+    }
+  }
+
+  #response(view: DatagramV3View): void {
+    const entry = this.#sessions.get(view.datagram, view.idAt);
+    if (entry === undefined) {
+      this.counters.dropped.write_flow_unknown += 1;
+      return;
+    }
+    const { session } = entry;
+    const pending = entry.tries > 0;
+    const outcome = outcomeOf(view);
+    entry.tries = 0;
+    clearTimeout(entry.timer);
+    if (outcome.kind === 'ok') {
+      // Answers repeat when registrations did.
+      if (pending) session.registered(outcome);
+      return;
+    }
+    this.counters.failedSessions += 1;
+    this.#forget(session);
+    if (pending) session.registered(outcome);
+    else session.ended(outcome.kind === 'refused' ? outcome.message : outcome.kind);
+  }
+
+  #try(entry: Entry): void {
+    entry.tries += 1;
+    this.#sendRegistration(entry.session);
+    const last = entry.tries === giveUpAfter;
+    const waitMs = last ? lastWaitMs : firstRepeatMs * 2 ** (entry.tries - 1);
+    entry.timer = setTimeout(() => {
+      if (last) this.#giveUp(entry);
+      else this.#try(entry);
+    }, waitMs);
+  }
+
+  #giveUp(entry: Entry): void {
+    this.#forget(entry.session);
+    this.counters.failedSessions += 1;
+    entry.session.registered({ kind: 'no-answer' });
+  }
+
+  #sendRegistration(session: EdgeSession): void {
+    const idleSeconds = Math.min(Math.ceil(session.idleHintMs / 1000), longestHintSeconds);
+    const { id, address, port } = session;
+    this.#send(encodeRegistrationV3(this.#scratch, { id, address, port, idleSeconds }), this.counters.dropped);
+  }
+
+  #forget(session: EdgeSession): void {
+    const entry = this.#sessions.get(session.id, 0);
+    if (entry === undefined || entry.session !== session) return;
+    clearTimeout(entry.timer);
+    this.#sessions.delete(session.id);
+    this.counters.activeSessions -= 1;
+  }
+
+  #send(length: number, dropped: DatagramCounters['dropped']): boolean {
+    if (!this.#open) {
+      dropped.write_failed += 1;
+      return false;
+    }
+    if (this.#channel.send(this.#scratch.subarray(0, length))) return true;
+    if (length > this.#channel.maxBytes) dropped.send_too_large += 1;
+    else dropped.send_full += 1;
+    return false;
+  }
+}
+
+const refusals: Readonly<Record<number, string>> = {
+  [responseCodeV3.destinationUnreachable]: 'destination unreachable',
+  [responseCodeV3.unableToBind]: 'unable to reach the destination',
+  [responseCodeV3.tooManyFlows]: 'too many active flows',
+};
+
+function outcomeOf(view: DatagramV3View): RegisterOutcome {
+  const { code } = view;
+  if (code === responseCodeV3.ok) return { kind: 'ok' };
+  const text = Buffer.from(view.datagram.subarray(view.bodyAt, view.bodyEnd)).toString();
+  const message = text === '' ? (refusals[code] ?? `error code ${code}`) : text;
+  return { kind: 'refused', message, rateLimited: code === responseCodeV3.tooManyFlows };
+}
