@@ -121,7 +121,7 @@ describe('ingress matching', () => {
       seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
       return (seed >>> 8) % below;
     };
-    const names = ['a.x', 'b.a.x', 'a.y', 'x', 'b.y', 'c.b.a.x'];
+    const names = ['.x', 'a.x', 'b.a.x', 'a.y', 'x', 'b.y', 'c.b.a.x'];
     const hosts = [...names, '*.x', '*.a.x', '*.y', '*.b.a.x', '', '*'];
     const paths = ['', '', '/p', '^/q'];
     for (let round = 0; round < 300; round += 1) {

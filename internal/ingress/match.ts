@@ -27,38 +27,33 @@ export function createMatcher(rules: readonly IngressRule[]): Matcher {
   const last = rules.at(-1);
   if (last === undefined) throw new RangeError('A matcher needs at least one rule');
 
-  const paths = rules.map(rule => (rule.path === '' ? undefined : compilePath(rule.path)));
-  const patterns = rules.map(rule => hostPatterns(rule.hostname));
-  const candidatesFor = (matches: (pattern: string) => boolean): readonly Candidate[] => {
-    const found: Candidate[] = [];
-    for (const [at, rule] of rules.entries()) {
-      if (patterns[at]?.some(matches) !== true) continue;
-      found.push({ rule, path: paths[at] });
-      // What follows a rule without path is out of reach.
-      if (rule.path === '') break;
+  /** Indexes of the rules of each pattern, ascending. */
+  const byPattern = new Map<string, number[]>();
+  for (const [at, rule] of rules.entries()) {
+    for (const pattern of hostPatterns(rule.hostname)) {
+      const indexes = byPattern.get(pattern);
+      if (indexes === undefined) byPattern.set(pattern, [at]);
+      else indexes.push(at);
     }
-    return found;
+  }
+  const compiled = rules.map(rule => ({ rule, path: rule.path === '' ? undefined : compilePath(rule.path) }));
+  const candidatesOf = (patterns: readonly string[]): readonly Candidate[] => {
+    const indexes = patterns.flatMap(pattern => byPattern.get(pattern) ?? []).sort((a, b) => a - b);
+    const found = indexes.flatMap(at => compiled[at] ?? []);
+    // What follows a rule without path is out of reach.
+    const end = found.findIndex(candidate => candidate.path === undefined);
+    return end === -1 ? found : found.slice(0, end + 1);
   };
 
   const exact = new Map<string, readonly Candidate[]>();
   const suffixes = new Map<string, readonly Candidate[]>();
-  for (const pattern of new Set(patterns.flat())) {
-    if (pattern === '') continue;
-    if (!pattern.startsWith('*.')) {
-      exact.set(
-        pattern,
-        candidatesFor(other => hostMatches(other, pattern)),
-      );
-      continue;
-    }
+  for (const pattern of byPattern.keys()) {
     // Hosts under the longest known suffix are under the same set of shorter ones.
-    const suffix = pattern.slice(1);
-    suffixes.set(
-      suffix,
-      candidatesFor(other => other === '' || (other.startsWith('*.') && suffix.endsWith(other.slice(1)))),
-    );
+    if (pattern.startsWith('*.'))
+      suffixes.set(pattern.slice(1), candidatesOf(['', pattern, ...wildcardsAbove(pattern)]));
+    else if (pattern !== '') exact.set(pattern, candidatesOf(['', pattern, ...wildcardsAbove(pattern)]));
   }
-  const any = candidatesFor(pattern => pattern === '');
+  const any = candidatesOf(['']);
 
   const candidates = (host: string): readonly Candidate[] => {
     const found = exact.get(host);
@@ -95,9 +90,14 @@ function hostPatterns(hostname: string): readonly string[] {
   return ascii === '' ? [lower] : [lower, wildcard + ascii];
 }
 
-function hostMatches(pattern: string, host: string): boolean {
-  if (pattern === '' || pattern === host) return true;
-  return pattern.startsWith('*.') && host.endsWith(pattern.slice(1));
+/** The wildcard patterns that a name is under, and that a wildcard is narrower than. */
+function wildcardsAbove(pattern: string): readonly string[] {
+  const found: string[] = [];
+  for (let dot = pattern.indexOf('.'); dot !== -1; dot = pattern.indexOf('.', dot + 1)) {
+    const above = `*${pattern.slice(dot)}`;
+    if (above !== pattern) found.push(above);
+  }
+  return found;
 }
 
 /** Without port and brackets, in lower case. */
