@@ -16,6 +16,30 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'tunnel cleanup',
+    summary: 'Close the connections of a tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/cleanup.ts'),
+  },
+  {
+    path: 'tunnel create',
+    summary: 'Create a tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/create.ts'),
+  },
+  {
+    path: 'tunnel delete',
+    summary: 'Delete a tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/delete.ts'),
+  },
+  {
+    path: 'tunnel info',
+    summary: 'Show a tunnel and its connectors',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/info.ts'),
+  },
+  {
     path: 'tunnel ingress rule',
     summary: 'Show which ingress rule a URL matches',
     inherits: 'tunnel',
@@ -28,10 +52,22 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/ingress/validate.ts'),
   },
   {
+    path: 'tunnel list',
+    summary: 'List the tunnels of the account',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/list.ts'),
+  },
+  {
     path: 'tunnel run',
     summary: 'Connect to the edge and serve a tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/run.ts'),
+  },
+  {
+    path: 'tunnel token',
+    summary: 'Print the token of a tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/token.ts'),
   },
   {
     path: 'version',

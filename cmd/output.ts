@@ -1,0 +1,28 @@
+// `--output json|yaml` of the management commands. Source: spec cli-and-api §5, §5.5.
+
+import { stringify } from 'yaml';
+import type { Flag } from '../internal/config/flag.ts';
+import { PosternError } from '../internal/errors/error.ts';
+import type { CommandContext } from './context.ts';
+
+export const outputFlag = {
+  name: 'output',
+  aliases: ['o'],
+  type: 'string',
+  valueName: 'FORMAT',
+  description: 'Print the result as json or yaml',
+} as const satisfies Flag;
+
+export type OutputFormat = 'json' | 'yaml' | undefined;
+
+/** Throws 'usage.invalid' for an unknown format, before anything is done. */
+export function parseOutputFormat(text: string | undefined): OutputFormat {
+  if (text === undefined || text === '' || text === 'default') return undefined;
+  if (text === 'json' || text === 'yaml') return text;
+  throw new PosternError('usage.invalid', `Unknown output format '${text}': use json or yaml`);
+}
+
+/** Writes `value` to stdout. */
+export function writeFormatted(context: CommandContext, format: 'json' | 'yaml', value: unknown): void {
+  context.stdout.write(format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : stringify(value));
+}

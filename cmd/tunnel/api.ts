@@ -1,0 +1,112 @@
+// The control-plane API as a command reaches it: which credential (cert.pem), which URL, which CA. Commands on the
+// machine of a running edge find it by themselves. Source: spec cli-and-api §3 (origincert, api-url), §5, §7.3, §9.1.
+
+import { dirname, join, resolve } from 'node:path';
+import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
+import { configDirectories } from '../../internal/config/config-file.ts';
+import { readEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
+import { readPrivateFile } from '../../internal/credentials/private-file.ts';
+import { foreignCode, PosternError } from '../../internal/errors/error.ts';
+import type { Invocation } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { expandHome } from '../expand-home.ts';
+import { version } from '../version-line.ts';
+import { loadSettings } from './settings.ts';
+
+export interface ApiSession {
+  readonly client: ApiClient;
+  readonly cert: OriginCert;
+  /** The account that calls are about; every path of the API names it. */
+  readonly account: string;
+  /** Where a new tunnel's credentials file goes unless told otherwise. */
+  readonly credentialsDir: string;
+  readonly logSettings: {
+    loglevel: string;
+    logfile: string | undefined;
+    logDirectory: string | undefined;
+    output: string;
+  };
+}
+
+const cloudflareApi = 'https://api.cloudflare.com/client/v4';
+const cloudflareFedApi = 'https://api.fed.cloudflare.com/client/v4';
+
+/** Throws 'credentials.not-found' or 'credentials.invalid' when there is no usable cert.pem, and what settings throw. */
+export async function openApi(invocation: Pick<Invocation, 'given'>, context: CommandContext): Promise<ApiSession> {
+  const { settings } = await loadSettings(invocation, context);
+  const found = findCert(settings.origincert, context);
+  const cert = parseOriginCert(found.text);
+  requireAccount(cert, found.path);
+  const apiUrl =
+    settings.apiUrl || cert.apiUrl || (cert.endpoint === 'fed' ? cloudflareFedApi : undefined) || cloudflareApi;
+  // An edge of ours has its CA beside the credential; a CA named by --cacert is for connectors, but of the same edge.
+  const caPem = apiUrl === cert.apiUrl ? readCa(join(dirname(found.path), 'ca.pem')) : undefined;
+  const client = createApiClient({
+    apiUrl,
+    apiToken: cert.apiToken,
+    userAgent: `postern/${version}`,
+    caPem,
+    perPage: settings.maxFetchSize,
+  });
+  const { loglevel, logfile, logDirectory, output } = settings;
+  return {
+    client,
+    cert,
+    account: cert.accountId,
+    credentialsDir: found.credentialsDir,
+    logSettings: { loglevel, logfile, logDirectory, output },
+  };
+}
+
+interface FoundCert {
+  readonly path: string;
+  readonly text: string;
+  readonly credentialsDir: string;
+}
+
+/** The one named; else ~/.postern/cert.pem, the edge that runs under this user, and the other searched directories. */
+function findCert(named: string | undefined, context: CommandContext): FoundCert {
+  if (named !== undefined && named !== '') {
+    const path = resolve(context.cwd, expandHome(named, context.homeDir));
+    const text = readCert(path, true);
+    if (text !== undefined) return { path, text, credentialsDir: dirname(path) };
+    throw new PosternError('credentials.not-found', `Cannot find the origin certificate ${path} (--origincert)`);
+  }
+  const directories = configDirectories(context.homeDir, context.platform);
+  const [own = '', ...others] = directories;
+  const edge = readEdgePointer(own);
+  const places = [
+    { path: join(own, 'cert.pem'), credentialsDir: own },
+    // Credentials of tunnels go where `tunnel run` looks for them, not among the edge's own files.
+    ...(edge === undefined ? [] : [{ path: join(edge.stateDir, 'cert.pem'), credentialsDir: own }]),
+    ...others.map(directory => ({ path: join(directory, 'cert.pem'), credentialsDir: directory })),
+  ];
+  for (const place of places) {
+    const text = readCert(place.path, false);
+    if (text !== undefined) return { ...place, text };
+  }
+  throw new PosternError(
+    'credentials.not-found',
+    `There is no cert.pem in [${directories.join(' ')}] and no edge runs under this user. Start one with "postern edge run", get a certificate with "postern tunnel login", or name one with --origincert`,
+  );
+}
+
+/** A file the user named must be readable; among the searched places one that is not is like one that is not there. */
+function readCert(path: string, named: boolean): string | undefined {
+  try {
+    return readPrivateFile(path);
+  } catch (error) {
+    const code = foreignCode(error);
+    if (!named && (code === 'EACCES' || code === 'EPERM' || code === 'ENOTDIR')) return undefined;
+    throw new PosternError('credentials.not-found', `Cannot read ${path}`, { cause: error });
+  }
+}
+
+function readCa(path: string): string | undefined {
+  try {
+    return readPrivateFile(path);
+  } catch (error) {
+    throw new PosternError('credentials.not-found', `Cannot read the CA ${path}`, { cause: error });
+  }
+}

@@ -1,0 +1,139 @@
+// `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: spec cli-and-api §5.3.
+
+import { PosternError } from '../../internal/errors/error.ts';
+import { isUuid } from '../../internal/schema/api-id.ts';
+import type { ApiConnection, ApiTunnel } from '../../internal/schema/api-tunnel.ts';
+import { defineCommand } from '../command.ts';
+import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { formatSeconds, formatTable } from '../table.ts';
+import { openApi } from './api.ts';
+
+const sortKeys = {
+  name: (tunnel: ApiTunnel) => tunnel.name,
+  id: (tunnel: ApiTunnel) => tunnel.id,
+  createdAt: (tunnel: ApiTunnel) => tunnel.created_at,
+  deletedAt: (tunnel: ApiTunnel) => tunnel.deleted_at ?? '',
+  numConnections: (tunnel: ApiTunnel) => tunnel.connections.length,
+} as const;
+
+export const command = defineCommand({
+  description: 'Lists the tunnels of the account, deleted ones only when asked for.',
+  flags: [
+    outputFlag,
+    { name: 'show-deleted', aliases: ['d'], type: 'boolean', description: 'Also list deleted tunnels' },
+    { name: 'name', aliases: ['n'], type: 'string', valueName: 'NAME', description: 'Only the tunnel of this name' },
+    {
+      name: 'name-prefix',
+      aliases: ['np'],
+      type: 'string',
+      valueName: 'PREFIX',
+      description: 'Only tunnels whose names begin with this',
+    },
+    {
+      name: 'exclude-name-prefix',
+      aliases: ['enp'],
+      type: 'string',
+      valueName: 'PREFIX',
+      description: 'Only tunnels whose names do not begin with this',
+    },
+    {
+      name: 'when',
+      aliases: ['w'],
+      type: 'string',
+      valueName: 'TIME',
+      description: 'Only tunnels that existed at this RFC 3339 time',
+    },
+    { name: 'id', aliases: ['i'], type: 'string', valueName: 'UUID', description: 'Only the tunnel of this id' },
+    {
+      name: 'show-recently-disconnected',
+      aliases: ['rd'],
+      type: 'boolean',
+      description: 'Also count connections that were lost and are expected back',
+    },
+    {
+      name: 'sort-by',
+      type: 'string',
+      env: ['TUNNEL_LIST_SORT_BY'],
+      default: 'name',
+      valueName: 'FIELD',
+      description: `Order of the list: ${Object.keys(sortKeys).join(', ')}`,
+    },
+    {
+      name: 'invert-sort',
+      type: 'boolean',
+      env: ['TUNNEL_LIST_INVERT_SORT'],
+      description: 'List in the opposite order',
+    },
+  ],
+  run: async (invocation, context) => {
+    const { flags } = invocation;
+    const format = parseOutputFormat(flags.output);
+    if (flags.id && !isUuid(flags.id)) throw new PosternError('usage.invalid', `${flags.id} is not a valid tunnel ID`);
+    if (flags.when && Number.isNaN(Date.parse(flags.when))) {
+      throw new PosternError('usage.invalid', `--when must be an RFC 3339 time, not ${JSON.stringify(flags.when)}`);
+    }
+    const api = await openApi(invocation, context);
+    const tunnels = await api.client.listTunnels({
+      params: { account: api.account },
+      query: {
+        name: flags.name || undefined,
+        name_prefix: flags.namePrefix || undefined,
+        exclude_prefix: flags.excludeNamePrefix || undefined,
+        existed_at: flags.when || undefined,
+        uuid: flags.id || undefined,
+        is_deleted: flags.showDeleted ? undefined : false,
+      },
+    });
+    const sorted = sortBy(tunnels, sortKeyOf(flags.sortBy, context.stderr), flags.invertSort);
+    if (format !== undefined) {
+      writeFormatted(context, format, sorted);
+      return;
+    }
+    if (sorted.length === 0) {
+      context.stdout.write(
+        "No tunnels were found for the given filter flags. You can use 'postern tunnel create' to create a tunnel.\n",
+      );
+      return;
+    }
+    const rows = sorted.map(tunnel => [
+      tunnel.id,
+      tunnel.name,
+      formatSeconds(tunnel.created_at),
+      countByLocation(tunnel.connections, flags.showRecentlyDisconnected),
+    ]);
+    context.stdout.write(
+      'You can obtain more detailed information for each tunnel with `postern tunnel info <name/uuid>`\n' +
+        formatTable(['ID', 'NAME', 'CREATED', 'CONNECTIONS'], rows),
+    );
+  },
+});
+
+/** `2xlhr01, 1xlhr05`, sorted by location. */
+export function countByLocation(connections: readonly ApiConnection[], withPending: boolean): string {
+  const counts = new Map<string, number>();
+  for (const { colo_name: location, is_pending_reconnect: pending } of connections) {
+    if (!pending || withPending) counts.set(location, (counts.get(location) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([location, count]) => `${count}x${location}`)
+    .join(', ');
+}
+
+function sortKeyOf(name: string, stderr: { write(text: string): unknown }): (tunnel: ApiTunnel) => string | number {
+  const known = Object.entries(sortKeys).find(([key]) => key === name);
+  if (known !== undefined) return known[1];
+  stderr.write(
+    `${name} is not a valid sort field. Valid sort fields are ${Object.keys(sortKeys).join(', ')}. Defaulting to 'name'.\n`,
+  );
+  return sortKeys.name;
+}
+
+/** A sorted copy; equal keys keep their order. */
+export function sortBy<T>(items: readonly T[], key: (item: T) => string | number, invert: boolean): T[] {
+  const sign = invert ? -1 : 1;
+  return items.toSorted((a, b) => {
+    const [left, right] = [key(a), key(b)];
+    return left < right ? -sign : left > right ? sign : 0;
+  });
+}

@@ -1,0 +1,68 @@
+// A real control plane on a port of its own: store, accounts and API server in a temporary state directory, with the
+// pointer file through which commands of the same "user" find it.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { ensureLocalAccounts, type LocalAccounts } from '../../internal/edge/control-plane/accounts.ts';
+import { createControlPlane } from '../../internal/edge/control-plane/control-plane.ts';
+import type { ActiveClient } from '../../internal/edge/control-plane/live-connections.ts';
+import { createSecretBox } from '../../internal/edge/store/secret-box.ts';
+import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
+import type { Store } from '../../internal/edge/store/store.ts';
+import type { TunnelId } from '../../internal/schema/api-id.ts';
+import { silentLogger } from '../../internal/telemetry/logger.ts';
+
+export interface TestControlPlane extends AsyncDisposable {
+  /** A home directory whose ~/.postern/edge.json names this edge. */
+  readonly home: string;
+  readonly stateDir: string;
+  readonly apiUrl: string;
+  readonly store: Store;
+  readonly accounts: LocalAccounts;
+  /** Connectors that the API shows as connected, by tunnel. */
+  readonly live: Map<TunnelId, ActiveClient[]>;
+  /** Tunnels whose connections were closed, in order. */
+  readonly disconnected: TunnelId[];
+}
+
+export const testEdge = { addresses: ['192.0.2.1:7844'], caPin: 'ab'.repeat(32) };
+
+export async function openTestControlPlane(): Promise<TestControlPlane> {
+  const home = mkdtempSync(join(tmpdir(), 'postern-home-'));
+  const stateDir = mkdtempSync(join(tmpdir(), 'postern-state-'));
+  const store = await openSqliteStore({ path: join(stateDir, 'edge.db') });
+  const live = new Map<TunnelId, ActiveClient[]>();
+  const disconnected: TunnelId[] = [];
+  const server = createServer(
+    createControlPlane({
+      store,
+      secrets: createSecretBox(randomBytes(32)),
+      live: { list: id => live.get(id) ?? [], disconnect: id => disconnected.push(id) },
+      describeEdge: () => testEdge,
+      pushConfiguration: () => undefined,
+      logger: silentLogger(),
+    }),
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const apiUrl = `${origin}/client/v4`;
+  const accounts = await ensureLocalAccounts(store, { stateDir, domain: 'example.com', apiUrl });
+  writeEdgePointer(join(home, '.postern'), { apiUrl, quickServiceUrl: origin, stateDir, pid: process.pid });
+  return {
+    ...{ home, stateDir, apiUrl, store, accounts, live, disconnected },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+      await store.close();
+      for (const directory of [home, stateDir]) rmSync(directory, { recursive: true });
+    },
+  };
+}
