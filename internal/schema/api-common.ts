@@ -55,6 +55,6 @@ export const envelopeSchema = z.object({
   success: z.boolean().default(false),
   errors: z.array(apiErrorSchema).nullish(),
   messages: z.array(z.string()).nullish(),
-  result: z.unknown(),
+  result: z.unknown().optional(),
   result_info: resultInfoSchema.nullish(),
 });
