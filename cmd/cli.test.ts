@@ -19,6 +19,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     stderrIsTerminal: false,
     cwd: '/',
     homeDir: '/nonexistent',
+    pid: process.pid,
     platform: 'linux',
     onSignal: () => () => undefined,
     exitNow: code => assert.fail(`exitNow(${code})`),

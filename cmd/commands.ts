@@ -16,6 +16,12 @@ export interface CommandEntry {
 
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'edge run',
+    summary: 'Run an edge node that connectors dial',
+    inherits: 'log',
+    load: () => import('./edge/run.ts'),
+  },
+  {
     path: 'tunnel cleanup',
     summary: 'Close the connections of a tunnel',
     inherits: 'tunnel',

@@ -16,6 +16,7 @@ export interface CommandContext {
   readonly stderrIsTerminal: boolean;
   readonly cwd: string;
   readonly homeDir: string;
+  readonly pid: number;
   readonly platform: NodeJS.Platform;
   /**
    * Calls `handler` at each such signal until the returned function is called. While any handler is there the signal's

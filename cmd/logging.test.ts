@@ -22,6 +22,7 @@ function contextWith(stderr: PassThrough): CommandContext {
     stderrIsTerminal: false,
     cwd: folder,
     homeDir: folder,
+    pid: process.pid,
     platform: 'linux',
     onSignal: () => () => undefined,
     exitNow: () => undefined,

@@ -20,6 +20,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderrIsTerminal: process.stderr.isTTY === true,
   cwd: process.cwd(),
   homeDir: homedir(),
+  pid: process.pid,
   platform: process.platform,
   onSignal: (name, handler) => {
     process.on(name, handler);

@@ -111,6 +111,8 @@ interface Connection {
   readonly openRpc: (() => Promise<Duplex>) | undefined;
   /** Settles once, never rejects. */
   readonly closed: Promise<ConnectionEnd>;
+  /** Request streams running now; the control stream does not count. */
+  readonly openStreams: number;
   stats(): ConnectionStats;
   /** End in order: accept or open nothing more, let running streams finish (at most `timeoutMs`), then close. Never rejects. */
   drain(timeoutMs: number): Promise<void>;

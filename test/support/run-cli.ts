@@ -18,7 +18,17 @@ export async function runPostern(
 ): Promise<CliOutcome> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const code = await runCli(argv, {
-    ...{ env, stdin, stdout, stderr, stderrIsTerminal: false, cwd: home, homeDir: home, platform: 'linux' },
+    ...{
+      env,
+      stdin,
+      stdout,
+      stderr,
+      stderrIsTerminal: false,
+      cwd: home,
+      homeDir: home,
+      pid: process.pid,
+      platform: 'linux',
+    },
     onSignal: () => () => undefined,
     exitNow: exitCode => {
       throw new Error(`exitNow(${exitCode})`);

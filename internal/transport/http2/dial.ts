@@ -90,6 +90,10 @@ class Http2ConnectorConnection implements ConnectorConnection {
     return this.#link.ping(timeoutMs);
   }
 
+  get openStreams(): number {
+    return this.#link.openStreams;
+  }
+
   stats(): ConnectionStats {
     return this.#link.stats();
   }

@@ -42,11 +42,16 @@ export interface Http2ListenOptions {
   readonly maxHandshakes?: number;
 }
 
+export interface Http2Listener extends EdgeListener {
+  /** Use another certificate for connections from now on. */
+  setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
+}
+
 /** A peer must finish TLS and send its HTTP/2 SETTINGS this soon. */
 const handshakeTimeoutMs = 10_000;
 
 /** Listens for connectors. Throws 'listen.failed'. */
-export async function listenHttp2(options: Http2ListenOptions): Promise<EdgeListener> {
+export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Listener> {
   const server = createServer({
     key: options.key,
     cert: options.cert,
@@ -88,6 +93,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<EdgeList
   const address = server.address() as AddressInfo;
   return {
     address: { host: address.address, port: address.port },
+    setCertificates: certificates => server.setSecureContext({ ...certificates, minVersion: 'TLSv1.2' }),
     close: () =>
       new Promise(resolve => {
         server.close();
@@ -151,6 +157,10 @@ class Http2EdgeConnection implements EdgeConnection {
 
   ping(timeoutMs: number): Promise<number> {
     return this.#link.ping(timeoutMs);
+  }
+
+  get openStreams(): number {
+    return this.#link.openStreams;
   }
 
   stats(): ConnectionStats {

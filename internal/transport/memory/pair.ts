@@ -133,6 +133,10 @@ abstract class MemoryEnd {
     this.closed = link.closed;
   }
 
+  get openStreams(): number {
+    return this.link.openStreams;
+  }
+
   stats(): ConnectionStats {
     return this.link.stats();
   }

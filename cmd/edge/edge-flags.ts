@@ -1,0 +1,60 @@
+// The flags of `edge run`.
+
+import type { Flag } from '../../internal/config/flag.ts';
+
+export const edgeFlags = [
+  {
+    name: 'domain',
+    type: 'string',
+    default: 'localhost',
+    env: ['POSTERN_DOMAIN'],
+    description: 'Zone whose subdomains are given to tunnels',
+  },
+  {
+    name: 'state-dir',
+    type: 'string',
+    default: '~/.postern/edge',
+    env: ['POSTERN_STATE_DIR'],
+    description: 'Where the certificate authority, the database and the API credential are kept',
+  },
+  {
+    name: 'host',
+    type: 'string',
+    description: 'Address to listen on for visitors (default: loopback for localhost, else every address)',
+  },
+  { name: 'http-port', type: 'integer', default: 8080, description: 'Port for visitors over HTTP; 0 any, -1 none' },
+  { name: 'https-port', type: 'integer', default: 8443, description: 'Port for visitors over HTTPS; 0 any, -1 none' },
+  { name: 'connector-host', type: 'string', description: 'Address to listen on for connectors (default: as --host)' },
+  { name: 'connector-port', type: 'integer', default: 7844, description: 'Port for connectors' },
+  {
+    name: 'api',
+    type: 'string',
+    default: '127.0.0.1:7845',
+    description: 'Address of the control-plane API and the quick-tunnel service',
+  },
+  {
+    name: 'name',
+    type: 'list',
+    description: 'Own host name or address for certificates; connectors dial the first (default: the domain)',
+  },
+  { name: 'cert', type: 'string', description: 'PEM certificate chain to use in place of the private CA' },
+  { name: 'key', type: 'string', description: 'PEM private key of --cert' },
+  { name: 'ca', type: 'string', description: 'PEM certificate of the CA that issued --cert' },
+  {
+    name: 'quick-tunnels',
+    type: 'boolean',
+    default: 'true',
+    description: 'Give out quick tunnels; --quick-tunnels=false does not',
+  },
+  {
+    name: 'location',
+    type: 'string',
+    description: 'Name of this edge in registrations and listings (default: the host name)',
+  },
+  {
+    name: 'grace-period',
+    type: 'duration',
+    default: '30s',
+    description: 'How long running requests may take when the edge stops',
+  },
+] as const satisfies readonly Flag[];

@@ -1,0 +1,115 @@
+// `edge run`: an edge node in the foreground until it is stopped. Exit codes: 0 after an orderly stop, 1 when it cannot
+// listen or open its state, 3 for a bad configuration.
+
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { resolveFlags } from '../../internal/config/resolve-flags.ts';
+import { logFlags } from '../../internal/config/tunnel-flags.ts';
+import { removeEdgePointer, writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { type Edge, openEdge } from '../../internal/edge/edge.ts';
+import { PosternError } from '../../internal/errors/error.ts';
+import type { Logger } from '../../internal/telemetry/logger.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { expandHome } from '../expand-home.ts';
+import { openLogger } from '../logging.ts';
+import { parseListen } from '../tunnel/run-tunnel.ts';
+import { edgeFlags } from './edge-flags.ts';
+
+export const command = defineCommand({
+  description:
+    'Runs an edge: connectors dial it, visitors reach the tunnels of those connectors through it. State (certificate ' +
+    'authority, tunnels, routes) is kept in the state directory. Without --domain it serves *.localhost to this machine only.',
+  flags: edgeFlags,
+  examples: [
+    ['postern edge run', 'An edge for this machine: http://<name>.localhost:8080'],
+    ['postern edge run --domain example.com --http-port 80 --https-port 443', 'An edge for the world'],
+  ],
+  run: async (invocation, context) => {
+    const { flags } = invocation;
+    const domain = flags.domain.toLowerCase().replace(/\.$/, '');
+    if (!/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(domain)) {
+      throw new PosternError(
+        'config.invalid',
+        `--domain ${JSON.stringify(flags.domain)} is not a domain; give one such as example.com.`,
+      );
+    }
+    const isLocal = domain === 'localhost';
+    const publicHost = flags.host ?? (isLocal ? '127.0.0.1' : '::');
+    const stateDir = resolve(context.cwd, expandHome(flags.stateDir, context.homeDir));
+    const file = (path: string | undefined): string | undefined =>
+      path === undefined ? undefined : resolve(context.cwd, expandHome(path, context.homeDir));
+    const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
+    await using log = await openLogger(context, logSettings);
+    const { logger } = log;
+    const edge = await openEdge({
+      stateDir,
+      domain,
+      connectors: { host: flags.connectorHost ?? publicHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
+      api: parseListen(flags.api),
+      publicHost,
+      httpPort: portOf('http-port', flags.httpPort),
+      httpsPort: portOf('https-port', flags.httpsPort),
+      names: flags.name.length > 0 ? flags.name : [isLocal ? '127.0.0.1' : domain],
+      certFile: file(flags.cert),
+      keyFile: file(flags.key),
+      caFile: file(flags.ca),
+      quickTunnels: flags.quickTunnels,
+      location: flags.location ?? hostname().split('.')[0] ?? 'edge',
+      gracePeriodMs: flags.gracePeriodMs,
+      logger,
+    });
+    announce(edge, publicHost, logger);
+    const pointerDir = join(context.homeDir, '.postern');
+    writeEdgePointer(pointerDir, {
+      apiUrl: edge.apiUrl,
+      quickServiceUrl: edge.quickServiceUrl,
+      stateDir,
+      pid: context.pid,
+    });
+    try {
+      await untilStopped(context, logger);
+      await edge.stop();
+      logger.info('Edge stopped');
+    } finally {
+      removeEdgePointer(pointerDir, context.pid);
+    }
+  },
+});
+
+/** -1 switches a listener off. Throws 'config.invalid'. */
+function portOf(name: string, port: number): number | undefined {
+  if (port === -1) return undefined;
+  if (port >= 0 && port <= 65_535) return port;
+  throw new PosternError(
+    'config.invalid',
+    `--${name} ${port} is not a port; give 0 to 65535, or -1 for no such listener.`,
+  );
+}
+
+function announce(edge: Edge, host: string, logger: Logger): void {
+  logger.info({ address: `${host}:${edge.connectorPort}` }, 'Listening for connectors');
+  if (edge.httpPort !== undefined) logger.info({ address: `${host}:${edge.httpPort}` }, 'Listening for HTTP visitors');
+  if (edge.httpsPort !== undefined)
+    logger.info({ address: `${host}:${edge.httpsPort}` }, 'Listening for HTTPS visitors');
+  logger.info({ url: edge.apiUrl }, 'Listening for API calls');
+  logger.info('Edge ready');
+}
+
+/** Settles at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function untilStopped(context: CommandContext, logger: Logger): Promise<void> {
+  return new Promise(resolve => {
+    let signals = 0;
+    const stop = (name: string, code: number): void => {
+      signals += 1;
+      if (signals > 1) {
+        context.exitNow(128 + code);
+        return;
+      }
+      logger.info(`Initiating graceful shutdown due to ${name} ...`);
+      resolve();
+    };
+    context.onSignal('SIGINT', () => stop('SIGINT', 2));
+    context.onSignal('SIGTERM', () => stop('SIGTERM', 15));
+  });
+}

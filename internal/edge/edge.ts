@@ -1,0 +1,243 @@
+// An edge node as one value: opens its state, its listeners and its services, ties them together, and ends them in order.
+// Source: spec edge-protocol §13; architecture "the way of a request".
+
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import type { TunnelId } from '../schema/api-id.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { listenTransports } from '../transport/listen.ts';
+import { type Certificates, openCertificates } from './certificates/open-certificates.ts';
+import { ConnectorRegistry } from './connectors/connector-registry.ts';
+import { pushConfiguration } from './connectors/push-configuration.ts';
+import { serveConnector } from './connectors/serve-connector.ts';
+import { ensureLocalAccounts } from './control-plane/accounts.ts';
+import { apiBasePath, createControlPlane } from './control-plane/control-plane.ts';
+import { forward } from './public/forward.ts';
+import { openPublicServer, type PublicServer } from './public/server.ts';
+import { type QuickTunnels, startQuickTunnels } from './quick/quick-tunnels.ts';
+import { type HostnameTable, openHostnameTable } from './routing/hostname-table.ts';
+import { openSecretBox } from './store/secret-box.ts';
+import { openSqliteStore } from './store/sqlite/sqlite-store.ts';
+import type { Store } from './store/store.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface EdgeOptions {
+  /** Made when missing; holds the CA, the database and the API credential. */
+  readonly stateDir: string;
+  /** Zone whose subdomains are given out. */
+  readonly domain: string;
+  readonly connectors: ListenAddress;
+  readonly api: ListenAddress;
+  /** Address of the visitors' listeners. */
+  readonly publicHost: string;
+  /** Undefined = no such listener. */
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  /** Own names and addresses, for certificates and tokens; the first is what tokens tell connectors to dial. */
+  readonly names: readonly string[];
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly quickTunnels: boolean;
+  /** Name of this edge's place, in registrations and the API. */
+  readonly location: string;
+  readonly gracePeriodMs: number;
+  readonly logger: Logger;
+}
+
+export interface Edge {
+  readonly connectorPort: number;
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  /** Base of the control-plane API, with /client/v4. */
+  readonly apiUrl: string;
+  /** Base of the quick-tunnel service. */
+  readonly quickServiceUrl: string;
+  readonly caPem: string;
+  readonly registry: ConnectorRegistry;
+  readonly store: Store;
+  /** Take no more work, finish what runs within the grace period, then close everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** How long connectors of a stopping edge may take once its visitors are done: only stragglers are left then. */
+const connectorDrainMs = 5_000;
+
+/** Opens everything. What was opened is closed again when a later part fails. Throws 'listen.failed', 'store.failed', 'tls.failed'. */
+export async function openEdge(options: EdgeOptions): Promise<Edge> {
+  await using opened = new AsyncDisposableStack();
+  const { logger, stateDir, domain } = options;
+  let hostnames: HostnameTable | undefined;
+  const certificates = opened.use(
+    await openCertificates({
+      stateDir,
+      names: options.names,
+      visitorDomains: [domain],
+      logger,
+      serves: name => hostnames?.lookup(name) !== undefined,
+      ...(options.certFile === undefined ? {} : { certFile: options.certFile }),
+      ...(options.keyFile === undefined ? {} : { keyFile: options.keyFile }),
+      ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
+    }),
+  );
+  const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db') }));
+  hostnames = await openHostnameTable(store, error =>
+    logger.error({ error: describeError(error) }, 'Cannot read host names'),
+  );
+  opened.defer(() => hostnames?.close());
+
+  const registry = new ConnectorRegistry();
+  let draining = false;
+  const listener = await listenTransports({
+    ...options.connectors,
+    certificates: certificates.tls,
+    onConnection: connection =>
+      serveConnector(connection, {
+        store,
+        registry,
+        logger,
+        location: options.location,
+        isDraining: () => draining,
+        drainTimeoutMs: options.gracePeriodMs,
+      }),
+  });
+  opened.defer(() => listener.close());
+  opened.defer(certificates.onRenewed(() => listener.setCertificates(certificates.tls)));
+  const visitors = await openVisitors(options, certificates, hostnames, registry);
+  opened.defer(() => visitors.drain(0));
+
+  const apiServer = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16 * 1024 });
+  opened.defer(() => closeApi(apiServer));
+  const apiUrl = `${await listenApi(apiServer, options.api)}${apiBasePath}`;
+  const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
+  const secrets = await openSecretBox(stateDir);
+  let quick: QuickTunnels | undefined;
+  if (options.quickTunnels) {
+    const urlOf = (hostname: string): string => publicUrl(hostname, visitors);
+    quick = opened.use(
+      await startQuickTunnels({
+        store,
+        secrets,
+        live: registry,
+        accountTag: accounts.quick.tag,
+        domain,
+        urlOf,
+        logger,
+      }),
+    );
+  }
+  followTunnels(store, registry);
+  const controlPlane = createControlPlane({
+    store,
+    secrets,
+    live: registry,
+    logger,
+    describeEdge: () => ({
+      addresses: options.names.slice(0, 1).map(name => hostAndPort(name, listener.port)),
+      caPin: certificates.caPin,
+    }),
+    pushConfiguration: (tunnelId, version, config) => pushToAll(registry, tunnelId, version, config, logger),
+    ...(quick === undefined ? {} : { quick }),
+  });
+  apiServer.on('request', controlPlane);
+
+  const resources = opened.move();
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    draining = true;
+    await listener.close();
+    // Visitors first: their requests still need the connectors.
+    await visitors.drain(options.gracePeriodMs);
+    await Promise.all(registry.all().map(one => one.connection.drain(connectorDrainMs)));
+    await resources.disposeAsync();
+  };
+  return {
+    connectorPort: listener.port,
+    httpPort: visitors.httpPort,
+    httpsPort: visitors.httpsPort,
+    apiUrl,
+    quickServiceUrl: apiUrl.slice(0, -apiBasePath.length),
+    caPem: certificates.caPem,
+    registry,
+    store,
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}
+
+function openVisitors(
+  options: EdgeOptions,
+  certificates: Certificates,
+  hostnames: HostnameTable,
+  registry: ConnectorRegistry,
+): Promise<PublicServer> {
+  const { logger } = options;
+  return openPublicServer({
+    host: options.publicHost,
+    httpPort: options.httpPort,
+    httpsPort: options.httpsPort,
+    certificates,
+    handle: (request, response) => void forward(request, response, { hostnames, registry, logger }),
+  });
+}
+
+/** A tunnel that is deleted loses its connections. */
+function followTunnels(store: Store, registry: ConnectorRegistry): void {
+  store.changes.subscribe(change => {
+    if (change.kind === 'tunnel-deleted') registry.disconnect(change.tunnelId);
+  });
+}
+
+function pushToAll(
+  registry: ConnectorRegistry,
+  tunnelId: TunnelId,
+  version: number,
+  config: string,
+  logger: Logger,
+): void {
+  for (const one of registry.connectionsOf(tunnelId)) void pushConfiguration(one, version, config, logger);
+}
+
+/** What visitors type: HTTP where it is listened for, since its certificate needs no trust. */
+function publicUrl(hostname: string, { httpPort, httpsPort }: PublicServer): string {
+  if (httpPort !== undefined) return `http://${hostname}${httpPort === 80 ? '' : `:${httpPort}`}`;
+  return `https://${hostname}${httpsPort === 443 ? '' : `:${httpsPort}`}`;
+}
+
+function hostAndPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function listenApi(server: Server, { host, port }: ListenAddress): Promise<string> {
+  return new Promise((resolve, reject) => {
+    server.once('error', error => {
+      const reason = foreignCode(error) ?? error.message;
+      reject(
+        new PosternError(
+          'listen.failed',
+          `Cannot listen for the API on ${host}:${port} (${reason}); choose another --api address.`,
+          {
+            cause: error,
+          },
+        ),
+      );
+    });
+    server.listen(port, host, () => resolve(`http://${hostAndPort(host, (server.address() as AddressInfo).port)}`));
+  });
+}
+
+function closeApi(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

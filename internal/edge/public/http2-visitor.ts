@@ -1,0 +1,126 @@
+// A visitor over HTTP/2. Source: RFC 9113 §8.3 (pseudo headers), §8.2.2 (what must not come), §8.5.
+
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { HeaderList } from '../../transport/transport.ts';
+import { plainAddress } from './http1-visitor.ts';
+import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
+
+const authority = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::\d{1,5})?$/;
+
+export function readHttp2(
+  stream: ServerHttp2Stream,
+  raw: readonly string[],
+  endOfStream: boolean,
+): VisitorRequest | 'bad' {
+  let method = '';
+  let path = '';
+  let host = '';
+  let hostHeader: string | undefined;
+  let length = -1;
+  const headers: string[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index] ?? '';
+    const value = raw[index + 1] ?? '';
+    if (name === ':method') method = value;
+    else if (name === ':path') path = value;
+    else if (name === ':authority') host = value;
+    else if (name === 'host') hostHeader = value;
+    else if (!name.startsWith(':')) {
+      if (name === 'content-length') length = Number(value);
+      headers.push(name, value);
+    }
+  }
+  if (host === '') host = hostHeader ?? '';
+  const differs = hostHeader !== undefined && hostHeader.toLowerCase() !== host.toLowerCase();
+  const validPath = path.startsWith('/') || (path === '*' && method === 'OPTIONS');
+  if (method === 'CONNECT' || differs || !validPath || !authority.test(host)) return 'bad';
+  const socket = stream.session?.socket;
+  return {
+    method,
+    scheme: 'https',
+    host,
+    path,
+    headers,
+    remoteAddress: plainAddress(socket?.remoteAddress ?? ''),
+    remotePort: socket?.remotePort ?? 0,
+    bodyLength: endOfStream ? 0 : length,
+    body: stream,
+    upgrade: false,
+  };
+}
+
+export class Http2Response implements VisitorResponse {
+  readonly #stream: ServerHttp2Stream;
+  readonly #expectsContinue: boolean;
+  #continued = false;
+
+  constructor(stream: ServerHttp2Stream, expectsContinue: boolean) {
+    this.#stream = stream;
+    this.#expectsContinue = expectsContinue;
+    stream.on('error', () => undefined);
+  }
+
+  onGone(handler: () => void): void {
+    this.#stream.once('close', () => {
+      if (!this.#stream.writableFinished) handler();
+    });
+  }
+
+  continue(): void {
+    if (!this.#expectsContinue || this.#continued || this.#stream.headersSent || this.#stream.destroyed) return;
+    this.#continued = true;
+    this.#stream.additionalHeaders({ ':status': 100 });
+  }
+
+  start(status: number, headers: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
+    const stream = this.#stream;
+    if (stream.headersSent || stream.destroyed) return undefined;
+    const raw = [':status', String(status)];
+    for (let index = 0; index + 1 < headers.length; index += 2)
+      raw.push((headers[index] ?? '').toLowerCase(), headers[index + 1] ?? '');
+    if (!options.hasBody) {
+      stream.respond(raw, { endStream: true });
+      return undefined;
+    }
+    const body = new Http2Body(stream);
+    stream.respond(raw, { waitForTrailers: true });
+    return body;
+  }
+
+  upgrade(): undefined {
+    return undefined;
+  }
+}
+
+class Http2Body implements ResponseBody {
+  readonly #stream: ServerHttp2Stream;
+  #trailers: HeaderList = [];
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    stream.once('wantTrailers', () => {
+      const trailers: Record<string, string> = {};
+      for (let index = 0; index + 1 < this.#trailers.length; index += 2) {
+        trailers[(this.#trailers[index] ?? '').toLowerCase()] = this.#trailers[index + 1] ?? '';
+      }
+      stream.sendTrailers(trailers);
+    });
+  }
+
+  write(chunk: Buffer): boolean {
+    return this.#stream.destroyed || this.#stream.write(chunk);
+  }
+
+  onDrain(handler: () => void): void {
+    this.#stream.on('drain', handler);
+  }
+
+  end(trailers: HeaderList): void {
+    this.#trailers = trailers;
+    this.#stream.end();
+  }
+
+  breakOff(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  }
+}
