@@ -33,6 +33,8 @@ export class SmallEdge {
   /** Refuses a registration by returning a result; undefined accepts. */
   judge: (request: RegistrationRequest) => RegistrationResult | undefined = () => undefined;
   remotelyManaged = false;
+  /** Connections that were accepted and have not closed yet, registered or not. */
+  open = 0;
   /** What happens after a connector unregistered: drain as a good edge does, or nothing. */
   drainsOnUnregister = true;
   readonly #listener: EdgeListener;
@@ -108,7 +110,9 @@ export class SmallEdge {
 
   #accept(connection: EdgeConnection): void {
     let entry: Registered | undefined;
+    this.open += 1;
     void connection.closed.then(() => {
+      this.open -= 1;
       if (entry !== undefined) this.registered.splice(this.registered.indexOf(entry), 1);
     });
     const session = serveRegistration(connection.control, {

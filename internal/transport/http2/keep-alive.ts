@@ -14,6 +14,8 @@ export function watchPeer(session: Http2Session, socket: Socket, dead: (error: P
   let seenBytes = socket.bytesRead;
   let pingedAt: number | undefined;
   const timer = setInterval(() => {
+    // Closing takes a moment, in which a ping would throw.
+    if (session.destroyed) return;
     if (socket.bytesRead !== seenBytes) {
       seenBytes = socket.bytesRead;
       pingedAt = undefined;

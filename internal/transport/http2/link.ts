@@ -9,6 +9,8 @@ import { watchPeer } from './keep-alive.ts';
 
 /** How long a closing session may take to flush its last frames before the socket is cut. */
 const flushMs = 2_000;
+/** After the peer ended its side, how long the session may take to see that by itself, so that it can say how it ended. */
+const endedMs = 100;
 
 export class Http2Link {
   readonly #session: Http2Session;
@@ -47,6 +49,11 @@ export class Http2Link {
               this.#error ?? new PosternError('connection.lost', 'The peer closed the connection without saying so.'),
           });
       });
+    });
+    // A peer that ended its side cannot go on with HTTP/2. Node leaves such a socket half open under a session that it
+    // destroyed meanwhile, and then the session's close never comes.
+    socket.once('end', () => {
+      setTimeout(() => socket.destroy(), endedMs).unref();
     });
     watchPeer(session, socket, error => this.abort(error));
   }
@@ -107,7 +114,10 @@ export class Http2Link {
     if (this.#session.destroyed) return;
     this.#orderly = true;
     await new Promise<void>(resolve => {
-      const timer = setTimeout(() => this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR), flushMs);
+      const timer = setTimeout(() => {
+        this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
+        this.#socket.destroy();
+      }, flushMs);
       this.#session.once('close', () => {
         clearTimeout(timer);
         resolve();
