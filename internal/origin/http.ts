@@ -1,13 +1,16 @@
 // HTTP-type origins: http, https, ws, wss, h2c, unix, unix+tls. Chooses address, TLS name and Host for each request and
 // hands it to the client that speaks to the origin. Source: spec ingress-and-origin §4, §8, §9.
 
+import type { SecureContext } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
-import { type DialTarget, type DialTls, dial, targetText } from './dial.ts';
+import { type DialSettings, type DialTarget, type DialTls, dial, targetText } from './dial.ts';
 import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import { Http1Pool } from './http1.ts';
+import type { RequestLine } from './http1-request.ts';
+import { Http2Pool } from './http2.ts';
 import { checkTarget, forwardHeaders, type HeaderPolicy, hostOf } from './request-headers.ts';
 import { createOriginContext, readCaPool } from './tls-roots.ts';
 
@@ -20,10 +23,21 @@ export interface HttpOriginOptions {
   readonly tags: HeaderList;
 }
 
+/** A pool a TLS name, so many at most: names come from visitors. The one unused for longest makes room. */
+const maxPools = 64;
+
 /** Opens the origin of one rule: reads its caPool; connections are made when requests come. Throws 'config.invalid'. */
 export async function openHttpOrigin(options: HttpOriginOptions): Promise<HttpOrigin> {
   const { caPool } = options.originRequest;
   return new HttpOrigin(options, caPool === '' ? undefined : await readCaPool(caPool));
+}
+
+interface Pool {
+  request(exchange: Exchange, line: RequestLine): void;
+  /** Ends what is idle, and what is busy as soon as it is not. */
+  retire(): void;
+  /** Ends everything. */
+  close(): void;
 }
 
 export class HttpOrigin implements Origin {
@@ -31,11 +45,13 @@ export class HttpOrigin implements Origin {
   readonly #dest: string;
   readonly #originRequest: OriginRequest;
   readonly #policy: HeaderPolicy;
-  readonly #tls: boolean;
-  /** TLS name when it does not depend on the request. */
+  readonly #protocol: 'http' | 'https' | 'h2c';
+  /** TLS name when it does not depend on the request; '' without TLS. */
   readonly #fixedName: string | undefined;
   readonly #caPool: string | undefined;
-  readonly #pools = new Map<string, Http1Pool>();
+  /** Least recently used first. */
+  readonly #pools = new Map<string, Pool>();
+  #context: SecureContext | undefined;
 
   constructor(options: HttpOriginOptions, caPool: string | undefined) {
     const { service, originRequest } = options;
@@ -43,17 +59,18 @@ export class HttpOrigin implements Origin {
     this.#caPool = caPool;
     if (service.kind === 'unix') {
       this.#target = { kind: 'unix', path: service.path };
-      this.#tls = service.tls;
-      // Without a host of its own a socket is verified under the name that the visitor asked for.
+      this.#protocol = service.tls ? 'https' : 'http';
+      // A socket has no name of its own: it is verified under the one the visitor asked for.
       this.#fixedName = originRequest.originServerName === '' ? undefined : originRequest.originServerName;
       this.#policy = { hostHeader: '', tags: options.tags };
     } else {
       this.#target = { kind: 'tcp', host: service.hostname, port: service.port };
-      this.#tls = service.scheme === 'https' || service.scheme === 'wss';
+      this.#protocol =
+        service.scheme === 'h2c' ? 'h2c' : service.scheme === 'https' || service.scheme === 'wss' ? 'https' : 'http';
       this.#fixedName = originRequest.matchSNItoHost ? undefined : originRequest.originServerName || service.hostname;
       this.#policy = { hostHeader: originRequest.httpHostHeader, tags: options.tags };
     }
-    if (!this.#tls) this.#fixedName = '';
+    if (this.#protocol !== 'https') this.#fixedName = '';
     this.#dest = targetText(this.#target);
   }
 
@@ -71,12 +88,11 @@ export class HttpOrigin implements Origin {
   }
 
   async close(): Promise<void> {
-    const pools = [...this.#pools.values()];
+    for (const pool of this.#pools.values()) pool.close();
     this.#pools.clear();
-    for (const pool of pools) pool.close();
   }
 
-  #pool(serverName: string): Http1Pool {
+  #pool(serverName: string): Pool {
     const existing = this.#pools.get(serverName);
     if (existing !== undefined) {
       if (this.#fixedName === undefined) {
@@ -85,33 +101,56 @@ export class HttpOrigin implements Origin {
       }
       return existing;
     }
+    for (const [name, pool] of this.#pools) {
+      if (this.#pools.size < maxPools) break;
+      this.#pools.delete(name);
+      pool.retire();
+    }
     const pool = this.#createPool(serverName);
     this.#pools.set(serverName, pool);
     return pool;
   }
 
-  #createPool(serverName: string): Http1Pool {
-    const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, keepAliveTimeoutMs, keepAliveConnections } =
-      this.#originRequest;
-    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true };
-    const tls = this.#tls ? this.#createTls(serverName) : undefined;
+  #createPool(serverName: string): Pool {
+    const { http2Origin } = this.#originRequest;
+    if (this.#protocol === 'h2c') return this.#createHttp2(serverName, 'http', ['h2']);
+    if (this.#protocol === 'https' && http2Origin) return this.#createHttp2(serverName, 'https', ['h2', 'http/1.1']);
+    return this.#createHttp1(serverName);
+  }
+
+  #createHttp1(serverName: string): Http1Pool {
+    const { keepAliveTimeoutMs, keepAliveConnections } = this.#originRequest;
+    const tls = this.#createTls(serverName, ['http/1.1']);
     return new Http1Pool({
       dest: this.#dest,
       keepAliveTimeoutMs,
       maxIdle: keepAliveConnections,
-      open: done => dial(this.#target, settings, tls, done),
+      open: done => dial(this.#target, this.#dialSettings(), tls, done),
     });
   }
 
-  #createTls(serverName: string): DialTls {
+  #createHttp2(serverName: string, scheme: 'http' | 'https', alpn: readonly string[]): Http2Pool {
+    const tls = this.#createTls(serverName, alpn);
+    return new Http2Pool({
+      dest: this.#dest,
+      scheme,
+      keepAliveTimeoutMs: this.#originRequest.keepAliveTimeoutMs,
+      // node:http2 notices the origin's FIN only on a socket that is not half-open.
+      open: done => dial(this.#target, { ...this.#dialSettings(), halfOpen: false }, tls, done),
+      http1: this.#createHttp1(serverName),
+    });
+  }
+
+  #dialSettings(): DialSettings {
+    const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs } = this.#originRequest;
+    return { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true };
+  }
+
+  #createTls(serverName: string, alpn: readonly string[]): DialTls | undefined {
+    if (this.#protocol !== 'https') return undefined;
     const { noTLSVerify, tlsTimeoutMs } = this.#originRequest;
-    return {
-      serverName,
-      context: createOriginContext(!noTLSVerify, this.#caPool),
-      verify: !noTLSVerify,
-      alpn: ['http/1.1'],
-      timeoutMs: tlsTimeoutMs,
-    };
+    this.#context ??= createOriginContext(!noTLSVerify, this.#caPool);
+    return { serverName, context: this.#context, verify: !noTLSVerify, alpn, timeoutMs: tlsTimeoutMs };
   }
 }
 
