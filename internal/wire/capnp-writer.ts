@@ -25,6 +25,14 @@ export class CapnpWriter {
     return this.struct(tableBytes, dataWords, pointers);
   }
 
+  /**
+   * The root pointer in the place of slot 0 of a payload, so that parameters and results, which are written into a
+   * payload otherwise, become the root of a message of their own.
+   */
+  payload(): StructWriter {
+    return new StructWriter(this, tableBytes, tableBytes);
+  }
+
   /** The framed message; the buffer is the caller's. */
   finish(): Buffer {
     this.#bytes.writeUInt32LE((this.#end - tableBytes) / 8, 4);
