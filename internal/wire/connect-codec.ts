@@ -129,17 +129,25 @@ function decodeUsual(bytes: Buffer, start: number, end: number): ConnectFields |
     return undefined;
   // Texts of an honest message do not overlap, so together they are not longer than it.
   let budget = end - segment;
-  for (let pointer = list + 8; pointer < after; pointer += 8) {
-    const each = sliceText(bytes, segment, end, all, pointer);
-    if (each === undefined) return undefined;
-    budget -= each.length;
+  for (let pointer = list + 8; pointer < after; pointer += 16) {
+    const key = sliceText(bytes, segment, end, undefined, pointer);
+    const value = sliceText(bytes, segment, end, all, pointer + 8);
+    if (key === undefined || value === undefined) return undefined;
+    budget -= key.length + value.length;
     if (budget < 0) return undefined;
-    metadata.push(each);
+    metadata.push(key, value);
   }
   return { tag, text, metadata };
 }
 
-function sliceText(bytes: Buffer, segment: number, end: number, all: string, pointer: number): string | undefined {
+/** `all` is the segment as a string; without it the text is a key, of which few different ones come. */
+function sliceText(
+  bytes: Buffer,
+  segment: number,
+  end: number,
+  all: string | undefined,
+  pointer: number,
+): string | undefined {
   const low = int32(bytes, pointer);
   const high = int32(bytes, pointer + 4);
   if (low === 0 && high === 0) return '';
@@ -147,7 +155,32 @@ function sliceText(bytes: Buffer, segment: number, end: number, all: string, poi
   const last = from + (high >>> 3) - 1;
   if ((low & 3) !== 1 || (high & 7) !== 2 || from < segment || last < from || last >= end || bytes[last] !== 0)
     return undefined;
-  return all.substring(from - segment, last - segment);
+  return all === undefined ? rememberedKey(bytes, from, last) : all.substring(from - segment, last - segment);
+}
+
+/**
+ * The same string object for the same key each time, found without making a string: later look-ups by key then compare
+ * pointers. A fixed number of slots, each holding the key that hashed to it last.
+ */
+const keySlots: ({ readonly bytes: Buffer; readonly text: string } | undefined)[] = new Array(1024).fill(undefined);
+const keySlotMask = 1023;
+const maxKeyBytes = 64;
+
+function rememberedKey(bytes: Buffer, from: number, to: number): string {
+  const length = to - from;
+  if (length > maxKeyBytes) return bytes.toString('latin1', from, to);
+  // Header keys begin alike, so the end and the length tell them apart.
+  const tail = ((bytes[to - 1] ?? 0) << 16) ^ ((bytes[to - 3] ?? 0) << 8) ^ (bytes[to - 5] ?? 0);
+  const slot = (Math.imul(tail ^ (length << 24), 0x9e3779b1) >>> 16) & keySlotMask;
+  const known = keySlots[slot];
+  if (known !== undefined && known.bytes.length === length) {
+    let at = 0;
+    while (at < length && known.bytes[at] === bytes[from + at]) at += 1;
+    if (at === length) return known.text;
+  }
+  const text = bytes.toString('latin1', from, to);
+  keySlots[slot] = { bytes: Buffer.from(text, 'latin1'), text };
+  return text;
 }
 
 /** Two little-endian words at `at`. */

@@ -59,9 +59,10 @@ export function encodeRequestHead(head: RequestStreamHead): Buffer {
   let hasLength = false;
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
     const name = head.headers[index] ?? '';
-    if (isNamed(name, 'transfer-encoding') || name.includes(':')) continue;
+    const key = keyOf(name);
+    if (key === undefined || isNamed(name, 'transfer-encoding')) continue;
     if (isNamed(name, 'content-length')) hasLength = true;
-    metadata.push(headerPrefix + name, head.headers[index + 1] ?? '');
+    metadata.push(key, head.headers[index + 1] ?? '');
   }
   if (head.kind === 'http' && head.bodyLength < 0) metadata.push('HttpHeader:Transfer-Encoding', 'chunked');
   if (head.bodyLength > 0 && !hasLength) metadata.push('HttpHeader:Content-Length', String(head.bodyLength));
@@ -86,27 +87,32 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
   let isChunked = false;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
-    const key = metadata[index] ?? '';
+    const { role, name } = meaningOf(metadata[index] ?? '');
     const value = metadata[index + 1] ?? '';
-    if (key.startsWith(headerPrefix)) {
-      const name = headerName(key);
-      if (isNamed(name, 'transfer-encoding')) {
-        isChunked ||= value.toLowerCase().includes('chunked');
-        continue;
-      }
-      if (isNamed(name, upgradeHeader)) continue;
-      if (isNamed(name, 'content-length')) {
+    switch (role) {
+      case 'header':
+        headers.push(name, value);
+        break;
+      case 'method':
+        if (value !== '') method = value;
+        break;
+      case 'host':
+        host = value;
+        break;
+      case 'content-length': {
         const length = contentLength(value);
         if (bodyLength !== -1 && length !== bodyLength) throw malformed('A request has two values of Content-Length');
         bodyLength = length;
+        headers.push(name, value);
+        break;
       }
-      headers.push(name, value);
-    } else if (key === methodKey) {
-      if (value !== '') method = value;
-    } else if (key === hostKey) {
-      host = value;
-    } else if (key.includes(headerKey)) {
-      headerName(key);
+      case 'transfer-encoding':
+        isChunked ||= value.toLowerCase().includes('chunked');
+        break;
+      case 'status':
+      case 'upgrade':
+      case 'ignored':
+        break;
     }
   }
   if (!token.test(method)) throw malformed(`Method '${shown(method)}' is not a token`);
@@ -126,8 +132,8 @@ export function encodeResponseHead(
   if (kind === 'tcp') return encodeConnectResponse({ error: '', metadata: [] }, requestPreamble);
   const metadata = [statusKey, String(head.status)];
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
-    const name = head.headers[index] ?? '';
-    if (!name.includes(':')) metadata.push(headerPrefix + name, head.headers[index + 1] ?? '');
+    const key = keyOf(head.headers[index] ?? '');
+    if (key !== undefined) metadata.push(key, head.headers[index + 1] ?? '');
   }
   return encodeConnectResponse({ error: '', metadata }, requestPreamble);
 }
@@ -151,20 +157,69 @@ export function decodeResponseHead(kind: ConnectionType, bytes: Buffer, length: 
   let status = 0;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
-    const key = metadata[index] ?? '';
+    const { role, name } = meaningOf(metadata[index] ?? '');
     const value = metadata[index + 1] ?? '';
-    if (key.startsWith(headerPrefix)) headers.push(headerName(key), value);
-    else if (key === statusKey) status = /^[1-9]\d\d$/.test(value) ? Number(value) : 0;
+    if (role === 'status') status = /^[1-9]\d\d$/.test(value) ? Number(value) : 0;
+    else if (name !== '') headers.push(name, value);
   }
   if (status === 0) throw malformed('A response has no valid HttpStatus');
   return { kind: 'response', status, headers };
 }
 
-function headerName(key: string): string {
-  const name = key.slice(headerPrefix.length);
-  if (!key.startsWith(headerPrefix) || name === '' || name.includes(':'))
-    throw malformed(`header Key: ${shown(key)} malformed`);
-  return name;
+/** What a metadata key means. `name` is that of the header, '' for other keys. */
+interface KeyMeaning {
+  readonly role:
+    | 'header'
+    | 'method'
+    | 'host'
+    | 'status'
+    | 'content-length'
+    | 'transfer-encoding'
+    | 'upgrade'
+    | 'ignored';
+  readonly name: string;
+}
+
+/** Keys seen are remembered up to so many, if not long: the same few dozen come with every request. */
+const maxRememberedKeys = 512;
+const maxRememberedLength = 64;
+const meanings = new Map<string, KeyMeaning>();
+const headerKeys = new Map<string, string>();
+
+function meaningOf(key: string): KeyMeaning {
+  const known = meanings.get(key);
+  if (known !== undefined) return known;
+  const meaning = findMeaning(key);
+  if (meanings.size < maxRememberedKeys && key.length <= maxRememberedLength) meanings.set(key, meaning);
+  return meaning;
+}
+
+function findMeaning(key: string): KeyMeaning {
+  if (key === methodKey) return { role: 'method', name: '' };
+  if (key === hostKey) return { role: 'host', name: '' };
+  if (key === statusKey) return { role: 'status', name: '' };
+  if (!key.includes(headerKey)) return { role: 'ignored', name: '' };
+  const name = ownCopy(key.slice(headerPrefix.length));
+  if (!key.startsWith(headerPrefix) || !token.test(name)) throw malformed(`header Key: ${shown(key)} malformed`);
+  if (isNamed(name, 'content-length')) return { role: 'content-length', name };
+  if (isNamed(name, 'transfer-encoding')) return { role: 'transfer-encoding', name };
+  if (isNamed(name, upgradeHeader)) return { role: 'upgrade', name };
+  return { role: 'header', name };
+}
+
+/** The metadata key of a header; undefined for names that cannot have one. */
+function keyOf(name: string): string | undefined {
+  const known = headerKeys.get(name);
+  if (known !== undefined) return known;
+  if (!token.test(name)) return undefined;
+  const key = ownCopy(headerPrefix + name);
+  if (headerKeys.size < maxRememberedKeys && key.length <= maxRememberedLength) headerKeys.set(ownCopy(name), key);
+  return key;
+}
+
+/** A string that does not keep alive the message it was cut from. */
+function ownCopy(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 function contentLength(value: string): number {
