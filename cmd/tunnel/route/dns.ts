@@ -1,0 +1,54 @@
+// `tunnel route dns TUNNEL HOSTNAME`: leads a public host name to a tunnel. Source: spec cli-and-api §5.5, §9.4.
+
+import { domainToASCII } from 'node:url';
+import { PosternError } from '../../../internal/errors/error.ts';
+import { defineCommand } from '../../command.ts';
+import { openLogger } from '../../logging.ts';
+import { openApi } from '../api.ts';
+import { findTunnel } from '../find-tunnel.ts';
+
+export const command = defineCommand({
+  description: 'Leads a public host name to a tunnel: a name in the zone of your credential, or one below it.',
+  positionals: [
+    { name: 'TUNNEL', description: 'ID or name of the tunnel' },
+    { name: 'HOSTNAME', description: 'Host name, or a wildcard such as *.apps.example.com' },
+  ],
+  checkArgs: args =>
+    args.length === 2
+      ? undefined
+      : 'This command expects the format "postern tunnel route dns <tunnel name/id> <hostname>"',
+  flags: [
+    {
+      name: 'overwrite-dns',
+      aliases: ['f'],
+      type: 'boolean',
+      env: ['TUNNEL_FORCE_PROVISIONING_DNS'],
+      description: 'Also when the name leads to another tunnel',
+    },
+  ],
+  run: async (invocation, context) => {
+    const [tunnel = '', hostname = ''] = invocation.args;
+    if (!isHostname(hostname)) throw new PosternError('usage.invalid', `${hostname} is not a valid hostname`);
+    const api = await openApi(invocation, context);
+    const id = await findTunnel(api, tunnel);
+    const result = await api.client.addRoute({
+      params: { zone: api.cert.zoneId, id },
+      body: { type: 'dns', user_hostname: hostname, overwrite_existing: invocation.flags.overwriteDns },
+    });
+    const name = result.name || hostname;
+    const texts = {
+      new: `Added CNAME ${name} which will route to this tunnel`,
+      updated: `${name} updated to route to your tunnel`,
+      unchanged: `${name} is already configured to route to your tunnel`,
+    };
+    await using log = await openLogger(context, api.logSettings);
+    log.logger.info({ tunnelID: id }, texts[result.cname ?? 'new']);
+  },
+});
+
+/** The text is sent as typed; only its ASCII form is checked. */
+function isHostname(text: string): boolean {
+  const wildcard = text.startsWith('*.') ? '*.' : '';
+  const ascii = domainToASCII(text.slice(wildcard.length));
+  return /^[*_a-zA-Z0-9][-_.a-zA-Z0-9]*$/.test(ascii === '' ? text : wildcard + ascii) && !/[\s/?#:@]/.test(text);
+}

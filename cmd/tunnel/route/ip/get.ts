@@ -1,0 +1,37 @@
+// `tunnel route ip get IP`: which route an address takes. Source: spec cli-and-api §5.5, §9.5.
+
+import { PosternError } from '../../../../internal/errors/error.ts';
+import { formatIp, parseIp } from '../../../../internal/net/ip.ts';
+import { defineCommand } from '../../../command.ts';
+import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';
+import { openApi } from '../../api.ts';
+import { findOptionalNetwork, networkFlag } from '../../find-network.ts';
+import { formatRoutes } from './route-table-text.ts';
+
+const noTunnel = '00000000-0000-0000-0000-000000000000';
+
+export const command = defineCommand({
+  description: 'Shows the private route that an address takes: the one with the longest prefix.',
+  positionals: [{ name: 'IP', description: 'Address' }],
+  checkArgs: args =>
+    args.length === 1
+      ? undefined
+      : 'You must supply exactly one argument, an IP whose route will be queried (e.g. 1.2.3.4 or 2001:db8::7)',
+  flags: [outputFlag, networkFlag],
+  run: async (invocation, context) => {
+    const format = parseOutputFormat(invocation.flags.output);
+    const address = parseIp(invocation.args[0] ?? '');
+    if (address === undefined) {
+      throw new PosternError('usage.invalid', `Invalid IP ${JSON.stringify(invocation.args[0])}`);
+    }
+    const ip = formatIp(address);
+    const api = await openApi(invocation, context);
+    const route = await api.client.getIpRoute({
+      params: { account: api.account, ip },
+      query: { virtual_network_id: await findOptionalNetwork(api, invocation.flags.vnet) },
+    });
+    const matches = route?.tunnel_id !== undefined && route.tunnel_id !== noTunnel;
+    if (format !== undefined) writeFormatted(context, format, matches ? route : null);
+    else context.stdout.write(matches ? formatRoutes([route]) : `No route matches the IP ${ip}\n`);
+  },
+});
