@@ -20,11 +20,11 @@ export interface RunCredentialsInputs {
   readonly file: ConfigFile | undefined;
   /** Positional arguments: the tunnel's id or name. */
   readonly args: readonly string[];
-  /** Asks the control plane for a tunnel's id; undefined when it knows no such name. */
-  readonly findByName: (name: string) => Promise<TunnelId | undefined>;
+  /** Asks the control plane for a tunnel's id; throws 'api.not-found' when it knows no such name. */
+  readonly findByName: (name: string) => Promise<TunnelId>;
 }
 
-/** Throws 'usage.invalid', 'credentials.invalid' or 'credentials.not-found'. */
+/** Throws 'usage.invalid', 'credentials.invalid', 'credentials.not-found', or what `findByName` throws. */
 export async function resolveRunCredentials(
   inputs: RunCredentialsInputs,
   context: CommandContext,
@@ -36,12 +36,6 @@ export async function resolveRunCredentials(
   const named = tunnelArgument(inputs);
   const given = readGivenCredentials(inputs, context);
   const tunnelId = parseTunnelId(named) ?? given?.tunnelId ?? (await inputs.findByName(named));
-  if (tunnelId === undefined) {
-    throw new PosternError(
-      'usage.invalid',
-      `error parsing tunnel ID: ${named} is neither the ID nor the name of any of your tunnels`,
-    );
-  }
   return { ...(given ?? searchCredentials(tunnelId, inputs, context)), tunnelId };
 }
 

@@ -4,7 +4,8 @@
 import { runFlags } from '../../internal/config/tunnel-flags.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
-import { findTunnelByName, openApi } from './api-access.ts';
+import { openApi } from './api.ts';
+import { findTunnel } from './find-tunnel.ts';
 import { resolveRunCredentials } from './run-credentials.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
@@ -25,7 +26,12 @@ export const command = defineCommand({
     await using log = await openLogger(context, settings);
     if (file === undefined) log.logger.debug({ event: 0 }, searched);
     const credentials = await resolveRunCredentials(
-      { settings, file, args: invocation.args, findByName: name => findTunnelByName(openApi(settings, context), name) },
+      {
+        settings,
+        file,
+        args: invocation.args,
+        findByName: async name => findTunnel(await openApi(invocation, context), name),
+      },
       context,
     );
     const { haConnections } = settings;

@@ -115,6 +115,12 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     this.#interrupt();
   }
 
+  /** Another connection reached the edge: what keeps this one waiting, if only that, is over. */
+  hurry(): void {
+    if (this.#state.kind !== 'waiting' || !this.#state.unreachable) return;
+    this.#context.clock.after(this.#stagger(), this.#state.wake);
+  }
+
   /** Drops the present connection and dials anew; for tests of recovery and for the operator. */
   reconnect(reason: string): void {
     this.#skipWait = true;
@@ -128,7 +134,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       if (this.#stopping) break;
       const waitMs = this.#judge(end);
       if (waitMs === undefined) break;
-      if (waitMs > 0) await this.#wait(waitMs);
+      await this.#wait(waitMs, isUnreachable(end.error));
     }
     await Promise.all(this.#lingering);
     this.#context.directory.release(this.connIndex);
@@ -345,10 +351,10 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     return !this.#context.everRegistered() && this.#refusals >= refusalsBeforeFatal;
   }
 
-  async #wait(waitMs: number): Promise<void> {
+  async #wait(waitMs: number, unreachable: boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#context.clock.after(waitMs, resolve);
-    this.#state = { kind: 'waiting', wake: resolve };
+    this.#state = { kind: 'waiting', wake: resolve, unreachable };
     await promise;
     cancel();
   }
@@ -378,6 +384,10 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     const { connIndex, connectionId, ip, location, protocol } = info;
     return this.#context.logger.child({ connIndex, connection: connectionId, event: 0, ip, location, protocol });
   }
+}
+
+function isUnreachable(error: unknown): boolean {
+  return error instanceof PosternError && error.kind.scope === 'network';
 }
 
 /** Whether the next dial should go to another address: the edge could not be reached, or said that it has us already. */

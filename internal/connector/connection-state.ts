@@ -19,7 +19,7 @@ export type ConnectionState =
       readonly connection: ConnectorConnection;
       readonly watch: PeerWatch;
     }
-  /** `wake` ends the wait early. */
-  | { readonly kind: 'waiting'; readonly wake: () => void }
+  /** `wake` ends the wait early; `unreachable`: the edge could not be reached, so news of another connection matter. */
+  | { readonly kind: 'waiting'; readonly wake: () => void; readonly unreachable: boolean }
   | { readonly kind: 'draining'; readonly connection: ConnectorConnection }
   | { readonly kind: 'stopped' };

@@ -232,6 +232,27 @@ describe('connector: trying again', () => {
     assert.deepEqual(indexes(world), [0]);
   });
 
+  it('brings all connections back as soon as one has reached the edge again', async t => {
+    let state = 7;
+    // Park-Miller: waits that differ, the same ones on every run.
+    const random = (): number => {
+      state = (state * 48_271) % 0x7fffffff;
+      return state / 0x7fffffff;
+    };
+    const world = start(t, { random });
+    await world.clock.advance(20_000);
+    world.edge.onDial = () => Promise.reject(new PosternError('dial.failed', 'edge restarts'));
+    for (const connection of world.edge.live) connection.lose();
+    await world.clock.advance(60_000);
+    assert.deepEqual(indexes(world), []);
+    world.edge.onDial = undefined;
+    const readyAtMs: number[] = [];
+    world.connector.on('connected', () => readyAtMs.push(world.clock.monotonicMs()));
+    await world.clock.advance(32_000);
+    assert.equal(readyAtMs.length, 4);
+    assert.ok((readyAtMs[3] ?? 0) - (readyAtMs[0] ?? 0) <= 500, `back at ${readyAtMs.join(', ')}`);
+  });
+
   it('ends with credentials that were never accepted, after a few tries', async t => {
     const edge = new FakeEdge();
     edge.onRegister = refuse('credentials.refused');

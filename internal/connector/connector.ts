@@ -113,6 +113,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     this.#connected.set(info.connIndex, info);
     this.emit('connected', info);
     this.emit('ready', this.#connected.size);
+    for (const loop of this.#loops) if (loop.connIndex !== info.connIndex) loop.hurry();
     if (this.#started || this.#stopping) return;
     this.#started = true;
     this.#startOthers();

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
+import type { Answer } from 'dns-packet';
+import { openTestDns } from '../../test/support/dns-server.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { refusal, SmallEdge } from '../../test/support/small-edge.ts';
 import { until, within } from '../../test/support/wait.ts';
+import { srvName } from '../discovery/discover.ts';
+import { createDns } from '../discovery/dns.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import { silentLogger } from '../telemetry/logger.ts';
@@ -119,6 +123,40 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     t.after(() => second.close());
     await until('a new registration', () => tunnel.connector.readyCount === 1);
     assert.equal((await second.request(0)).status, 200);
+  });
+
+  it('finds the edge by DNS: SRV records, then addresses', async t => {
+    const edge = await openEdge(t);
+    const name = srvName('us');
+    const srv = (target: string, priority: number): Answer => ({
+      type: 'SRV',
+      name,
+      data: { target, port: edge.port, priority, weight: 1 },
+    });
+    const a = (host: string, data: string): [string, Answer[]] => [`A ${host}`, [{ type: 'A', name: host, data }]];
+    const records = new Map([
+      a('us-region1.example', '127.0.0.1'),
+      a('us-region2.example', '127.0.0.1'),
+      [`SRV ${name}`, [srv('us-region1.example', 1), srv('us-region2.example', 2)]],
+    ]);
+    const server = await openTestDns({ records });
+    t.after(() => server.close());
+    const { tunnel } = await start(t, [edge], {
+      haConnections: 4,
+      edge: {
+        addresses: [],
+        region: 'us',
+        ipVersion: 'auto',
+        bindAddress: undefined,
+        ca: [edge.ca.cert],
+        caPin: undefined,
+        rootsFile: '/nonexistent/roots.pem',
+        dns: createDns({ servers: [`127.0.0.1:${server.port}`] }),
+      },
+    });
+    await until('a connection for each of the two addresses', () => edge.registered.length === 2);
+    await until('readiness', () => tunnel.connector.readyCount === 2);
+    assert.deepEqual(edge.indexes, [0, 1]);
   });
 
   it('goes to the other edge when one says duplicate', async t => {
