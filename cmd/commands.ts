@@ -22,6 +22,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
+    path: 'tunnel',
+    summary: 'Publish one origin under a random name',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/tunnel.ts'),
+  },
+  {
     path: 'tunnel cleanup',
     summary: 'Close the connections of a tunnel',
     inherits: 'tunnel',
