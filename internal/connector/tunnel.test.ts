@@ -92,6 +92,8 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     assert.equal(JSON.parse((await get(tunnel, '/config')).text).version, -1);
     const metrics = (await get(tunnel, '/metrics')).text;
     assert.match(metrics, /^cloudflared_tunnel_response_by_code\{status_code="200"\} 1$/m);
+    assert.match(metrics, /^cloudflared_tunnel_total_requests 1$/m);
+    assert.match(metrics, /^cloudflared_tunnel_concurrent_requests_per_tunnel 0$/m);
     assert.match(metrics, /^cloudflared_tunnel_ha_connections 1$/m);
     assert.match(metrics, /^cloudflared_tunnel_server_locations\{connection_id="0",edge_location="tst01"\} 1$/m);
   });

@@ -40,6 +40,7 @@ export class StreamExchange implements Exchange {
     this.body = incoming.body;
     this.#subject = subject;
     this.#owner = owner;
+    subject.metrics?.requestStarted();
     // The 'close' that follows an error says all there is to know here.
     this.body.on('error', ignore).once('close', () => this.#onClose());
     if (head.bodyLength === 0) this.body.resume();
@@ -94,6 +95,7 @@ export class StreamExchange implements Exchange {
     if (!this.body.writableFinished && !this.#failed)
       this.#subject.log.debug({ event: 1, ingressRule: this.#subject.ruleIndex }, 'Stream closed before its end');
     this.work?.cancel();
+    this.#subject.metrics?.requestEnded();
     this.#owner.exchangeEnded();
   }
 }
