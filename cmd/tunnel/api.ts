@@ -40,8 +40,9 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   requireAccount(cert, found.path);
   const apiUrl =
     settings.apiUrl || cert.apiUrl || (cert.endpoint === 'fed' ? cloudflareFedApi : undefined) || cloudflareApi;
-  // An edge of ours has its CA beside the credential; a CA named by --cacert is for connectors, but of the same edge.
-  const caPem = apiUrl === cert.apiUrl ? readCa(join(dirname(found.path), 'ca.pem')) : undefined;
+  // An edge of ours has its CA beside the credential, on its own machine and wherever both files were copied to.
+  const isOurs = cert.apiUrl !== undefined && apiUrl.startsWith('https:');
+  const caPem = isOurs ? readCa(join(dirname(found.path), 'ca.pem')) : undefined;
   const client = createApiClient({
     apiUrl,
     apiToken: cert.apiToken,

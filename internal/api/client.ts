@@ -16,7 +16,7 @@ export interface ApiClientOptions {
   /** Bearer token. */
   readonly apiToken: string;
   readonly userAgent: string;
-  /** Trusted in place of the system's roots, for an edge with a private CA. */
+  /** A CA trusted beside the system's roots, for an edge with a private one. */
   readonly caPem?: string | undefined;
   /** Items asked for a page of a listing; 0 leaves it to the server. */
   readonly perPage?: number | undefined;

@@ -3,6 +3,7 @@
 
 import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { getCACertificates } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
 
 export interface JsonRequest {
@@ -13,7 +14,7 @@ export interface JsonRequest {
   readonly body?: string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Trusted in place of the system's roots. */
+  /** A CA trusted beside the system's roots. */
   readonly caPem?: string | undefined;
 }
 
@@ -47,7 +48,8 @@ function send(request: JsonRequest, signal: AbortSignal): Promise<JsonResponse> 
     if (request.body !== undefined) headers['Content-Length'] = Buffer.byteLength(request.body);
     // No agent: commands make a few calls and end; a kept connection would only hold the process.
     const options = { method: request.method, headers, agent: false, signal } as const;
-    const outgoing = start(url, request.caPem === undefined ? options : { ...options, ca: request.caPem });
+    const trust = request.caPem === undefined ? {} : { ca: [...getCACertificates('default'), request.caPem] };
+    const outgoing = start(url, { ...options, ...trust });
     outgoing.on('error', reject);
     outgoing.on('response', response => {
       const chunks: Buffer[] = [];

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { requestQuickTunnel } from '../../api/quick-tunnel-client.ts';
 import { parseToken } from '../../credentials/tunnel-token.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
+import { openCertificates } from '../certificates/open-certificates.ts';
 import { type QuickTunnels, startQuickTunnels } from '../quick/quick-tunnels.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../store/secret-box.ts';
@@ -454,6 +456,34 @@ describe('control plane', () => {
     assert.equal(form.status, 400);
     for (let count = 0; count < 9; count += 1) await ask();
     await assert.rejects(ask(), { code: 'api.rate-limited', message: /wait a minute/ });
+  });
+
+  it('is reached over HTTPS by who has the CA of the edge', async () => {
+    const logger = silentLogger();
+    await using certificates = await openCertificates({
+      stateDir: directory,
+      names: ['127.0.0.1'],
+      visitorDomains: [],
+      logger,
+    });
+    const [listener] = server.listeners('request') as [RequestListener];
+    const secure = createSecureServer({ ...certificates.tls }, listener);
+    secure.listen(0, '127.0.0.1');
+    await once(secure, 'listening');
+    const { caPem } = certificates;
+    const apiUrl = `https://127.0.0.1:${(secure.address() as AddressInfo).port}/client/v4`;
+    const options = { apiUrl, apiToken: accounts.cert.apiToken, userAgent: 'test' };
+    try {
+      assert.deepEqual(await createApiClient({ ...options, caPem }).listTunnels({ params: { account } }), []);
+      await assert.rejects(createApiClient(options).listTunnels({ params: { account } }), {
+        code: 'api.failed',
+        message: /REST request failed: .*certificate/,
+      });
+    } finally {
+      secure.closeAllConnections();
+      secure.close();
+      await once(secure, 'close');
+    }
   });
 
   it('keeps one working local credential over restarts', async () => {

@@ -14,7 +14,7 @@ import type {
 import type { Store } from '../../../internal/edge/store/store.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
 
-/** Where one test's store lives: opened twice, it is the same store. */
+/** Where one test's store lives: opened twice, it is the same store. Its clock shows the first second of 1970. */
 export interface StorePlace {
   open(): Promise<Store>;
   /** Removes it; every store opened has been closed. */

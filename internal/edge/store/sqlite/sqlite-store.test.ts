@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,16 +11,18 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describeStoreContract } from '../../../../test/conformance/store/store-contract.ts';
-import { parseTunnelId } from '../../../schema/api-id.ts';
+import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api-id.ts';
+import type { IpRouteRecord } from '../records.ts';
 import { migrations } from './migrations.ts';
-import { openSqliteStore } from './sqlite-store.ts';
+import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 
 describeStoreContract('sqlite', async () => {
   const directory = temporary();
   return {
-    open: () => openSqliteStore({ path: join(directory, 'edge.db'), pollIntervalMs: 20 }),
+    // The suite deletes in the first milliseconds of 1970; nothing of it is a month old yet.
+    open: () => openSqliteStore({ path: join(directory, 'edge.db'), pollIntervalMs: 20, now: () => 1000 }),
     discard: async () => rmSync(directory, { recursive: true }),
   };
 });
@@ -88,6 +91,47 @@ describe('sqlite store', () => {
     raw.close();
     await assert.rejects(openSqliteStore({ path: newer }), { code: 'store.failed', message: /newer Postern/ });
     await assert.rejects(openSqliteStore({ path: join(directory, 'none', 'x.db') }), { code: 'store.failed' });
+  });
+
+  it('forgets what was deleted a month ago, and nothing else', async () => {
+    const path = join(directory, 'forget.db');
+    const accountTag = createTag();
+    const networkId = randomUUID();
+    const [old, recent, live] = [createTunnelId(), createTunnelId(), createTunnelId()];
+    const route = (tunnelId: TunnelId, prefix: string, in_: string): IpRouteRecord => ({
+      ...{ id: randomUUID(), accountTag, networkId: in_, prefix, tunnelId, comment: '' },
+      ...{ createdAtMs: 0, deletedAtMs: undefined },
+    });
+    {
+      await using store = await openSqliteStore({ path, now: () => 0 });
+      const network = { id: networkId, accountTag, name: 'default', comment: '', isDefault: true };
+      const record = { ...network, createdAtMs: 0, deletedAtMs: undefined };
+      const zone = { id: createTag(), accountTag, domain: 'localhost' };
+      await store.accounts.create({ tag: accountTag, name: 'a', createdAtMs: 0 }, zone, record);
+      const gone = { ...record, id: randomUUID(), name: 'gone', isDefault: false };
+      await store.networks.create(gone);
+      const secret = { hash: new Uint8Array(48), sealed: new Uint8Array(60) };
+      for (const id of [old, recent, live])
+        await store.tunnels.create({ id, accountTag, name: id, secret, createdAtMs: 0 });
+      await store.ipRoutes.create(route(old, '10.0.0.0/8', networkId));
+      await store.ipRoutes.create(route(live, '10.0.0.0/8', gone.id));
+      await store.ipRoutes.create(route(live, '11.0.0.0/8', networkId));
+      await store.networks.remove(accountTag, gone.id, { atMs: 1000, force: true });
+      await store.tunnels.remove(accountTag, old, { atMs: 1000, cascade: true });
+      await store.tunnels.remove(accountTag, recent, { atMs: 2000, cascade: true });
+    }
+    await using store = await openSqliteStore({ path, now: () => keepDeletedMs + 1500 });
+    assert.equal(await store.tunnels.find(old), undefined);
+    assert.equal((await store.tunnels.find(recent))?.deletedAtMs, 2000);
+    assert.notEqual(await store.tunnels.find(live), undefined);
+    assert.deepEqual(
+      (await store.ipRoutes.list()).map(item => item.prefix),
+      ['11.0.0.0/8'],
+    );
+    assert.deepEqual(
+      (await store.networks.list()).map(item => item.name),
+      ['default'],
+    );
   });
 
   it('can be opened by many at once on first start', async () => {

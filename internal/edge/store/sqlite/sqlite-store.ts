@@ -17,12 +17,22 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** How often writes of other processes are looked for; a look costs some microseconds. Default 1,000. */
   readonly pollIntervalMs?: number;
+  readonly now?: () => number;
 }
+
+/** How long deleted tunnels, routes and networks can still be listed; then they are forgotten at the next start. */
+export const keepDeletedMs = 30 * 86_400_000;
 
 /** Opens the store and brings its schema up to date. Throws `store.failed`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const changes = new ChangeFeed();
   const database = new Database(options.path, changes);
+  try {
+    forgetDeleted(database, (options.now ?? Date.now)() - keepDeletedMs);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   const poll = setInterval(() => database.noticeForeignChanges(), options.pollIntervalMs ?? 1_000);
   poll.unref();
   const close = async (): Promise<void> => {
@@ -41,4 +51,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Routes first: those of a forgotten tunnel or network are all deleted ones, and go with it. */
+function forgetDeleted(database: Database, beforeMs: number): void {
+  database.write(() => {
+    for (const table of ['ip_routes', 'private_hostnames', 'networks', 'tunnels']) {
+      database.run(`DELETE FROM ${table} WHERE deleted_ms < ?`, beforeMs);
+    }
+  });
 }
