@@ -5,6 +5,8 @@ import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, type PosternError } from '../errors/error.ts';
 import { originFailure, originTimeout } from './failure.ts';
+import type { OutboundProxy } from './outbound-proxy.ts';
+import { openTunnel } from './proxy-tunnel.ts';
 
 export type DialTarget =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -17,6 +19,8 @@ export interface DialSettings {
   readonly noHappyEyeballs: boolean;
   /** Keep our half open after the origin's FIN; for raw streams. */
   readonly halfOpen?: boolean;
+  /** Forward proxy on the way; the target is reached by a tunnel through it. */
+  readonly via?: OutboundProxy | undefined;
 }
 
 export interface DialTls {
@@ -56,7 +60,9 @@ class RunningDial implements Dial {
   readonly #dest: string;
   readonly #tls: DialTls | undefined;
   readonly #target: DialTarget;
+  readonly #via: OutboundProxy | undefined;
   #done: DialDone | undefined;
+  #hop: 'connect' | 'tls' = 'connect';
   #socket: Socket | TLSSocket;
   #timer: NodeJS.Timeout | undefined;
 
@@ -65,7 +71,8 @@ class RunningDial implements Dial {
     this.#tls = tls;
     this.#done = done;
     this.#dest = targetText(target);
-    this.#socket = connect(socketOptions(target, settings));
+    this.#via = settings.via;
+    this.#socket = connect(socketOptions(settings.via === undefined ? target : proxyTarget(settings.via), settings));
     this.#socket.once('connect', this.#onConnect).on('error', this.#onError);
     this.#deadline('connect', settings.connectTimeoutMs);
   }
@@ -83,33 +90,57 @@ class RunningDial implements Dial {
   }
 
   readonly #onConnect = (): void => {
-    const tls = this.#tls;
-    if (tls === undefined) {
-      this.#succeed(this.#socket.off('error', this.#onError));
-      return;
-    }
-    const plain = this.#socket.off('error', this.#onError);
-    const secure = connectTls(tlsOptions(tls, this.#target, plain));
-    this.#socket = secure;
-    this.#deadline('tls', tls.timeoutMs);
-    secure
-      .on('session', session => {
-        tls.session = session;
-      })
-      .once('secureConnect', () => this.#succeed(secure.off('error', this.#onError).off('close', this.#onClose)))
-      .on('error', this.#onError)
-      .on('close', this.#onClose);
+    const via = this.#via;
+    const target = this.#target;
+    if (via === undefined || target.kind === 'unix') this.#onReached(this.#socket);
+    else if (via.kind === 'https') {
+      // The name of the proxy is verified against Node's own roots: a rule's caPool is for its origin.
+      this.#secure(this.#socket, { servername: isIP(via.host) === 0 ? via.host : '', host: via.host }, secure =>
+        this.#tunnel(secure, via, target.host, target.port),
+      );
+    } else this.#tunnel(this.#socket, via, target.host, target.port);
   };
 
+  #tunnel(socket: Socket, via: OutboundProxy, host: string, port: number): void {
+    socket.off('error', this.#onError).on('error', this.#onError);
+    openTunnel(socket, via, host, port).then(
+      tunnel => this.#onReached(tunnel),
+      error => this.#onError(error),
+    );
+  }
+
+  /** The socket leads to the target; TLS, where it is wanted, comes now. */
+  #onReached(socket: Socket): void {
+    const tls = this.#tls;
+    if (this.#done === undefined) socket.destroy();
+    else if (tls === undefined) this.#succeed(socket.off('error', this.#onError));
+    else {
+      this.#hop = 'tls';
+      this.#deadline('tls', tls.timeoutMs);
+      this.#secure(socket, tlsOptions(tls, this.#target), secure => this.#succeed(secure)).on('session', session => {
+        tls.session = session;
+      });
+    }
+  }
+
+  #secure(plain: Socket, options: ConnectionOptions, ready: (secure: TLSSocket) => void): TLSSocket {
+    plain.off('error', this.#onError).on('error', ignore);
+    const secure = connectTls({ ...options, socket: plain });
+    this.#socket = secure;
+    return secure
+      .once('secureConnect', () => ready(secure.off('error', this.#onError).off('close', this.#onClose)))
+      .on('error', this.#onError)
+      .on('close', this.#onClose);
+  }
+
   readonly #onError = (error: Error): void => {
-    const connecting = this.#tls === undefined || !('encrypted' in this.#socket);
-    const hop = !connecting ? 'tls' : isResolveError(error) ? 'resolve' : 'connect';
+    const hop = this.#hop === 'connect' && isResolveError(error) ? 'resolve' : this.#hop;
     this.#fail(originFailure(hop, this.#dest, error));
   };
 
   /** A peer that closes in the middle of the handshake may give no error. */
   readonly #onClose = (): void => {
-    this.#fail(originFailure('tls', this.#dest, new Error('the peer closed the connection during the handshake')));
+    this.#fail(originFailure(this.#hop, this.#dest, new Error('the peer closed the connection during the handshake')));
   };
 
   #succeed(socket: Socket | TLSSocket): void {
@@ -128,6 +159,10 @@ class RunningDial implements Dial {
     this.#socket.destroy();
     done?.(error, undefined);
   }
+}
+
+function proxyTarget(proxy: OutboundProxy): DialTarget {
+  return { kind: 'tcp', host: proxy.host, port: proxy.port };
 }
 
 /** Whoever reads or writes the socket sees its 'close'; an error in between must not end the process. */
@@ -153,10 +188,9 @@ function socketOptions(target: DialTarget, settings: DialSettings): NetConnectOp
   };
 }
 
-function tlsOptions(tls: DialTls, target: DialTarget, socket: Socket): ConnectionOptions {
+function tlsOptions(tls: DialTls, target: DialTarget): ConnectionOptions {
   const host = tls.serverName !== '' || target.kind === 'unix' ? tls.serverName : target.host;
   return {
-    socket,
     host,
     // SNI carries names only (RFC 6066 §3); an IP address is still verified against the certificate through `host`.
     servername: isIP(host) === 0 ? host : '',

@@ -8,9 +8,11 @@ import type { Service } from '../schema/service.ts';
 import { type DialSettings, type DialTarget, type DialTls, dial, targetText } from './dial.ts';
 import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { originFailure } from './failure.ts';
+import { gatherBody } from './gather-body.ts';
 import { Http1Pool } from './http1.ts';
 import type { RequestLine } from './http1-request.ts';
 import { Http2Pool } from './http2.ts';
+import { chooseProxy, type OutboundProxy, type OutboundProxySettings, proxyAuthorization } from './outbound-proxy.ts';
 import { checkTarget, forwardHeaders, type HeaderPolicy, hostOf } from './request-headers.ts';
 import { createOriginContext, readCaPool } from './tls-roots.ts';
 
@@ -21,6 +23,8 @@ export interface HttpOriginOptions {
   readonly originRequest: OriginRequest;
   /** `Cf-Warp-Tag-*` headers for every request. */
   readonly tags: HeaderList;
+  /** Forward proxies of the service's environment. */
+  readonly proxy?: OutboundProxySettings | undefined;
 }
 
 /** A pool a TLS name, so many at most: names come from visitors. The one unused for longest makes room. */
@@ -49,6 +53,11 @@ export class HttpOrigin implements Origin {
   /** TLS name when it does not depend on the request; '' without TLS. */
   readonly #fixedName: string | undefined;
   readonly #caPool: string | undefined;
+  /** Forward proxy that connections are tunnelled through, or that plain requests are handed to. */
+  readonly #via: OutboundProxy | undefined;
+  readonly #asked: OutboundProxy | undefined;
+  readonly #pathPrefix: string = '';
+  readonly #proxyAuthorization: string | undefined;
   /** Least recently used first. */
   readonly #pools = new Map<string, Pool>();
   #context: SecureContext | undefined;
@@ -71,6 +80,13 @@ export class HttpOrigin implements Origin {
       this.#policy = { hostHeader: originRequest.httpHostHeader, tags: options.tags };
     }
     if (this.#protocol !== 'https') this.#fixedName = '';
+    this.#via = viaProxy(options);
+    // A request over plain HTTP is handed to the proxy itself, in absolute form (RFC 9112 §3.2.2); all else is tunnelled.
+    if (this.#via !== undefined && this.#via.kind !== 'socks5' && this.#protocol === 'http') {
+      this.#asked = this.#via;
+      this.#pathPrefix = `http://${targetText(this.#target)}`;
+      this.#proxyAuthorization = proxyAuthorization(this.#via);
+    }
     this.#dest = targetText(this.#target);
   }
 
@@ -81,7 +97,11 @@ export class HttpOrigin implements Origin {
       const host = hostOf(head, this.#policy, this.#dest);
       const { headers, expectContinue } = forwardHeaders(head, this.#policy);
       const pool = this.#pool(this.#fixedName ?? nameOf(host));
-      pool.request(exchange, { path: head.path, host, headers, expectContinue });
+      if (this.#proxyAuthorization !== undefined) headers.push('Proxy-Authorization', this.#proxyAuthorization);
+      const line = { path: this.#pathPrefix + head.path, host, headers, expectContinue };
+      if (head.bodyLength < 0 && head.kind === 'http' && this.#originRequest.disableChunkedEncoding)
+        gatherBody(exchange, gathered => pool.request(exchange, { ...line, gathered }));
+      else pool.request(exchange, line);
     } catch (error) {
       exchange.fail(error instanceof PosternError ? error : originFailure('request', this.#dest, error));
     }
@@ -120,12 +140,15 @@ export class HttpOrigin implements Origin {
 
   #createHttp1(serverName: string): Http1Pool {
     const { keepAliveTimeoutMs, keepAliveConnections } = this.#originRequest;
-    const tls = this.#createTls(serverName, ['http/1.1']);
+    const asked = this.#asked;
+    const target: DialTarget = asked === undefined ? this.#target : { kind: 'tcp', host: asked.host, port: asked.port };
+    const tls =
+      asked === undefined ? this.#createTls(serverName, ['http/1.1']) : createProxyTls(asked, this.#originRequest);
     return new Http1Pool({
       dest: this.#dest,
       keepAliveTimeoutMs,
       maxIdle: keepAliveConnections,
-      open: done => dial(this.#target, this.#dialSettings(), tls, done),
+      open: done => dial(target, this.#dialSettings(), tls, done),
     });
   }
 
@@ -143,7 +166,8 @@ export class HttpOrigin implements Origin {
 
   #dialSettings(): DialSettings {
     const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs } = this.#originRequest;
-    return { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true };
+    const via = this.#asked === undefined ? this.#via : undefined;
+    return { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true, via };
   }
 
   #createTls(serverName: string, alpn: readonly string[]): DialTls | undefined {
@@ -152,6 +176,19 @@ export class HttpOrigin implements Origin {
     this.#context ??= createOriginContext(!noTLSVerify, this.#caPool);
     return { serverName, context: this.#context, verify: !noTLSVerify, alpn, timeoutMs: tlsTimeoutMs };
   }
+}
+
+/** The forward proxy for a rule's origin; sockets of the file system have none. */
+function viaProxy({ service, proxy }: HttpOriginOptions): OutboundProxy | undefined {
+  if (proxy === undefined || service.kind === 'unix') return undefined;
+  const secure = service.scheme === 'https' || service.scheme === 'wss';
+  return chooseProxy(proxy, secure ? 'https' : 'http', service.hostname, service.port);
+}
+
+function createProxyTls(proxy: OutboundProxy, { tlsTimeoutMs }: OriginRequest): DialTls | undefined {
+  if (proxy.kind !== 'https') return undefined;
+  const context = createOriginContext(true, undefined);
+  return { serverName: proxy.host, context, verify: true, alpn: ['http/1.1'], timeoutMs: tlsTimeoutMs };
 }
 
 /** The host part of a Host header: no port, no brackets. */

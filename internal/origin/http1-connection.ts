@@ -56,6 +56,7 @@ export class Http1Connection implements ResponseSink {
     this.#parser.expect(request.method, request.upgrade);
     if (request.bodiless) {
       this.#socket.write(request.text, 'latin1');
+      if (request.gathered !== undefined && request.gathered.length > 0) this.#socket.write(request.gathered);
       return;
     }
     // Body bytes that are here already go out in one write with the head: they are read before this turn is over.

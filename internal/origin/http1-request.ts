@@ -25,6 +25,8 @@ export interface RequestLine {
   readonly headers: readonly string[];
   /** Wait for 100 (Continue) before the body. */
   readonly expectContinue: boolean;
+  /** The whole body, read beforehand; undefined: it is streamed from the exchange. */
+  readonly gathered?: Buffer | undefined;
 }
 
 export class Http1Request implements Cancelable {
@@ -33,7 +35,10 @@ export class Http1Request implements Cancelable {
   /** Request line and headers with the empty line, latin1. */
   readonly text: string;
   readonly upgrade: boolean;
+  /** Nothing of a body is to be streamed. */
   readonly bodiless: boolean;
+  /** Body to follow the text at once. */
+  readonly gathered: Buffer | undefined;
   /** The dial under way for this request. */
   dialing: Dial | undefined;
   readonly #pool: RequestPool;
@@ -50,7 +55,8 @@ export class Http1Request implements Cancelable {
     this.exchange = exchange;
     this.method = head.method;
     this.upgrade = head.kind === 'websocket';
-    this.bodiless = this.upgrade || head.bodyLength === 0;
+    this.gathered = line.gathered;
+    this.bodiless = this.upgrade || head.bodyLength === 0 || line.gathered !== undefined;
     this.#expectContinue = line.expectContinue && !this.bodiless;
     this.text = requestText(exchange, line);
     exchange.work = this;
@@ -174,7 +180,8 @@ export class Http1Request implements Cancelable {
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 function requestText(exchange: Exchange, line: RequestLine): string {
-  const { method, bodyLength, kind } = exchange.head;
+  const { method, kind } = exchange.head;
+  const bodyLength = line.gathered?.length ?? exchange.head.bodyLength;
   const { headers } = line;
   let text = `${method} ${line.path} HTTP/1.1\r\nHost: ${line.host}\r\n`;
   for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`;
@@ -183,6 +190,6 @@ function requestText(exchange: Exchange, line: RequestLine): string {
   if (bodyLength < 0) text += 'Transfer-Encoding: chunked\r\n';
   else if (bodyLength > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')
     text += `Content-Length: ${bodyLength}\r\n`;
-  if (line.expectContinue && bodyLength !== 0) text += 'Expect: 100-continue\r\n';
+  if (line.expectContinue && bodyLength !== 0 && line.gathered === undefined) text += 'Expect: 100-continue\r\n';
   return `${text}Connection: keep-alive\r\n\r\n`;
 }

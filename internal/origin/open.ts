@@ -7,6 +7,7 @@ import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
 import { type HttpOrigin, openHttpOrigin } from './http.ts';
 import { HttpStatusOrigin } from './http-status.ts';
+import type { OutboundProxySettings } from './outbound-proxy.ts';
 import { SocksProxyOrigin } from './socks-proxy.ts';
 import { TcpOrigin } from './tcp.ts';
 
@@ -15,15 +16,17 @@ export interface OpenOriginOptions {
   /** `Cf-Warp-Tag-*` headers for HTTP-type origins. */
   readonly tags: HeaderList;
   readonly log: Logger;
+  /** Forward proxies of the service's environment (HTTP_PROXY and its siblings), for URL services. */
+  readonly proxy?: OutboundProxySettings | undefined;
 }
 
 /** Opens the origin of a rule; the caller closes it. Throws 'config.invalid', e.g. for an unreadable caPool. */
-export async function openOrigin({ rule, tags, log }: OpenOriginOptions): Promise<Origin> {
+export async function openOrigin({ rule, tags, log, proxy }: OpenOriginOptions): Promise<Origin> {
   const { service, originRequest } = rule;
   switch (service.kind) {
     case 'http':
     case 'unix':
-      return openHttpOrigin({ service, originRequest, tags });
+      return openHttpOrigin({ service, originRequest, tags, proxy });
     case 'tcp':
     case 'bastion':
       return new TcpOrigin(service, originRequest);

@@ -5,10 +5,12 @@ import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { Exchange, ExchangeHead, HeaderList, Origin } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
+import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { createTagHeaders } from '../origin/request-headers.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
+import { AccessGuard } from './access-guard.ts';
 import { StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { Generation } from './generation.ts';
@@ -25,6 +27,10 @@ export interface ProxyOptions {
   readonly createMatcher: (rules: readonly IngressRule[]) => Matcher;
   /** Counts private TCP flows; given where UDP sessions count with them. A swap sets its limit to the configuration's. */
   readonly limiter?: FlowLimiter | undefined;
+  /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the service, for origins given by URL. */
+  readonly outboundProxy?: OutboundProxySettings | undefined;
+  /** Checks rules with `access.required`; given by tests, whose issuer is their own. */
+  readonly access?: AccessGuard | undefined;
   /** Receives streams of kind 'configuration'; without it they are refused. */
   readonly configuration?: ((incoming: IncomingStream) => void) | undefined;
 }
@@ -33,6 +39,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #options: ProxyOptions;
   readonly #tags: HeaderList;
   readonly #limiter: FlowLimiter;
+  readonly #access: AccessGuard;
   readonly #retired = new Set<Generation>();
   #generation: Generation | undefined;
   #closed = false;
@@ -40,6 +47,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#limiter = options.limiter ?? new FlowLimiter();
+    this.#access = options.access ?? new AccessGuard();
     this.#tags = createTagHeaders(options.connectorId, options.tags);
   }
 
@@ -57,7 +65,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     let matcher: Matcher;
     try {
       for (const rule of config.rules)
-        origins.set(rule, await openOrigin({ rule, tags: this.#tags, log: this.#options.log }));
+        origins.set(
+          rule,
+          await openOrigin({ rule, tags: this.#tags, log: this.#options.log, proxy: this.#options.outboundProxy }),
+        );
       matcher = this.#options.createMatcher(config.rules);
       if (this.#closed) throw new PosternError('connection.closed', 'The proxy is closed.');
     } catch (error) {
@@ -117,6 +128,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const exchange: Exchange = new StreamExchange(incoming, head, subject, generation);
     const origin = generation.origin(rule);
     if (origin === undefined) exchange.fail(new PosternError('internal', `Rule ${rule.index} has no origin.`));
+    else if (rule.originRequest.access?.required === true)
+      this.#access.check(rule.originRequest.access, exchange, () => origin.serve(exchange));
     else origin.serve(exchange);
   }
 

@@ -36,13 +36,15 @@ export function createConfig(rules: readonly RuleInput[], maxActiveFlows = 0): I
   };
 }
 
+export type TestProxyOptions = Partial<ProxyOptions>;
+
 /** A proxy with its log lines as objects. */
 export class TestProxy {
   readonly lines: Record<string, unknown>[] = [];
   readonly proxy: OriginProxy;
   readonly log: Logger;
 
-  constructor(options: Partial<ProxyOptions> = {}) {
+  constructor(options: TestProxyOptions = {}) {
     this.log = createLogger({
       level: 'debug',
       format: 'json',
@@ -72,7 +74,7 @@ export class TestProxy {
 export async function proxyTo(
   service: Service,
   originRequest: Partial<OriginRequest> = {},
-  options: Partial<ProxyOptions> = {},
+  options: TestProxyOptions = {},
 ): Promise<TestProxy> {
   const test = new TestProxy(options);
   await test.proxy.swap(createConfig([{ service, originRequest }]));
