@@ -1,0 +1,109 @@
+// npm run bench: the connector alone as a child process, between an edge and a plain origin in other processes, beside the
+// same load through nginx as a reverse proxy. Prints a table; asserts nothing. Needs Linux (/proc) and nginx.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ConnectorInputs, startConnector } from './connector.ts';
+import { type LoadClient, openLoadClient, openUploadSink } from './load-client.ts';
+import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
+import { type BenchOptions, type LoadKind, parseBenchOptions, usage } from './options.ts';
+import { cpuSeconds, residentMb, watchMemory } from './process-usage.ts';
+import { formatReport, type Report, type Sample } from './report.ts';
+
+/** Lets compilers and pools settle before the first round. */
+const warmUpSeconds = 1;
+/** Idle time before memory is read: a second is enough for timers of the start and for late frees. */
+const restMs = 1_000;
+
+interface Subject {
+  readonly pid: number;
+  readonly proxyPort?: number;
+}
+
+async function measure(load: LoadClient, kind: LoadKind, seconds: number, subject: Subject): Promise<Sample> {
+  const memory = watchMemory(subject.pid);
+  const before = cpuSeconds(subject.pid);
+  const { pid: _, ...target } = subject;
+  const result = await load.run({ kind, seconds, ...target });
+  const cpu = cpuSeconds(subject.pid) - before;
+  return {
+    requestsPerSecond: (result.requests / result.elapsedMs) * 1e3,
+    mbPerSecond: result.bytes / result.elapsedMs / 1e3,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+    cpuPer10k: (cpu / result.requests) * 1e4,
+    cpuPerGb: (cpu / result.bytes) * 1e9,
+    peakMb: memory.stop(),
+    failures: result.failures,
+  };
+}
+
+/** Milliseconds from the start of the program to its first registration. */
+async function measureStart(inputs: ConnectorInputs, load: LoadClient): Promise<number> {
+  const connector = await startConnector({ ...inputs, haConnections: 1 });
+  await load.connections(1);
+  const tookMs = performance.now() - connector.startedMs;
+  await connector.close();
+  await load.connections(0);
+  return tookMs;
+}
+
+async function bench(options: BenchOptions, directory: string): Promise<Report> {
+  await using closing = new AsyncDisposableStack();
+  const program = ensureNginx();
+  const origin = closing.adopt(await openNginxOrigin(program, join(directory, 'origin')), it => it.close());
+  const sink = closing.adopt(await openUploadSink(), it => it.close());
+  const ports = { origin: origin.port, sink: sink.port };
+  const nginx = closing.adopt(await openNginxProxy(program, join(directory, 'proxy'), ports), it => it.close());
+  const load = closing.adopt(await openLoadClient(), it => it.close());
+  const home = join(directory, 'connector');
+  await mkdir(home);
+  const inputs: ConnectorInputs = {
+    options,
+    directory: home,
+    edge: load,
+    originPort: origin.port,
+    sinkPort: sink.port,
+    haConnections: 4,
+  };
+
+  const startMs: number[] = [];
+  // A profile is wanted of the load, not of starts.
+  const starts = options.nodeFlags.length === 0 ? options.rounds : 0;
+  for (let round = 0; round < starts; round += 1) startMs.push(await measureStart(inputs, load));
+  const connector = closing.adopt(await startConnector(inputs), it => it.close());
+  await load.connections(4);
+  await delay(restMs);
+  const idleMb = residentMb(connector.pid);
+  const startCpu = cpuSeconds(connector.pid);
+
+  const loads = new Map(options.kinds.map(kind => [kind, { postern: [] as Sample[], nginx: [] as Sample[] }]));
+  const proxy: Subject = { pid: nginx.pid, proxyPort: nginx.port };
+  for (const kind of loads.keys()) {
+    await measure(load, kind, warmUpSeconds, { pid: connector.pid });
+    await measure(load, kind, warmUpSeconds, proxy);
+  }
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const [kind, { postern, nginx: beside }] of loads) {
+      postern.push(await measure(load, kind, options.seconds, { pid: connector.pid }));
+      beside.push(await measure(load, kind, options.seconds, proxy));
+    }
+  }
+  await delay(restMs);
+  const afterMb = residentMb(connector.pid);
+  const title = `postern over ${options.protocol}, Node ${process.versions.node}: ${options.rounds} rounds of ${options.seconds} s, medians (range)`;
+  return { title, loads, startMs, startCpu, idleMb, afterMb };
+}
+
+const options = parseBenchOptions(process.argv.slice(2));
+if (options === undefined) console.log(usage);
+else {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'));
+  try {
+    console.log(formatReport(await bench(options, directory)));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

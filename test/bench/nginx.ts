@@ -1,0 +1,143 @@
+// nginx as the origin and as the plain reverse proxy that the connector is compared with: one worker each, no logs, no
+// temporary files. Installs Debian's nginx-light when there is none.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { bulkBytes, paths, smallBody } from './requests.ts';
+
+export interface Nginx {
+  readonly port: number;
+  /** The master; its worker is its child. */
+  readonly pid: number;
+  close(): Promise<void>;
+}
+
+/** Path of the program, installed if need be. Throws with what to do by hand. */
+export function ensureNginx(): string {
+  const found = ['/usr/sbin/nginx', '/usr/bin/nginx', '/usr/local/sbin/nginx'].find(path => existsSync(path));
+  if (found !== undefined) return found;
+  console.error('Installing nginx-light with apt-get (once).');
+  // Run level 1 keeps the package from starting a server of its own.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  for (const args of [
+    ['-qq', 'update'],
+    ['-qq', '-y', '--no-install-recommends', 'install', 'nginx-light'],
+  ]) {
+    const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
+    if (status !== 0)
+      throw new Error(`apt-get ${args.join(' ')} failed; install nginx by hand.\n${stderr ?? 'no apt-get here'}`);
+  }
+  return '/usr/sbin/nginx';
+}
+
+/** Serves a small and a large file from `directory`. */
+export async function openNginxOrigin(program: string, directory: string): Promise<Nginx> {
+  const files = join(directory, 'files');
+  await mkdir(files, { recursive: true });
+  await writeFile(join(files, paths.small), smallBody);
+  await writeFile(join(files, paths.down), Buffer.alloc(bulkBytes, 'postern '));
+  return openNginx(
+    program,
+    directory,
+    port => `
+    open_file_cache max=8;
+    server {
+      listen 127.0.0.1:${port};
+      root ${files};
+      types { text/plain txt; }
+    }`,
+  );
+}
+
+/** Forwards everything to the origin, and uploads to the sink. */
+export async function openNginxProxy(
+  program: string,
+  directory: string,
+  ports: { readonly origin: number; readonly sink: number },
+): Promise<Nginx> {
+  return openNginx(
+    program,
+    directory,
+    port => `
+    upstream origin { server 127.0.0.1:${ports.origin}; keepalive 256; keepalive_requests 1000000000; }
+    upstream sink { server 127.0.0.1:${ports.sink}; keepalive 256; keepalive_requests 1000000000; }
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    client_max_body_size 0;
+    server {
+      listen 127.0.0.1:${port};
+      location / { proxy_pass http://origin; }
+      location ${paths.up} { proxy_pass http://sink; }
+    }`,
+  );
+}
+
+async function openNginx(program: string, directory: string, http: (port: number) => string): Promise<Nginx> {
+  const port = await freePort();
+  await mkdir(directory, { recursive: true });
+  const file = join(directory, 'nginx.conf');
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  await writeFile(
+    file,
+    `daemon off;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+worker_processes 1;
+pid ${directory}/nginx.pid;
+error_log ${directory}/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000000;
+  ${temporary.map(name => `${name}_temp_path ${directory}/${name};`).join(' ')}
+  ${http(port)}
+}
+`,
+  );
+  const child = spawn(program, ['-e', join(directory, 'error.log'), '-c', file, '-p', directory], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const exited = new Promise<void>(resolve => child.once('exit', () => resolve()));
+  const ended = exited.then(() => Promise.reject(new Error(`nginx ended; see ${directory}/error.log`)));
+  await Promise.race([untilAccepting(port), ended]);
+  ended.catch(() => undefined);
+  return {
+    port,
+    pid: child.pid ?? 0,
+    close: () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+/** nginx cannot choose one itself. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise(resolve => server.close(resolve));
+  return port;
+}
+
+async function untilAccepting(port: number): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
+    const accepted = await new Promise<boolean>(resolve => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (accepted) return;
+    await new Promise(resolve => setTimeout(resolve, 20));
+  }
+  throw new Error(`nginx does not listen on port ${port}`);
+}

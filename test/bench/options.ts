@@ -1,0 +1,59 @@
+// The benchmark's command line.
+
+import { parseArgs } from 'node:util';
+import type { Protocol } from '../../internal/transport/transport.ts';
+
+export const loadKinds = ['small', 'down', 'up'] as const;
+/** `small` 23-byte answers, `down` and `up` bodies of `bulkBytes`. */
+export type LoadKind = (typeof loadKinds)[number];
+
+export interface BenchOptions {
+  readonly kinds: readonly LoadKind[];
+  /** Length of one measured load, in seconds. */
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly protocol: Protocol;
+  /** Flags for the connector's node, such as --cpu-prof. */
+  readonly nodeFlags: readonly string[];
+}
+
+export const usage = `npm run bench -- [--only small|down|up] [--seconds 3] [--rounds 3] [--protocol http2] [--node-flag=FLAG]...
+
+Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain reverse proxy in the same run.
+--node-flag goes to the connector's node: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
+
+/** Undefined when help is asked for. Throws RangeError or the TypeError of parseArgs. */
+export function parseBenchOptions(argv: readonly string[]): BenchOptions | undefined {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      only: { type: 'string', multiple: true },
+      seconds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '3' },
+      protocol: { type: 'string', default: 'http2' },
+      'node-flag': { type: 'string', multiple: true, default: [] },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const kinds = values.only ?? loadKinds;
+  return {
+    kinds: kinds.map(kind => oneOf('--only', kind, loadKinds)),
+    seconds: positive('--seconds', values.seconds),
+    rounds: Math.ceil(positive('--rounds', values.rounds)),
+    protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
+    nodeFlags: values['node-flag'],
+  };
+}
+
+function oneOf<Known extends string>(flag: string, value: string, known: readonly Known[]): Known {
+  const found = known.find(word => word === value);
+  if (found === undefined) throw new RangeError(`${flag} must be one of ${known.join(', ')}, not ${value}`);
+  return found;
+}
+
+function positive(flag: string, value: string): number {
+  const number = Number(value);
+  if (!(number > 0)) throw new RangeError(`${flag} must be a number above 0, not ${value}`);
+  return number;
+}

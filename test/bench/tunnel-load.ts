@@ -1,0 +1,62 @@
+// Requests down the connections of a tunnel, as an edge sends them. Knows only the transport seam, so that it drives every
+// transport alike.
+
+import type { EdgeConnection, OutgoingStream, RequestHead } from '../../internal/transport/transport.ts';
+import type { Done, Send } from './load.ts';
+import type { LoadKind } from './options.ts';
+import { bulkBytes, paths, visitorHeaders } from './requests.ts';
+
+const chunk = Buffer.alloc(64 * 1024, 'postern ');
+
+/** Slots are spread evenly over `connections`. */
+export function tunnelSend(kind: LoadKind, connections: readonly EdgeConnection[]): Send {
+  const head: RequestHead = {
+    kind: 'http',
+    method: kind === 'up' ? 'POST' : 'GET',
+    scheme: 'https',
+    host: 'bench.example.com',
+    path: paths[kind],
+    headers: kind === 'up' ? [...visitorHeaders, 'content-length', String(bulkBytes)] : visitorHeaders,
+    bodyLength: kind === 'up' ? bulkBytes : 0,
+  };
+  return (slot, done) => {
+    const connection = connections[slot % connections.length];
+    if (connection === undefined) throw new Error('no connection to send on');
+    const stream = connection.request(head);
+    readAnswer(stream, kind === 'up', done);
+    if (kind === 'up') upload(stream);
+  };
+}
+
+function readAnswer(stream: OutgoingStream, isUpload: boolean, done: Done): void {
+  const { body } = stream;
+  let received = 0;
+  let status = 0;
+  stream.response.then(
+    response => {
+      status = response.status;
+    },
+    // The stream closes then, without an end.
+    () => undefined,
+  );
+  body.on('data', (piece: Buffer) => {
+    received += piece.length;
+  });
+  body.once('close', () => {
+    const ok = body.readableEnded && status >= 200 && status < 300;
+    done(isUpload && ok ? bulkBytes : received, ok);
+  });
+}
+
+function upload({ body }: OutgoingStream): void {
+  let left = bulkBytes;
+  const more = (): void => {
+    while (left > 0) {
+      left -= chunk.length;
+      if (!body.write(chunk)) break;
+    }
+    if (left > 0) body.once('drain', more);
+    else body.end();
+  };
+  more();
+}
