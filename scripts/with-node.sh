@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a TypeScript file of this repository with Node >= 24 and the dependencies of the lock file, bringing what is missing:
-# `npm ci` when node_modules is absent or older than the lock file, and a current Node as an npm package (kept in .runtime/)
+# `npm ci` when what is installed is not what the lock file says, and a current Node as an npm package (kept in .runtime/)
 # when the system's is older.
 set -eu
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
@@ -29,10 +29,12 @@ if [ -z "$node" ] || [ "$(major "$node")" -lt "$wanted" ]; then
   node="$bin/node"
 fi
 
-if [ ! -e "$root/node_modules/.package-lock.json" ] || [ "$root/package-lock.json" -nt "$root/node_modules/.package-lock.json" ]; then
+# A linked node_modules belongs to another checkout, which looks after it.
+installed="$root/node_modules/.installed-lock.json"
+if [ ! -L "$root/node_modules" ] && ! cmp -s "$root/package-lock.json" "$installed"; then
   echo "Installing the dependencies of package-lock.json." >&2
   (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2)
-  touch "$root/node_modules/.package-lock.json"
+  cp "$root/package-lock.json" "$installed"
 fi
 
 entry=$1
