@@ -7,7 +7,8 @@ import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
-import { fixedProtocol } from '../../internal/connector/protocol-policy.ts';
+import { AutoProtocol } from '../../internal/connector/auto-protocol.ts';
+import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol-policy.ts';
 import { openTunnel, type Tunnel, type TunnelOptions } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
@@ -76,7 +77,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     edge: await resolveEdgeSettings(settings, credentials, context, logger),
     ingress: local.config,
     shownFlags: shownFlags(settings),
-    policy: fixedProtocol(settings.protocol === 'quic' ? 'quic' : 'http2'),
+    policy: createPolicy(settings.protocol, logger),
     haConnections: inputs.haConnections,
     retries: settings.retries,
     gracePeriodMs: settings.gracePeriodMs,
@@ -93,6 +94,15 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     dial: dialTransport,
     logger,
   };
+}
+
+function createPolicy(protocol: string, logger: Logger): ProtocolPolicy {
+  if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
+  return new AutoProtocol({
+    nowMs: () => performance.now(),
+    random: Math.random,
+    onChange: text => logger.info({ event: 0 }, text),
+  });
 }
 
 /** What the edge is told of the flags; spec edge-protocol §8.4 lists the names. */

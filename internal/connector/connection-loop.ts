@@ -13,8 +13,10 @@ import type { ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
 import { abortable, stoppedError, withDeadline } from './deadline.ts';
 import { drainConnection } from './drain.ts';
-import type { EdgeTrust, LoopContext, LoopEvents } from './loop-context.ts';
+import { dialEdge } from './edge-dial.ts';
+import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
+import { raceDial } from './race-dial.ts';
 import { encodeLocalIp, type RegistrationSession } from './registration.ts';
 
 /** How an attempt ended: without an error when the edge drained it, `registered` when it had served. */
@@ -23,13 +25,6 @@ interface AttemptEnd {
   readonly registered: boolean;
 }
 
-const serverNames: Readonly<Record<Protocol, string>> = {
-  http2: 'h2.cftunnel.com',
-  quic: 'quic.cftunnel.com',
-  memory: 'memory',
-};
-/** Spec §4.1: 15 s for TCP connect or TLS, 10 s for a QUIC handshake. */
-const dialTimeoutMs: Readonly<Record<Protocol, number>> = { http2: 15_000, quic: 10_000, memory: 15_000 };
 /** The edge must open the control stream within this time of the dial; the spec allows 10 s for the preface. */
 const controlTimeoutMs = 15_000;
 const noControl = `The edge did not open the control stream within ${controlTimeoutMs} ms`;
@@ -121,11 +116,19 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     this.#context.clock.after(this.#stagger(), this.#state.wake);
   }
 
-  /** Drops the present connection and dials anew; for tests of recovery and for the operator. */
-  reconnect(reason: string): void {
-    this.#skipWait = true;
-    if (this.#state.kind === 'connected') this.#state.connection.abort(new PosternError('connection.closed', reason));
-    else this.#interrupt();
+  /** Dials the address of this connection over `protocol` and registers nothing; the connection is the caller's to close. */
+  async dialForTrial(protocol: Protocol): Promise<ConnectorConnection> {
+    const address = await this.#context.directory.acquire(this.connIndex, false);
+    return dialEdge(this.#context, protocol, { address, trust: await this.#context.trust(), signal: undefined });
+  }
+
+  /** If registered over another protocol than `target` and idle: unregisters, closes and dials anew. Whether it does. */
+  moveTo(target: Protocol): boolean {
+    if (this.#state.kind !== 'connected') return false;
+    const { connection, move } = this.#state;
+    if (connection.protocol === target || connection.stats().openStreams > 0) return false;
+    move();
+    return true;
   }
 
   async #run(): Promise<void> {
@@ -146,7 +149,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     const { clock, directory, handle, policy } = this.#context;
     const abort = new AbortController();
     this.#state = { kind: 'dialling', abort };
-    const protocol = policy.next(this.connIndex);
+    const choice = policy.next(this.connIndex);
     let connection: ConnectorConnection | undefined;
     let registered = false;
     try {
@@ -154,7 +157,13 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       this.#rotate = false;
       const address = await abortable(directory.acquire(this.connIndex, rotate), abort.signal);
       const trust = await abortable(this.#context.trust(), abort.signal);
-      connection = await this.#dial(protocol, address, trust, abort.signal);
+      connection = await raceDial({
+        choice,
+        dial: (protocol, signal) => dialEdge(this.#context, protocol, { address, trust, signal }),
+        onFailed: (protocol, error) => policy.failed(this.connIndex, protocol, error, false),
+        signal: abort.signal,
+        clock,
+      });
       const dialled = connection;
       this.#live.add(dialled);
       dialled.closed.then(
@@ -167,29 +176,14 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       const session = this.#context.openRegistration(control);
       const details = await this.#register(session, connection);
       registered = true;
-      policy.registered(this.connIndex, protocol);
+      policy.registered(this.connIndex, connection.protocol);
       await this.#serve(connection, session, address, details);
       return { error: undefined, registered };
     } catch (error) {
       connection?.abort(error instanceof PosternError ? error : stoppedError());
-      if (!this.#stopping) policy.failed(this.connIndex, protocol, error);
+      if (!this.#stopping) policy.failed(this.connIndex, connection?.protocol ?? choice.first, error, registered);
       return { error, registered };
     }
-  }
-
-  #dial(protocol: Protocol, address: EdgeAddress, trust: EdgeTrust, signal: AbortSignal): Promise<ConnectorConnection> {
-    const { bindAddress, dial, postQuantum } = this.#context;
-    return dial(protocol, {
-      host: address.ip,
-      port: address.port,
-      ca: trust.ca,
-      caPin: trust.caPin,
-      serverName: serverNames[protocol],
-      localAddress: bindAddress,
-      postQuantum,
-      timeoutMs: dialTimeoutMs[protocol],
-      signal,
-    });
   }
 
   #register(session: RegistrationSession, connection: ConnectorConnection): Promise<ConnectionDetails> {
@@ -225,20 +219,22 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       ip: address.ip,
     };
     const watch = new PeerWatch(connection);
-    this.#state = { kind: 'connected', connection, watch };
+    const move = Promise.withResolvers<'move'>();
+    this.#state = { kind: 'connected', connection, watch, move: () => move.resolve('move') };
     this.#refusals = 0;
     this.#registeredAtMs = this.#context.clock.monotonicMs();
     this.#backOff.resetAfter(stableMs);
     this.#log(info).info('Registered tunnel connection');
     this.emit('connected', info);
     if (this.connIndex === 0 && !details.tunnelIsRemotelyManaged) this.#pushLocalConfiguration(session);
-    const why = await this.#untilEnd(connection, session);
+    const why = await Promise.race([this.#untilEnd(connection, session), move.promise]);
     watch.end();
     if (watch.lost) this.#skipWait = true;
     this.emit('disconnected', info, typeof why === 'string' ? undefined : why);
-    if (why === 'stop') {
+    if (why === 'stop' || why === 'move') {
       this.#state = { kind: 'draining', connection };
       await this.#drainOne(connection, session, info);
+      this.#skipWait = why === 'move';
     } else if (why === 'edge drains') {
       // The control stream ended or the edge said that it goes away, while requests may still run here: they finish, and
       // this connection's place is taken by a new one, at another edge if there is one.

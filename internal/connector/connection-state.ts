@@ -18,6 +18,8 @@ export type ConnectionState =
       readonly kind: 'connected';
       readonly connection: ConnectorConnection;
       readonly watch: PeerWatch;
+      /** Ends the connection in order, to dial anew. */
+      readonly move: () => void;
     }
   /** `wake` ends the wait early; `unreachable`: the edge could not be reached, so news of another connection matter. */
   | { readonly kind: 'waiting'; readonly wake: () => void; readonly unreachable: boolean }

@@ -6,6 +6,7 @@ import { createEdgeAddress } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import { silentLogger } from '../telemetry/logger.ts';
+import { AutoProtocol } from './auto-protocol.ts';
 import { Connector, type ConnectorOptions } from './connector.ts';
 import { fixedProtocol } from './protocol-policy.ts';
 
@@ -23,9 +24,14 @@ const addresses = (region: number, count: number) =>
 
 function start(
   t: TestContext,
-  options: Partial<ConnectorOptions> & { addressCount?: number; share?: boolean; edge?: FakeEdge } = {},
+  options: Omit<Partial<ConnectorOptions>, 'clock'> & {
+    clock?: TestClock;
+    addressCount?: number;
+    share?: boolean;
+    edge?: FakeEdge;
+  } = {},
 ): World {
-  const clock = new TestClock();
+  const clock = options.clock ?? new TestClock();
   const edge = options.edge ?? new FakeEdge();
   const machine = { addresses: ['192.0.2.10'] };
   const { addressCount = 4 } = options;
@@ -477,5 +483,48 @@ describe('connector: graceful stop', () => {
     await world.clock.advance(1_000);
     world.connector.abort();
     assert.equal(await world.end, undefined);
+  });
+});
+
+describe('connector: choosing the protocol', () => {
+  const auto = (clock: TestClock) =>
+    new AutoProtocol({ nowMs: () => clock.monotonicMs(), random: () => 0.5, onChange: () => undefined });
+  const protocols = (world: World): string[] => world.connector.connections.map(info => info.protocol);
+
+  it('uses QUIC at once where UDP gets through', async t => {
+    const clock = new TestClock();
+    const world = start(t, { clock, policy: auto(clock) });
+    await clock.advance(3_000);
+    assert.deepEqual(protocols(world), ['quic', 'quic', 'quic', 'quic']);
+    assert.equal(world.edge.dials[0]?.serverName, 'quic.cftunnel.com');
+  });
+
+  it('is on HTTP/2 within two seconds where UDP is blocked, and moves to QUIC one by one when it is not any more', async t => {
+    const clock = new TestClock();
+    const edge = new FakeEdge();
+    edge.onDial = (options, protocol) =>
+      protocol === 'http2'
+        ? edge.connect(protocol, options)
+        : new Promise((_, reject) => {
+            options.signal?.addEventListener('abort', () => reject(new PosternError('connection.closed', 'aborted')));
+            clock.after(5_000, () => reject(new PosternError('dial.timeout', 'idle')));
+          });
+    const world = start(t, { clock, edge, policy: auto(clock) });
+    await clock.advance(2_000);
+    assert.deepEqual(protocols(world), ['http2']);
+    await clock.advance(200_000);
+    assert.deepEqual(protocols(world), ['http2', 'http2', 'http2', 'http2']);
+    edge.onDial = undefined;
+    const counts: number[] = [];
+    world.connector.on('ready', count => counts.push(count));
+    const busy = edge.live.find(connection => connection.protocol === 'http2');
+    if (busy !== undefined) busy.openStreams = 1;
+    await clock.advance(600_000);
+    assert.deepEqual(protocols(world).toSorted(), ['http2', 'quic', 'quic', 'quic'], 'the busy one stays');
+    if (busy !== undefined) busy.openStreams = 0;
+    await clock.advance(30_000);
+    assert.deepEqual(protocols(world), ['quic', 'quic', 'quic', 'quic']);
+    assert.equal(Math.min(...counts), 3, 'one at a time');
+    assert.equal(busy?.aborted?.message, 'The connector stops');
   });
 });

@@ -2,7 +2,8 @@
 // is ready, and stops in order. Source: spec edge-protocol §4.1, §4.2, §11.
 
 import { EventEmitter } from 'node:events';
-import { describeError, type PosternError } from '../errors/error.ts';
+import { describeError, PosternError } from '../errors/error.ts';
+import type { Protocol } from '../transport/transport.ts';
 import { ConnectionLoop } from './connection-loop.ts';
 import type { ConnectionInfo, ConnectorEvents } from './connector-events.ts';
 import type { LoopContext } from './loop-context.ts';
@@ -17,6 +18,8 @@ export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
 
 /** Between the starts of connections 1, 2, 3 …; spec §4.1. */
 const startSpacingMs = 1_000;
+/** How often the policy is asked for trials and moves. */
+const trialTickMs = 5_000;
 
 export class Connector extends EventEmitter<ConnectorEvents> {
   readonly #options: ConnectorOptions;
@@ -29,6 +32,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   #fatal: PosternError | undefined;
   #stopping = false;
   #started = false;
+  #trying = false;
 
   constructor(options: ConnectorOptions) {
     super();
@@ -61,9 +65,11 @@ export class Connector extends EventEmitter<ConnectorEvents> {
         for (const loop of this.#loops) loop.recheck(addresses());
       },
     });
+    const endTrials = this.#tryProtocols();
     this.#start(0);
     await this.#ended.promise;
     endWatch();
+    endTrials();
     if (this.#fatal !== undefined) throw this.#fatal;
   }
 
@@ -106,6 +112,40 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       },
       (error: unknown) => this.#ended.reject(error),
     );
+  }
+
+  /** Where the policy learns: trial dials when it asks for them, and moving idle connections one at a time. */
+  #tryProtocols(): () => void {
+    const { clock, policy } = this.#options;
+    if (policy.trial === undefined) return () => undefined;
+    const tick = (): void => {
+      cancel = clock.after(trialTickMs, tick);
+      const protocol = policy.trial?.();
+      if (protocol !== undefined && !this.#trying && this.#connected.size > 0) void this.#tryDial(protocol);
+      // Only while all are well: a move leaves one fewer for a moment.
+      if (this.#connected.size < 2 || this.#connected.size < this.#loops.length) return;
+      if (!this.connections.some(info => info.protocol === 'http2')) return;
+      const target = policy.target?.();
+      if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));
+    };
+    let cancel = clock.after(trialTickMs, tick);
+    return () => cancel();
+  }
+
+  async #tryDial(protocol: Protocol): Promise<void> {
+    const { policy } = this.#options;
+    const loop = this.#loops.find(candidate => candidate.state.kind === 'connected');
+    if (loop === undefined) return;
+    this.#trying = true;
+    try {
+      const connection = await loop.dialForTrial(protocol);
+      connection.abort(new PosternError('connection.closed', 'Trial of the protocol is over'));
+      policy.tried?.(undefined);
+    } catch (error) {
+      policy.tried?.(error);
+    } finally {
+      this.#trying = false;
+    }
   }
 
   #onConnected(info: ConnectionInfo): void {

@@ -86,7 +86,7 @@ export class FakeConnection implements ConnectorConnection {
   }
 }
 
-type DialScript = (options: DialOptions) => FakeConnection | Promise<FakeConnection>;
+type DialScript = (options: DialOptions, protocol: Protocol) => FakeConnection | Promise<FakeConnection>;
 type RegistrationScript = (request: RegistrationRequest) => Promise<ConnectionDetails>;
 
 export class FakeEdge {
@@ -104,7 +104,8 @@ export class FakeEdge {
 
   readonly dial = async (protocol: Protocol, options: DialOptions): Promise<ConnectorConnection> => {
     this.dials.push(options);
-    const connection = this.onDial === undefined ? this.connect(protocol, options) : await this.onDial(options);
+    const connection =
+      this.onDial === undefined ? this.connect(protocol, options) : await this.onDial(options, protocol);
     this.connections.push(connection);
     return connection;
   };
