@@ -36,7 +36,7 @@ const headerKey = 'HttpHeader';
 const headerPrefix = 'HttpHeader:';
 const rateLimitedKey = 'FlowConnectRateLimited';
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const notHost = /[/?#@\\\u0000-\u0020]/;
+const notHost = /[/?#@\\\u0000-\u0020\u007f]/;
 const unsafeInTarget = /[\u0000-\u0020\u007f]/;
 
 /**
@@ -66,8 +66,8 @@ export function encodeRequestHead(head: RequestStreamHead): Buffer {
   }
   if (head.kind === 'http' && head.bodyLength < 0) metadata.push('HttpHeader:Transfer-Encoding', 'chunked');
   if (head.bodyLength > 0 && !hasLength) metadata.push('HttpHeader:Content-Length', String(head.bodyLength));
-  // A host that is none must not be able to change how the path is read; receivers accept a bare path too.
-  const dest = notHost.test(head.host) ? head.path : `${head.scheme}://${head.host}${head.path}`;
+  // A host that is none must not be able to change how the path is read; HttpHost carries it as it is.
+  const dest = `${head.scheme}://${notHost.test(head.host) ? 'invalid' : head.host}${head.path}`;
   return encodeConnectRequest({ dest, type: head.kind, metadata }, requestPreamble);
 }
 
@@ -116,6 +116,7 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
     }
   }
   if (!token.test(method)) throw malformed(`Method '${shown(method)}' is not a token`);
+  if (unsafeInTarget.test(host)) throw malformed(`Host '${shown(host)}' has characters that no host has`);
   const { scheme, path } = parseDest(dest);
   // As in HTTP/1.1, chunked wins over a length; without either there is no body.
   if (isChunked && bodyLength !== -1) removeHeader(headers, 'content-length');
