@@ -249,6 +249,26 @@ describe('HTTP/1.1 to the origin', () => {
     }
   });
 
+  it('delivers an early answer while the upload still goes on', async t => {
+    const test = await raw(t, socket => {
+      socket.once('data', () => {
+        socket.pause();
+        socket.end('HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig');
+        setImmediate(() => socket.destroy());
+      });
+    });
+    const incoming = test.request({ method: 'POST', bodyLength: 64 << 20 });
+    const chunk = Buffer.alloc(64 * 1024);
+    const pump = (): void => {
+      while (!incoming.edge.destroyed && incoming.edge.write(chunk));
+      incoming.edge.once('drain', pump);
+    };
+    pump();
+    assert.equal((await within('an answer', incoming.response)).status, 413);
+    assert.equal(String(await within('its body', incoming.bytes())), 'big');
+    await until('the stream to close', () => incoming.body.destroyed);
+  });
+
   it('passes bodies that end with the connection', async t => {
     const test = await raw(t, socket => {
       socket.once('data', () => socket.end('HTTP/1.0 200 OK\r\n\r\nto the end'));

@@ -113,6 +113,10 @@ class FieldReader {
 
   #connectionField(name: string, value: string): boolean {
     if (name === 'connection') {
+      if (value === 'keep-alive') {
+        this.keepAlive = true;
+        return true;
+      }
       for (const option of value.toLowerCase().split(',')) {
         const word = option.trim();
         if (word === 'close') this.close = true;
@@ -121,8 +125,7 @@ class FieldReader {
       return true;
     }
     if (name !== 'keep-alive') return false;
-    const hint = /(?:^|[,\s])timeout\s*=\s*(\d{1,6})/i.exec(value)?.[1];
-    if (hint !== undefined) this.keepAliveMs = Number(hint) * 1000;
+    this.keepAliveMs = keepAliveHint(value);
     return true;
   }
 
@@ -143,6 +146,16 @@ class FieldReader {
       throw malformedResponse(`Transfer-Encoding ${JSON.stringify(value)} where only chunked is known`);
     this.chunked = true;
   }
+}
+
+/** An origin says the same in every response: the last reading is remembered. */
+let lastHint: { readonly text: string; readonly ms: number | undefined } = { text: '', ms: undefined };
+
+function keepAliveHint(text: string): number | undefined {
+  if (text === lastHint.text) return lastHint.ms;
+  const seconds = /(?:^|[,\s])timeout\s*=\s*(\d{1,6})/i.exec(text)?.[1];
+  lastHint = { text, ms: seconds === undefined ? undefined : Number(seconds) * 1000 };
+  return lastHint.ms;
 }
 
 const noBody: BodyFraming = { kind: 'none' };

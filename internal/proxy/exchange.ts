@@ -43,7 +43,7 @@ export class StreamExchange implements Exchange {
     subject.metrics?.requestStarted();
     // The 'close' that follows an error says all there is to know here.
     this.body.on('error', ignore).once('close', () => this.#onClose());
-    if (head.bodyLength === 0) this.body.resume();
+    if (head.bodyLength === 0 && head.kind === 'http') this.body.resume();
     else this.body.once('finish', () => this.#onFinish());
   }
 
@@ -83,6 +83,8 @@ export class StreamExchange implements Exchange {
       return;
     }
     metrics?.requestFailed();
+    const hop = error.details?.hop;
+    if (hop === 'resolve' || hop === 'connect' || hop === 'tls') metrics?.connectFailed();
     log.error(fields, this.#responded ? 'Response broke off' : 'Request failed');
   }
 

@@ -4,29 +4,35 @@
 import type { Matcher } from '../ingress/match.ts';
 import type { Origin } from '../origin/exchange.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
-import type { ExchangeOwner } from './exchange.ts';
+import type { ExchangeOwner, ExchangeSubject } from './exchange.ts';
+
+/** What a rule needs when a request has matched it. */
+export interface Route {
+  readonly origin: Origin;
+  readonly subject: ExchangeSubject;
+}
 
 export class Generation implements ExchangeOwner {
   readonly config: IngressConfig;
   readonly matcher: Matcher;
   /** Settles when retired, idle, and every origin is closed. */
   readonly closed: Promise<void>;
-  readonly #origins: ReadonlyMap<IngressRule, Origin>;
+  readonly #routes: ReadonlyMap<IngressRule, Route>;
   readonly #settle: () => void;
   #active = 0;
   #retired = false;
 
-  constructor(config: IngressConfig, matcher: Matcher, origins: ReadonlyMap<IngressRule, Origin>) {
+  constructor(config: IngressConfig, matcher: Matcher, routes: ReadonlyMap<IngressRule, Route>) {
     this.config = config;
     this.matcher = matcher;
-    this.#origins = origins;
+    this.#routes = routes;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#settle = resolve;
   }
 
-  origin(rule: IngressRule): Origin | undefined {
-    return this.#origins.get(rule);
+  route(rule: IngressRule): Route | undefined {
+    return this.#routes.get(rule);
   }
 
   exchangeStarted(): void {
@@ -46,6 +52,6 @@ export class Generation implements ExchangeOwner {
   }
 
   #close(): void {
-    Promise.all([...this.#origins.values()].map(origin => origin.close())).then(this.#settle, this.#settle);
+    Promise.all([...this.#routes.values()].map(({ origin }) => origin.close())).then(this.#settle, this.#settle);
   }
 }

@@ -3,7 +3,7 @@
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
-import type { Exchange, ExchangeHead, HeaderList, Origin } from '../origin/exchange.ts';
+import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { createTagHeaders } from '../origin/request-headers.ts';
@@ -13,7 +13,7 @@ import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts
 import { AccessGuard } from './access-guard.ts';
 import { StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
-import { Generation } from './generation.ts';
+import { Generation, type Route } from './generation.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { serveTcp } from './tcp.ts';
 
@@ -61,22 +61,18 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
    * origins are closed when the last of them has ended. Throws 'config.invalid' (unreadable caPool) and changes nothing.
    */
   async swap(config: IngressConfig): Promise<void> {
-    const origins = new Map<IngressRule, Origin>();
+    const routes = new Map<IngressRule, Route>();
     let matcher: Matcher;
     try {
-      for (const rule of config.rules)
-        origins.set(
-          rule,
-          await openOrigin({ rule, tags: this.#tags, log: this.#options.log, proxy: this.#options.outboundProxy }),
-        );
+      for (const rule of config.rules) routes.set(rule, await this.#openRoute(rule));
       matcher = this.#options.createMatcher(config.rules);
       if (this.#closed) throw new PosternError('connection.closed', 'The proxy is closed.');
     } catch (error) {
-      await Promise.all([...origins.values()].map(origin => origin.close()));
+      await Promise.all([...routes.values()].map(({ origin }) => origin.close()));
       throw error;
     }
     const old = this.#generation;
-    this.#generation = new Generation(config, matcher, origins);
+    this.#generation = new Generation(config, matcher, routes);
     this.#limiter.setLimit(config.warpRouting.maxActiveFlows);
     if (old !== undefined) this.#retire(old);
   }
@@ -87,7 +83,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       this.#dispatch(incoming);
     } catch (error) {
       this.#options.log.error({ error: describeError(error) }, 'Stream failed');
-      incoming.refuse({ message: 'internal error' });
+      refuseUnserved(incoming, 'internal error');
     }
   }
 
@@ -115,33 +111,38 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     }
   }
 
+  async #openRoute(rule: IngressRule): Promise<Route> {
+    const { log, metrics, outboundProxy } = this.#options;
+    const origin = await openOrigin({ rule, tags: this.#tags, log, proxy: outboundProxy });
+    return { origin, subject: { log, metrics, ruleIndex: rule.index, service: rule.service.text } };
+  }
+
   #http(incoming: IncomingStream, head: ExchangeHead): void {
     const generation = this.#generation;
     if (generation === undefined) {
-      incoming.refuse({ message: 'the connector has no configuration' });
+      refuseUnserved(incoming, 'the connector has no configuration');
       return;
     }
     const rule = generation.matcher.match(head.host, head.path);
-    const { log, metrics } = this.#options;
-    const subject = { log, metrics, ruleIndex: rule.index, service: rule.service.text };
+    const route = generation.route(rule);
+    if (route === undefined) throw new PosternError('internal', `Rule ${rule.index} has no origin.`);
+    const { origin, subject } = route;
     generation.exchangeStarted();
-    const exchange: Exchange = new StreamExchange(incoming, head, subject, generation);
-    const origin = generation.origin(rule);
-    if (origin === undefined) exchange.fail(new PosternError('internal', `Rule ${rule.index} has no origin.`));
-    else if (rule.originRequest.access?.required === true)
-      this.#access.check(rule.originRequest.access, exchange, () => origin.serve(exchange));
+    const exchange = new StreamExchange(incoming, head, subject, generation);
+    const { access } = rule.originRequest;
+    if (access?.required === true) this.#access.check(access, exchange, () => origin.serve(exchange));
     else origin.serve(exchange);
   }
 
   #tcp(incoming: IncomingStream): void {
     const { log, metrics } = this.#options;
     const routing = this.#generation?.config.warpRouting;
-    if (routing === undefined) incoming.refuse({ message: 'the connector has no configuration' });
+    if (routing === undefined) refuseUnserved(incoming, 'the connector has no configuration');
     else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing });
   }
 
   #configuration(incoming: IncomingStream): void {
-    if (this.#options.configuration === undefined) incoming.refuse({ message: 'no remote configuration here' });
+    if (this.#options.configuration === undefined) refuseUnserved(incoming, 'no remote configuration here');
     else this.#options.configuration(incoming);
   }
 
@@ -153,4 +154,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       () => this.#retired.delete(generation),
     );
   }
+}
+
+/** For streams that no exchange takes care of: a reset of the edge must not go unheard. */
+function refuseUnserved(incoming: IncomingStream, message: string): void {
+  incoming.body.on('error', () => incoming.body.destroy());
+  incoming.refuse({ message });
 }
