@@ -6,6 +6,7 @@
 
 import { spawn } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { nativeSourceHash, sourceHashFile } from '../internal/quic/source-hash.ts';
@@ -37,7 +38,14 @@ function place(from: string, to: string): void {
 /** Runs cargo, with its progress on the terminal. */
 function cargo(): Promise<string | undefined> {
   return new Promise(resolve => {
-    const child = spawn('cargo', ['build', '--release', '--locked'], { cwd: crate, stdio: 'inherit' });
+    // Panic messages name source files: with these they do not name this machine's folders.
+    const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
+    const RUSTFLAGS = `--remap-path-prefix=${cargoHome}=cargo --remap-path-prefix=${crate}=postern-quic`;
+    const child = spawn('cargo', ['build', '--release', '--locked'], {
+      cwd: crate,
+      stdio: 'inherit',
+      env: { ...process.env, RUSTFLAGS },
+    });
     child.once('error', error => resolve(`cargo cannot be started: ${error.message}`));
     child.once('exit', code => resolve(code === 0 ? undefined : `cargo ended with code ${code}`));
   });

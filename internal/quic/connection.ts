@@ -120,6 +120,7 @@ export class QuicConnection implements StreamOwner {
   #pingWaiters: Waiter[] = [];
   /** Streams that came before there was a handler. */
   #early: QuicStream[] = [];
+  #expected: QuicStream | undefined;
 
   /** For endpoints only. */
   constructor(native: NativeEndpoint, handle: number, slab: ReadSlab) {
@@ -131,6 +132,11 @@ export class QuicConnection implements StreamOwner {
   /** `IP:port` of the peer now; it may move (NAT rebinding). Empty when gone. */
   get remoteAddress(): string {
     return this.native.remoteAddress(this.handle);
+  }
+
+  /** `IP:port` of our end; the IP is known once a packet came. Empty when gone. */
+  get localAddress(): string {
+    return this.native.localAddress(this.handle);
   }
 
   get openStreams(): number {
@@ -164,6 +170,17 @@ export class QuicConnection implements StreamOwner {
     }
     this.#waiting.push(stream);
     return stream;
+  }
+
+  /**
+   * The first stream that the peer will open, as one that waits: it carries nothing until the peer's first bytes came.
+   * Call before `serve`, once; the handler does not get that stream.
+   */
+  expectStream(): QuicStream {
+    const early = this.#early.shift();
+    if (early !== undefined) return early;
+    this.#expected = new QuicStream(this, -1);
+    return this.#expected;
   }
 
   /** Copies the datagram and queues it; never waits. */
@@ -202,9 +219,16 @@ export class QuicConnection implements StreamOwner {
     };
   }
 
-  /** Settles when the sending side of every stream is acknowledged to its end; rejects when the connection ends first. */
+  /**
+   * Settles when the sending side of every stream that was ended is acknowledged; streams still open do not count.
+   * Rejects when the connection ends first.
+   */
   flushed(): Promise<void> {
-    return this.#wait(this.#flushWaiters, () => this.native.notifyFlushed(this.handle));
+    return this.#wait(this.#flushWaiters, () => {
+      let open = 0;
+      for (const stream of this.#streams.values()) open += stream.sending ? 1 : 0;
+      this.native.notifyFlushed(this.handle, open);
+    });
   }
 
   /** Settles when the next acknowledgement comes; something to be acknowledged is sent with the call; rejects when the connection ends first. */
@@ -231,10 +255,18 @@ export class QuicConnection implements StreamOwner {
 
   streamOver(stream: QuicStream): void {
     if (stream.id >= 0) this.#streams.delete(stream.id);
-    else this.#waiting = this.#waiting.filter(other => other !== stream);
+    else if (stream !== this.#expected) this.#waiting = this.#waiting.filter(other => other !== stream);
   }
 
   opened(id: number): void {
+    const expected = this.#expected;
+    if (expected !== undefined) {
+      this.#expected = undefined;
+      this.#streams.set(id, expected);
+      expected.opened(id);
+      expected.listener?.onReadable();
+      return;
+    }
     const stream = new QuicStream(this, id);
     this.#streams.set(id, stream);
     if (this.handler === undefined) this.#early.push(stream);
@@ -293,6 +325,8 @@ export class QuicConnection implements StreamOwner {
     this.ending = ending;
     const error = endingError(ending);
     const streams = [...this.#streams.values(), ...this.#waiting];
+    if (this.#expected !== undefined) streams.push(this.#expected);
+    this.#expected = undefined;
     this.#streams.clear();
     this.#waiting = [];
     this.#early = [];

@@ -42,6 +42,7 @@ export class QuicDuplex extends Duplex implements StreamListener {
     this.#discard = options.onStop === 'discard';
     stream.listener = this;
     if (stream.stopCode !== undefined) this.onStopped(stream.stopCode);
+    if (stream.lostError !== undefined) this.destroy(stream.lostError);
   }
 
   /** Sends bytes in front of everything written: a head. Call before the first write; what does not fit waits. */
@@ -50,6 +51,11 @@ export class QuicDuplex extends Duplex implements StreamListener {
     if (taken < 0 || taken === bytes.length) return;
     this.#unsent = taken === 0 ? bytes : bytes.subarray(taken);
     this.#unsentFin = fin;
+  }
+
+  /** Bytes read past a head by whoever owns the stream: delivered before all others. */
+  protected lead(bytes: Buffer): void {
+    if (bytes.length > 0) this.#leading = bytes;
   }
 
   /** Ends both sides now, with `code` in RESET_STREAM and STOP_SENDING. */
@@ -83,8 +89,11 @@ export class QuicDuplex extends Duplex implements StreamListener {
 
   #readEnded(): void {
     const state = this.stream.readState;
-    if (state === 'ended') this.push(null);
-    else if (state === 'reset') this.destroy(resetError(this.stream.resetCode));
+    if (state === 'ended') {
+      this.push(null);
+      if (this.#discard && !this.stream.sending && !this.writableEnded) this.once('end', destroyThis);
+    }
+    if (state === 'reset') this.destroy(resetError(this.stream.resetCode));
     // Stopped and lost come with a destruction of their own.
   }
 
@@ -163,11 +172,17 @@ export class QuicDuplex extends Duplex implements StreamListener {
     this.#unsent = undefined;
     this.#written = undefined;
     callback?.();
+    // Nothing more comes and nothing more can go.
+    if (this.readableEnded) this.destroy();
   }
 
   onLost(error: Error): void {
     this.destroy(error);
   }
+}
+
+function destroyThis(this: Duplex): void {
+  this.destroy();
 }
 
 function resetError(code: number): PosternError {

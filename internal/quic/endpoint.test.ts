@@ -1,6 +1,7 @@
 // Handshakes, endings and addresses, both ends ours over real UDP sockets.
 
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
@@ -44,6 +45,28 @@ describe('quic endpoint', () => {
     await assert.rejects(stranger.connect(dial(port)), error => isPosternError(error, 'tls.failed'));
     const wrongName = clientEndpoint.connect({ ...dial(port), serverName: 'elsewhere.example' });
     await assert.rejects(wrongName, error => isPosternError(error, 'tls.failed'));
+  });
+
+  it('trusts a pinned authority that the peer presents, and no other', async t => {
+    const { ca } = await quicIdentity();
+    const { serverEndpoint } = await openQuicEndpoints(t);
+    const port = portOf(serverEndpoint);
+    const pinOf = (pem: string): string => {
+      const key = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' });
+      return createHash('sha256').update(key).digest('hex');
+    };
+    const pinned = openEndpoint({ bind: '127.0.0.1:0', alpn: ['argotunnel'], caPin: pinOf(ca.cert) });
+    t.after(() => pinned.close());
+    await pinned.connect(dial(port));
+    const wrongName = pinned.connect({ ...dial(port), serverName: 'elsewhere.example' });
+    await assert.rejects(wrongName, error => isPosternError(error, 'tls.failed'));
+    const other = openEndpoint({
+      bind: '127.0.0.1:0',
+      alpn: ['argotunnel'],
+      caPin: pinOf((await createTestCa()).cert),
+    });
+    t.after(() => other.close());
+    await assert.rejects(other.connect(dial(port)), error => isPosternError(error, 'tls.failed'));
   });
 
   it('rejects a peer without a protocol in common', async t => {

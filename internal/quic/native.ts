@@ -38,6 +38,7 @@ export interface NativeSettings {
   readonly cert: string;
   readonly key: string;
   readonly roots: string;
+  readonly pin: string;
   /** Comma separated. */
   readonly alpn: string;
   readonly postQuantum: boolean;
@@ -77,7 +78,8 @@ export interface NativeEndpoint {
   endpointStats(): number;
   remoteAddress(connection: number): string;
   close(connection: number, code: number, reason: string): void;
-  notifyFlushed(connection: number): void;
+  localAddress(connection: number): string;
+  notifyFlushed(connection: number, openStreams: number): void;
   ping(connection: number): void;
   shutdown(): void;
   destroy(): void;

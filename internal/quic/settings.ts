@@ -13,6 +13,8 @@ export interface EndpointOptions {
   readonly identity?: { readonly cert: string; readonly key: string };
   /** PEM roots that a dialled peer's certificate must chain to. */
   readonly roots?: readonly string[];
+  /** In place of roots: lower-case hex SHA-256 of the public key info (SPKI) of the CA that the presented chain ends in. */
+  readonly caPin?: string | undefined;
   /** Take only X25519MLKEM768; otherwise it is preferred to P-256 and X25519. */
   readonly postQuantum?: boolean;
   readonly tuning?: Partial<Tuning>;
@@ -81,6 +83,7 @@ export function nativeSettings(options: EndpointOptions): NativeSettings {
     cert: options.identity?.cert ?? '',
     key: options.identity?.key ?? '',
     roots: options.roots?.join('\n') ?? '',
+    pin: options.caPin ?? '',
     alpn: options.alpn.join(','),
     postQuantum: options.postQuantum ?? false,
   };

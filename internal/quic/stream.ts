@@ -68,6 +68,8 @@ export class QuicStream {
   resetCode = 0;
   /** Code of the peer's STOP_SENDING, if one came. */
   stopCode: number | undefined;
+  /** Why the connection was lost, if it was. */
+  lostError: Error | undefined;
   #sending = true;
 
   /** For connections only: `id` is -1 while the peer does not allow one more stream. */
@@ -161,6 +163,7 @@ export class QuicStream {
   /** For the connection: it is gone. */
   connectionLost(error: Error): void {
     this.#sending = false;
+    this.lostError = error;
     if (this.readState === 'open') this.readState = 'lost';
     this.listener?.onLost(error);
   }

@@ -2,6 +2,7 @@
 
 import { PosternError } from '../errors/error.ts';
 import { dialHttp2 } from './http2/dial.ts';
+import { dialQuic } from './quic/dial.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from './transport.ts';
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout', 'tls.failed', or 'unavailable' for a protocol that is not built in. */
@@ -10,6 +11,7 @@ export async function dialTransport(protocol: Protocol, options: DialOptions): P
     case 'http2':
       return dialHttp2(options);
     case 'quic':
+      return dialQuic(options);
     case 'memory':
       throw new PosternError(
         'unavailable',

@@ -213,3 +213,29 @@ function tryHead(bytes: Buffer): void {
     }
   }
 }
+
+describe('half-close between our own ends', () => {
+  it('is asked for and granted by a metadata key, which is no header', () => {
+    const head = { method: 'GET', scheme: 'https', host: '10.0.0.1:22', path: '/', bodyLength: -1 } as const;
+    const tcp = encodeRequestHead({
+      ...head,
+      kind: 'tcp',
+      headers: ['FlowID', 'f'],
+      halfClose: true,
+      source: '192.0.2.1:9',
+    });
+    const seen = decodeRequestHead(tcp, tcp.length);
+    assert.deepEqual([seen.halfClose, seen.source, seen.headers], [true, '192.0.2.1:9', ['FlowID', 'f']]);
+    const socket = encodeRequestHead({ ...head, kind: 'websocket', headers: ['X-A', '1'], halfClose: true });
+    const seenSocket = decodeRequestHead(socket, socket.length);
+    assert.deepEqual([seenSocket.halfClose, seenSocket.headers], [true, ['X-A', '1']]);
+    for (const kind of ['tcp', 'websocket'] as const) {
+      const granted = encodeResponseHead(kind, { status: 101, headers: [] }, true);
+      const answer = decodeResponseHead(kind, granted, granted.length);
+      assert.ok(answer.kind === 'response' && answer.halfClose === true && answer.headers.length === 0);
+      const stock = encodeResponseHead(kind, { status: 101, headers: [] });
+      const without = decodeResponseHead(kind, stock, stock.length);
+      assert.ok(without.kind === 'response' && without.halfClose === undefined);
+    }
+  });
+});

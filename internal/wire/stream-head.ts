@@ -22,11 +22,21 @@ export interface RequestStreamHead {
   readonly headers: readonly string[];
   /** Bytes of the body; 0 = none, -1 = unknown. */
   readonly bodyLength: number;
+  /** tcp and websocket: the edge forwards a half-close, and wants to be told whether the connector does. */
+  readonly halfClose?: boolean;
+  /** tcp: address of whoever connected, `ip:port`. Between our own ends only. */
+  readonly source?: string;
 }
 
 /** The answer: a response, or why there is none. */
 export type ResponseStreamHead =
-  | { readonly kind: 'response'; readonly status: number; readonly headers: readonly string[] }
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      readonly headers: readonly string[];
+      /** The connector ends tcp and websocket streams one direction at a time. */
+      readonly halfClose?: boolean;
+    }
   | { readonly kind: 'refusal'; readonly message: string; readonly rateLimited: boolean };
 
 const methodKey = 'HttpMethod';
@@ -35,6 +45,9 @@ const statusKey = 'HttpStatus';
 const headerKey = 'HttpHeader';
 const headerPrefix = 'HttpHeader:';
 const rateLimitedKey = 'FlowConnectRateLimited';
+// Our own; stock peers ignore keys they do not know, as long as those do not contain `HttpHeader`.
+const halfCloseKey = 'PosternHalfClose';
+const sourceKey = 'PosternSource';
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const notHost = /[/?#@\\\u0000-\u0020\u007f]/;
 const unsafeInTarget = /[\u0000-\u0020\u007f]/;
@@ -53,9 +66,13 @@ export function measureStreamHead(bytes: Buffer): number {
 
 /** The head as one buffer: signature, version, message. */
 export function encodeRequestHead(head: RequestStreamHead): Buffer {
-  if (head.kind === 'tcp')
-    return encodeConnectRequest({ dest: head.host, type: 'tcp', metadata: head.headers }, requestPreamble);
+  if (head.kind === 'tcp') {
+    const own = head.halfClose === true ? [halfCloseKey, '1'] : [];
+    if (head.source !== undefined) own.push(sourceKey, head.source);
+    return encodeConnectRequest({ dest: head.host, type: 'tcp', metadata: [...head.headers, ...own] }, requestPreamble);
+  }
   const metadata = [methodKey, head.method, hostKey, head.host];
+  if (head.halfClose === true) metadata.push(halfCloseKey, '1');
   let hasLength = false;
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
     const name = head.headers[index] ?? '';
@@ -78,13 +95,13 @@ export function encodeRequestHead(head: RequestStreamHead): Buffer {
 export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamHead {
   const start = requestPreamble.length;
   const { dest, type, metadata } = decodeConnectRequest(bytes, start, length - start);
-  if (type === 'tcp')
-    return { kind: 'tcp', method: 'GET', scheme: 'https', host: dest, path: '/', headers: metadata, bodyLength: -1 };
+  if (type === 'tcp') return tcpHead(dest, metadata);
 
   let method = 'GET';
   let host = '';
   let bodyLength = -1;
   let isChunked = false;
+  let halfClose = false;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
     const { role, name } = meaningOf(metadata[index] ?? '');
@@ -109,6 +126,9 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
       case 'transfer-encoding':
         isChunked ||= value.toLowerCase().includes('chunked');
         break;
+      case 'half-close':
+        halfClose = true;
+        break;
       case 'status':
       case 'upgrade':
       case 'ignored':
@@ -122,16 +142,37 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
   if (isChunked && bodyLength !== -1) removeHeader(headers, 'content-length');
   if (isChunked || type === 'websocket') bodyLength = -1;
   else if (bodyLength === -1) bodyLength = 0;
-  return { kind: type, method, scheme, host, path, headers, bodyLength };
+  const head = { kind: type, method, scheme, host, path, headers, bodyLength };
+  return halfClose ? { ...head, halfClose } : head;
 }
 
-/** A response to http and websocket, or to tcp, which has neither status nor headers on the wire. */
+function tcpHead(dest: string, metadata: readonly string[]): RequestStreamHead {
+  const headers: string[] = [];
+  let halfClose = false;
+  let source: string | undefined;
+  for (let index = 0; index < metadata.length; index += 2) {
+    const key = metadata[index] ?? '';
+    const value = metadata[index + 1] ?? '';
+    if (key === halfCloseKey) halfClose = true;
+    else if (key === sourceKey) source = value;
+    else headers.push(key, value);
+  }
+  const head = { kind: 'tcp', method: 'GET', scheme: 'https', host: dest, path: '/', headers, bodyLength: -1 } as const;
+  return { ...head, ...(halfClose ? { halfClose } : {}), ...(source === undefined ? {} : { source }) };
+}
+
+/**
+ * A response to http and websocket, or to tcp, which has neither status nor headers on the wire. Set `halfClose` only
+ * when the request had it.
+ */
 export function encodeResponseHead(
   kind: ConnectionType,
   head: { readonly status: number; readonly headers: readonly string[] },
+  halfClose = false,
 ): Buffer {
-  if (kind === 'tcp') return encodeConnectResponse({ error: '', metadata: [] }, requestPreamble);
-  const metadata = [statusKey, String(head.status)];
+  const metadata = halfClose ? [halfCloseKey, '1'] : [];
+  if (kind === 'tcp') return encodeConnectResponse({ error: '', metadata }, requestPreamble);
+  metadata.push(statusKey, String(head.status));
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
     const key = keyOf(head.headers[index] ?? '');
     if (key !== undefined) metadata.push(key, head.headers[index + 1] ?? '');
@@ -154,17 +195,22 @@ export function decodeResponseHead(kind: ConnectionType, bytes: Buffer, length: 
     const at = metadata.indexOf(rateLimitedKey);
     return { kind: 'refusal', message: error, rateLimited: at !== -1 && metadata[at + 1] === 'true' };
   }
-  if (kind === 'tcp') return { kind: 'response', status: 200, headers: [] };
+  if (kind === 'tcp') {
+    const answer = { kind: 'response', status: 200, headers: [] } as const;
+    return metadata.includes(halfCloseKey) ? { ...answer, halfClose: true } : answer;
+  }
   let status = 0;
+  let halfClose = false;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
     const { role, name } = meaningOf(metadata[index] ?? '');
     const value = metadata[index + 1] ?? '';
     if (role === 'status') status = /^[1-9]\d\d$/.test(value) ? Number(value) : 0;
+    else if (role === 'half-close') halfClose = true;
     else if (name !== '') headers.push(name, value);
   }
   if (status === 0) throw malformed('A response has no valid HttpStatus');
-  return { kind: 'response', status, headers };
+  return halfClose ? { kind: 'response', status, headers, halfClose } : { kind: 'response', status, headers };
 }
 
 /** What a metadata key means. `name` is that of the header, '' for other keys. */
@@ -177,6 +223,7 @@ interface KeyMeaning {
     | 'content-length'
     | 'transfer-encoding'
     | 'upgrade'
+    | 'half-close'
     | 'ignored';
   readonly name: string;
 }
@@ -199,6 +246,7 @@ function findMeaning(key: string): KeyMeaning {
   if (key === methodKey) return { role: 'method', name: '' };
   if (key === hostKey) return { role: 'host', name: '' };
   if (key === statusKey) return { role: 'status', name: '' };
+  if (key === halfCloseKey) return { role: 'half-close', name: '' };
   if (!key.includes(headerKey)) return { role: 'ignored', name: '' };
   const name = ownCopy(key.slice(headerPrefix.length));
   if (!key.startsWith(headerPrefix) || !token.test(name)) throw malformed(`header Key: ${shown(key)} malformed`);

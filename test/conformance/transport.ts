@@ -103,13 +103,19 @@ async function closesWithoutEnd(stream: Readable): Promise<boolean> {
   return !ended;
 }
 
-export function transportConformance(name: string, open: () => Promise<TransportPair>, traits: TransportTraits): void {
+/** `open` is told whether the test needs `vanish`, for variants where a network in between is slow. */
+export function transportConformance(
+  name: string,
+  open: (needs: { readonly vanish: boolean }) => Promise<TransportPair>,
+  traits: TransportTraits,
+): void {
   /** Opens a pair, serves `handler`, runs `body`, and closes whatever happens. */
   async function run(
     handler: (incoming: IncomingStream) => void,
     body: (pair: TransportPair) => Promise<void>,
+    needs = { vanish: false },
   ): Promise<void> {
-    const pair = await open();
+    const pair = await open(needs);
     try {
       pair.connector.serve({ stream: handler, rpc: stream => stream.destroy() });
       await body(pair);
@@ -417,6 +423,7 @@ export function transportConformance(name: string, open: () => Promise<Transport
           assert.equal(edgeEnd.error?.code, 'connection.lost');
           assert.equal(connectorEnd.error?.code, 'connection.lost');
         },
+        { vanish: true },
       );
     });
 

@@ -59,7 +59,7 @@ methods! {
     address as c"address", connect as c"connect", open_stream as c"openStream", read as c"read", received_reset as c"receivedReset", write as c"write",
     reset as c"reset", stop as c"stop", send_datagram as c"sendDatagram", read_datagrams as c"readDatagrams",
     max_datagram as c"maxDatagram", stats as c"stats", endpoint_stats as c"endpointStats",
-    remote_address as c"remoteAddress", close as c"close", notify_flushed as c"notifyFlushed", ping as c"ping",
+    remote_address as c"remoteAddress", local_address as c"localAddress", close as c"close", notify_flushed as c"notifyFlushed", ping as c"ping",
     shutdown as c"shutdown", destroy as c"destroy", set_referenced as c"setReferenced", provoke_panic as c"provokePanic",
 }
 
@@ -193,11 +193,24 @@ fn close(call: &Call, shared: &Shared) -> Outcome {
     Ok(call.env.undefined())
 }
 
-/// notifyFlushed(connection): FLUSHED follows once every stream's sending side is acknowledged to its end
+/// localAddress(connection) → "ip:port" of our end, the IP of the last packet's destination; "" when gone
+fn local_address(call: &Call, shared: &Shared) -> Outcome {
+    let address = with_conn(call, shared, |engine, slot| {
+        let Ok(mut bound) = engine.socket.socket.local_addr() else { return Ok(None) };
+        if let Some(ip) = engine.conns.get(slot).and_then(|conn| conn.inner.local_ip()) {
+            bound.set_ip(ip);
+        }
+        Ok(Some(canonical(bound).to_string()))
+    })?;
+    Ok(call.env.string(&address.flatten().unwrap_or_default()))
+}
+
+/// notifyFlushed(connection, openStreams): FLUSHED follows once every sending side but those open is acknowledged
 fn notify_flushed(call: &Call, shared: &Shared) -> Outcome {
+    let open = call.number(1)?;
     with_conn(call, shared, |engine, slot| {
         if let Some(conn) = engine.conns.get_mut(slot) {
-            conn.wants_flushed = true;
+            conn.wants_flushed = Some(open as usize);
             changed(engine, slot, shared);
         }
         Ok(())

@@ -14,6 +14,8 @@ pub struct Settings {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// PEM roots: present for an endpoint that connects.
     pub roots: Option<Vec<u8>>,
+    /// In place of roots: SHA-256 of the public key (SPKI) of the authority that a peer must present.
+    pub pin: Option<[u8; 32]>,
     pub alpn: Vec<Vec<u8>>,
     pub post_quantum: bool,
     pub socket_buffer: usize,
@@ -78,6 +80,7 @@ impl Settings {
         let bind = bind.parse().map_err(|_| Fault::argument(&format!("'{bind}' is not IP:port")))?;
         let identity = from.optional(c"cert")?.zip(from.optional(c"key")?);
         let roots = from.optional(c"roots")?;
+        let pin = from.optional(c"pin")?.map(|text| parse_pin(&text)).transpose()?;
         let alpn = from.text(c"alpn")?.split(',').map(|name| name.as_bytes().to_vec()).collect();
         let limits = Limits {
             initial_streams: from.number(c"initialStreams", 1.0, 1e6)? as u64,
@@ -91,6 +94,7 @@ impl Settings {
             bind,
             identity,
             roots,
+            pin,
             alpn,
             post_quantum: from.flag(c"postQuantum")?,
             socket_buffer: from.number(c"socketBuffer", 0.0, 1e9)? as usize,
@@ -98,6 +102,18 @@ impl Settings {
             transport: Arc::new(transport(&from, limits.initial_streams)?),
         })
     }
+}
+
+fn parse_pin(text: &[u8]) -> Result<[u8; 32], Fault> {
+    let mut pin = [0; 32];
+    let digits: Option<Vec<u8>> =
+        text.iter().map(|&byte| char::from(byte).to_digit(16).map(|digit| digit as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() == 2 * pin.len());
+    let digits = digits.ok_or_else(|| Fault::argument("pin must be 64 hexadecimal digits"))?;
+    for (byte, pair) in pin.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    Ok(pin)
 }
 
 fn transport(from: &Reader, initial_streams: u64) -> Result<qp::TransportConfig, Fault> {

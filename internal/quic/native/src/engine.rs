@@ -276,8 +276,8 @@ impl Engine {
                 break;
             }
         }
-        if conn.wants_flushed && conn.inner.streams().send_streams() == 0 {
-            conn.wants_flushed = false;
+        if conn.wants_flushed.is_some_and(|open| conn.inner.streams().send_streams() <= open) {
+            conn.wants_flushed = None;
             self.events.push(events::FLUSHED, conn.handle, 0.0, 0.0);
         }
         if conn.ping.is_some_and(|acks| conn.inner.stats().frame_rx.acks > acks) {

@@ -2,7 +2,7 @@
 //! JavaScript thread. README.md in the folder above documents the interface towards TypeScript.
 //!
 //! `lib` registers the module; `calls` and `flows` are the methods; `shared` ties JavaScript, libuv and the engine together;
-//! `engine` runs connections over `socket`, with `table`, `timers`, `admission` and `events`; `config` and `tls` read
+//! `engine` runs connections over `socket`, with `table`, `timers`, `admission` and `events`; `config`, `tls` and `pin` read
 //! the settings; `napi`, `uv` and `sys` are the border to Node.
 
 mod admission;
@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod flows;
 mod napi;
+mod pin;
 mod shared;
 mod socket;
 mod sys;

@@ -21,8 +21,8 @@ pub struct Conn {
     pub accepted: u64,
     /// Streams the peer may hold open now.
     pub stream_allowance: u64,
-    /// JavaScript waits for all sent data to be acknowledged.
-    pub wants_flushed: bool,
+    /// JavaScript waits for all sending sides but this many, which are open, to be acknowledged.
+    pub wants_flushed: Option<usize>,
     /// A ping is out: the count of ACK frames when it was sent.
     pub ping: Option<u64>,
     pub datagrams_delivered: u64,
@@ -65,7 +65,7 @@ impl Table {
             opened: 0,
             accepted: 0,
             stream_allowance: allowance,
-            wants_flushed: false,
+            wants_flushed: None,
             ping: None,
             datagrams_delivered: 0,
             held: None,

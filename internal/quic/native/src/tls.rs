@@ -3,6 +3,7 @@
 
 use crate::config::Settings;
 use crate::napi::Fault;
+use crate::pin::PinnedAuthority;
 use quinn_proto as qp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
@@ -45,20 +46,21 @@ pub fn server(settings: &Settings) -> Result<Option<Arc<qp::ServerConfig>>, Faul
     Ok(Some(Arc::new(config)))
 }
 
-/// The client side, if the settings bring roots.
+/// The client side, if the settings bring roots or a pin.
 pub fn client(settings: &Settings) -> Result<Option<qp::ClientConfig>, Fault> {
-    let Some(pem) = &settings.roots else { return Ok(None) };
-    let mut roots = rustls::RootCertStore::empty();
-    // A system store may hold certificates that rustls does not take; they are skipped, but one must be usable.
-    let (usable, skipped) = roots.add_parsable_certificates(certificates(pem)?);
-    if usable == 0 {
-        return Err(fault("No root certificate can be used", format_args!("{skipped} were not understood")));
-    }
-    let mut tls = rustls::ClientConfig::builder_with_provider(provider(settings.post_quantum))
+    let provider = provider(settings.post_quantum);
+    let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| fault("TLS 1.3 cannot be set up", error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .map_err(|error| fault("TLS 1.3 cannot be set up", error))?;
+    let builder = match (&settings.roots, settings.pin) {
+        (_, Some(pin)) => {
+            let verifier = Arc::new(PinnedAuthority::new(pin, provider));
+            builder.dangerous().with_custom_certificate_verifier(verifier)
+        }
+        (Some(pem), None) => builder.with_root_certificates(roots(pem)?),
+        (None, None) => return Ok(None),
+    };
+    let mut tls = builder.with_no_client_auth();
     tls.alpn_protocols.clone_from(&settings.alpn);
     tls.resumption = rustls::client::Resumption::disabled();
     let crypto = qp::crypto::rustls::QuicClientConfig::try_from(tls)
@@ -66,4 +68,14 @@ pub fn client(settings: &Settings) -> Result<Option<qp::ClientConfig>, Fault> {
     let mut config = qp::ClientConfig::new(Arc::new(crypto));
     config.transport_config(settings.transport.clone());
     Ok(Some(config))
+}
+
+/// A system store may hold certificates that rustls does not take; they are skipped, but one must be usable.
+fn roots(pem: &[u8]) -> Result<rustls::RootCertStore, Fault> {
+    let mut roots = rustls::RootCertStore::empty();
+    let (usable, skipped) = roots.add_parsable_certificates(certificates(pem)?);
+    if usable == 0 {
+        return Err(fault("No root certificate can be used", format_args!("{skipped} were not understood")));
+    }
+    Ok(roots)
 }

@@ -1,0 +1,182 @@
+// One request stream at the edge's end: the head out, the head of the answer in, then bodies both ways.
+// Source: spec edge-protocol §9.3, §15 traps 18 and 19.
+//
+// Half-close: a connector that says so (`halfClose`, ours) gets a visitor's FIN at once. A stock one would drop the rest
+// of the answer at a FIN on tcp and websocket; from it the FIN is held back until the answer ended, or until nothing
+// came for a while, so that an origin that waits for the end is not left waiting for ever.
+
+import { PosternError } from '../../errors/error.ts';
+import { QuicDuplex } from '../../quic/duplex.ts';
+import type { QuicStream } from '../../quic/stream.ts';
+import {
+  decodeResponseHead,
+  encodeRequestHead,
+  measureStreamHead,
+  type RequestStreamHead,
+} from '../../wire/stream-head.ts';
+import type { EdgeResponse, HeaderList, OutgoingStream } from '../transport.ts';
+import { ignore, type QuicLink } from './link.ts';
+import { noCode, refusedCode } from './settings.ts';
+
+/** A held FIN goes out when the connector sent nothing for this long. */
+const heldFinMs = 15_000;
+const noTrailers: HeaderList = [];
+
+type FinalCallback = (error?: Error | null) => void;
+
+export class QuicOutgoingStream implements OutgoingStream {
+  readonly body: OutgoingBody;
+  readonly response: Promise<EdgeResponse>;
+  readonly trailers = noTrailers;
+
+  constructor(stream: QuicStream, head: RequestStreamHead, link: QuicLink) {
+    this.body = new OutgoingBody(stream, head, link);
+    this.response = this.body.response;
+    link.track(this.body);
+  }
+
+  reset(): void {
+    this.body.abort(noCode);
+  }
+}
+
+class OutgoingBody extends QuicDuplex {
+  readonly response: Promise<EdgeResponse>;
+  readonly #kind: RequestStreamHead['kind'];
+  readonly #link: QuicLink;
+  #settle = Promise.withResolvers<EdgeResponse>();
+  /** The answer's head is not complete: what was read of it. */
+  #reading = true;
+  #headBytes: Buffer | undefined;
+  /** The consumer asked for body bytes meanwhile. */
+  #wanted = false;
+  #halfClose: boolean;
+  #heldFin: FinalCallback | undefined;
+  #finTimer: NodeJS.Timeout | undefined;
+  #receivedBytes = 0;
+
+  constructor(stream: QuicStream, head: RequestStreamHead, link: QuicLink) {
+    super(stream, { onStop: 'discard' });
+    this.#kind = head.kind;
+    this.#link = link;
+    this.#halfClose = head.kind === 'http';
+    this.response = this.#settle.promise;
+    // A stream reset before anybody awaits the response must not be an unhandled rejection.
+    this.response.catch(ignore);
+    const complete = head.bodyLength === 0;
+    this.sendHead(encodeRequestHead(head), complete);
+    if (complete) this.end();
+  }
+
+  override _read(): void {
+    if (this.#reading) this.#wanted = true;
+    else super._read();
+  }
+
+  override onReadable(): void {
+    if (this.#reading) this.#readHead();
+    else super.onReadable();
+  }
+
+  override push(chunk: Buffer | null): boolean {
+    if (chunk !== null) this.#receivedBytes += chunk.length;
+    const more = super.push(chunk);
+    if (chunk === null) this.#releaseFin();
+    return more;
+  }
+
+  #readHead(): void {
+    for (;;) {
+      const chunk = this.stream.read();
+      if (chunk === undefined) break;
+      const bytes = this.#headBytes === undefined ? chunk : Buffer.concat([this.#headBytes, chunk]);
+      this.#headBytes = bytes;
+      try {
+        const length = measureStreamHead(bytes);
+        if (length <= bytes.length) {
+          this.#headBytes = undefined;
+          this.#onHead(bytes, length);
+          return;
+        }
+      } catch (error) {
+        this.#refuse(error as PosternError);
+        return;
+      }
+    }
+    const { readState, resetCode } = this.stream;
+    if (readState === 'open') return;
+    const refused = readState === 'reset' && resetCode === refusedCode;
+    this.#refuse(
+      refused
+        ? new PosternError('connection.closed', 'The connector takes no new requests.')
+        : new PosternError('stream.reset', 'The connector ended the stream before it answered.'),
+    );
+  }
+
+  #onHead(bytes: Buffer, length: number): void {
+    const answer = decodeResponseHead(this.#kind, bytes, length);
+    if (answer.kind === 'refusal') {
+      const code = answer.rateLimited ? 'flow.limit' : 'origin.unreachable';
+      this.#refuse(new PosternError(code, answer.message));
+      return;
+    }
+    this.#reading = false;
+    this.#halfClose ||= answer.halfClose === true;
+    if (this.#halfClose) this.#releaseFin();
+    this.lead(bytes.subarray(length));
+    this.#settle.resolve({ status: answer.status, headers: answer.headers });
+    if (this.#wanted) super._read();
+  }
+
+  #refuse(error: PosternError): void {
+    this.#settle.reject(error);
+    this.destroy();
+  }
+
+  override _final(callback: FinalCallback): void {
+    if (this.#halfClose || this.readableEnded) {
+      super._final(callback);
+      return;
+    }
+    this.#heldFin = callback;
+    if (!this.#reading) this.#holdFin();
+  }
+
+  #holdFin(): void {
+    const before = this.#receivedBytes;
+    this.#finTimer = setTimeout(() => {
+      if (this.#receivedBytes === before) this.#releaseFin();
+      else this.#holdFin();
+    }, heldFinMs);
+  }
+
+  #releaseFin(): void {
+    clearTimeout(this.#finTimer);
+    const callback = this.#heldFin;
+    this.#heldFin = undefined;
+    if (callback !== undefined) super._final(callback);
+  }
+
+  override onStopped(code: number): void {
+    clearTimeout(this.#finTimer);
+    const callback = this.#heldFin;
+    this.#heldFin = undefined;
+    callback?.();
+    super.onStopped(code);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    clearTimeout(this.#finTimer);
+    this.#heldFin = undefined;
+    if (this.#reading) {
+      const lost = this.#link.lost;
+      const reason = 'before the connector answered.';
+      this.#settle.reject(
+        lost
+          ? new PosternError('connection.lost', `The connection was lost ${reason}`)
+          : new PosternError('stream.reset', `The stream ended ${reason}`),
+      );
+    }
+    super._destroy(error, callback);
+  }
+}
