@@ -1,13 +1,12 @@
-// One HTTP exchange of JSON documents with bounds on time and size, over node:http(s) so that a private CA can be trusted
+// One HTTP exchange of JSON documents with bounds on time and size, so that a private CA can be trusted
 // for it alone. Used by the API client and the quick-tunnel client.
 
-import { type IncomingHttpHeaders, request as requestHttp } from 'node:http';
-import { request as requestHttps } from 'node:https';
 import { getCACertificates } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
+import { requestWeb, type WebAnswer, type WebRequest } from '../net/web-request.ts';
 
 export interface JsonRequest {
-  readonly method: string;
+  readonly method: NonNullable<WebRequest['method']>;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   /** JSON text; undefined sends no body. */
@@ -18,11 +17,7 @@ export interface JsonRequest {
   readonly caPem?: string | undefined;
 }
 
-export interface JsonResponse {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-}
+export type JsonResponse = WebAnswer;
 
 /** Largest answer taken: a page of a thousand tunnels with connections is under 2 MiB. */
 const maxResponseBytes = 16 * 1024 * 1024;
@@ -41,34 +36,14 @@ export async function exchangeJson(request: JsonRequest): Promise<JsonResponse> 
 }
 
 function send(request: JsonRequest, signal: AbortSignal): Promise<JsonResponse> {
-  return new Promise((resolve, reject) => {
-    const url = new URL(request.url);
-    const start = url.protocol === 'https:' ? requestHttps : requestHttp;
-    const headers: Record<string, string | number> = { ...request.headers, Accept: 'application/json;version=1' };
-    if (request.body !== undefined) headers['Content-Length'] = Buffer.byteLength(request.body);
-    // No agent: commands make a few calls and end; a kept connection would only hold the process.
-    const options = { method: request.method, headers, agent: false, signal } as const;
-    const trust = request.caPem === undefined ? {} : { ca: [...getCACertificates('default'), request.caPem] };
-    const outgoing = start(url, { ...options, ...trust });
-    outgoing.on('error', reject);
-    outgoing.on('response', response => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.byteLength;
-        if (length > maxResponseBytes) {
-          outgoing.destroy(new Error(`the answer is larger than ${maxResponseBytes} bytes`));
-          return;
-        }
-        chunks.push(chunk);
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        const text = Buffer.concat(chunks).toString('utf8');
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text });
-      });
-    });
-    outgoing.end(request.body);
+  return requestWeb({
+    url: request.url,
+    method: request.method,
+    headers: { ...request.headers, Accept: 'application/json;version=1' },
+    body: request.body,
+    ca: request.caPem === undefined ? undefined : [...getCACertificates('default'), request.caPem],
+    signal,
+    maxBytes: maxResponseBytes,
   });
 }
 

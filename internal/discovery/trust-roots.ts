@@ -4,9 +4,9 @@
 
 import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { get } from 'node:https';
 import { dirname } from 'node:path';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { requestWeb } from '../net/web-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Origin SSL ECC and RSA roots, and the origin-pull root. */
@@ -120,36 +120,22 @@ async function fetchRoots(url: string, options: TrustRootsOptions): Promise<read
 }
 
 /** Only https and no redirects: whoever answers here decides whom the connector trusts. */
-function fetchText(url: string, webCa: readonly string[] | undefined): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const fail = (what: string, cause?: unknown): void => {
-      request.destroy();
-      reject(new PosternError('dial.failed', `Fetching ${url} failed: ${what}`, { cause }));
-    };
-    const request = get(
+async function fetchText(url: string, webCa: readonly string[] | undefined): Promise<string> {
+  const failed = (what: string, cause?: unknown): PosternError =>
+    new PosternError('dial.failed', `Fetching ${url} failed: ${what}`, { cause });
+  if (!url.startsWith('https://')) throw failed('only https is trusted');
+  try {
+    const answer = await requestWeb({
       url,
-      {
-        agent: false,
-        signal: AbortSignal.timeout(fetchTimeoutMs),
-        headers: { accept: 'application/x-pem-file, text/plain, */*' },
-        ...(webCa === undefined ? {} : { ca: [...webCa] }),
-      },
-      response => {
-        if (response.statusCode !== 200) {
-          fail(`status ${response.statusCode}`);
-          return;
-        }
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > maxBytes) fail(`more than ${maxBytes} bytes`);
-          else chunks.push(chunk);
-        });
-        response.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-        response.once('error', error => fail('the answer broke off', error));
-      },
-    );
-    request.once('error', error => fail(foreignCode(error) ?? error.message, error));
-  });
+      headers: { accept: 'application/x-pem-file, text/plain, */*' },
+      ca: webCa,
+      signal: AbortSignal.timeout(fetchTimeoutMs),
+      maxBytes,
+    });
+    if (answer.status !== 200) throw failed(`status ${answer.status}`);
+    return answer.text;
+  } catch (error) {
+    if (error instanceof PosternError) throw error;
+    throw failed(foreignCode(error) ?? (error instanceof Error ? error.message : String(error)), error);
+  }
 }

@@ -1,0 +1,43 @@
+// One web request outside the data path (control-plane calls, documents fetched once): undici with a trust of its own, no
+// kept connections, and bounds on the answer. Origins have their own client in internal/origin.
+
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, request as send } from 'undici';
+
+export interface WebRequest {
+  readonly url: string;
+  /** Default GET. */
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: string | undefined;
+  /** PEM roots instead of the system's. */
+  readonly ca?: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+  /** Longest answer taken. */
+  readonly maxBytes: number;
+}
+
+export interface WebAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
+export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
+  const { url, method = 'GET', headers = {}, body = null, signal } = options;
+  const dispatcher = new Agent(options.ca === undefined ? {} : { connect: { ca: [...options.ca] } });
+  try {
+    const answer = await send(url, { method, headers, body, signal, dispatcher });
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+      bytes += chunk.byteLength;
+      if (bytes > options.maxBytes) throw new Error(`the answer is larger than ${options.maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
+  } finally {
+    await dispatcher.destroy();
+  }
+}
