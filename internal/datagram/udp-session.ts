@@ -108,22 +108,14 @@ export class UdpSession implements IdleEntry, UdpEvents {
 
   /** Sends one payload from the edge to the origin; drops and counts what cannot go. */
   write(payload: Uint8Array): void {
-    const { dropped } = this.owner.counters;
     if (this.#early !== undefined) {
-      if (this.#early.length >= earlyLimit) dropped.write_full += 1;
+      if (this.#early.length >= earlyLimit) this.dropped('full', 1);
       else this.#early.push(payload.slice());
       return;
     }
     this.lastActiveMs = this.#environment.wheel.now();
-    switch (this.#socket?.send(payload)) {
-      case 'full':
-        dropped.write_full += 1;
-        break;
-      case 'failed':
-        dropped.write_failed += 1;
-        break;
-      default:
-    }
+    const result = this.#socket?.send(payload) ?? 'failed';
+    if (result !== 'sent') this.dropped(result, 1);
   }
 
   /** Ends the session. Idempotent. */
@@ -148,6 +140,11 @@ export class UdpSession implements IdleEntry, UdpEvents {
     this.lastActiveMs = this.#environment.wheel.now();
     if (payload.length > udpPayloadLimit) this.owner.counters.dropped.read_too_large += 1;
     else this.owner.payload(this, payload);
+  }
+
+  dropped(why: 'full' | 'failed', count: number): void {
+    if (why === 'full') this.owner.counters.dropped.write_full += count;
+    else this.owner.counters.dropped.write_failed += count;
   }
 
   failed(error: PosternError): void {

@@ -11,6 +11,8 @@ export interface UdpEvents {
   connected(): void;
   /** One datagram from the destination. The view is valid only during the call. */
   message(payload: Uint8Array): void;
+  /** Datagrams that `send` had taken were dropped after all, by the system. */
+  dropped(why: 'full' | 'failed', count: number): void;
   /** The socket is broken (no route, refused, …) and has been closed. */
   failed(error: PosternError): void;
 }
@@ -18,7 +20,7 @@ export interface UdpEvents {
 export type SendResult = 'sent' | 'full' | 'failed';
 
 export interface UdpSocket {
-  /** Sends a copy of `payload` without waiting. After 'failed' comes `failed` or the socket lives on. */
+  /** Takes a copy of `payload`, to be sent before this turn of the event loop ends. */
   send(payload: Uint8Array): SendResult;
   /** Idempotent. */
   close(): void;
@@ -27,8 +29,6 @@ export interface UdpSocket {
 /** Opens a socket that exchanges datagrams with one destination only. Never throws: failures go to `events.failed`. */
 export type OpenUdp = (address: IpBytes, port: number, events: UdpEvents) => UdpSocket;
 
-/** Longest read from an origin (spec §1); Node's sockets read more, and longer ones are refused by the session. */
-export const readBufferBytes = 1500;
 /** Datagrams a socket may have waiting in user space before more are dropped: the recorded peer's bound. */
 const queueLimit = 512;
 
@@ -61,7 +61,9 @@ class NodeUdpSocket implements UdpSocket {
     this.#address = address;
     this.#port = port;
     this.#sent = error => {
-      if (error !== null && !isPassingError(foreignCode(error))) this.#fail(error);
+      if (error === null) return;
+      if (isPassingError(foreignCode(error))) this.#events.dropped('failed', 1);
+      else this.#fail(error);
     };
     const family = address.length === 4 ? 4 : 6;
     // The lookup hands literal addresses through, so that binding and connecting take no thread and no extra turn.

@@ -3,9 +3,6 @@
 
 import { randomInt } from 'node:crypto';
 import type { IpBytes } from '../net/ip.ts';
-import { icmpHeaderBytes, icmpType } from '../net/packet-icmp.ts';
-import { DgramIcmpSocket } from './dgram-icmp-socket.ts';
-import type { EchoFlow, EchoPlatform, EchoReplyHandler, IcmpSocket } from './echo-platform.ts';
 import {
   bindFd,
   createIcmpFd,
@@ -13,9 +10,13 @@ import {
   errno,
   type LibC,
   linuxAbi,
+  messageDontWait,
   type PollHandle,
   socketType,
-} from './libc.ts';
+} from '../net/libc.ts';
+import { icmpHeaderBytes, icmpType } from '../net/packet-icmp.ts';
+import { DgramIcmpSocket } from './dgram-icmp-socket.ts';
+import type { EchoFlow, EchoPlatform, EchoReplyHandler, IcmpSocket } from './echo-platform.ts';
 import { SharedEcho } from './shared-echo.ts';
 import type { EchoSource } from './source-address.ts';
 
@@ -91,7 +92,6 @@ class PingSockets implements EchoPlatform {
   }
 }
 
-const messageDontWait = 0x40;
 const icmpFilter = { level: 255, name: 1 } as const;
 const icmp6Filter = { level: 58, name: 1 } as const;
 /** Messages read a turn of the event loop: what Node reads from its own UDP sockets, so that nothing else starves. */

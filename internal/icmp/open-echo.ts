@@ -3,11 +3,11 @@
 
 import { describeError } from '../errors/error.ts';
 import { formatIp, type IpBytes } from '../net/ip.ts';
+import { openLibC } from '../net/libc.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openDarwinEcho } from './darwin.ts';
 import type { EchoPlatform } from './echo-platform.ts';
 import { EchoProxy } from './echo-proxy.ts';
-import { openLibC } from './libc.ts';
 import { openLinuxEcho } from './linux.ts';
 import { chooseEchoSources, type EchoSource, type EchoSourceFlags } from './source-address.ts';
 import { WindowsEcho } from './windows.ts';

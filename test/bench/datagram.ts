@@ -13,6 +13,7 @@ import type { EdgeMux } from '../../internal/datagram/edge-mux.ts';
 import { EdgeMuxV2 } from '../../internal/datagram/edge-v2.ts';
 import { EdgeMuxV3 } from '../../internal/datagram/edge-v3.ts';
 import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
+import { chooseUdp } from '../../internal/datagram/open-udp.ts';
 import type { SessionEnvironment } from '../../internal/datagram/udp-session.ts';
 import { type OpenUdp, openNodeUdp } from '../../internal/datagram/udp-socket.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
@@ -38,7 +39,10 @@ async function main(): Promise<void> {
   const sessions = Number(process.argv[3] ?? 1);
   const origin: ChildProcess = fork(fileURLToPath(import.meta.url), ['echo']);
   const port = await new Promise<number>(resolve => origin.once('message', resolve));
-  for (const [name, openUdp] of [['node:dgram', openNodeUdp]] as ReadonlyArray<readonly [string, OpenUdp]>) {
+  for (const [name, openUdp] of [
+    ['node:dgram', openNodeUdp],
+    ['chosen', await chooseUdp()],
+  ] as ReadonlyArray<readonly [string, OpenUdp]>) {
     for (const version of [2, 3] as const) {
       const { cpuSeconds, seconds, lost } = await measure(version, openUdp, port, count, sessions);
       const per100k = (cpuSeconds * 100_000) / count;

@@ -1,8 +1,8 @@
-// The C library's socket calls through koffi, for Linux and macOS: only what ICMP sockets need. Loaded on first use.
-// Source: Linux and Darwin headers; POSIX socket(2), bind(2), sendto(2), recvfrom(2).
+// The C library's socket calls through koffi, for Linux and macOS: only what ICMP and UDP sockets of ours need. Loaded on
+// first use. Source: Linux and Darwin headers; socket(2), bind(2), connect(2), sendmsg(2), recvmmsg(2).
 
 import { PosternError } from '../errors/error.ts';
-import type { IpBytes } from '../net/ip.ts';
+import type { IpBytes } from './ip.ts';
 
 /** Constants that differ between the two systems. */
 export interface SocketAbi {
@@ -17,7 +17,19 @@ export const linuxAbi: SocketAbi = { inet6: 10, typeFlags: 0o4000 | 0o2000000, l
 export const darwinAbi: SocketAbi = { inet6: 30, typeFlags: 0, lengthByte: true };
 
 export const socketType = { datagram: 2, raw: 3 } as const;
-export const errno = { EPERM: 1, EINTR: 4, EAGAIN: 11, EACCES: 13 } as const;
+/** Linux numbers; EAGAIN is 35 on Darwin, where nothing here looks at it. */
+export const errno = {
+  EPERM: 1,
+  EINTR: 4,
+  EIO: 5,
+  EAGAIN: 11,
+  EACCES: 13,
+  EINVAL: 22,
+  EMSGSIZE: 90,
+  ENOBUFS: 105,
+} as const;
+/** MSG_DONTWAIT of Linux. */
+export const messageDontWait = 0x40;
 const inet = 2;
 const protocols = { 4: 1, 6: 58 } as const;
 
@@ -25,8 +37,13 @@ const protocols = { 4: 1, 6: 58 } as const;
 export interface LibC {
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
   close(fd: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  /** `data` and `message` are addresses of native memory. */
+  send(fd: number, data: bigint, length: number, flags: number): number;
+  sendmsg(fd: number, message: bigint, flags: number): number;
+  recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
   /** `from` and `fromLength` (4 bytes) are written. */
   recvfrom(
@@ -39,8 +56,15 @@ export interface LibC {
   ): number;
   errno(): number;
   strerror(code: number): string;
+  /** Memory outside the JavaScript heap, zeroed, never freed: for structures that name addresses. */
+  allocate(length: number): NativeMemory;
   /** Calls back whenever the descriptor is readable, until `close`. Keep the handle: a forgotten one stops silently. */
   poll(fd: number, callback: (status: number) => void): PollHandle;
+}
+
+export interface NativeMemory {
+  readonly address: bigint;
+  readonly bytes: Buffer;
 }
 
 /** koffi's watcher of one descriptor. */
@@ -66,6 +90,14 @@ async function load(): Promise<LibC> {
     return {
       socket: library.func('int socket(int domain, int type, int protocol)'),
       bind: library.func('int bind(int fd, const uint8_t *addr, uint32_t len)'),
+      connect: library.func('int connect(int fd, const uint8_t *addr, uint32_t len)'),
+      send: library.func('long send(int fd, void *data, size_t length, int flags)'),
+      sendmsg: library.func('long sendmsg(int fd, void *message, int flags)'),
+      // Linux only; looked up there alone, a missing symbol would fail the whole load.
+      recvmmsg:
+        process.platform === 'linux'
+          ? library.func('int recvmmsg(int fd, void *messages, uint32_t count, int flags, void *timeout)')
+          : () => -1,
       close: library.func('int close(int fd)'),
       setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *val, uint32_t len)'),
       sendto: library.func(
@@ -74,6 +106,12 @@ async function load(): Promise<LibC> {
       recvfrom: library.func('long recvfrom(int fd, uint8_t *b, size_t n, int flags, uint8_t *from, uint8_t *len)'),
       errno: () => koffi.errno(),
       strerror: library.func('const char *strerror(int code)'),
+      allocate: length => {
+        const address = koffi.alloc('uint8_t', length) as unknown as bigint;
+        const bytes = Buffer.from(koffi.view(address, length));
+        bytes.fill(0);
+        return { address, bytes };
+      },
       // The typings name one argument; the callback gets the status first.
       poll: (fd, callback) =>
         koffi.node.poll(
@@ -83,7 +121,7 @@ async function load(): Promise<LibC> {
         ) as unknown as PollHandle,
     };
   } catch (error) {
-    throw new PosternError('unavailable', 'System calls for ICMP are not available in this build', { cause: error });
+    throw new PosternError('unavailable', 'System calls are not available in this build', { cause: error });
   }
 }
 
@@ -96,6 +134,22 @@ export function createIcmpFd(
 ): { readonly fd: number } | { readonly errno: number } {
   const fd = libc.socket(family === 4 ? inet : abi.inet6, type | abi.typeFlags, protocols[family]);
   return fd < 0 ? { errno: libc.errno() } : { fd };
+}
+
+/** A UDP socket connected to one destination, or the errno that refused it. */
+export function createConnectedUdpFd(
+  libc: LibC,
+  abi: SocketAbi,
+  address: IpBytes,
+  port: number,
+): { readonly fd: number } | { readonly errno: number } {
+  const fd = libc.socket(address.length === 4 ? inet : abi.inet6, socketType.datagram | abi.typeFlags, 0);
+  if (fd < 0) return { errno: libc.errno() };
+  const name = encodeSocketAddress(abi, address, port, 0);
+  if (libc.connect(fd, name, name.length) >= 0) return { fd };
+  const refused = libc.errno();
+  libc.close(fd);
+  return { errno: refused };
 }
 
 /** Binds to an address (port 0); the errno when refused, 0 when done. `scope` is an interface index for fe80::/10. */
