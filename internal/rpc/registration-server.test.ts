@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { RpcPlayer, splitMessages } from '../../test/support/rpc-play.ts';
 import { readVector, sentBy, type VectorFile } from '../../test/support/vectors.ts';
 import { PosternError } from '../errors/error.ts';
-import { decodeRegisterResults, type RegistrationRequest, type RegistrationResult } from '../wire/registration.ts';
+import {
+  decodeRegisterParams,
+  decodeRegisterResults,
+  type RegistrationRequest,
+  type RegistrationResult,
+} from '../wire/registration.ts';
 import { encodeBootstrap, encodeCall, encodeException, encodeFinish } from '../wire/rpc-message.ts';
-import { type RegistrationServerOptions, serveRegistration } from './registration-server.ts';
+import { RegistrationClient } from './registration-client.ts';
+import { type RegistrationServerOptions, type RegistrationSession, serveRegistration } from './registration-server.ts';
 
 const details = {
   uuid: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee',
@@ -202,10 +210,53 @@ describe('registration server', () => {
     }
   });
 
-  it('ends when the stream ends in the middle of a message', async () => {
-    const { player, session } = serve(() => Promise.resolve({ details }));
-    player.send(sentBy(readVector('quic-datagram-v2', 'quic-control-stream-1'), 'connector').subarray(0, 100));
-    player.end();
-    assert.equal((await session.closed)?.code, 'connection.lost');
+  it('ends wherever the recorded connector is cut off', async () => {
+    const recorded = sentBy(readVector('quic-datagram-v2', 'quic-control-stream-1'), 'connector');
+    for (let length = 0; length <= recorded.length; length += 1) {
+      const { player, session } = serve(() => Promise.resolve({ details }));
+      player.send(recorded.subarray(0, length));
+      player.end();
+      const code = (await session.closed)?.code;
+      assert.equal(code, length === recorded.length ? undefined : 'connection.lost', `cut at ${length}`);
+      player.destroy();
+    }
+  });
+
+  it('works with our own client over a real socket, and closes it', async () => {
+    const { promise: served, resolve } = Promise.withResolvers<[Socket, RegistrationSession]>();
+    const order: string[] = [];
+    const server = createServer(socket => {
+      const session = serveRegistration(socket, {
+        register: request => Promise.resolve({ details: { ...details, locationName: request.arch } }),
+        updateLocalConfiguration: config => {
+          order.push(Buffer.from(config).toString());
+          return Promise.resolve();
+        },
+        unregister: () => {
+          order.push('unregister');
+          return Promise.resolve();
+        },
+      });
+      resolve([socket, session]);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const socket = connect(port, '127.0.0.1');
+    const client = new RegistrationClient(socket, { timeoutMs: 5000 });
+    const recorded = splitMessages(sentBy(readVector('http2', 'h2-control-stream'), 'connector'))[1];
+    assert.ok(recorded?.kind === 'call');
+    const registered = await client.registerConnection(decodeRegisterParams(recorded.params));
+    assert.deepEqual(registered, { ...details, locationName: 'linux_amd64' });
+    const configuration = '{"ingress":[]}'.padEnd(300_000);
+    await client.updateLocalConfiguration(Buffer.from(configuration));
+    await client.unregisterConnection(5000);
+    client.close();
+    const [edgeSocket, session] = await served;
+    await client.closed;
+    assert.equal(await session.closed, undefined);
+    for (const each of [socket, edgeSocket]) if (!each.closed) await once(each, 'close');
+    assert.deepEqual(order, [configuration, 'unregister']);
+    server.close();
+    await once(server, 'close');
   });
 });
