@@ -98,6 +98,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const listener = await listenTransports({
     ...options.connectors,
     certificates: certificates.tls,
+    onQuicUnavailable: error => logger.warn({ error: describeError(error) }, 'Connectors can use HTTP/2 only'),
     onConnection: connection =>
       serveConnector(connection, {
         store,

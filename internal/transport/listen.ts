@@ -1,8 +1,10 @@
 // The edge's listeners, one a transport, on one port number: the one place at the edge that knows which variants exist.
 // Source: spec edge-protocol §13.1 (same number for TCP and UDP).
 
+import { isPosternError, type PosternError } from '../errors/error.ts';
 import { listenHttp2 } from './http2/listen.ts';
-import type { EdgeConnection } from './transport.ts';
+import { listenQuic } from './quic/listen.ts';
+import type { EdgeConnection, EdgeListener } from './transport.ts';
 
 export interface ListenTransportsOptions {
   readonly host: string;
@@ -12,23 +14,46 @@ export interface ListenTransportsOptions {
   readonly certificates: { readonly key: string; readonly cert: string };
   /** Called for every connection; it is the callee's to close. */
   readonly onConnection: (connection: EdgeConnection) => void;
+  /** Told once when QUIC does not exist on this platform; HTTP/2 serves alone then. */
+  readonly onQuicUnavailable: (error: PosternError) => void;
 }
 
 export interface TransportListeners {
   readonly port: number;
+  readonly protocols: readonly ('http2' | 'quic')[];
   /** Use other certificates for connections from now on. */
   setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
   /** Stop accepting. Accepted connections live on. Idempotent. */
   close(): Promise<void>;
 }
 
-/** Listens for connectors. Throws 'listen.failed'. */
+/** Ports tried when any will do: a free TCP port may be taken for UDP. */
+const maxPortAttempts = 5;
+
+/** Listens for connectors over TCP and UDP. Throws 'listen.failed' or 'tls.failed'. */
 export async function listenTransports(options: ListenTransportsOptions): Promise<TransportListeners> {
   const { host, certificates, onConnection } = options;
-  const http2 = await listenHttp2({ host, port: options.port, ...certificates, onConnection });
-  return {
-    port: http2.address.port,
-    setCertificates: renewed => http2.setCertificates(renewed),
-    close: () => http2.close(),
-  };
+  for (let attempt = 1; ; attempt += 1) {
+    const http2 = await listenHttp2({ host, port: options.port, ...certificates, onConnection });
+    const { port } = http2.address;
+    let quic: EdgeListener | undefined;
+    try {
+      quic = listenQuic({ host, port, ...certificates, onConnection });
+    } catch (error) {
+      if (!isPosternError(error, 'unavailable')) {
+        await http2.close();
+        if (options.port === 0 && isPosternError(error, 'listen.failed') && attempt < maxPortAttempts) continue;
+        throw error;
+      }
+      options.onQuicUnavailable(error);
+    }
+    return {
+      port,
+      protocols: quic === undefined ? ['http2'] : ['http2', 'quic'],
+      setCertificates: renewed => http2.setCertificates(renewed),
+      close: async () => {
+        await Promise.all([http2.close(), quic?.close()]);
+      },
+    };
+  }
 }

@@ -68,7 +68,13 @@ async function run({ kind, seconds, proxyPort }: LoadCommand): Promise<void> {
 
 const ca = await createTestCa('Bench CA');
 const certificates = await ca.issue(['h2.cftunnel.com', 'quic.cftunnel.com']);
-const { port } = await listenTransports({ host: '127.0.0.1', port: 0, certificates, onConnection: accept });
+const { port } = await listenTransports({
+  host: '127.0.0.1',
+  port: 0,
+  certificates,
+  onQuicUnavailable: error => console.error(error.message),
+  onConnection: accept,
+});
 process.on('message', (command: LoadCommand) => void run(command));
 process.on('disconnect', () => process.exit(0));
 tell({ event: 'listening', port, caPin: spkiPin(new X509Certificate(ca.cert)) });
