@@ -58,6 +58,12 @@ export function isProtocolHeader(name: string): boolean {
   return lower.startsWith('cf-int-') || lower.startsWith('cf-cloudflared-') || lower.startsWith('cf-proxy-');
 }
 
+/** A flat list [name, value, …] without the headers of the protocol; the same list when there are none. */
+export function withoutProtocolHeaders(headers: readonly string[]): readonly string[] {
+  if (!headers.some((name, index) => index % 2 === 0 && isProtocolHeader(name))) return headers;
+  return headers.filter((_, index) => !isProtocolHeader(headers[index - (index % 2)] ?? ''));
+}
+
 function encodeName(name: string): string {
   const known = encodedNames.get(name);
   if (known !== undefined) return known;

@@ -170,6 +170,15 @@ export function transportConformance(
     );
 
     it(
+      'keeps headers of the protocol itself from the visitor',
+      withStream(get, async (outgoing, incoming) => {
+        const headers = ['Cf-Int-Secret', '1', 'X-Kept', '2', 'cf-cloudflared-response-meta', '3'];
+        incoming.respond({ status: 200, headers }, { endStream: true });
+        assert.deepEqual((await outgoing.response).headers, ['X-Kept', '2']);
+      }),
+    );
+
+    it(
       'carries a response without a body',
       withStream(get, async (outgoing, incoming) => {
         assert.equal(incoming.head.bodyLength, 0);

@@ -1,7 +1,7 @@
 // Maps the seam's heads to HTTP/2 header lists and back. Source: spec edge-protocol §10.2, §10.4–10.8.
 
 import { PosternError } from '../../errors/error.ts';
-import { decodeResponseHeaders, encodeResponseHeaders, isProtocolHeader } from '../../wire/response-headers.ts';
+import { decodeResponseHeaders, encodeResponseHeaders, withoutProtocolHeaders } from '../../wire/response-headers.ts';
 import { parseResponseMeta, responseMetaValues } from '../../wire/response-meta.ts';
 import {
   classifyRequest,
@@ -161,13 +161,8 @@ export function decodeResponseHead(
   if (source === 'connector') {
     throw new PosternError('origin.unreachable', 'The connector could not reach the origin; its log names the cause.');
   }
-  const headers = serialized === undefined ? [] : decodeResponseHeaders(serialized).filter(keepPair);
+  const headers = serialized === undefined ? [] : withoutProtocolHeaders(decodeResponseHeaders(serialized));
   return { status: kind === 'websocket' && status === 200 && acceptsUpgrade(headers) ? 101 : status, headers };
-}
-
-/** Keeps a name and its value together while filtering a flat list. */
-function keepPair(_: string, index: number, list: readonly string[]): boolean {
-  return !isProtocolHeader(list[index - (index % 2)] ?? '');
 }
 
 function acceptsUpgrade(headers: readonly string[]): boolean {

@@ -3,6 +3,7 @@
 
 import { type Duplex, duplexPair } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
@@ -254,7 +255,7 @@ class MemoryIncoming implements IncomingStream {
     this.#responded = true;
     if (this.head.kind === 'http' && this.head.bodyLength !== 0)
       this.body.once('finish', () => this.#stopUnreadRequest());
-    this.#outgoing.settle.resolve({ status: head.status, headers: head.headers });
+    this.#outgoing.settle.resolve({ status: head.status, headers: withoutProtocolHeaders(head.headers) });
     if (options?.endStream === true) this.body.end();
   }
 

@@ -8,6 +8,7 @@
 import { PosternError } from '../../errors/error.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
+import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
 import {
   decodeResponseHead,
   encodeRequestHead,
@@ -124,7 +125,8 @@ class OutgoingBody extends QuicDuplex {
     this.#halfClose ||= answer.halfClose === true;
     if (this.#halfClose) this.#releaseFin();
     this.lead(bytes.subarray(length));
-    this.#settle.resolve({ status: answer.status, headers: answer.headers });
+    // A stock connector passes these through on QUIC (spec §15 trap 23).
+    this.#settle.resolve({ status: answer.status, headers: withoutProtocolHeaders(answer.headers) });
     if (this.#wanted) super._read();
   }
 
