@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type CountedSlots, sessionEnvironment } from '../../test/support/connector-sessions.ts';
 import { createDatagramPair, type MemoryDatagramChannel } from '../../test/support/datagram-pair.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
+import { until } from '../../test/support/wait.ts';
 import { ConnectorMuxV2, type RegisterSessionV2 } from './connector-v2.ts';
 import type { PacketHandler } from './packet-path.ts';
 import { formatGoDuration, type SessionEnvironment } from './udp-session.ts';
@@ -49,7 +49,7 @@ async function withRig(
       flows: environment.flows,
       register: fields => mux.registerSession({ id: idOf(1), address: loopback, idleHintNs: 0n, ...fields }),
       payload: (text, id = idOf(1)) => edge.send(Buffer.from(datagramOf(text, id), 'hex')),
-      expect: (text, id = idOf(1)) => eventually(`payload ${text}`, () => received.includes(datagramOf(text, id))),
+      expect: (text, id = idOf(1)) => until(`payload ${text}`, () => received.includes(datagramOf(text, id))),
     });
   } finally {
     mux.close();
@@ -75,7 +75,7 @@ describe('connector, datagram v2', () => {
       assert.equal(mux.size, 0);
       mux.unregisterSession(id, 'done again');
       payload('late', id);
-      await eventually('unknown', () => mux.counters.dropped.write_flow_unknown === 1);
+      await until('unknown', () => mux.counters.dropped.write_flow_unknown === 1);
       assert.deepEqual(unregistered, [], 'an end that the edge asked for is not reported to it');
     });
     await echo.close();
@@ -138,12 +138,12 @@ describe('connector, datagram v2', () => {
     const echo = await openUdpEcho();
     await withRig(async ({ register, unregistered, mux, payload }) => {
       assert.equal(await register({ port: echo.port, idleHintNs: 200_000_000n }), undefined);
-      await eventually('idle', () => mux.size === 0);
+      await until('idle', () => mux.size === 0);
       assert.deepEqual(unregistered, [[hex(idOf(1)), 'session idle for 200ms']]);
       await echo.close();
       assert.equal(await register({ port: echo.port, id: idOf(2) }), undefined);
       payload('x', idOf(2));
-      await eventually('refused', () => mux.size === 0);
+      await until('refused', () => mux.size === 0);
       assert.equal(unregistered[1]?.[0], hex(idOf(2)));
       assert.match(unregistered[1]?.[1] ?? '', /unable to dial udp|refused/i);
     });
@@ -154,7 +154,7 @@ describe('connector, datagram v2', () => {
     await withRig(async ({ register, mux }) => {
       for (const [index, hint] of [1n, -5n, 7n, (1n << 63n) - 1n].entries())
         assert.equal(await register({ port: echo.port, id: idOf(index), idleHintNs: hint }), undefined);
-      await eventually('the two shortest ended', () => mux.size === 2);
+      await until('the two shortest ended', () => mux.size === 2);
     });
     await echo.close();
   });
@@ -177,14 +177,14 @@ describe('connector, datagram v2', () => {
       async ({ edge, received, mux }) => {
         edge.send(Uint8Array.of(1, 2, 3, 1));
         edge.send(Uint8Array.of(4, 5, ...new Uint8Array(25), 2));
-        await eventually('packets back', () => received.length === 2);
+        await until('packets back', () => received.length === 2);
         assert.deepEqual(received, ['03020101', '050401']);
         edge.send(Uint8Array.of(...new Uint8Array(25), 3));
-        await eventually('counted', () => mux.counters.malformed['unknown-type'] === 1);
+        await until('counted', () => mux.counters.malformed['unknown-type'] === 1);
         const random = seededRandom(3);
         for (let round = 0; round < 2_000; round += 1) edge.send(random.bytes(random.below(40)));
         edge.send(Uint8Array.of(8, 9, 1));
-        await eventually('still there', () => received.includes('090801'));
+        await until('still there', () => received.includes('090801'));
       },
       { packets },
     );

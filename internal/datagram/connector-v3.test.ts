@@ -3,9 +3,9 @@ import { createSocket } from 'node:dgram';
 import { describe, it } from 'node:test';
 import { type CountedSlots, sessionEnvironment } from '../../test/support/connector-sessions.ts';
 import { createDatagramPair, type MemoryDatagramChannel } from '../../test/support/datagram-pair.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
+import { until } from '../../test/support/wait.ts';
 import { parseIp } from '../net/ip.ts';
 import { encodeRegistrationV3, type RegistrationV3, writePayloadPrefixV3 } from '../wire/datagram-v3.ts';
 import { ConnectorSessionsV3 } from './connector-v3.ts';
@@ -47,7 +47,7 @@ class RawEdge {
   }
 
   async expect(...datagrams: string[]): Promise<void> {
-    await eventually(`datagrams ${datagrams.join(' ')}, have ${this.received.join(' ')}`, () =>
+    await until(`datagrams ${datagrams.join(' ')}, have ${this.received.join(' ')}`, () =>
       datagrams.every(datagram => this.received.includes(datagram)),
     );
   }
@@ -160,9 +160,9 @@ for (const [name, openUdp] of openers)
       await withRig(async ({ connect, sessions }) => {
         const { edge, mux } = connect(0);
         for (let times = 0; times < 3; times += 1) edge.register({ port: echo.port });
-        await eventually('an answer or one for several', () => edge.received.length > 0);
+        await until('an answer or one for several', () => edge.received.length > 0);
         edge.register({ port: echo.port });
-        await eventually('one more answer', () => edge.received.length > 1);
+        await until('one more answer', () => edge.received.length > 1);
         assert.ok(edge.received.every(datagram => datagram === ok()));
         edge.payload('a');
         await edge.expect(payloadOf('a'));
@@ -183,13 +183,13 @@ for (const [name, openUdp] of openers)
         await first.edge.expect(ok());
         // Not claimed yet: a payload on the other connection is a stranger's.
         second.edge.payload('spoofed');
-        await eventually('drop', () => second.mux.counters.dropped.write_flow_unknown === 1);
+        await until('drop', () => second.mux.counters.dropped.write_flow_unknown === 1);
         second.edge.register({ port: echo.port });
         await second.edge.expect(ok());
         second.edge.payload('moved');
         await second.edge.expect(payloadOf('moved'));
         first.edge.payload('late');
-        await eventually('drop', () => first.mux.counters.dropped.write_flow_unknown === 1);
+        await until('drop', () => first.mux.counters.dropped.write_flow_unknown === 1);
         assert.deepEqual(echo.received.map(String), ['moved']);
         assert.equal(echo.sources.size, 1);
         assert.equal(sessions.size, 1);
@@ -243,9 +243,9 @@ for (const [name, openUdp] of openers)
         edge.register({ port: echo.port, idleSeconds: 1 });
         edge.register({ port: echo.port, idleSeconds: 3600, id: idOf(2) });
         await edge.expect(ok(), ok(idOf(2)));
-        await eventually('one session left', () => sessions.size === 1);
+        await until('one session left', () => sessions.size === 1);
         edge.payload('gone');
-        await eventually('unknown', () => mux.counters.dropped.write_flow_unknown === 1);
+        await until('unknown', () => mux.counters.dropped.write_flow_unknown === 1);
         edge.payload('there', idOf(2));
         await edge.expect(payloadOf('there', idOf(2)));
       });
@@ -282,7 +282,7 @@ for (const [name, openUdp] of openers)
         edge.register({ port: echo.port });
         await edge.expect(ok());
         edge.payload('anybody?');
-        await eventually('session ended', () => sessions.size === 0);
+        await until('session ended', () => sessions.size === 0);
       });
     });
 
@@ -346,7 +346,7 @@ for (const [name, openUdp] of openers)
         await edge.expect('020145');
         const without = connect(1);
         without.edge.channel.send(Uint8Array.of(2, 0x45));
-        await eventually('drop', () => without.mux.counters.droppedPackets.write_failed === 1);
+        await until('drop', () => without.mux.counters.droppedPackets.write_failed === 1);
       });
     });
 
@@ -359,7 +359,7 @@ for (const [name, openUdp] of openers)
           edge.channel.send(Uint8Array.of(0, 1, ...new Uint8Array(35)));
           edge.channel.send(Uint8Array.of(3, ...new Uint8Array(19)));
           edge.channel.send(Uint8Array.of(9));
-          await eventually('counted', () => mux.counters.malformed['unknown-type'] === 2);
+          await until('counted', () => mux.counters.malformed['unknown-type'] === 2);
           assert.deepEqual(mux.counters.malformed, { empty: 1, short: 26, oversized: 0, 'unknown-type': 2 });
           const random = seededRandom(99);
           for (let round = 0; round < 2_000; round += 1) edge.channel.send(random.bytes(random.below(60)));
@@ -379,19 +379,18 @@ for (const [name, openUdp] of openers)
         const count = 5_000;
         for (let number = 0; number < count; number += 1)
           edge.register({ port: echo.port, id: idOf(number), idleSeconds: 300 });
-        await eventually('all answered', () => edge.received.length === count, 30_000);
+        await until('all answered', () => edge.received.length === count, 30_000);
         assert.ok(edge.received.every(datagram => datagram.startsWith('0300')));
         assert.equal(sessions.size, count);
         for (let number = 0; number < count; number += 1) {
           edge.payload(`n${number}`, idOf(number));
-          if (number % 100 === 99)
-            await eventually('echoes', () => edge.received.length >= count + number - 50, 30_000);
+          if (number % 100 === 99) await until('echoes', () => edge.received.length >= count + number - 50, 30_000);
         }
-        await eventually('most echoes', () => edge.received.length >= 2 * count - 50, 30_000);
+        await until('most echoes', () => edge.received.length >= 2 * count - 50, 30_000);
         assert.ok(echo.sources.size >= count - 50);
         assert.equal(mux.counters.activeSessions, count);
       });
-      await eventually('sockets closed', () => process.getActiveResourcesInfo().length <= before);
+      await until('sockets closed', () => process.getActiveResourcesInfo().length <= before);
       await echo.close();
     });
   });

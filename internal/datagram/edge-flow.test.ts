@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { sessionEnvironment, type TestEnvironment } from '../../test/support/connector-sessions.ts';
 import { createDatagramPair, type DatagramPairOptions } from '../../test/support/datagram-pair.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { openUdpEcho, type UdpEcho } from '../../test/support/udp-echo.ts';
+import { until } from '../../test/support/wait.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { ConnectorMuxV2 } from './connector-v2.ts';
 import { ConnectorSessionsV3 } from './connector-v3.ts';
@@ -151,9 +151,9 @@ for (const [version, createTunnel] of [
         const { flow, got, ends } = open(() => mux);
         assert.ok(flow.send(Buffer.from('first')));
         assert.ok(flow.send(Buffer.from('')));
-        await eventually('echoes', () => got.length === 2);
+        await until('echoes', () => got.length === 2);
         assert.ok(flow.send(Buffer.alloc(1280, 'x')));
-        await eventually('large echo', () => got.length === 3);
+        await until('large echo', () => got.length === 3);
         assert.deepEqual(got.slice(0, 2), ['first', '']);
         assert.equal(flow.bytesUp, 1285);
         assert.equal(flow.bytesDown, 1285);
@@ -164,7 +164,7 @@ for (const [version, createTunnel] of [
         flow.close();
         assert.deepEqual(ends, [{ kind: 'closed' }]);
         assert.ok(!flow.send(Buffer.from('late')));
-        if (mux.version === 2) await eventually('unregistered', () => environment.flows.taken === 0);
+        if (mux.version === 2) await until('unregistered', () => environment.flows.taken === 0);
         assert.equal(mux.counters.activeSessions, 0);
       });
     });
@@ -176,7 +176,7 @@ for (const [version, createTunnel] of [
         const b = open(() => mux);
         a.flow.send(Buffer.from('a'));
         b.flow.send(Buffer.from('b'));
-        await eventually('echoes', () => a.got.length + b.got.length === 2);
+        await until('echoes', () => a.got.length + b.got.length === 2);
         assert.deepEqual([a.got, b.got], [['a'], ['b']]);
         assert.equal(echo.sources.size, 2);
       });
@@ -187,10 +187,10 @@ for (const [version, createTunnel] of [
         const { mux } = tunnel.connect();
         const { flow, got, ends } = open(() => mux, { idleMs: 150 });
         flow.send(Buffer.from('x'));
-        await eventually('echo', () => got.length === 1);
-        await eventually('idle', () => ends.length === 1);
+        await until('echo', () => got.length === 1);
+        await until('idle', () => ends.length === 1);
         assert.deepEqual(ends, [{ kind: 'idle' }]);
-        if (mux.version === 2) await eventually('unregistered', () => tunnel.sessions() === 0);
+        if (mux.version === 2) await until('unregistered', () => tunnel.sessions() === 0);
       });
     });
 
@@ -199,10 +199,10 @@ for (const [version, createTunnel] of [
         const links = [tunnel.connect(), tunnel.connect()];
         const { flow, got, ends } = open(() => links.find(link => link.mux.open)?.mux);
         flow.send(Buffer.from('one'));
-        await eventually('echo', () => got.length === 1);
+        await until('echo', () => got.length === 1);
         links[0]?.lose();
         flow.send(Buffer.from('two'));
-        await eventually('echo', () => got.length === 2);
+        await until('echo', () => got.length === 2);
         assert.equal(flow.connection, links[1]?.mux);
         assert.equal(flows.counters.moved, 1);
         assert.deepEqual(ends, []);
@@ -216,13 +216,13 @@ for (const [version, createTunnel] of [
         let link = tunnel.connect();
         const { flow, got } = open(() => (link.mux.open ? link.mux : undefined));
         flow.send(Buffer.from('one'));
-        await eventually('echo', () => got.length === 1);
+        await until('echo', () => got.length === 1);
         link.lose();
         flow.send(Buffer.from('meanwhile'));
         link = tunnel.connect();
-        await eventually('moved', () => got.length === 2);
+        await until('moved', () => got.length === 2);
         const nowhere = open(() => undefined);
-        await eventually('unreachable', () => nowhere.ends.length === 1);
+        await until('unreachable', () => nowhere.ends.length === 1);
         assert.deepEqual(nowhere.ends, [{ kind: 'unreachable' }]);
       });
     });
@@ -232,7 +232,7 @@ for (const [version, createTunnel] of [
         async ({ tunnel, open }) => {
           const { mux } = tunnel.connect();
           const { ends } = open(() => mux);
-          await eventually('refused', () => ends.length === 1);
+          await until('refused', () => ends.length === 1);
           assert.equal(ends[0]?.kind, 'refused');
           if (ends[0]?.kind === 'refused') assert.match(ends[0].message, /too many active flows/);
         },
@@ -247,7 +247,7 @@ for (const [version, createTunnel] of [
         const sent = Array.from({ length: 40 }, (_, index) => flow.send(Buffer.from(`${index}`)));
         assert.equal(sent.filter(Boolean).length, 16);
         assert.equal(flows.counters.droppedWaiting, 24);
-        await eventually('echoes', () => got.length === 16);
+        await until('echoes', () => got.length === 16);
       });
     });
 
@@ -257,7 +257,7 @@ for (const [version, createTunnel] of [
       const calls = { register: async () => undefined, unregister: async () => undefined };
       const mux = version === 'v3' ? new EdgeMuxV3(edge, 0) : new EdgeMuxV2(edge, 0, calls, silentLogger());
       for (let round = 0; round < 3_000; round += 1) connector.send(random.bytes(random.below(60)));
-      await eventually('all seen', () => {
+      await until('all seen', () => {
         const { malformed, dropped } = mux.counters;
         return malformed.short + malformed['unknown-type'] + dropped.write_flow_unknown > 2_000;
       });
@@ -293,7 +293,7 @@ describe('flows of the edge, datagram v3 on a bad path', () => {
       ended: () => undefined,
     });
     flow.send(Buffer.from('patience'));
-    await eventually('echo', () => got.length === 1);
+    await until('echo', () => got.length === 1);
     assert.equal(lost, 2);
     assert.equal(tunnel.sessions(), 1);
     flows.close();
@@ -319,15 +319,15 @@ describe('flows of the edge, datagram v3 on a bad path', () => {
       ended: () => undefined,
     });
     flow.send(Buffer.from('one'));
-    await eventually('echo', () => got.length === 1);
+    await until('echo', () => got.length === 1);
     tunnel.close();
     assert.equal(tunnel.sessions(), 0);
     nowMs += 11_000;
     // Registers again and goes in the same breath; the second payload finds the session.
     flow.send(Buffer.from('two'));
-    await eventually('registered again', () => tunnel.sessions() === 1);
+    await until('registered again', () => tunnel.sessions() === 1);
     flow.send(Buffer.from('three'));
-    await eventually('echo', () => got.includes('three'));
+    await until('echo', () => got.includes('three'));
     flows.close();
     tunnel.close();
     await echo.close();

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { eventually } from '../../test/support/eventually.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
+import { until } from '../../test/support/wait.ts';
 import type { PosternError } from '../errors/error.ts';
 import { chooseUdp } from './open-udp.ts';
 import { type OpenUdp, openNodeUdp, type UdpEvents } from './udp-socket.ts';
@@ -44,7 +44,7 @@ for (const [name, openUdp] of openers) {
       const echo = await openUdpEcho();
       const events = new Events();
       const socket = openUdp(loopback, echo.port, events);
-      await eventually('connected', () => events.connects === 1);
+      await until('connected', () => events.connects === 1);
       // Equal ones, a shorter one after them, longer again, empty ones, one alone: each way of gathering.
       const sizes = [1200, 1200, 1200, 700, 700, 1280, 0, 0, 5, 5, 6, 1, 1280, 1280];
       const view = new Uint8Array(1280);
@@ -54,7 +54,7 @@ for (const [name, openUdp] of openers) {
         return String.fromCharCode(65 + index).repeat(size);
       });
       view.fill(0);
-      await eventually('echoes', () => events.messages.length === sizes.length);
+      await until('echoes', () => events.messages.length === sizes.length);
       assert.deepEqual(events.messages, expected);
       assert.equal(echo.sources.size, 1);
       socket.close();
@@ -67,10 +67,10 @@ for (const [name, openUdp] of openers) {
       const echo = await openUdpEcho();
       const both = [new Events(), new Events()];
       const sockets = both.map(events => openUdp(loopback, echo.port, events));
-      await eventually('connected', () => both.every(events => events.connects === 1));
+      await until('connected', () => both.every(events => events.connects === 1));
       for (let round = 0; round < 20; round += 1)
         for (const [index, socket] of sockets.entries()) socket.send(Buffer.from(`${index}.${round}`));
-      await eventually('echoes', () => both.every(events => events.messages.length === 20));
+      await until('echoes', () => both.every(events => events.messages.length === 20));
       for (const [index, events] of both.entries())
         assert.deepEqual(
           events.messages,
@@ -84,10 +84,10 @@ for (const [name, openUdp] of openers) {
       const echo = await openUdpEcho();
       const events = new Events();
       const socket = openUdp(loopback, echo.port, events);
-      await eventually('connected', () => events.connects === 1);
+      await until('connected', () => events.connects === 1);
       for (let turn = 1; turn <= 10; turn += 1) {
         for (let index = 0; index < 70; index += 1) socket.send(Buffer.from('b'.repeat(1000)));
-        await eventually('echoes', () => events.messages.length === turn * 70);
+        await until('echoes', () => events.messages.length === turn * 70);
       }
       assert.ok(events.messages.every(message => message === 'b'.repeat(1000)));
       assert.equal(events.drops, 0);
@@ -99,10 +99,10 @@ for (const [name, openUdp] of openers) {
       const echo = await openUdpEcho();
       const events = new Events();
       const socket = openUdp(loopback, echo.port, events);
-      await eventually('connected', () => events.connects === 1);
+      await until('connected', () => events.connects === 1);
       socket.send(Buffer.from('last words'));
       socket.close();
-      await eventually('received', () => echo.received.length === 1);
+      await until('received', () => echo.received.length === 1);
       await echo.close();
     });
 
@@ -111,9 +111,9 @@ for (const [name, openUdp] of openers) {
       await echo.close();
       const events = new Events();
       const socket = openUdp(loopback, echo.port, events);
-      await eventually('connected', () => events.connects === 1);
+      await until('connected', () => events.connects === 1);
       socket.send(Buffer.from('x'));
-      await eventually('failed', () => events.errors.length === 1);
+      await until('failed', () => events.errors.length === 1);
       assert.equal(events.errors[0]?.code, 'dial.failed');
       assert.match(events.errors[0]?.message ?? '', /^unable to dial udp to origin 127\.0\.0\.1:/);
       assert.equal(socket.send(Buffer.from('y')), 'failed');
@@ -122,13 +122,13 @@ for (const [name, openUdp] of openers) {
     it('report a destination that cannot be dialled', async () => {
       const events = new Events();
       const socket = openUdp(loopback, 0, events);
-      await eventually('failed', () => events.errors.length === 1);
+      await until('failed', () => events.errors.length === 1);
       assert.equal(events.connects, 0);
       socket.close();
       // No route for the documentation prefix of IPv6 unless this machine has a default one: then it connects.
       const other = new Events();
       const second = openUdp(Uint8Array.of(0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), 53, other);
-      await eventually('decided', () => other.errors.length + other.connects === 1);
+      await until('decided', () => other.errors.length + other.connects === 1);
       second.close();
     });
 
@@ -144,10 +144,10 @@ for (const [name, openUdp] of openers) {
         dropped: (why, count) => events.dropped(why, count),
         failed: error => events.failed(error),
       });
-      await eventually('connected', () => events.connects === 1);
+      await until('connected', () => events.connects === 1);
       for (let index = 0; index < 5; index += 1) socket.send(Buffer.from('x'));
-      await eventually('all arrived', () => echo.received.length === 5);
-      await eventually('one message', () => events.messages.length === 1);
+      await until('all arrived', () => echo.received.length === 5);
+      await until('one message', () => events.messages.length === 1);
       assert.deepEqual(events.errors, []);
       await echo.close();
     });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MemoryPlatform } from '../../test/support/echo-network.ts';
-import { eventually } from '../../test/support/eventually.ts';
 import { recordedDatagrams } from '../../test/support/recorded-datagrams.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
+import { until } from '../../test/support/wait.ts';
 import { parseIp } from '../net/ip.ts';
 import { encodeIcmpPacket, type IcmpPacketFields, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
 import { silentLogger } from '../telemetry/logger.ts';
@@ -84,7 +84,7 @@ describe('echo proxy', () => {
         if (from !== 'edge') continue;
         const before = path.packets.length;
         proxy.packet(strip(bytes), path);
-        await eventually('an answer', () => path.packets.length > before);
+        await until('an answer', () => path.packets.length > before);
         assert.equal(path.packets.at(-1), hex(strip(packets[index + 1]?.bytes ?? new Uint8Array(0))));
       }
       assert.equal(proxy.counters.requests, 1);
@@ -97,7 +97,7 @@ describe('echo proxy', () => {
   it('answers IPv6, and quotes at most what fits in time exceeded', async () => {
     const { proxy, path } = createRig();
     proxy.packet(encode({ destination: ip('2001:db8::1'), identifier: 9, data: new Uint8Array(1232) }), path);
-    await eventually('a reply', () => path.packets.length === 1);
+    await until('a reply', () => path.packets.length === 1);
     const reply = decode(path.packets[0]);
     assert.equal(reply.type, 129);
     assert.equal(reply.ttl, 255);
@@ -117,7 +117,7 @@ describe('echo proxy', () => {
     const { proxy, path, v4 } = createRig();
     for (const last of [7, 8])
       proxy.packet(encode({ source: Uint8Array.of(192, 0, 2, last), data: Uint8Array.of(last) }), path);
-    await eventually('replies', () => path.packets.length === 2);
+    await until('replies', () => path.packets.length === 2);
     for (const packet of path.packets) {
       const view = decode(packet);
       assert.equal(view.destination[3], view.data[0]);
@@ -135,11 +135,11 @@ describe('echo proxy', () => {
     proxy.packet(encode({}), path);
     v4.silent = false;
     proxy.packet(encode({ sequence: 2 }), other);
-    await eventually('reply', () => other.packets.length === 1);
+    await until('reply', () => other.packets.length === 1);
     assert.equal(v4.openFlows, 1);
     other.open = false;
     proxy.packet(encode({ sequence: 3 }), other);
-    await eventually('dropped', () => proxy.counters.dropped['reply-dropped'] === 1);
+    await until('dropped', () => proxy.counters.dropped['reply-dropped'] === 1);
     assert.equal(path.packets.length, 0);
     proxy.close();
   });
@@ -196,7 +196,7 @@ describe('echo proxy', () => {
     const { proxy, path, v4 } = createRig({ idleMs: 20 });
     proxy.packet(encode({}), path);
     assert.equal(proxy.activeFlows, 1);
-    await eventually('idle', () => proxy.activeFlows === 0);
+    await until('idle', () => proxy.activeFlows === 0);
     assert.equal(v4.openFlows, 0);
     proxy.close();
   });

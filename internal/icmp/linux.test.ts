@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { eventually } from '../../test/support/eventually.ts';
 import { createNamespaces, inNamespace } from '../../test/support/namespaces.ts';
+import { until } from '../../test/support/wait.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 import { encodeIcmpPacket, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
 
@@ -40,7 +40,7 @@ class ProxyProcess {
   }
 
   async started(): Promise<boolean> {
-    await eventually('the proxy is ready', () => this.ready !== undefined, 20_000);
+    await until('the proxy is ready', () => this.ready !== undefined, 20_000);
     return this.ready === true;
   }
 
@@ -133,7 +133,7 @@ describe('echo proxy on Linux', { skip }, () => {
     // Traceroute's first packet, both families.
     proxy.send(request({ source: '192.0.2.7', destination: '10.77.1.2', text: '', ttl: 1, ...same }));
     proxy.send(request({ source: '2001:db8::7', destination: 'fd77:1::2', text: '', ttl: 1, ...same }));
-    await eventually('all answers', () => proxy.packets.length >= 9);
+    await until('all answers', () => proxy.packets.length >= 9);
     assert.deepEqual(
       proxy.packets.map(describePacket).sort(),
       [
@@ -149,7 +149,7 @@ describe('echo proxy on Linux', { skip }, () => {
       ].sort(),
     );
     proxy.write('counters');
-    await eventually('counters', () => proxy.counters !== undefined);
+    await until('counters', () => proxy.counters !== undefined);
     assert.equal(proxy.counters?.counters.requests, 7);
     assert.equal(proxy.counters?.flows, 6);
   }
@@ -195,7 +195,7 @@ describe('echo proxy on Linux', { skip }, () => {
     proxy.send(request({ source: '192.0.2.7', ...expired }));
     proxy.send(request({ ...expired, source: '2001:db8::7', destination: 'fd77:1::2' }));
     proxy.send(request({ ...expired, source: '192.0.2.7', ttl: 64 }));
-    await eventually('answers', () => proxy.packets.length === 3);
+    await until('answers', () => proxy.packets.length === 3);
     assert.deepEqual(proxy.packets.map(describePacket).sort(), [
       '0.0.0.0 > 192.0.2.7 time exceeded',
       '10.77.1.2 > 192.0.2.7 0 1 1 ',
@@ -214,7 +214,7 @@ describe('echo proxy on Linux', { skip }, () => {
     proxy.send(request({ ...echo, destination: '10.77.1.99' }));
     proxy.send(request({ ...echo, destination: '255.255.255.255' }));
     proxy.send(request({ ...echo, destination: '10.77.1.2' }));
-    await eventually('the one answer', () => proxy.packets.length === 1);
+    await until('the one answer', () => proxy.packets.length === 1);
     assert.deepEqual(proxy.packets.map(describePacket), ['10.77.1.2 > 192.0.2.7 0 1 1 x']);
     await proxy.stop();
   });

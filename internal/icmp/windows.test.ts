@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { eventually } from '../../test/support/eventually.ts';
+import { until } from '../../test/support/wait.ts';
 import { writeIcmpMessage } from '../net/packet-icmp.ts';
 import { type EchoCall, type EchoCalls, WindowsEcho } from './windows.ts';
 
@@ -50,7 +50,7 @@ describe('echo by system call, as on Windows', () => {
       got.push(`${from.join('.')} ${sequence} ${Buffer.from(data).toString()}`),
     );
     assert.ok(flow.request(request(1, 'one')) && flow.request(request(0xffff, '')));
-    await eventually('replies', () => got.length === 2);
+    await until('replies', () => got.length === 2);
     assert.deepEqual(got, ['10.0.0.1 1 one', '10.0.0.1 65535 ']);
     assert.deepEqual(calls.sent[0]?.source, source);
     assert.deepEqual(calls.sent[0]?.destination, host);
@@ -62,7 +62,7 @@ describe('echo by system call, as on Windows', () => {
     calls.status = 11_010;
     const flow = platform.openFlow(host, () => assert.fail('no reply expected'));
     flow.request(request(1, 'x'));
-    await eventually('counted', () => platform.failures.get(11_010) === 1);
+    await until('counted', () => platform.failures.get(11_010) === 1);
     calls.refuse = true;
     assert.ok(!flow.request(request(2, 'x')));
   });
@@ -90,7 +90,7 @@ describe('echo by system call, as on Windows', () => {
       replies += 1;
     });
     for (let index = 0; index < 256; index += 1) assert.ok(next.request(request(index, 'x')));
-    await eventually('all replies', () => replies === 257);
+    await until('all replies', () => replies === 257);
     platform.close();
     assert.ok(calls.closed);
   });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { duplexPair } from 'node:stream';
 import { afterEach, describe, it } from 'node:test';
-import { eventually } from '../../test/support/eventually.ts';
 import { RpcPlayer } from '../../test/support/rpc-play.ts';
 import { readMessage } from '../../test/support/vectors.ts';
+import { until } from '../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import { openFrame } from '../wire/framing.ts';
 import {
@@ -184,7 +184,7 @@ describe('RPC session', () => {
     while (own.write(disembargo)) sent += 1;
     // Whatever the peer adds stays on its own side once both buffers are full.
     for (let index = 0; index < 2000; index += 1) own.write(disembargo);
-    await eventually('the session stops', () => stream.writableNeedDrain);
+    await until('the session stops', () => stream.writableNeedDrain);
     await new Promise(resolve => setImmediate(resolve));
     assert.ok(sent < 2000);
     assert.ok(own.writableLength > 1000 * disembargo.length, 'what is not read stays with its sender');
@@ -194,7 +194,7 @@ describe('RPC session', () => {
       echoed += chunk.length;
     });
     const expected = (sent + 1 + 2000) * encodeUnimplemented(openFrame(disembargo, 0)).length;
-    await eventually('all is echoed once the peer reads', () => echoed === expected);
+    await until('all is echoed once the peer reads', () => echoed === expected);
     session.close();
     own.destroy();
   });

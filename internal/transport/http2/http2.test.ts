@@ -1,23 +1,24 @@
 import { type TransportPair, transportConformance } from '../../../test/conformance/transport.ts';
-import { createTestCertificate } from '../../../test/support/certificate.ts';
 import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
+import { createTestCa } from '../../../test/support/test-ca.ts';
 import { PosternError } from '../../errors/error.ts';
 import type { EdgeConnection } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
 import { listenHttp2 } from './listen.ts';
 
 const serverName = 'h2.cftunnel.com';
-const certificate = createTestCertificate([serverName]);
+const authority = createTestCa();
 
 async function open(): Promise<TransportPair> {
-  const { caPem, key, cert } = await certificate;
+  const ca = await authority;
+  const { key, cert } = await ca.issue([serverName]);
   const accepted = Promise.withResolvers<EdgeConnection>();
   const listener = await listenHttp2({ host: '127.0.0.1', port: 0, key, cert, onConnection: accepted.resolve });
   const relay = await openTcpRelay(listener.address);
   const connector = await dialHttp2({
     host: '127.0.0.1',
     port: relay.port,
-    ca: [caPem],
+    ca: [ca.cert],
     serverName,
     timeoutMs: 10_000,
   });

@@ -1,5 +1,5 @@
 import { type TransportPair, transportConformance } from '../../../test/conformance/transport.ts';
-import { createTestCertificate } from '../../../test/support/certificate.ts';
+import { createTestCa } from '../../../test/support/test-ca.ts';
 import { createUdpRelay } from '../../../test/support/udp-relay.ts';
 import { PosternError } from '../../errors/error.ts';
 import type { EdgeConnection } from '../transport.ts';
@@ -7,16 +7,17 @@ import { dialQuic } from './dial.ts';
 import { listenQuic } from './listen.ts';
 
 const serverName = 'quic.cftunnel.com';
-const certificate = createTestCertificate([serverName]);
+const authority = createTestCa();
 
 async function open(needs: { vanish: boolean }): Promise<TransportPair> {
-  const { caPem, key, cert } = await certificate;
+  const ca = await authority;
+  const { key, cert } = await ca.issue([serverName]);
   const accepted = Promise.withResolvers<EdgeConnection>();
   const listener = listenQuic({ host: '127.0.0.1', port: 0, key, cert, onConnection: accepted.resolve });
   // A relay in JavaScript costs more than both ends together: only where it is needed.
   const relay = needs.vanish ? await createUdpRelay({ targetPort: listener.address.port, seed: 1 }) : undefined;
   const port = relay?.port ?? listener.address.port;
-  const connector = await dialQuic({ host: '127.0.0.1', port, ca: [caPem], serverName, timeoutMs: 10_000 });
+  const connector = await dialQuic({ host: '127.0.0.1', port, ca: [ca.cert], serverName, timeoutMs: 10_000 });
   const edge = await accepted.promise;
   const over = new PosternError('connection.closed', 'The test is over.');
   return {
