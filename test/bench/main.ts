@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConnectorInputs, startConnector } from './connector.ts';
+import { countInstructions } from './instructions.ts';
 import { type LoadClient, openLoadClient, openUploadSink } from './load-client.ts';
 import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
 import { type BenchOptions, type LoadKind, parseBenchOptions, usage } from './options.ts';
-import { cpuSeconds, residentMb, watchMemory } from './process-usage.ts';
+import { childrenOf, cpuSeconds, residentMb, watchMemory } from './process-usage.ts';
 import { formatReport, type Report, type Sample } from './report.ts';
 
 /** Lets compilers and pools settle before the first round. */
@@ -20,14 +21,17 @@ const restMs = 1_000;
 interface Subject {
   readonly pid: number;
   readonly proxyPort?: number;
+  readonly countsInstructions: boolean;
 }
 
 async function measure(load: LoadClient, kind: LoadKind, seconds: number, subject: Subject): Promise<Sample> {
-  const memory = watchMemory(subject.pid);
-  const before = cpuSeconds(subject.pid);
-  const { pid: _, ...target } = subject;
-  const result = await load.run({ kind, seconds, ...target });
-  const cpu = cpuSeconds(subject.pid) - before;
+  const { pid, proxyPort, countsInstructions } = subject;
+  const counter = countsInstructions ? await countInstructions(pid, childrenOf(pid)) : undefined;
+  const memory = watchMemory(pid);
+  const before = cpuSeconds(pid);
+  const result = await load.run({ kind, seconds, ...(proxyPort === undefined ? {} : { proxyPort }) });
+  const cpu = cpuSeconds(pid) - before;
+  const instructions = (await counter?.stop()) ?? Number.NaN;
   return {
     requestsPerSecond: (result.requests / result.elapsedMs) * 1e3,
     mbPerSecond: result.bytes / result.elapsedMs / 1e3,
@@ -35,6 +39,8 @@ async function measure(load: LoadClient, kind: LoadKind, seconds: number, subjec
     p99Ms: result.p99Ms,
     cpuPer10k: (cpu / result.requests) * 1e4,
     cpuPerGb: (cpu / result.bytes) * 1e9,
+    kiloInstructionsPerRequest: instructions / result.requests / 1e3,
+    kiloInstructionsPerMb: (instructions / result.bytes) * 1e3,
     peakMb: memory.stop(),
     failures: result.failures,
   };
@@ -80,14 +86,16 @@ async function bench(options: BenchOptions, directory: string): Promise<Report> 
   const startCpu = cpuSeconds(connector.pid);
 
   const loads = new Map(options.kinds.map(kind => [kind, { postern: [] as Sample[], nginx: [] as Sample[] }]));
-  const proxy: Subject = { pid: nginx.pid, proxyPort: nginx.port };
+  const countsInstructions = options.instructions;
+  const tunnel: Subject = { pid: connector.pid, countsInstructions };
+  const proxy: Subject = { pid: nginx.pid, proxyPort: nginx.port, countsInstructions };
   for (const kind of loads.keys()) {
-    await measure(load, kind, warmUpSeconds, { pid: connector.pid });
+    await measure(load, kind, warmUpSeconds, tunnel);
     await measure(load, kind, warmUpSeconds, proxy);
   }
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [kind, { postern, nginx: beside }] of loads) {
-      postern.push(await measure(load, kind, options.seconds, { pid: connector.pid }));
+      postern.push(await measure(load, kind, options.seconds, tunnel));
       beside.push(await measure(load, kind, options.seconds, proxy));
     }
   }

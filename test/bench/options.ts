@@ -13,13 +13,17 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly rounds: number;
   readonly protocol: Protocol;
+  /** Count instructions with perf(1) too. */
+  readonly instructions: boolean;
   /** Flags for the connector's node, such as --cpu-prof. */
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up] [--seconds 3] [--rounds 3] [--protocol http2] [--node-flag=FLAG]...
+export const usage = `npm run bench -- [--only small|down|up] [--seconds 3] [--rounds 3] [--protocol http2]
+             [--instructions] [--node-flag=FLAG]...
 
 Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain reverse proxy in the same run.
+--instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
 --node-flag goes to the connector's node: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
 
 /** Undefined when help is asked for. Throws RangeError or the TypeError of parseArgs. */
@@ -31,6 +35,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
       protocol: { type: 'string', default: 'http2' },
+      instructions: { type: 'boolean', default: false },
       'node-flag': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -42,6 +47,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
+    instructions: values.instructions,
     nodeFlags: values['node-flag'],
   };
 }

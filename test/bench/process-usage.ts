@@ -41,7 +41,11 @@ export function watchMemory(pid: number): { stop(): number } {
   };
 }
 
+/** Ids of the living children of `pid`. */
+export function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+}
+
 function family(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
-  return [pid, ...children];
+  return [pid, ...childrenOf(pid)];
 }

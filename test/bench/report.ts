@@ -11,6 +11,9 @@ export interface Sample {
   readonly p99Ms: number;
   readonly cpuPer10k: number;
   readonly cpuPerGb: number;
+  /** Thousands of instructions, per request and per MB of body; NaN when not counted. */
+  readonly kiloInstructionsPerRequest: number;
+  readonly kiloInstructionsPerMb: number;
   readonly peakMb: number;
   readonly failures: number;
 }
@@ -44,11 +47,14 @@ export function formatReport(report: Report): string {
       const ratio = median(ours) / median(theirs);
       row(name, range(ours, digits), range(theirs, digits), Number.isFinite(ratio) ? ratio.toFixed(2) : '');
     };
+    const counted = postern.some(sample => !Number.isNaN(sample.kiloInstructionsPerRequest));
     if (kind === 'small') {
       compare('CPU-s per 10,000', sample => sample.cpuPer10k, 3);
+      if (counted) compare('instr. per request, k', sample => sample.kiloInstructionsPerRequest, 1);
       compare('requests/s', sample => sample.requestsPerSecond, 0);
     } else {
       compare('CPU-s per GB', sample => sample.cpuPerGb, 3);
+      if (counted) compare('instr. per MB, k', sample => sample.kiloInstructionsPerMb, 0);
       compare('MB/s', sample => sample.mbPerSecond, 0);
     }
     compare('p50 ms', sample => sample.p50Ms, 1);
