@@ -8,7 +8,7 @@ import { logFlags, tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
 import { groups } from './commands.ts';
 import type { CommandContext } from './context.ts';
-import { commandHelp, groupHelp, parseCommandLine } from './parse-command-line.ts';
+import { parseCommandLine } from './parse-command-line.ts';
 import { reportError } from './report-error.ts';
 import { childrenOf, type ResolvedCommand, resolveCommand, unknownCommandText } from './resolve-command.ts';
 import { versionLine } from './version-line.ts';
@@ -36,6 +36,7 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
   const syntax = { path, summary: entry.summary, command, inherited, children: childrenOf(path) };
   const { args, given, help } = parseCommandLine(tokens, syntax);
   if (help) {
+    const { commandHelp } = await import('./command-help.ts');
     context.stdout.write(await commandHelp(syntax));
     return 0;
   }
@@ -48,6 +49,7 @@ async function runGroup({ path, tokens }: ResolvedCommand, context: CommandConte
   const words = tokens.filter(token => !token.startsWith('-'));
   const wantsHelp = tokens.some(token => /^--?(h|help)$/.test(token));
   if (!wantsHelp && words[0] !== undefined) throw new PosternError('usage.invalid', unknownCommandText(path, words[0]));
+  const { groupHelp } = await import('./command-help.ts');
   context.stdout.write(await groupHelp(path, `${groups[path.join(' ')] ?? ''}.`, childrenOf(path)));
   return 0;
 }

@@ -1,15 +1,13 @@
-// Tokens → positional arguments and texts of flags, for one command, through yargs. Before, the tokens are brought from
-// Go's flag syntax (single dash, `-x=false`, values that begin with a dash) to the one form that has a single meaning.
-// Source: spec cli-and-api §1.
+// Tokens → positional arguments and texts of flags, for one command, in Go's flag syntax: single dash or two, `-x=false`,
+// values that begin with a dash. Help is command-help.ts. Source: spec cli-and-api §1.
 
-import yargs, { type Argv } from 'yargs';
 import { type Flag, parseBoolean } from '../internal/config/flag.ts';
 import type { GivenFlags } from '../internal/config/resolve-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
 import type { Command } from './command.ts';
 import { unknownCommandText } from './resolve-command.ts';
 
-/** Everything yargs needs to know of a command. */
+/** Everything that parsing and help need to know of a command. */
 export interface CommandSyntax {
   /** Words after the program's name. */
   readonly path: readonly string[];
@@ -32,45 +30,19 @@ export interface ParsedCommandLine {
   readonly help: boolean;
 }
 
-const programName = 'postern';
-
 /** Parses the tokens. Throws 'usage.invalid' for unknown flags, missing values and a wrong number of arguments. */
 export function parseCommandLine(tokens: readonly string[], syntax: CommandSyntax): ParsedCommandLine {
   const flags = effectiveFlags(syntax);
-  const { flagTokens, args } = normalizeTokens(tokens, flags);
-  // The parser needs no knowledge beyond names: every token is `--name=text` now.
-  const parsed = createYargs(syntax, flags).parseSync(flagTokens) as Readonly<Record<string, unknown>>;
-  const given: Record<string, readonly string[]> = {};
-  for (const { name } of flags) {
-    const value = parsed[name];
-    if (value !== undefined) given[name] = (Array.isArray(value) ? value : [value]).map(String);
-  }
-  const help = given.help !== undefined;
+  const { given, args } = readTokens(tokens, flags);
+  const help = given.delete('help');
   if (!help) checkArguments(args, syntax);
-  return { args, given: Object.fromEntries(Object.entries(given).filter(([name]) => name !== 'help')), help };
-}
-
-/** The help text of a command. */
-export async function commandHelp(syntax: CommandSyntax): Promise<string> {
-  return `${await createYargs(syntax, effectiveFlags(syntax)).getHelp()}\n`;
-}
-
-/** The help text of a group: its commands. */
-export async function groupHelp(
-  path: readonly string[],
-  summary: string,
-  children: readonly ChildCommand[],
-): Promise<string> {
-  const program = [programName, ...path].join(' ');
-  const parser = baseYargs().scriptName(program).usage(`${program} COMMAND\n\n${summary}`);
-  for (const child of children) parser.command(child.word, child.summary);
-  return `${await parser.epilog(`${program} COMMAND --help tells more.`).getHelp()}\n`;
+  return { args, given: Object.fromEntries(given), help };
 }
 
 const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
 
 /** Own flags, then the inherited ones that they do not replace, without aliases that are taken. */
-function effectiveFlags(syntax: CommandSyntax): readonly Flag[] {
+export function effectiveFlags(syntax: CommandSyntax): readonly Flag[] {
   const own = [...syntax.command.flags, helpFlag];
   const taken = new Set(own.flatMap(flag => [flag.name, ...(flag.aliases ?? [])]));
   const inherited = syntax.inherited
@@ -79,66 +51,19 @@ function effectiveFlags(syntax: CommandSyntax): readonly Flag[] {
   return [...own, ...inherited];
 }
 
-function baseYargs(): Argv {
-  return yargs([])
-    .scriptName(programName)
-    .locale('en')
-    .help(false)
-    .version(false)
-    .exitProcess(false)
-    .showHelpOnFail(false)
-    .fail(failWithUsageError)
-    .wrap(100)
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'short-option-groups': false,
-      'greedy-arrays': false,
-    });
-}
-
-function createYargs(syntax: CommandSyntax, flags: readonly Flag[]): Argv {
-  const { positionals = [], description, examples = [] } = syntax.command;
-  const shownArgs = positionals.map(({ name, optional, repeated }) => {
-    const shown = repeated === true ? `${name}…` : name;
-    return optional === true ? `[${shown}]` : shown;
-  });
-  const program = [programName, ...syntax.path].join(' ');
-  const argumentLines = positionals.map(({ name, description: text }) => `  ${name}  ${text}`);
-  const text = [description ?? `${syntax.summary}.`, argumentLines.join('\n')].filter(part => part !== '').join('\n\n');
-  const parser = baseYargs()
-    .usage([program, '[flags]', ...shownArgs].join(' ').concat(`\n\n${text}`))
-    .strictOptions();
-  for (const flag of flags) {
-    const shownDefault = flag.default === undefined ? '' : ` (default ${flag.default})`;
-    parser.option(flag.name, {
-      alias: [...(flag.aliases ?? [])],
-      // Other values are texts here; types are checked where the environment's and the file's are.
-      type: flag.type === 'boolean' ? 'boolean' : 'string',
-      hidden: flag.hidden === true || flag.inert === true,
-      describe: `${flag.description}${shownDefault}`,
-    });
-  }
-  for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
-  for (const [line, what] of examples) parser.example(line, what);
-  return parser;
-}
-
-function failWithUsageError(message: string, error: Error | undefined): never {
-  throw error ?? new PosternError('usage.invalid', message);
-}
-
-interface Normalized {
-  /** `--name=text` each. */
-  readonly flagTokens: readonly string[];
+interface ReadTokens {
+  /** Texts by the flag's own name, in the order in which they were given. */
+  readonly given: Map<string, string[]>;
   readonly args: readonly string[];
 }
 
-function normalizeTokens(tokens: readonly string[], flags: readonly Flag[]): Normalized {
-  const flagTokens: string[] = [];
+function readTokens(tokens: readonly string[], flags: readonly Flag[]): ReadTokens {
+  const given = new Map<string, string[]>();
+  const give = (name: string, text: string): void => {
+    const before = given.get(name);
+    if (before === undefined) given.set(name, [text]);
+    else before.push(text);
+  };
   const args: string[] = [];
   const byName = new Map(
     flags.flatMap(flag => [flag.name, ...(flag.aliases ?? [])].map(name => [name, flag] as const)),
@@ -156,16 +81,16 @@ function normalizeTokens(tokens: readonly string[], flags: readonly Flag[]): Nor
     const [, name = '', value] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? [];
     const flag = byName.get(name);
     if (flag === undefined) throw new PosternError('usage.invalid', unknownFlagText(name, [...byName.keys()]));
-    if (flag.type === 'boolean') flagTokens.push(`--${flag.name}=${booleanText(flag.name, value)}`);
-    else if (value !== undefined) flagTokens.push(`--${flag.name}=${value}`);
+    if (flag.type === 'boolean') give(flag.name, booleanText(flag.name, value));
+    else if (value !== undefined) give(flag.name, value);
     else {
       at += 1;
       const next = tokens[at];
       if (next === undefined) throw new PosternError('usage.invalid', `--${flag.name} needs a value`);
-      flagTokens.push(`--${flag.name}=${next}`);
+      give(flag.name, next);
     }
   }
-  return { flagTokens, args };
+  return { given, args };
 }
 
 function booleanText(name: string, value: string | undefined): string {

@@ -228,10 +228,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
               version: orchestrator.version,
               config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
             }),
-          metrics: async () => ({
-            text: await metrics.registry.metrics(),
-            contentType: metrics.registry.contentType,
-          }),
+          metrics: () => metrics.exposition(),
         },
       });
       const { host, port } = health.address;

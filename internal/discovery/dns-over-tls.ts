@@ -4,7 +4,7 @@
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect } from 'node:tls';
-import { type Answer, decode, RECURSION_DESIRED, type RecordType, streamEncode } from 'dns-packet';
+import type { Answer, DecodedPacket, RecordType } from 'dns-packet';
 import { PosternError } from '../errors/error.ts';
 import type { Dns, SrvRecord } from './dns.ts';
 
@@ -67,7 +67,9 @@ function some<T>(found: readonly T[], kind: string, name: string): readonly T[] 
 }
 
 /** The two length bytes in front bound an answer to 65,535 bytes, so memory is bounded too. */
-function query(options: DnsOverTlsOptions, name: string, type: RecordType): Promise<readonly Answer[]> {
+async function query(options: DnsOverTlsOptions, name: string, type: RecordType): Promise<readonly Answer[]> {
+  // Loaded when first needed: most connectors never come here.
+  const { decode, RECURSION_DESIRED, streamEncode } = await import('dns-packet');
   const id = randomInt(0x10000);
   const where = `DNS-over-TLS server ${options.host}:${options.port}`;
   return new Promise((resolve, reject) => {
@@ -101,7 +103,7 @@ function query(options: DnsOverTlsOptions, name: string, type: RecordType): Prom
       if (size < 2 + length) return;
       let answers: readonly Answer[];
       try {
-        answers = readReply(all.subarray(2, 2 + length), id);
+        answers = readReply(decode(all.subarray(2, 2 + length)), id);
       } catch (error) {
         fail('sent an unusable answer', error);
         return;
@@ -115,8 +117,7 @@ function query(options: DnsOverTlsOptions, name: string, type: RecordType): Prom
   });
 }
 
-function readReply(bytes: Buffer, id: number): readonly Answer[] {
-  const reply = decode(bytes) as ReturnType<typeof decode> & { rcode?: string };
+function readReply(reply: DecodedPacket & { readonly rcode?: string }, id: number): readonly Answer[] {
   if (reply.type !== 'response' || reply.id !== id)
     throw new PosternError('protocol.malformed', 'Not the answer to our question');
   if (reply.rcode !== undefined && reply.rcode !== 'NOERROR' && reply.rcode !== 'NXDOMAIN') {

@@ -15,7 +15,7 @@ describe('health server', () => {
     connectorId: '11111111-2222-4333-8444-555555555555',
     quickTunnelHost: () => 'calm-otter.example.com',
     configuration: () => '{"version":-1,"config":{}}',
-    metrics: async () => ({ text: await metrics.registry.metrics(), contentType: metrics.registry.contentType }),
+    metrics: () => metrics.exposition(),
   };
   before(async () => {
     server = await openHealthServer({ listen: { host: '127.0.0.1', port: 0 }, source });

@@ -1,11 +1,17 @@
-// The connector's counters as plain numbers, cheap enough for every request, and their exposition under cloudflared's
-// metric names, so that existing dashboards work. Source: spec cli-and-api §14 (the metrics whose features exist here).
+// The connector's counters as plain numbers, cheap enough for every request. Their exposition is metric-exposition.ts.
+// Source: spec cli-and-api §14 (the metrics whose features exist here).
 
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { MetricsText } from './metric-exposition.ts';
 
-/** Only gauges and counters read at collection time: counting itself is an addition. */
+/** What `build_info` says. */
+export interface BuildInfo {
+  readonly version: string;
+  readonly runtime: string;
+}
+
+/** Counting is an addition; everything else happens when somebody asks. */
 export class ConnectorMetrics {
-  readonly registry = new Registry();
+  readonly build: BuildInfo;
   requests = 0;
   concurrentRequests = 0;
   requestErrors = 0;
@@ -17,67 +23,22 @@ export class ConnectorMetrics {
   configurationPushes = 0;
   configurationPushErrors = 0;
   configurationVersion = -1;
-  readonly #responses = new Map<number, number>();
-  readonly #registrationFailures = new Map<string, number>();
-  readonly #locations = new Map<number, string>();
+  /** Responses by HTTP status. */
+  readonly responses = new Map<number, number>();
+  /** Failed registrations by reason, in the words of dashboards. */
+  readonly registrationFailures = new Map<string, number>();
+  /** Edge locations by connection index. */
+  readonly locations = new Map<number, string>();
+  #expose: (() => Promise<MetricsText>) | undefined;
 
-  constructor(build: { readonly version: string; readonly runtime: string }) {
-    const { registry } = this;
-    new Gauge({
-      name: 'build_info',
-      help: 'Build and version information',
-      labelNames: ['goversion', 'type', 'revision', 'version'],
-      registers: [registry],
-    }).set({ goversion: build.runtime, type: 'postern', revision: '', version: build.version }, 1);
-    const gauge = (name: string, help: string, read: () => number): void => {
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.set(read());
-        },
-      });
-    };
-    const counter = (name: string, help: string, read: () => number): void => {
-      new Counter({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          this.reset();
-          this.inc(read());
-        },
-      });
-    };
-    const tunnel = 'cloudflared_tunnel';
-    gauge(`${tunnel}_ha_connections`, 'Number of active ha connections', () => this.haConnections);
-    counter(`${tunnel}_total_requests`, 'Amount of requests proxied through all the tunnels', () => this.requests);
-    gauge(
-      `${tunnel}_concurrent_requests_per_tunnel`,
-      'Concurrent requests proxied through each tunnel',
-      () => this.concurrentRequests,
-    );
-    counter(`${tunnel}_request_errors`, 'Count of error proxying to origin', () => this.requestErrors);
-    counter(
-      'cloudflared_proxy_connect_streams_errors',
-      'Total failures establishing a stream to an origin',
-      () => this.connectErrors,
-    );
-    gauge('cloudflared_tcp_active_sessions', 'Concurrent count of TCP sessions', () => this.activeTcp);
-    counter('cloudflared_tcp_total_sessions', 'Total count of TCP sessions', () => this.totalTcp);
-    counter(
-      'cloudflared_config_local_config_pushes',
-      'Number of local configuration pushes to the edge',
-      () => this.configurationPushes,
-    );
-    counter(
-      'cloudflared_config_local_config_pushes_errors',
-      'Number of errors of local configuration pushes',
-      () => this.configurationPushErrors,
-    );
-    gauge('cloudflared_orchestration_config_version', 'Configuration version', () => this.configurationVersion);
-    this.#labelled(registry, tunnel);
+  constructor(build: BuildInfo) {
+    this.build = build;
+  }
+
+  /** Prometheus text. What makes it is loaded with the first call: 15 MB that a connector nobody watches does without. */
+  async exposition(): Promise<MetricsText> {
+    this.#expose ??= (await import('./metric-exposition.ts')).createExposition(this);
+    return this.#expose();
   }
 
   // The proxy's counters (ProxyMetrics of the proxy room, by shape).
@@ -95,7 +56,7 @@ export class ConnectorMetrics {
   }
 
   responded(status: number): void {
-    this.#responses.set(status, (this.#responses.get(status) ?? 0) + 1);
+    this.responses.set(status, (this.responses.get(status) ?? 0) + 1);
   }
 
   tcpStarted(): void {
@@ -117,8 +78,8 @@ export class ConnectorMetrics {
 
   /** The edge location of a registered connection; undefined = it ended. */
   setLocation(connIndex: number, location: string | undefined): void {
-    if (location === undefined) this.#locations.delete(connIndex);
-    else this.#locations.set(connIndex, location);
+    if (location === undefined) this.locations.delete(connIndex);
+    else this.locations.set(connIndex, location);
   }
 
   /** `reason`: an error code; duplicates carry the name that dashboards know. */
@@ -129,54 +90,6 @@ export class ConnectorMetrics {
         : reason === 'registration.refused'
           ? 'server_error'
           : reason;
-    this.#registrationFailures.set(label, (this.#registrationFailures.get(label) ?? 0) + 1);
-  }
-
-  #labelled(registry: Registry, tunnel: string): void {
-    const responses = this.#responses;
-    const failures = this.#registrationFailures;
-    const locations = this.#locations;
-    const registrations = (): number => this.registrations;
-    new Counter({
-      name: `${tunnel}_response_by_code`,
-      help: 'Count of responses by HTTP status code',
-      labelNames: ['status_code'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [status, count] of responses) this.inc({ status_code: String(status) }, count);
-      },
-    });
-    new Gauge({
-      name: `${tunnel}_server_locations`,
-      help: 'Where each tunnel is connected to',
-      labelNames: ['connection_id', 'edge_location'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [index, location] of locations)
-          this.set({ connection_id: String(index), edge_location: location }, 1);
-      },
-    });
-    new Counter({
-      name: `${tunnel}_tunnel_register_success`,
-      help: 'Count of successful tunnel registrations',
-      labelNames: ['rpcName'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc({ rpcName: 'registerConnection' }, registrations());
-      },
-    });
-    new Counter({
-      name: `${tunnel}_tunnel_register_fail`,
-      help: 'Count of tunnel registration errors by type',
-      labelNames: ['error', 'rpcName'],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [error, count] of failures) this.inc({ error, rpcName: 'registerConnection' }, count);
-      },
-    });
+    this.registrationFailures.set(label, (this.registrationFailures.get(label) ?? 0) + 1);
   }
 }

@@ -2,7 +2,6 @@
 // kept connections, and bounds on the answer. Origins have their own client in internal/origin.
 
 import type { IncomingHttpHeaders } from 'node:http';
-import { Agent, request as send } from 'undici';
 
 export interface WebRequest {
   readonly url: string;
@@ -26,6 +25,8 @@ export interface WebAnswer {
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
 export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
+  // Loaded when first needed: 20 MB that a connector at work does without.
+  const { Agent, request: send } = await import('undici');
   const dispatcher = new Agent(options.ca === undefined ? {} : { connect: { ca: [...options.ca] } });
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });

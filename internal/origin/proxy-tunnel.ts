@@ -2,7 +2,6 @@
 // Source: RFC 9110 §9.3.6; RFC 1928 (by the `socks` package).
 
 import type { Socket } from 'node:net';
-import { SocksClient } from 'socks';
 import { type OutboundProxy, proxyAuthorization } from './outbound-proxy.ts';
 import { parseResponseHead } from './response-head.ts';
 
@@ -15,6 +14,8 @@ export async function openTunnel(socket: Socket, proxy: OutboundProxy, host: str
     return socket;
   }
   const { user, password } = proxy;
+  // Loaded when first needed: few connectors stand behind a SOCKS proxy.
+  const { SocksClient } = await import('socks');
   const made = await SocksClient.createConnection({
     proxy: {
       host: proxy.host,

@@ -3,7 +3,7 @@
 //
 //   no header → 403        token invalid, expired, or keys not to be had → failure (502)        wrong audience → 403
 
-import { createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { PosternError } from '../errors/error.ts';
 import type { Exchange } from '../origin/exchange.ts';
 import { headerValue } from '../origin/websocket-accept.ts';
@@ -62,8 +62,10 @@ export class AccessGuard {
 
   /** Whether an audience of the valid token is one of the policy's. Throws when the token is not valid. */
   async #verify(policy: AccessPolicy, token: string): Promise<boolean> {
+    // Loaded with the first token: most connectors never see one.
+    const jose = await import('jose');
     const issuer = this.#issuerOf(policy);
-    const { payload } = await jwtVerify(token, this.#keySet(issuer), {
+    const { payload } = await jose.jwtVerify(token, this.#keySet(jose, issuer), {
       issuer,
       algorithms: ['RS256'],
       requiredClaims: ['exp'],
@@ -72,7 +74,7 @@ export class AccessGuard {
     return audiences.some(audience => policy.audTag.includes(audience));
   }
 
-  #keySet(issuer: string): JWTVerifyGetKey {
+  #keySet({ createRemoteJWKSet, customFetch }: typeof import('jose'), issuer: string): JWTVerifyGetKey {
     const known = this.#keys.get(issuer);
     if (known !== undefined) return known;
     const [oldest] = this.#keys.keys();

@@ -9,7 +9,7 @@ import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { parseTunnelId } from '../../internal/schema/api-id.ts';
 import type { BenchOptions } from './options.ts';
 
-const entry = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'cmd', 'postern.ts');
+const entry = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'cmd', 'postern.js');
 const tunnelId = parseTunnelId('0b5e7c3a-9d1f-4c62-8a7e-51f0c2d3e4b5');
 
 export interface Connector {
