@@ -19,13 +19,11 @@ export async function openTcpRelay(target: { host: string; port: number }, delay
   let frozen = false;
   const relay = (from: Socket, to: Socket): void => {
     sockets.add(from);
+    to.on('drain', () => from.resume());
     from.on('data', chunk => {
       const forward = (): void => {
         if (frozen || to.destroyed) return;
-        if (!to.write(chunk)) {
-          from.pause();
-          to.once('drain', () => from.resume());
-        }
+        if (!to.write(chunk)) from.pause();
       };
       if (delayMs > 0) setTimeout(forward, delayMs);
       else forward();
