@@ -1,11 +1,12 @@
-// `npm test`: types, lint and format, architecture, then unit, conformance and end-to-end tests, in that order.
+// `npm test`: types, lint and format, the QUIC engine, then architecture, unit, conformance and end-to-end tests.
 // `--only check` stops after the static part; any other argument is a test file or folder to run alone.
 
 import { spawnSync } from 'node:child_process';
-import { globSync, statSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nativeSourceHash, sourceHashFile } from '../internal/quic/source-hash.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
@@ -21,6 +22,22 @@ function step(title: string, command: string, commandArgs: readonly string[]): v
     process.exit(status ?? 1);
   }
   console.log(`${title}: passed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+/**
+ * The suites run against a QUIC engine built from the sources at hand: in CI always, elsewhere when the committed binary is
+ * of other sources. Without Rust the committed binary is tested as it is.
+ */
+function buildEngine(): void {
+  const crate = join(root, 'internal/quic/native');
+  const committed = join(root, 'internal/quic/prebuilt/linux-x64-gnu', sourceHashFile);
+  const isCurrent = existsSync(committed) && readFileSync(committed, 'utf8').trim() === nativeSourceHash(crate);
+  if (isCurrent && process.env.CI !== 'true') return;
+  if (spawnSync('cargo', ['--version'], { stdio: 'ignore' }).status !== 0) {
+    console.log('QUIC engine: no Rust here, the committed binary is tested');
+    return;
+  }
+  step('QUIC engine', process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/build-native.ts']);
 }
 
 function testFiles(patterns: readonly string[]): string[] {
@@ -39,6 +56,7 @@ if (only === 'check' || selected.length === 0) {
   step('lint and format', bin('biome'), ['check', '--error-on-warnings', '.']);
 }
 if (only !== 'check') {
+  if (selected.length === 0) buildEngine();
   const files = testFiles(selected.length > 0 ? selected : ['internal', 'cmd', 'scripts', 'test']);
   step('tests', process.execPath, [
     '--disable-warning=ExperimentalWarning',
