@@ -1,5 +1,5 @@
 // An ICMP datagram socket opened by descriptor and driven by Node's own UDP handle: asynchronous, no thread, no polling
-// of ours. For Linux ping sockets and for macOS. Never set IP_RECVERR on such a descriptor: Node ends the process over it.
+// of ours. For macOS. (On Linux, where it works too, never set IP_RECVERR on such a descriptor: Node ends the process.)
 
 import { createSocket, type Socket } from 'node:dgram';
 import { formatIp, type IpBytes, parseIp } from '../net/ip.ts';

@@ -204,6 +204,17 @@ describe('echo proxy on Linux', { skip }, () => {
     await proxy.stop();
   });
 
+  it('carries what macOS uses, the shared NAT over Node’s UDP handle, in both families', () => {
+    assert.ok(spaces !== undefined);
+    spaces.setPingGroupRange('0 0');
+    const program = fileURLToPath(new URL('../../test/support/shared-socket-child.ts', import.meta.url));
+    for (const [host, bytes] of [
+      ['10.77.1.2', 4],
+      ['fd77:1::2', 16],
+    ] as const)
+      assert.equal(spaces.run(spaces.connector, process.execPath, program, host), `${bytes} 99 apple\n`);
+  });
+
   it('stays up when a destination has no route or nobody answers', async () => {
     assert.ok(spaces !== undefined);
     spaces.setPingGroupRange('0 0');
