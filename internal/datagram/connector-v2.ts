@@ -2,6 +2,7 @@
 // which the owner of the connection passes on to here. Source: spec datagrams §4.
 
 import { PosternError } from '../errors/error.ts';
+import { copyBytes } from '../net/copy-bytes.ts';
 import { formatIpPort, type IpBytes, unmapIpv4 } from '../net/ip.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
 import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
@@ -87,12 +88,12 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
       throw new PosternError('protocol.malformed', `Session id has ${request.id.length} bytes, it must have 16`);
     if (!this.#open) return 'connection is closing';
     if (request.address.length !== 4 && request.address.length !== 16) return 'unable to parse destination IP';
-    const address: IpBytes = unmapIpv4(request.address).slice();
+    const address: IpBytes = copyBytes(unmapIpv4(request.address));
     const refusal = admitSession(this.#environment, address, request.port, this.counters);
     if (refusal === 'too-many-flows') return 'failed to start udp session due to rate limiting: too many active flows';
     if (refusal === 'destination-refused')
       return `unable to dial udp to origin ${formatIpPort(address, request.port)}: destination not allowed`;
-    const id = request.id.slice();
+    const id = copyBytes(request.id);
     // The recorded peer leaves the replaced session's socket open; here it ends, so that nothing leaks.
     this.#sessions.get(id, 0)?.close('session replaced');
     const session = new UdpSession(this.#environment, this, {

@@ -1,6 +1,7 @@
 // The connector's end of datagram v3: one table of sessions for the process, one muxer a connection. A session is
 // claimed by whoever registers its id last, so an edge can move it to another connection. Source: spec datagrams §5.
 
+import { copyBytes } from '../net/copy-bytes.ts';
 import { sameIp } from '../net/ip.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
 import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
@@ -168,8 +169,8 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
       this.#claim(known, view);
       return;
     }
-    const id = view.datagram.slice(view.idAt, view.idAt + sessionIdBytes);
-    const address = view.address.slice();
+    const id = copyBytes(view.datagram.subarray(view.idAt, view.idAt + sessionIdBytes));
+    const address = copyBytes(view.address);
     const refusal = admitSession(this.#environment, address, view.port, this.counters);
     if (refusal !== undefined) {
       const code = refusal === 'too-many-flows' ? responseCodeV3.tooManyFlows : responseCodeV3.unableToBind;

@@ -3,6 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';
+import { copyBytes } from '../net/copy-bytes.ts';
 import type { IpBytes } from '../net/ip.ts';
 import { sameIp } from '../net/ip.ts';
 import { encodeIcmpPacket, IcmpPacketView, icmpProtocol, icmpType } from '../net/packet-icmp.ts';
@@ -82,14 +83,14 @@ export class EdgeEcho implements PacketHandler {
       const pending = this.#match(view.identifier, view.sequence, view.source, from);
       const rttMs = performance.now() - (pending?.sentMs ?? 0);
       const bytes = packet.length - view.icmpAt;
-      pending?.settle({ kind: 'reply', from: view.source.slice(), rttMs, ttl: view.ttl, bytes });
+      pending?.settle({ kind: 'reply', from: copyBytes(view.source), rttMs, ttl: view.ttl, bytes });
     } else if (view.type === types.timeExceeded) {
       const quoted = readQuotedEcho(view.data, view.family);
       const pending =
         quoted === undefined ? undefined : this.#match(quoted.identifier, quoted.sequence, quoted.destination, from);
       pending?.settle({
         kind: 'time-exceeded',
-        from: view.source.slice(),
+        from: copyBytes(view.source),
         rttMs: performance.now() - pending.sentMs,
       });
     } else this.counters.unmatched += 1;

@@ -6,6 +6,7 @@
 //        └──────────────▶ ended ◀────────┘◀── idle, close(), ended by the connector
 
 import { randomBytes } from 'node:crypto';
+import { copyBytes } from '../net/copy-bytes.ts';
 import type { IpBytes } from '../net/ip.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
@@ -218,7 +219,7 @@ export class EdgeFlow implements EdgeSession, IdleEntry {
       this.#counters.droppedWaiting += 1;
       return false;
     }
-    this.#waiting.push(payload.slice());
+    this.#waiting.push(copyBytes(payload));
     return true;
   }
 

@@ -2,6 +2,7 @@
 // nothing of datagram versions or connections: its owner does. Source: spec datagrams §4.4, §5.6, §6.
 
 import type { PosternError } from '../errors/error.ts';
+import { copyBytes } from '../net/copy-bytes.ts';
 import type { IpBytes } from '../net/ip.ts';
 import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/virtual-dns.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -110,7 +111,7 @@ export class UdpSession implements IdleEntry, UdpEvents {
   write(payload: Uint8Array): void {
     if (this.#early !== undefined) {
       if (this.#early.length >= earlyLimit) this.dropped('full', 1);
-      else this.#early.push(payload.slice());
+      else this.#early.push(copyBytes(payload));
       return;
     }
     this.lastActiveMs = this.#environment.wheel.now();

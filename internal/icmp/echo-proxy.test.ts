@@ -4,7 +4,7 @@ import { MemoryPlatform } from '../../test/support/echo-network.ts';
 import { recordedDatagrams } from '../../test/support/recorded-datagrams.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { until } from '../../test/support/wait.ts';
-import { parseIp } from '../net/ip.ts';
+import { formatIp, parseIp } from '../net/ip.ts';
 import { encodeIcmpPacket, type IcmpPacketFields, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { EchoProxy, type EchoProxyOptions, type ReplyPath } from './echo-proxy.ts';
@@ -126,6 +126,22 @@ describe('echo proxy', () => {
     proxy.close();
     assert.equal(v4.openFlows, 0);
     assert.ok(v4.closed);
+  });
+
+  it('keeps nothing of the bytes it was given', async () => {
+    const { proxy, path } = createRig();
+    // A Buffer, as transports deliver: its slices are views.
+    for (const packet of [encode({}), encode({ destination: ip('2001:db8::1') })].map(bytes => Buffer.from(bytes))) {
+      const before = path.packets.length;
+      proxy.packet(packet, path);
+      packet.fill(0xee);
+      await until('reply', () => path.packets.length > before);
+    }
+    assert.deepEqual(
+      path.packets.map(packet => formatIp(decode(packet).source)),
+      ['10.0.0.1', '2001:db8::1'],
+    );
+    proxy.close();
   });
 
   it('sends replies over the connection of the latest request, and drops them where it is gone', async () => {

@@ -2,6 +2,7 @@
 // returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source: spec datagrams §7.
 // Knows no operating system: see echo-platform.ts.
 
+import { copyBytes } from '../net/copy-bytes.ts';
 import type { IpBytes } from '../net/ip.ts';
 import { encodeIcmpPacket, IcmpPacketView, icmpHeaderBytes, icmpType, quotedBytesLimit } from '../net/packet-icmp.ts';
 import { ipv4HeaderBytes } from '../net/packet-ipv4.ts';
@@ -154,13 +155,13 @@ export class EchoProxy {
     }
     const flow: Flow = {
       key,
-      visitor: view.source.slice(),
+      visitor: copyBytes(view.source),
       identifier: view.identifier,
       path: from,
       lastActiveMs: this.#now(),
       echo: undefined,
     };
-    flow.echo = platform.openFlow(view.destination.slice(), (address, sequence, data) =>
+    flow.echo = platform.openFlow(copyBytes(view.destination), (address, sequence, data) =>
       this.#reply(flow, address, sequence, data),
     );
     if (flow.echo === undefined) {

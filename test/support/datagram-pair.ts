@@ -1,5 +1,6 @@
 // Two ends of an in-memory datagram channel that keeps the contract of DatagramChannel: bounded queues that drop and
-// count, a size limit that may change, delivery in a later turn, views that are overwritten after the call.
+// count, a size limit that may change, delivery in a later turn, views that are overwritten after the call. They are
+// Buffers, as the QUIC transport's are: their `slice` is a view and not a copy.
 
 import type { DatagramChannel } from '../../internal/transport/transport.ts';
 
@@ -36,7 +37,7 @@ export class MemoryDatagramChannel implements DatagramChannel {
       return false;
     }
     this.sent += 1;
-    if (!this.#lose(datagram)) this.peer?.deliver(datagram.slice());
+    if (!this.#lose(datagram)) this.peer?.deliver(Buffer.from(datagram));
     return true;
   }
 

@@ -21,7 +21,7 @@ export class MemoryPlatform implements EchoPlatform {
     let open = true;
     return {
       request: message => {
-        const copy = message.slice();
+        const copy = new Uint8Array(message);
         this.requests.push(copy);
         if (!this.silent)
           setImmediate(() => {
@@ -56,7 +56,7 @@ export class MemoryIcmpSocket implements IcmpSocket {
   }
 
   send(destination: IpBytes, message: Uint8Array): boolean {
-    this.sent.push({ destination, message: message.slice() });
+    this.sent.push({ destination, message: new Uint8Array(message) });
     return true;
   }
 
@@ -66,7 +66,7 @@ export class MemoryIcmpSocket implements IcmpSocket {
 
   /** Delivers bytes as they are. */
   deliver(from: IpBytes, message: Uint8Array): void {
-    const copy = message.slice();
+    const copy = new Uint8Array(message);
     this.#handler?.(from, copy);
     copy.fill(0xee);
   }
