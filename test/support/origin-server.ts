@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
-/** Listens on loopback (or a socket path) and closes with the test; returns the port, 0 for a path. */
-export async function listen(t: TestContext, server: Server, path?: string): Promise<number> {
+/** Listens on loopback (or another address, or a socket path) and closes with the test; returns the port, 0 for a path. */
+export async function listen(t: TestContext, server: Server, path?: string, address = '127.0.0.1'): Promise<number> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
   });
-  if (path === undefined) server.listen(0, '127.0.0.1');
+  if (path === undefined) server.listen(0, address);
   else server.listen(path);
   await once(server, 'listening');
   t.after(async () => {
@@ -21,8 +21,8 @@ export async function listen(t: TestContext, server: Server, path?: string): Pro
     for (const socket of sockets) socket.destroy();
     await closed;
   });
-  const address = server.address();
-  return typeof address === 'object' ? ((address as AddressInfo | null)?.port ?? 0) : 0;
+  const bound = server.address();
+  return typeof bound === 'object' ? ((bound as AddressInfo | null)?.port ?? 0) : 0;
 }
 
 /** A server on bare sockets that stay half-open. */

@@ -1,0 +1,42 @@
+// Writes the life of flows to the log, for those who debug: what visitors do is never worth more.
+
+import type { Logger } from '../../telemetry/logger.ts';
+import type { FlowEvent, FlowSubject } from './flow.ts';
+import type { FlowTracker } from './flow-tracker.ts';
+
+/** Logs every event until the returned function is called. */
+export function logFlows(tracker: FlowTracker, logger: Logger): () => void {
+  return tracker.subscribe(event => {
+    if (!logger.isLevelEnabled('debug')) return;
+    if (event.kind === 'denied') {
+      logger.debug({ ...fieldsOf(event.subject), reason: event.reason }, 'Flow denied');
+    } else {
+      logger.debug(
+        { ...fieldsOf(event.flow), flow: event.flow.id, tunnelID: event.flow.tunnelId, ...endOf(event) },
+        event.kind === 'started' ? 'Flow started' : 'Flow ended',
+      );
+    }
+  });
+}
+
+function endOf(event: FlowEvent): Readonly<Record<string, string | number>> {
+  if (event.kind !== 'ended') return {};
+  const { flow, reason, endedAtMs } = event;
+  const { up, down } = flow.bytes;
+  return { reason, bytesUp: up, bytesDown: down, durationMS: endedAtMs - flow.startedAtMs };
+}
+
+function fieldsOf(subject: FlowSubject): Readonly<Record<string, string>> {
+  return {
+    onRamp: subject.onRamp,
+    protocol: subject.protocol,
+    vnet: subject.networkId,
+    src: joinPort(subject.sourceAddress, subject.sourcePort),
+    dst: joinPort(subject.destination, subject.destinationPort),
+  };
+}
+
+function joinPort(host: string, port: number): string {
+  if (port === 0) return host;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

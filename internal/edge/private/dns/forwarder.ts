@@ -1,0 +1,196 @@
+// The DNS on-ramp of a virtual network: a UDP and TCP listener whose queries go to the network's resolver through the
+// tunnel. It has no authentication, as DNS has none: who can reach the listener may ask. Source: RFC 1035 §4.2, RFC 7766;
+// issue "private networks" point 5.
+
+import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
+import type { Socket } from 'node:net';
+import { describeError } from '../../../errors/error.ts';
+import type { Logger } from '../../../telemetry/logger.ts';
+import type { NetworkRecord } from '../../store/records.ts';
+import { joinFlow } from '../join-flow.ts';
+import { type ListenOptions, listenFailed, openListener, type TcpListener } from '../listener.ts';
+import { plainAddress } from '../private-host.ts';
+import type { PrivateNetwork, Visitor } from '../private-network.ts';
+import { encodeFailure, readQuery, responseCode } from './message.ts';
+import { type DnsUpstream, type Resolver, tryOpenUpstream } from './upstream.ts';
+
+export interface DnsForwarderOptions extends ListenOptions {
+  readonly network: PrivateNetwork;
+  /** The virtual network, asked for each client: it may be made, renamed or deleted while this runs. */
+  readonly vnet: () => NetworkRecord | undefined;
+  readonly resolver: Resolver;
+  readonly logger: Logger;
+}
+
+export interface DnsForwarder {
+  /** Of both UDP and TCP. */
+  readonly port: number;
+  readonly counters: DnsCounters;
+  close(): Promise<void>;
+}
+
+export interface DnsCounters {
+  queries: number;
+  answered: number;
+  /** Answered with an error of our own: no way to the resolver. */
+  failed: number;
+  /** Not a query, too many clients or queries, no answer in time, or the answer could not be sent. */
+  dropped: number;
+}
+
+/** Clients (addresses) with a flow at once; beyond them queries are dropped until a flow idles out. */
+const maxClients = 4_096;
+/** Answers waiting in user space. */
+const sendQueueLimit = 1_024;
+/** A TCP client that says nothing for so long is cut (RFC 7766 §6.2.3 leaves the time to the server). */
+const tcpIdleMs = 30_000;
+
+/** Listens on UDP and TCP. Throws 'listen.failed'. */
+export async function openDnsForwarder(options: DnsForwarderOptions): Promise<DnsForwarder> {
+  const tcp = await openListener(options, socket => void serveTcp(socket, options));
+  try {
+    const udp = await UdpForwarder.open(options, tcp.port);
+    return new Forwarder(tcp, udp);
+  } catch (error) {
+    await tcp.close();
+    throw error;
+  }
+}
+
+class Forwarder implements DnsForwarder {
+  readonly port: number;
+  readonly counters: DnsCounters;
+  readonly #tcp: TcpListener;
+  readonly #udp: UdpForwarder;
+
+  constructor(tcp: TcpListener, udp: UdpForwarder) {
+    this.port = tcp.port;
+    this.counters = udp.counters;
+    this.#tcp = tcp;
+    this.#udp = udp;
+  }
+
+  async close(): Promise<void> {
+    this.#udp.close();
+    await this.#tcp.close();
+  }
+}
+
+class UdpForwarder {
+  readonly counters: DnsCounters = { queries: 0, answered: 0, failed: 0, dropped: 0 };
+  readonly #options: DnsForwarderOptions;
+  readonly #socket: UdpSocket;
+  /** By client address. */
+  readonly #clients = new Map<string, DnsUpstream>();
+  #closed = false;
+
+  private constructor(options: DnsForwarderOptions, socket: UdpSocket) {
+    this.#options = options;
+    this.#socket = socket;
+    socket.on('message', (message, from) => this.#query(message, from));
+    // About single answers whose client has gone.
+    socket.on('error', () => {
+      this.counters.dropped += 1;
+    });
+  }
+
+  static async open(options: DnsForwarderOptions, port: number): Promise<UdpForwarder> {
+    const family = options.host.includes(':') ? 6 : 4;
+    const socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      // Addresses are literal: nothing is to be looked up, and no thread taken.
+      lookup: (host, _options, done) => done(null, host, family),
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', error => reject(listenFailed({ host: options.host, port }, error)));
+      socket.bind(port, options.host, resolve);
+    });
+    socket.removeAllListeners('error');
+    return new UdpForwarder(options, socket);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const upstream of this.#clients.values()) upstream.close();
+    this.#socket.close();
+  }
+
+  #query(message: Buffer, from: RemoteInfo): void {
+    this.counters.queries += 1;
+    const layout = readQuery(message);
+    if (layout === undefined) {
+      this.counters.dropped += 1;
+      return;
+    }
+    // Before the query is changed: a failure is answered with what came.
+    const failure = (code: number): Uint8Array => encodeFailure(message, layout, code);
+    const upstream = this.#upstream(from);
+    if (upstream === 'full') {
+      this.counters.dropped += 1;
+      return;
+    }
+    if (upstream === undefined) {
+      this.counters.failed += 1;
+      this.#send(failure(responseCode.refused), from);
+      return;
+    }
+    const refusal = failure(responseCode.serverFailure);
+    upstream.ask(message, layout, outcome => {
+      if (outcome.kind === 'answered') {
+        this.counters.answered += 1;
+        this.#send(outcome.message, from);
+      } else if (outcome.kind === 'failed') {
+        this.counters.failed += 1;
+        this.#send(refusal, from);
+      } else this.counters.dropped += 1;
+    });
+  }
+
+  /** The client's flow; undefined where the network does not allow one. */
+  #upstream({ address, port }: RemoteInfo): DnsUpstream | 'full' | undefined {
+    const present = this.#clients.get(address);
+    if (present !== undefined) return present;
+    if (this.#clients.size >= maxClients) return 'full';
+    const visitor = visitorOf(this.#options, address, port);
+    if (visitor === undefined) return undefined;
+    const { network, resolver } = this.#options;
+    const upstream = tryOpenUpstream(network, visitor, resolver, () => this.#clients.delete(address));
+    if (upstream !== undefined) this.#clients.set(address, upstream);
+    return upstream;
+  }
+
+  #send(message: Uint8Array, { address, port }: RemoteInfo): void {
+    if (this.#closed) return;
+    if (this.#socket.getSendQueueCount() >= sendQueueLimit) {
+      this.counters.dropped += 1;
+      return;
+    }
+    // A copy: the flow's view is valid only now.
+    this.#socket.send(Buffer.from(message), port, address, this.#sent);
+  }
+
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.counters.dropped += 1;
+  };
+}
+
+/** TCP goes as it is: length-prefixed messages in both directions, over a stream of its own. Never rejects. */
+async function serveTcp(socket: Socket, options: DnsForwarderOptions): Promise<void> {
+  const { network, resolver, logger } = options;
+  const visitor = visitorOf(options, socket.remoteAddress, socket.remotePort ?? 0);
+  socket.setTimeout(tcpIdleMs, () => socket.destroy());
+  try {
+    if (visitor === undefined) socket.destroy();
+    else joinFlow(socket, await network.openTcp(visitor, resolver.host, resolver.port, socket));
+  } catch (error) {
+    logger.debug({ src: socket.remoteAddress, error: describeError(error) }, 'DNS client over TCP not served');
+    socket.destroy();
+  }
+}
+
+function visitorOf(options: DnsForwarderOptions, address: string | undefined, port: number): Visitor | undefined {
+  const network = options.vnet();
+  if (network === undefined) return undefined;
+  return { onRamp: 'dns', network, sourceAddress: plainAddress(address), sourcePort: port };
+}

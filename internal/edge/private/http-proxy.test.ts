@@ -1,0 +1,110 @@
+// The HTTP proxy on-ramp with real sockets, and curl as a user would.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { eventually } from '../../../test/support/eventually.ts';
+import { listen } from '../../../test/support/origin-server.ts';
+import { PrivateWorld, type TestConnector } from '../../../test/support/private-world.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
+import { openHttpProxy } from './http-proxy.ts';
+
+const run = promisify(execFile);
+
+describe('HTTP proxy on-ramp', () => {
+  let world: PrivateWorld;
+  let connector: TestConnector;
+  let port: number;
+  beforeEach(async () => {
+    world = await PrivateWorld.open();
+    const tunnel = await world.addTunnel('home');
+    await world.addRoute('127.0.0.0/8', tunnel);
+    connector = await world.connect(tunnel);
+    const [{ network }, admission] = [world, world.admission()];
+    const proxy = await openHttpProxy({ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() });
+    port = world.use(proxy).port;
+  });
+  afterEach(() => world.close());
+  const login = (user = 'default', token = world.token): string =>
+    `Proxy-Authorization: Basic ${Buffer.from(`${user}:${token}`).toString('base64')}\r\n`;
+  /** Sends `text`, ends, and resolves to everything that comes back. */
+  const exchange = async (t: TestContext, text: string): Promise<string> => {
+    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    socket.on('error', () => undefined);
+    t.after(() => socket.destroy());
+    socket.end(text);
+    return Buffer.concat(await socket.toArray()).toString();
+  };
+
+  it('connects and carries bytes both ways, those sent early and those after a half-close too', async t => {
+    const origin = await listen(
+      t,
+      createServer({ allowHalfOpen: true }, socket => socket.pipe(socket)),
+    );
+    const answer = await exchange(t, `CONNECT 127.0.0.1:${origin} HTTP/1.1\r\n${login()}\r\nearly`);
+    assert.equal(answer, 'HTTP/1.1 200 Connection established\r\n\r\nearly');
+    await eventually('the end', () => world.tracker.size === 0);
+    const ended = world.events.at(-1);
+    assert.ok(ended?.kind === 'ended');
+    assert.deepEqual([ended.flow.bytes, ended.flow.onRamp, ended.reason], [{ up: 5, down: 5 }, 'http-proxy', 'closed']);
+    assert.deepEqual(connector.dialled, [`127.0.0.1:${origin}`]);
+  });
+
+  it('answers what it does not serve with the status that says why', async t => {
+    const status = async (text: string) => (await exchange(t, text)).slice(9, 12);
+    const ask = (target: string, headers = login()) => status(`CONNECT ${target} HTTP/1.1\r\n${headers}\r\n`);
+    assert.equal(await ask('127.0.0.1:80', ''), '407');
+    assert.equal(await ask('127.0.0.1:80', 'Proxy-Authorization: Bearer x\r\n'), '407');
+    assert.equal(await ask('127.0.0.1:80', 'Proxy-Authorization: Basic !!\r\n'), '407');
+    assert.equal(await ask('127.0.0.1:80', login('default', 'wrong')), '407');
+    assert.equal(await ask('127.0.0.1:80', login('unknown')), '407');
+    assert.equal(await ask('10.0.0.1:80'), '403');
+    for (const target of [
+      '127.0.0.1',
+      '127.0.0.1:0',
+      '127.0.0.1:65536',
+      '[x]:80',
+      'a b:80',
+      'user@127.0.0.1:80',
+      ':80',
+    ])
+      assert.equal(await ask(target), '400', target);
+    assert.equal(await status(`GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n${login()}\r\n`), '405');
+    const gone = createServer();
+    const closedPort = await listen(t, gone);
+    await new Promise(resolve => gone.close(resolve));
+    assert.equal(await ask(`127.0.0.1:${closedPort}`), '502');
+    const [denied] = world.events;
+    assert.deepEqual([denied?.kind, world.tracker.denied['no-route'], connector.dialled.length], ['denied', 1, 1]);
+    for (let attempt = 0; attempt < 20; attempt += 1) await ask('127.0.0.1:80', login('default', `guess ${attempt}`));
+    assert.equal(await ask('127.0.0.1:80', login('default', 'one too many')), '429');
+  });
+
+  it('serves curl', async t => {
+    const origin = await listen(
+      t,
+      createHttpServer((_incoming, response) => response.end('private')),
+    );
+    const proxy = `http://127.0.0.1:${port}`;
+    const curl = (...args: string[]) =>
+      run('curl', ['--silent', '--show-error', '--max-time', '20', '--proxytunnel', '--proxy', proxy, ...args]);
+    const { stdout } = await curl('--proxy-user', `default:${world.token}`, `http://127.0.0.1:${origin}/`);
+    assert.equal(stdout, 'private');
+    await assert.rejects(() => curl(`http://127.0.0.1:${origin}/`), /407/);
+  });
+
+  it('refuses a head that is too long', async t => {
+    const socket = connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(`CONNECT 127.0.0.1:80 HTTP/1.1\r\nX: ${'a'.repeat(32_768)}`);
+    // A head that is too long is answered at once, whole or not.
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 431 /);
+  });
+});

@@ -1,0 +1,95 @@
+// The private side of an edge as one value: routes, flows, and the on-ramps that are asked for, opened and closed
+// together. Source: issue "private networks" point 5.
+
+import { describeError, PosternError } from '../../errors/error.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ConnectorRegistry } from '../connectors/connector-registry.ts';
+import { FlowTracker } from '../flows/flow-tracker.ts';
+import { logFlows } from '../flows/log-flows.ts';
+import type { NetworkRecord } from '../store/records.ts';
+import type { Store } from '../store/store.ts';
+import { Admission } from './admission.ts';
+import { openDnsForwarder } from './dns/forwarder.ts';
+import type { Resolver } from './dns/upstream.ts';
+import { openHttpProxy } from './http-proxy.ts';
+import { isLoopbackHost, type ListenOptions } from './listener.ts';
+import { networkNamed } from './network-named.ts';
+import { PrivateNetwork } from './private-network.ts';
+import { openRouteTable } from './route-table.ts';
+import { openSocksServer } from './socks/server.ts';
+
+/** Which on-ramps an edge has. */
+export interface OnRampSettings {
+  /** `open`: no credentials are needed, for the operator's own account; only on loopback. */
+  readonly socks?: (ListenOptions & { readonly open: boolean }) | undefined;
+  readonly httpProxy?: ListenOptions | undefined;
+  readonly dns: readonly DnsSettings[];
+}
+
+export interface DnsSettings extends ListenOptions {
+  /** Name or id of a virtual network of the operator's account. */
+  readonly vnet: string;
+  readonly resolver: Resolver;
+}
+
+export interface PrivateServicesOptions {
+  readonly store: Store;
+  readonly registry: ConnectorRegistry;
+  readonly logger: Logger;
+  /** The operator's account. */
+  readonly accountTag: string;
+  readonly onRamps: OnRampSettings;
+}
+
+export interface PrivateServices extends AsyncDisposable {
+  readonly network: PrivateNetwork;
+  readonly socksPort: number | undefined;
+  readonly httpProxyPort: number | undefined;
+  /** In the order of the settings. */
+  readonly dnsPorts: readonly number[];
+}
+
+/**
+ * Opens everything; what was opened is closed again when a later part fails. Throws 'listen.failed', 'store.failed', and
+ * 'config.invalid' for a listener without credentials that others could reach.
+ */
+export async function openPrivateServices(options: PrivateServicesOptions): Promise<PrivateServices> {
+  const { store, registry, logger, accountTag, onRamps } = options;
+  await using opened = new AsyncDisposableStack();
+  const routes = opened.use(
+    await openRouteTable(store, error => logger.error({ error: describeError(error) }, 'Cannot read private routes')),
+  );
+  const tracker = new FlowTracker();
+  opened.defer(logFlows(tracker, logger));
+  const network = new PrivateNetwork({ routes, registry, tracker, logger });
+  opened.defer(() => network.close());
+  const shared = { network, logger };
+  const keep = <T extends { close(): Promise<void> }>(service: T): T => {
+    opened.defer(() => service.close());
+    return service;
+  };
+
+  const { socks, httpProxy } = onRamps;
+  if (socks?.open === true && !isLoopbackHost(socks.host))
+    throw new PosternError('config.invalid', `--socks-open needs a loopback address, --socks is on ${socks.host}`);
+  const admission = new Admission({ store, routes });
+  const openAdmission = new Admission({ store, routes, openAccountTag: accountTag });
+  const socksServer =
+    socks && keep(await openSocksServer({ ...shared, ...socks, admission: socks.open ? openAdmission : admission }));
+  const proxyServer = httpProxy && keep(await openHttpProxy({ ...shared, ...httpProxy, admission }));
+  const dnsPorts: number[] = [];
+  for (const settings of onRamps.dns) {
+    const vnet = (): NetworkRecord | undefined => networkNamed(routes, accountTag, settings.vnet);
+    if (vnet() === undefined)
+      logger.warn({ vnet: settings.vnet }, 'There is no such virtual network yet; its DNS listener refuses until then');
+    dnsPorts.push(keep(await openDnsForwarder({ ...shared, ...settings, vnet })).port);
+  }
+  const resources = opened.move();
+  return {
+    network,
+    socksPort: socksServer?.port,
+    httpProxyPort: proxyServer?.port,
+    dnsPorts,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}

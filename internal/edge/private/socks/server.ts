@@ -1,0 +1,149 @@
+// The SOCKS5 on-ramp: handshake, authentication, CONNECT and UDP ASSOCIATE into a virtual network. Source: RFC 1928,
+// RFC 1929; issue "private networks" point 5.
+
+import type { Socket } from 'node:net';
+import { describeError, isPosternError } from '../../../errors/error.ts';
+import { parseIp } from '../../../net/ip.ts';
+import type { Logger } from '../../../telemetry/logger.ts';
+import type { NetworkRecord } from '../../store/records.ts';
+import type { Admission } from '../admission.ts';
+import { joinFlow } from '../join-flow.ts';
+import { type ListenOptions, openListener, type TcpListener } from '../listener.ts';
+import { plainAddress } from '../private-host.ts';
+import type { PrivateNetwork, Visitor } from '../private-network.ts';
+import {
+  command,
+  encodeReply,
+  method,
+  readCredentials,
+  readGreeting,
+  readRequest,
+  reply,
+  type SocksRequest,
+  socksVersion,
+} from './codec.ts';
+import { UdpAssociation } from './udp-association.ts';
+
+export interface SocksServerOptions extends ListenOptions {
+  readonly network: PrivateNetwork;
+  readonly admission: Admission;
+  readonly logger: Logger;
+}
+
+/** For greeting, credentials and request: three messages that a client sends at once. */
+const handshakeTimeoutMs = 10_000;
+
+/** Listens. Throws 'listen.failed'. */
+export function openSocksServer(options: SocksServerOptions): Promise<TcpListener> {
+  return openListener(options, socket => {
+    serve(socket, options).catch((error: unknown) => {
+      options.logger.debug({ src: socket.remoteAddress, error: describeError(error) }, 'SOCKS client not served');
+      // A refusal that was written still goes out.
+      if (socket.writableEnded) socket.destroySoon();
+      else socket.destroy();
+    });
+  });
+}
+
+async function serve(socket: Socket, options: SocksServerOptions): Promise<void> {
+  const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
+  let network: NetworkRecord | undefined;
+  let request: SocksRequest;
+  try {
+    network = await authenticate(socket, options);
+    if (network === undefined) return;
+    request = await readRequest(socket, () => socket.end(encodeReply(reply.address)));
+  } finally {
+    clearTimeout(deadline);
+  }
+  const visitor: Visitor = {
+    onRamp: 'socks',
+    network,
+    sourceAddress: plainAddress(socket.remoteAddress),
+    sourcePort: socket.remotePort ?? 0,
+  };
+  if (request.command === command.connect) await connect(socket, request, visitor, options);
+  else if (request.command === command.udpAssociate) await associate(socket, request, visitor, options);
+  else refuse(socket, encodeReply(reply.command));
+}
+
+/** The network that the client may use; undefined when it was told that it may not. */
+async function authenticate(socket: Socket, { admission }: SocksServerOptions): Promise<NetworkRecord | undefined> {
+  const methods = await readGreeting(socket);
+  const address = socket.remoteAddress ?? '';
+  if (methods.includes(method.password)) {
+    socket.write(Buffer.from([socksVersion, method.password]));
+    const credentials = await readCredentials(socket);
+    try {
+      const network = await admission.admit(credentials, address);
+      socket.write(Buffer.from([1, 0]));
+      return network;
+    } catch (error) {
+      socket.end(Buffer.from([1, 1]));
+      throw error;
+    }
+  }
+  if (!methods.includes(method.none) || !admission.isOpen) {
+    refuse(socket, Buffer.from([socksVersion, method.noneAcceptable]));
+    return undefined;
+  }
+  const network = await admission.admit(undefined, address);
+  socket.write(Buffer.from([socksVersion, method.none]));
+  return network;
+}
+
+async function connect(
+  socket: Socket,
+  { host, port }: SocksRequest,
+  visitor: Visitor,
+  { network }: SocksServerOptions,
+): Promise<void> {
+  if (host === undefined || port === 0) {
+    refuse(socket, encodeReply(reply.hostUnreachable));
+    return;
+  }
+  try {
+    const flow = await network.openTcp(visitor, host, port, socket);
+    socket.write(encodeReply(reply.success));
+    joinFlow(socket, flow);
+  } catch (error) {
+    socket.end(encodeReply(replyCode(error)));
+    throw error;
+  }
+}
+
+async function associate(
+  socket: Socket,
+  { port }: SocksRequest,
+  visitor: Visitor,
+  { network }: SocksServerOptions,
+): Promise<void> {
+  const local = plainAddress(socket.localAddress);
+  const association = await UdpAssociation.open(network, visitor, local, port);
+  // The TCP connection carries nothing more; its end is the association's.
+  socket.once('close', () => association.close());
+  socket.once('end', () => socket.destroy());
+  if (socket.destroyed) association.close();
+  else socket.resume().write(encodeReply(reply.success, parseIp(local), association.port));
+}
+
+/** The last thing the client hears. */
+function refuse(socket: Socket, message: Buffer): void {
+  socket.end(message);
+  socket.destroySoon();
+}
+
+function replyCode(error: unknown): number {
+  if (!isPosternError(error)) return reply.failure;
+  switch (error.code) {
+    case 'flow.denied':
+      return reply.denied;
+    case 'connection.lost':
+      return reply.networkUnreachable;
+    case 'origin.unreachable':
+    case 'dial.timeout':
+      return reply.hostUnreachable;
+    default:
+      return reply.failure;
+  }
+}

@@ -1,0 +1,172 @@
+// One UDP ASSOCIATE: a socket that the client sends wrapped datagrams to, and a flow into the private network for every
+// destination. Lives as long as the client's TCP connection. Source: RFC 1928 §7.
+
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { isPosternError } from '../../../errors/error.ts';
+import { formatIp, parseIp, unmapIpv4 } from '../../../net/ip.ts';
+import type { PrivateHost } from '../private-host.ts';
+import type { PrivateNetwork, UdpFlow, Visitor } from '../private-network.ts';
+import { decodeUdpHeader, encodeUdpHeader } from './codec.ts';
+
+/** Destinations of one client at once: a browser with HTTP/3 and DNS uses dozens. More are dropped. */
+const maxFlows = 256;
+/** RFC 4787 REQ-5 asks a NAT for at least two minutes. */
+const idleMs = 120_000;
+/** Datagrams waiting in user space for the client before more are dropped. */
+const sendQueueLimit = 512;
+
+export interface AssociationCounters {
+  /** From the client: not its address, cut, fragmented, no route, too many flows, or the flow's queue was full. */
+  droppedUp: number;
+  /** To the client: its socket's queue was full. */
+  droppedDown: number;
+}
+
+export class UdpAssociation {
+  readonly counters: AssociationCounters = { droppedUp: 0, droppedDown: 0 };
+  readonly #network: PrivateNetwork;
+  readonly #visitor: Visitor;
+  readonly #socket: Socket;
+  /** Header bytes as Latin-1 text → flow. */
+  readonly #flows = new Map<string, UdpFlow>();
+  /** What the last datagram's header was: most clients send many to one destination in a row. */
+  #lastHeader: Buffer = Buffer.alloc(0);
+  #lastFlow: UdpFlow | undefined;
+  #clientPort: number;
+  /** As the socket gives it; undefined before the first datagram. */
+  #clientAddress: string | undefined;
+  #closed = false;
+
+  private constructor(network: PrivateNetwork, visitor: Visitor, socket: Socket, clientPort: number) {
+    this.#network = network;
+    this.#visitor = visitor;
+    this.#socket = socket;
+    this.#clientPort = clientPort;
+    socket.on('message', (message, from) => this.#message(message, from));
+    socket.on('error', () => {
+      // ICMP errors about single datagrams to the client; the association lives as long as its TCP connection.
+      this.counters.droppedDown += 1;
+    });
+  }
+
+  /**
+   * @param localAddress where the client's TCP connection arrived, as bytes text; the datagrams arrive there too
+   * @param clientPort the port that the client announced; 0 = the first datagram from its address tells
+   */
+  static async open(
+    network: PrivateNetwork,
+    visitor: Visitor,
+    localAddress: string,
+    clientPort: number,
+  ): Promise<UdpAssociation> {
+    const family = localAddress.includes(':') ? 6 : 4;
+    const socket = createSocket({
+      type: family === 6 ? 'udp6' : 'udp4',
+      // Addresses are literal: nothing is to be looked up, and no thread taken.
+      lookup: (host, _options, done) => done(null, host, family),
+    });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(0, localAddress, () => {
+        socket.off('error', reject);
+        resolve();
+      });
+    });
+    return new UdpAssociation(network, visitor, socket, clientPort);
+  }
+
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
+  /** Ends every flow. Idempotent. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const flow of this.#flows.values()) flow.close();
+    this.#flows.clear();
+    this.#socket.close();
+  }
+
+  #message(message: Buffer, from: RemoteInfo): void {
+    if (this.#closed || !this.#isClient(from)) {
+      this.counters.droppedUp += 1;
+      return;
+    }
+    const flow = this.#flowOf(message);
+    if (flow === undefined || !flow.send(message.subarray(this.#lastHeader.length))) this.counters.droppedUp += 1;
+  }
+
+  /** Only the client that asked may use the association, from one port. */
+  #isClient({ address, port }: RemoteInfo): boolean {
+    if (this.#clientAddress !== undefined) return port === this.#clientPort && address === this.#clientAddress;
+    const bytes = parseIp(address.replace(/%.*$/, ''));
+    if (bytes === undefined || formatIp(unmapIpv4(bytes)) !== this.#visitor.sourceAddress) return false;
+    if (this.#clientPort !== 0 && this.#clientPort !== port) return false;
+    this.#clientPort = port;
+    // From here on the kernel keeps everybody else's datagrams away; some may be waiting already.
+    this.#clientAddress = address;
+    this.#socket.connect(port, address);
+    return true;
+  }
+
+  /** The flow of the datagram's destination; `#lastHeader` is its header then. */
+  #flowOf(message: Buffer): UdpFlow | undefined {
+    const last = this.#lastHeader;
+    if (this.#lastFlow !== undefined && message.length >= last.length && startsWith(message, last))
+      return this.#lastFlow;
+    const header = decodeUdpHeader(message);
+    if (header?.host === undefined) return undefined;
+    const key = message.toString('latin1', 0, header.bytes);
+    const flow = this.#flows.get(key) ?? this.#open(key, header.host, header.port);
+    if (flow === undefined) return undefined;
+    this.#lastHeader = Buffer.from(message.subarray(0, header.bytes));
+    this.#lastFlow = flow;
+    return flow;
+  }
+
+  #open(key: string, host: PrivateHost, port: number): UdpFlow | undefined {
+    if (this.#flows.size >= maxFlows || port === 0 || host.kind !== 'address') return undefined;
+    const header = encodeUdpHeader(host.address, port);
+    let flow: UdpFlow;
+    try {
+      flow = this.#network.openUdp(this.#visitor, host, port, idleMs, {
+        payload: payload => this.#toClient(header, payload),
+        ended: () => {
+          this.#flows.delete(key);
+          if (this.#lastFlow === flow) this.#lastFlow = undefined;
+        },
+      });
+    } catch (error) {
+      // Denied or over a limit, which the tracker tells; SOCKS has no way to tell a client.
+      if (isPosternError(error)) return undefined;
+      throw error;
+    }
+    this.#flows.set(key, flow);
+    return flow;
+  }
+
+  #toClient(header: Buffer, payload: Uint8Array): void {
+    if (this.#closed || this.#socket.getSendQueueCount() >= sendQueueLimit) {
+      this.counters.droppedDown += 1;
+      return;
+    }
+    const datagram = Buffer.allocUnsafe(header.length + payload.length);
+    datagram.set(header);
+    datagram.set(payload, header.length);
+    try {
+      this.#socket.send(datagram, this.#sent);
+    } catch {
+      // Not connected yet: the client's first datagram is still being dealt with, and UDP may lose this one.
+      this.counters.droppedDown += 1;
+    }
+  }
+
+  readonly #sent = (error: Error | null): void => {
+    if (error !== null) this.counters.droppedDown += 1;
+  };
+}
+
+function startsWith(message: Buffer, header: Buffer): boolean {
+  return message.compare(header, 0, header.length, 0, header.length) === 0;
+}

@@ -1,0 +1,264 @@
+// An edge's private networks with real store, routes, registry and flows, and connectors of any tunnel over the memory
+// transport whose other ends are the real proxy and the real UDP sessions. For tests of on-ramps.
+
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
+import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
+import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
+import { ConnectorRegistry, type RegisteredConnection } from '../../internal/edge/connectors/connector-registry.ts';
+import { ensureLocalAccounts } from '../../internal/edge/control-plane/accounts.ts';
+import type { FlowEvent } from '../../internal/edge/flows/flow.ts';
+import { type FlowLimits, FlowTracker } from '../../internal/edge/flows/flow-tracker.ts';
+import { Admission } from '../../internal/edge/private/admission.ts';
+import { PrivateNetwork } from '../../internal/edge/private/private-network.ts';
+import { openRouteTable, type RouteTable } from '../../internal/edge/private/route-table.ts';
+import type { NetworkRecord } from '../../internal/edge/store/records.ts';
+import { createApiToken, digestApiToken } from '../../internal/edge/store/secret-box.ts';
+import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
+import type { Store } from '../../internal/edge/store/store.ts';
+import { PosternError } from '../../internal/errors/error.ts';
+import { serveConnector } from '../../internal/rpc/connector-service.ts';
+import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { silentLogger } from '../../internal/telemetry/logger.ts';
+import { openMemoryPair } from '../../internal/transport/memory/pair.ts';
+import type { DatagramVersion } from '../../internal/wire/features.ts';
+import { sessionEnvironment, type TestEnvironment } from './connector-sessions.ts';
+import { proxyTo, type TestProxy } from './proxied.ts';
+
+export interface TestConnector {
+  readonly tunnelId: TunnelId;
+  readonly environment: TestEnvironment;
+  /** Destinations of the streams that came, in order. */
+  readonly dialled: string[];
+  /** Flow sources of those streams. */
+  readonly sources: (string | undefined)[];
+  /** UDP sessions alive. */
+  sessions(): number;
+  /** Loses connection `index` at once; the registry hears of it. */
+  lose(index: number): void;
+}
+
+export interface ConnectorOptions {
+  readonly version?: DatagramVersion;
+  readonly connections?: number;
+  /** Without datagrams, as over HTTP/2. */
+  readonly streamsOnly?: boolean;
+  /** Takes streams and never answers. */
+  readonly silent?: boolean;
+  /** Takes ICMP packets. */
+  readonly packets?: PacketHandler;
+}
+
+export class PrivateWorld {
+  readonly store: Store;
+  readonly routes: RouteTable;
+  readonly registry = new ConnectorRegistry();
+  readonly tracker: FlowTracker;
+  readonly network: PrivateNetwork;
+  readonly events: FlowEvent[] = [];
+  /** The operator's account: its tag, its API token and its default network. */
+  readonly accountTag: string;
+  readonly token: string;
+  readonly vnet: NetworkRecord;
+  readonly #directory: string;
+  readonly #closers: (() => unknown)[] = [];
+
+  private constructor(parts: {
+    store: Store;
+    routes: RouteTable;
+    accountTag: string;
+    token: string;
+    directory: string;
+    limits: FlowLimits | undefined;
+  }) {
+    this.store = parts.store;
+    this.routes = parts.routes;
+    this.accountTag = parts.accountTag;
+    this.token = parts.token;
+    this.#directory = parts.directory;
+    const vnet = parts.routes.networkOf(parts.accountTag);
+    if (vnet === undefined) throw new Error('The account has no default network');
+    this.vnet = vnet;
+    this.tracker = new FlowTracker(parts.limits === undefined ? {} : { limits: parts.limits });
+    this.tracker.subscribe(event => this.events.push(event));
+    const { routes, registry, tracker } = this;
+    this.network = new PrivateNetwork({ routes, registry, tracker, logger: silentLogger(), reconnectWaitMs: 200 });
+  }
+
+  static async open(options: { readonly limits?: FlowLimits } = {}): Promise<PrivateWorld> {
+    const directory = mkdtempSync(join(tmpdir(), 'postern-private-'));
+    const store = await openSqliteStore({ path: join(directory, 'edge.db') });
+    const { local, cert } = await ensureLocalAccounts(store, {
+      ...{ stateDir: directory, domain: 'localhost', apiUrl: 'http://edge' },
+    });
+    const routes = await openRouteTable(store, error => {
+      throw error;
+    });
+    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits: options.limits };
+    return new PrivateWorld(parts);
+  }
+
+  admission(options: { readonly open?: boolean } = {}): Admission {
+    const { store, routes, accountTag } = this;
+    return new Admission({ store, routes, openAccountTag: options.open === true ? accountTag : undefined });
+  }
+
+  /** Another account with a default network and an API token. */
+  async addAccount(
+    name: string,
+  ): Promise<{ readonly tag: string; readonly token: string; readonly vnet: NetworkRecord }> {
+    const tag = createTag();
+    const vnet = newNetwork(tag, 'default', true);
+    await this.store.accounts.create(
+      { tag, name, createdAtMs: 0 },
+      { id: createTag(), accountTag: tag, domain: `${name}.example` },
+      vnet,
+    );
+    const token = createApiToken();
+    await this.store.accounts.addToken({
+      digest: digestApiToken(token),
+      accountTag: tag,
+      label: 'test',
+      createdAtMs: 0,
+    });
+    return { tag, token, vnet };
+  }
+
+  async addNetwork(name: string): Promise<NetworkRecord> {
+    const vnet = newNetwork(this.accountTag, name, false);
+    await this.store.networks.create(vnet);
+    return vnet;
+  }
+
+  async addTunnel(name: string, accountTag = this.accountTag): Promise<TunnelId> {
+    const id = createTunnelId();
+    const secret = { hash: new Uint8Array(48), sealed: new Uint8Array(60) };
+    await this.store.tunnels.create({ id, accountTag, name, secret, createdAtMs: 0 });
+    return id;
+  }
+
+  /** Adds a route and returns its id. */
+  async addRoute(prefix: string, tunnelId: TunnelId, vnet = this.vnet): Promise<string> {
+    const id = randomUUID();
+    const rest = { comment: '', createdAtMs: 0, deletedAtMs: undefined };
+    await this.store.ipRoutes.create({
+      ...{ id, accountTag: vnet.accountTag, networkId: vnet.id, prefix, tunnelId },
+      ...rest,
+    });
+    return id;
+  }
+
+  async addHostname(hostname: string, tunnelId: TunnelId, vnet = this.vnet): Promise<void> {
+    const rest = { comment: '', createdAtMs: 0, deletedAtMs: undefined };
+    await this.store.privateHostnames.create({
+      ...{ id: randomUUID(), accountTag: vnet.accountTag, networkId: vnet.id, hostname, tunnelId },
+      ...rest,
+    });
+  }
+
+  /** Registers a connector of the tunnel. */
+  async connect(
+    tunnelId: TunnelId,
+    options: ConnectorOptions = {},
+    accountTag = this.accountTag,
+  ): Promise<TestConnector> {
+    const { version = 3, connections = 1, streamsOnly = false, silent = false, packets } = options;
+    const environment = sessionEnvironment();
+    const proxy: TestProxy = await proxyTo({ kind: 'status', text: 'http_status:404', status: 404 });
+    const v3 = new ConnectorSessionsV3(environment);
+    const v2: ConnectorMuxV2[] = [];
+    const dialled: string[] = [];
+    const sources: (string | undefined)[] = [];
+    const clientId = randomUUID();
+    const lost: (() => void)[] = [];
+    for (let connIndex = 0; connIndex < connections; connIndex += 1) {
+      const pair = openMemoryPair();
+      const { datagrams: channel, openRpc } = pair.connector;
+      if (channel === undefined || openRpc === undefined) throw new Error('The memory transport carries datagrams');
+      const mux =
+        version === 3
+          ? v3.attach({ channel, connIndex, packets })
+          : new ConnectorMuxV2(environment, {
+              ...{ channel, connIndex, packets },
+              unregister: (sessionId, message) =>
+                void openRpc().then(stream => reportSessionEnd(stream, { sessionId, message }, 5_000)),
+            });
+      if (mux instanceof ConnectorMuxV2) v2.push(mux);
+      pair.connector.serve({
+        stream: incoming => {
+          dialled.push(incoming.head.host);
+          sources.push(incoming.head.source);
+          if (!silent) proxy.proxy.stream(incoming);
+        },
+        rpc: stream =>
+          void serveConnector(stream, {
+            updateConfiguration: () => Promise.reject(new Error('not here')),
+            registerUdpSession: async ({ sessionId: id, dstIp: address, dstPort: port, closeAfterIdleMs }) => {
+              if (!(mux instanceof ConnectorMuxV2)) return 'datagram v3 does not support RegisterUdpSession RPC';
+              const idleHintNs = BigInt(Math.round(closeAfterIdleMs)) * 1_000_000n;
+              return (await mux.registerSession({ id, address, port, idleHintNs })) ?? '';
+            },
+            unregisterUdpSession: async ({ sessionId, message }) => {
+              if (mux instanceof ConnectorMuxV2) mux.unregisterSession(sessionId, message);
+            },
+          }),
+      });
+      const { edge } = pair;
+      const registered: RegisteredConnection = {
+        ...{ id: randomUUID(), tunnelId, accountTag, clientId, connIndex, location: 'test', features: [] },
+        ...{ datagramVersion: version, version: 'test', arch: 'test', openedAtMs: Date.now(), draining: false },
+        connection: streamsOnly ? withoutDatagrams(edge) : edge,
+      };
+      this.registry.add(registered);
+      void edge.closed.then(() => {
+        mux.close();
+        this.registry.remove(registered);
+      });
+      const lose = (): void => edge.abort(new PosternError('connection.lost', 'lost by the test'));
+      lost.push(lose);
+      this.#closers.push(lose);
+    }
+    this.#closers.push(
+      () => v3.close(),
+      () => proxy.close(),
+    );
+    return {
+      ...{ tunnelId, environment, dialled, sources },
+      sessions: () => v3.size + v2.reduce((sum, mux) => sum + mux.size, 0),
+      lose: index => lost[index]?.(),
+    };
+  }
+
+  /** Closes `resource` with the world, before the rest. */
+  use<T extends { close(): unknown }>(resource: T): T {
+    this.#closers.unshift(() => resource.close());
+    return resource;
+  }
+
+  async close(): Promise<void> {
+    for (const closer of this.#closers) await closer();
+    this.network.close();
+    this.routes.close();
+    await this.store.close();
+    rmSync(this.#directory, { recursive: true });
+    if (this.tracker.size !== 0) throw new Error(`${this.tracker.size} flows were left`);
+  }
+}
+
+function newNetwork(accountTag: string, name: string, isDefault: boolean): NetworkRecord {
+  return { id: randomUUID(), accountTag, name, comment: '', isDefault, createdAtMs: 0, deletedAtMs: undefined };
+}
+
+function withoutDatagrams(edge: RegisteredConnection['connection']): RegisteredConnection['connection'] {
+  return new Proxy(edge, {
+    get: (target, name) => {
+      if (name === 'datagrams' || name === 'openRpc') return undefined;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
