@@ -52,6 +52,25 @@ export const edgeFlags = [
     description: 'Name of this edge in registrations and listings (default: the host name)',
   },
   {
+    name: 'socks',
+    type: 'string',
+    valueName: 'HOST:PORT',
+    description: 'SOCKS5 listener into private networks: user VNET or VNET+ACCOUNT, password an API token',
+  },
+  { name: 'socks-open', type: 'boolean', description: 'SOCKS5 without credentials; only on a loopback address' },
+  {
+    name: 'http-proxy',
+    type: 'string',
+    valueName: 'HOST:PORT',
+    description: 'HTTP proxy (CONNECT) into private networks, with the credentials of --socks',
+  },
+  {
+    name: 'dns',
+    type: 'list',
+    valueName: 'VNET=HOST:PORT,resolver=IP[:PORT]',
+    description: 'DNS listener whose queries go through the tunnel to the resolver of a virtual network',
+  },
+  {
     name: 'grace-period',
     type: 'duration',
     default: '30s',

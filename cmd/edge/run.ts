@@ -7,6 +7,7 @@ import { resolveFlags } from '../../internal/config/resolve-flags.ts';
 import { logFlags } from '../../internal/config/tunnel-flags.ts';
 import { removeEdgePointer, writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { type Edge, openEdge } from '../../internal/edge/edge.ts';
+import type { OnRampSettings } from '../../internal/edge/private/on-ramps.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
@@ -15,6 +16,7 @@ import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
 import { parseListen } from '../tunnel/run-tunnel.ts';
 import { edgeFlags } from './edge-flags.ts';
+import { parseOnRamps } from './on-ramp-settings.ts';
 
 export const command = defineCommand({
   description:
@@ -42,6 +44,7 @@ export const command = defineCommand({
     const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
+    const onRamps = parseOnRamps(flags);
     const edge = await openEdge({
       stateDir,
       domain,
@@ -57,8 +60,10 @@ export const command = defineCommand({
       quickTunnels: flags.quickTunnels,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
+      onRamps,
       logger,
     });
+    announceOnRamps(edge, onRamps, logger);
     announce(edge, publicHost, logger);
     const pointerDir = join(context.homeDir, '.postern');
     writeEdgePointer(pointerDir, {
@@ -94,6 +99,15 @@ function announce(edge: Edge, host: string, logger: Logger): void {
     logger.info({ address: `${host}:${edge.httpsPort}` }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
   logger.info('Edge ready');
+}
+
+function announceOnRamps({ privateServices }: Edge, { socks, httpProxy, dns }: OnRampSettings, logger: Logger): void {
+  const { socksPort, httpProxyPort, dnsPorts } = privateServices;
+  if (socksPort !== undefined) logger.info({ address: `${socks?.host}:${socksPort}` }, 'Listening for SOCKS5');
+  if (httpProxyPort !== undefined)
+    logger.info({ address: `${httpProxy?.host}:${httpProxyPort}` }, 'Listening for HTTP proxy clients');
+  for (const [index, port] of dnsPorts.entries())
+    logger.info({ address: `${dns[index]?.host}:${port}`, vnet: dns[index]?.vnet }, 'Listening for DNS');
 }
 
 /** Settles at the first SIGINT or SIGTERM; a second one ends the process at once. */

@@ -14,6 +14,7 @@ import { pushConfiguration } from './connectors/push-configuration.ts';
 import { serveConnector } from './connectors/serve-connector.ts';
 import { ensureLocalAccounts } from './control-plane/accounts.ts';
 import { apiBasePath, createControlPlane } from './control-plane/control-plane.ts';
+import { type OnRampSettings, openPrivateServices, type PrivateServices } from './private/on-ramps.ts';
 import { forward } from './public/forward.ts';
 import { openPublicServer, type PublicServer } from './public/server.ts';
 import { type QuickTunnels, startQuickTunnels } from './quick/quick-tunnels.ts';
@@ -49,6 +50,8 @@ export interface EdgeOptions {
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;
+  /** Ways into private networks; none by default. */
+  readonly onRamps?: OnRampSettings;
   readonly logger: Logger;
 }
 
@@ -63,6 +66,7 @@ export interface Edge {
   readonly caPem: string;
   readonly registry: ConnectorRegistry;
   readonly store: Store;
+  readonly privateServices: PrivateServices;
   /** Take no more work, finish what runs within the grace period, then close everything. Idempotent. */
   stop(): Promise<void>;
 }
@@ -118,6 +122,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => closeApi(apiServer));
   const apiUrl = `${await listenApi(apiServer, options.api)}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
+  const privateServices = opened.use(
+    await openPrivateServices({
+      ...{ store, registry, logger, accountTag: accounts.local.tag, onRamps: options.onRamps ?? { dns: [] } },
+    }),
+  );
   const secrets = await openSecretBox(stateDir);
   let quick: QuickTunnels | undefined;
   if (options.quickTunnels) {
@@ -155,7 +164,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     draining = true;
     await listener.close();
     // Visitors first: their requests still need the connectors.
-    await visitors.drain(options.gracePeriodMs);
+    await Promise.all([visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)]);
     await Promise.all(registry.all().map(one => one.connection.drain(connectorDrainMs)));
     await resources.disposeAsync();
   };
@@ -168,6 +177,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     caPem: certificates.caPem,
     registry,
     store,
+    privateServices,
     stop: () => {
       stopped ??= stop();
       return stopped;

@@ -7,9 +7,9 @@ import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { eventually } from '../../../test/support/eventually.ts';
 import { listen } from '../../../test/support/origin-server.ts';
 import { PrivateWorld, type TestConnector } from '../../../test/support/private-world.ts';
+import { until } from '../../../test/support/wait.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { openHttpProxy } from './http-proxy.ts';
 
@@ -47,7 +47,7 @@ describe('HTTP proxy on-ramp', () => {
     );
     const answer = await exchange(t, `CONNECT 127.0.0.1:${origin} HTTP/1.1\r\n${login()}\r\nearly`);
     assert.equal(answer, 'HTTP/1.1 200 Connection established\r\n\r\nearly');
-    await eventually('the end', () => world.tracker.size === 0);
+    await until('the end', () => world.tracker.size === 0);
     const ended = world.events.at(-1);
     assert.ok(ended?.kind === 'ended');
     assert.deepEqual([ended.flow.bytes, ended.flow.onRamp, ended.reason], [{ up: 5, down: 5 }, 'http-proxy', 'closed']);

@@ -14,6 +14,8 @@ export interface ListenOptions {
 
 export interface TcpListener {
   readonly port: number;
+  /** Takes no more connections; those that are there go on. Idempotent. */
+  stop(): void;
   /** Stops listening and cuts every connection. Idempotent. */
   close(): Promise<void>;
 }
@@ -45,14 +47,19 @@ export async function serverListener(
     server.listen(options.port, options.host, resolve);
   });
   let closed: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    closed ??= new Promise(resolve => {
+      server.close(() => resolve());
+    });
+    return closed;
+  };
   return {
     port: (server.address() as AddressInfo).port,
+    stop: () => void stop(),
     close() {
-      closed ??= new Promise(resolve => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      });
-      return closed;
+      const ended = stop();
+      for (const socket of sockets) socket.destroy();
+      return ended;
     },
   };
 }

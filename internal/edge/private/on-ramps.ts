@@ -42,6 +42,8 @@ export interface PrivateServicesOptions {
 }
 
 export interface PrivateServices extends AsyncDisposable {
+  /** Takes no new flows; settles when the TCP flows have ended, at the latest after `timeoutMs`. What runs then goes on. */
+  drain(timeoutMs: number): Promise<void>;
   readonly network: PrivateNetwork;
   readonly socksPort: number | undefined;
   readonly httpProxyPort: number | undefined;
@@ -64,8 +66,10 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const network = new PrivateNetwork({ routes, registry, tracker, logger });
   opened.defer(() => network.close());
   const shared = { network, logger };
-  const keep = <T extends { close(): Promise<void> }>(service: T): T => {
+  const listeners: Listener[] = [];
+  const keep = <T extends Listener>(service: T): T => {
     opened.defer(() => service.close());
+    listeners.push(service);
     return service;
   };
 
@@ -87,9 +91,34 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const resources = opened.move();
   return {
     network,
+    drain(timeoutMs) {
+      for (const listener of listeners) listener.stop();
+      return streamsEnded(tracker, timeoutMs);
+    },
     socksPort: socksServer?.port,
     httpProxyPort: proxyServer?.port,
     dnsPorts,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+interface Listener {
+  stop(): void;
+  close(): Promise<void>;
+}
+
+function streamsEnded(tracker: FlowTracker, timeoutMs: number): Promise<void> {
+  const hasStreams = (): boolean => tracker.active().some(flow => flow.protocol === 'tcp');
+  if (!hasStreams()) return Promise.resolve();
+  return new Promise(resolve => {
+    const done = (): void => {
+      clearTimeout(timer);
+      unsubscribe();
+      resolve();
+    };
+    const timer = setTimeout(done, timeoutMs);
+    const unsubscribe = tracker.subscribe(event => {
+      if (event.kind === 'ended' && event.flow.protocol === 'tcp' && !hasStreams()) done();
+    });
+  });
 }

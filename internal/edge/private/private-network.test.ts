@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
-import { eventually } from '../../../test/support/eventually.ts';
 import { listen } from '../../../test/support/origin-server.ts';
 import { PrivateWorld } from '../../../test/support/private-world.ts';
 import { openUdpEcho } from '../../../test/support/udp-echo.ts';
+import { until } from '../../../test/support/wait.ts';
 import type { FlowEnd } from '../../datagram/edge-flow.ts';
 import { isPosternError } from '../../errors/error.ts';
 import type { ErrorCode } from '../../errors/table.ts';
@@ -53,7 +53,7 @@ describe('private network', () => {
     );
     stream.end('to the end');
     assert.equal(Buffer.concat(await stream.toArray()).toString(), 'to the end');
-    await eventually('the end', () => world.tracker.size === 0);
+    await until('the end', () => world.tracker.size === 0);
     assert.deepEqual(reasons(), ['closed']);
   });
 
@@ -87,7 +87,7 @@ describe('private network', () => {
       () => openTcp('127.0.0.1', port, { ...other.vnet, accountTag: world.accountTag }),
       code('flow.denied'),
     );
-    await eventually('the ends', () => world.tracker.size === 0);
+    await until('the ends', () => world.tracker.size === 0);
   });
 
   it('never uses a connection that registered for another account', async () => {
@@ -100,7 +100,7 @@ describe('private network', () => {
       payload: () => undefined,
       ended: end => ends.push(end),
     });
-    await eventually('the end', () => ends.length === 1);
+    await until('the end', () => ends.length === 1);
     assert.deepEqual([ends[0]?.kind, connector.dialled, connector.sessions()], ['unreachable', [], 0]);
   });
 
@@ -184,7 +184,7 @@ describe('private network', () => {
     // With one that is still dialling.
     const late = new PassThrough();
     const dialling = world.network.openTcp(visitor(), host('10.0.0.1'), 80, late);
-    await eventually('the dial', () => connector.dialled.length === 1);
+    await until('the dial', () => connector.dialled.length === 1);
     late.destroy();
     await assert.rejects(dialling, code('stream.aborted'));
     assert.deepEqual([reasons(), world.tracker.size], [['closed', 'closed'], 0]);
@@ -203,13 +203,13 @@ describe('private network', () => {
         ended: end => ends.push(end),
       });
       flow.send(Buffer.from('one'));
-      await eventually('an echo', () => got.length === 1);
+      await until('an echo', () => got.length === 1);
       const [first, second] = [world.network.carriesDatagrams(tunnel, world.accountTag), world.tracker.active()[0]];
       assert.deepEqual([first, second?.bytes], [true, { up: 3, down: 3 }]);
       connector.lose(0);
-      await eventually('one connection', () => world.registry.connectionsOf(tunnel).length === 1);
+      await until('one connection', () => world.registry.connectionsOf(tunnel).length === 1);
       flow.send(Buffer.from('two!'));
-      await eventually('the second echo', () => got.includes('two!'));
+      await until('the second echo', () => got.includes('two!'));
       flow.close();
       assert.deepEqual(ends, [{ kind: 'closed' }]);
       assert.deepEqual(reasons(), ['closed']);
@@ -230,7 +230,7 @@ describe('private network', () => {
     });
     // Nobody listens there: the connector's socket hears an ICMP error, and its edge by RPC.
     flow.send(Buffer.from('x'));
-    await eventually('the end', () => ends.length === 1);
+    await until('the end', () => ends.length === 1);
     assert.deepEqual([ends[0]?.kind, reasons()], ['connector', ['reset']]);
   });
 
@@ -243,7 +243,7 @@ describe('private network', () => {
       payload: () => undefined,
       ended: end => ends.push(end),
     });
-    await eventually('the end', () => ends.length === 1);
+    await until('the end', () => ends.length === 1);
     assert.deepEqual([ends[0]?.kind, reasons()], ['unreachable', ['unreachable']]);
     const echo = world.network.openEcho(visitor(), host('10.0.0.1'));
     const probe = { ttl: 64, sequence: 1, data: new Uint8Array(8), timeoutMs: 1_000 };
@@ -265,11 +265,11 @@ describe('private network', () => {
     });
     // A longer prefix takes one address away.
     await world.addRoute('127.0.0.1/32', office);
-    await eventually('the cut', () => stream.destroyed && ends.length === 1);
+    await until('the cut', () => stream.destroyed && ends.length === 1);
     assert.deepEqual([reasons(), kept.stream.destroyed], [['route-changed', 'route-changed'], false]);
     assert.equal(flow.tunnelId, home);
     await world.store.ipRoutes.remove(world.accountTag, routeId, Date.now());
-    await eventually('the second cut', () => kept.stream.destroyed);
+    await until('the second cut', () => kept.stream.destroyed);
     assert.equal(world.tracker.size, 0);
   });
 

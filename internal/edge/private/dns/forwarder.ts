@@ -26,6 +26,8 @@ export interface DnsForwarder {
   /** Of both UDP and TCP. */
   readonly port: number;
   readonly counters: DnsCounters;
+  /** Takes no more queries; answers still to come are given. Idempotent. */
+  stop(): void;
   close(): Promise<void>;
 }
 
@@ -70,6 +72,11 @@ class Forwarder implements DnsForwarder {
     this.#udp = udp;
   }
 
+  stop(): void {
+    this.#tcp.stop();
+    this.#udp.stop();
+  }
+
   async close(): Promise<void> {
     this.#udp.close();
     await this.#tcp.close();
@@ -82,6 +89,7 @@ class UdpForwarder {
   readonly #socket: UdpSocket;
   /** By client address. */
   readonly #clients = new Map<string, DnsUpstream>();
+  #stopped = false;
   #closed = false;
 
   private constructor(options: DnsForwarderOptions, socket: UdpSocket) {
@@ -109,6 +117,10 @@ class UdpForwarder {
     return new UdpForwarder(options, socket);
   }
 
+  stop(): void {
+    this.#stopped = true;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -119,7 +131,7 @@ class UdpForwarder {
   #query(message: Buffer, from: RemoteInfo): void {
     this.counters.queries += 1;
     const layout = readQuery(message);
-    if (layout === undefined) {
+    if (layout === undefined || this.#stopped) {
       this.counters.dropped += 1;
       return;
     }

@@ -75,7 +75,8 @@ export function answersQuestion(message: Uint8Array, question: string): boolean 
 
 /** A response without answers to the query. */
 export function encodeFailure(query: Uint8Array, { questionEnd }: QueryLayout, code: number): Uint8Array {
-  const response = query.slice(0, questionEnd);
+  // A copy whatever the type is: the slice of a Buffer would be a view.
+  const response = Uint8Array.from(query.subarray(0, questionEnd));
   response[2] = (byte(query, 2) & ~flag.truncated) | flag.response;
   response[3] = code;
   response.fill(0, 6, dnsHeaderBytes);

@@ -72,12 +72,16 @@ export class DnsUpstream {
       settle({ kind: this.#closed ? 'failed' : 'dropped' });
       return;
     }
+    const clientId = readId(query);
     const question = questionOf(query, layout.questionEnd);
     const id = this.#freeId();
-    this.#waiting.set(id, { clientId: readId(query), question, deadlineMs: this.#now() + deadlineMs, settle });
     limitUdpSize(query, layout, udpSizeLimit);
     writeId(query, id);
-    this.#flow.send(query);
+    if (!this.#flow.send(query)) {
+      settle({ kind: 'dropped' });
+      return;
+    }
+    this.#waiting.set(id, { clientId, question, deadlineMs: this.#now() + deadlineMs, settle });
     this.#sweep ??= setTimeout(() => this.#expire(), deadlineMs);
   }
 

@@ -8,11 +8,11 @@ import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
-import { eventually } from '../../../../test/support/eventually.ts';
 import { listen } from '../../../../test/support/origin-server.ts';
 import type { TestConnector } from '../../../../test/support/private-world.ts';
 import { PrivateWorld } from '../../../../test/support/private-world.ts';
 import { openUdpEcho } from '../../../../test/support/udp-echo.ts';
+import { until } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
 import { silentLogger } from '../../../telemetry/logger.ts';
 import { encodeUdpHeader } from './codec.ts';
@@ -67,7 +67,7 @@ describe('SOCKS on-ramp', () => {
     assert.deepEqual([...(await readExactly(socket, 4))], [5, 2, 1, 0]);
     assert.equal((await readExactly(socket, 10))[1], 0);
     assert.equal(Buffer.concat(await socket.toArray()).toString(), 'early');
-    await eventually('the end', () => world.tracker.size === 0);
+    await until('the end', () => world.tracker.size === 0);
     const [started, ended] = world.events;
     assert.deepEqual([started?.kind, ended?.kind, connector.dialled], ['started', 'ended', [`127.0.0.1:${origin}`]]);
     assert.ok(ended?.kind === 'ended');
@@ -195,7 +195,7 @@ describe('SOCKS on-ramp', () => {
     const loopback = Uint8Array.of(127, 0, 0, 1);
     const [toEcho, toSecond] = [encodeUdpHeader(loopback, echo.port), encodeUdpHeader(loopback, second.port)];
     send(toEcho, 'one');
-    await eventually('an echo', () => got.length === 1);
+    await until('an echo', () => got.length === 1);
     assert.deepEqual(got[0], Buffer.concat([toEcho, Buffer.from('one')]));
     // Dropped: no header, a fragment, a destination without route, another client.
     client.send('x', relay, '127.0.0.1');
@@ -205,7 +205,7 @@ describe('SOCKS on-ramp', () => {
     stranger.send(Buffer.concat([toEcho, Buffer.from('spoofed')]), relay, '127.0.0.1');
     send(toSecond, 'two');
     send(toEcho, '');
-    await eventually('more echoes', () => got.length === 3);
+    await until('more echoes', () => got.length === 3);
     assert.deepEqual(
       got.slice(1).sort((a, b) => b.length - a.length),
       [Buffer.concat([toSecond, Buffer.from('two')]), toEcho],
@@ -213,7 +213,7 @@ describe('SOCKS on-ramp', () => {
     assert.ok(!echo.received.some(payload => Buffer.from(payload).includes('spoofed')));
     assert.deepEqual([world.tracker.size, connector.sessions()], [2, 2]);
     socket.destroy();
-    await eventually('the flows’ ends', () => world.tracker.size === 0);
+    await until('the flows’ ends', () => world.tracker.size === 0);
     client.close();
     stranger.close();
     await Promise.all([echo.close(), second.close()]);
