@@ -98,6 +98,10 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
 
 function createPolicy(protocol: string, logger: Logger): ProtocolPolicy {
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
+  if (protocol === 'h2mux') {
+    logger.warn({ event: 0 }, 'The protocol h2mux is no longer there, using http2');
+    return fixedProtocol('http2');
+  }
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,

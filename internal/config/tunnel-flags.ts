@@ -435,7 +435,8 @@ export const tunnelFlags = [
     default: 'auto',
     fromFile: true,
     valueName: 'auto|http2|quic',
-    check: oneOf('Unknown protocol', ['auto', 'http2', 'quic']),
+    // Old configurations name h2mux; spec edge-protocol §3.1 has it mean http2.
+    check: value => (value === 'h2mux' ? undefined : oneOf('Unknown protocol', ['auto', 'http2', 'quic'])(value)),
     description: 'Protocol of connections to the edge',
   },
   {

@@ -56,7 +56,7 @@ describe('tunnel settings', () => {
       'grace-period': ['5m'],
       'ha-connections': ['0'],
       tag: ['a=b', 'x'],
-      protocol: ['h2mux'],
+      protocol: ['spdy'],
       'dns-resolver-addrs': ['1.1.1.1:53', '1.1.1.1'],
       retries: ['1.5'],
     };
@@ -70,7 +70,7 @@ describe('tunnel settings', () => {
         '--retries must be an integer, not "1.5"',
         'ha-connections must be at least 1, not 0 (--ha-connections)',
         'grace-period must be equal or less than 3m0s (--grace-period)',
-        'Unknown protocol: h2mux. Use one of auto, http2, quic (--protocol)',
+        'Unknown protocol: spdy. Use one of auto, http2, quic (--protocol)',
         'TUNNEL_MAX_ACTIVE_FLOWS must be an integer, not "x"',
         'dns-resolver-addrs must be IP:PORT, not 1.1.1.1 (--dns-resolver-addrs)',
       ].join('\n'),

@@ -1,9 +1,10 @@
 // `--protocol auto`: QUIC where UDP gets through, HTTP/2 elsewhere, without flapping. States of QUIC on this network:
 //
-//   untried ─registered over QUIC→ good ─two losses soon after registering→ bad
-//      └──raced out or failed→ bad ─two good trials in a row→ good (connections move, one at a time)
+//   untried ─registered over QUIC→ good ─two strikes, or a failed move→ bad
+//      └──raced out→ bad ─two good trials in a row→ good (connections move, one at a time)
 //
-// Each return to bad doubles the time until the next trial. Source: spec edge-protocol §3.1, §3.5; the learning is ours.
+// A strike is a QUIC connection lost soon after registering, or a race that HTTP/2 won. Each return to bad makes the wait
+// until the next trial four times as long. Source: spec edge-protocol §3.1, §3.5; the learning is ours.
 
 import { isPosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
@@ -20,16 +21,24 @@ export interface AutoProtocolOptions {
 
 /** A QUIC handshake takes two round trips; 1.5 s leaves room for a retransmission on a bad path, and nobody waits long. */
 export const rivalAfterMs = 1_500;
-/** First wait until QUIC is tried again; doubles with every relapse. */
-export const firstTrialMs = 60_000;
-const maxTrialMs = 60 * 60_000;
+/** First wait until QUIC is tried again: a first race may be lost by bad luck. Four times as long with every relapse. */
+export const firstTrialMs = 15_000;
+const waitFactor = 4;
+/** A trial is one handshake a connector: failing ones cost nothing at this pace. */
+const maxTrialMs = 10 * 60_000;
+/** A relapse cost connections: QUIC that keeps failing after good trials is believed once an hour. */
+const maxRelapseMs = 60 * 60_000;
 /** Between two good trials that together count as proof. */
-const secondTrialMs = 15_000;
+const secondTrialMs = 10_000;
 /** A QUIC connection lost within this time of registering counts against QUIC. */
 const earlyLossMs = 60_000;
 const strikesToBad = 2;
+/** Connections share path and edge: what happens to several of them within this time is one strike. */
+const sameEventMs = 10_000;
 /** One connection moves in this time at most, so that a bad guess costs little. */
 const moveGapMs = 10_000;
+/** After a sleep or a change of network for this long, losses say nothing about QUIC. */
+const changeGraceMs = 15_000;
 
 const raced: ProtocolChoice = { first: 'quic', rival: { protocol: 'http2', afterMs: rivalAfterMs } };
 const plain: ProtocolChoice = { first: 'http2' };
@@ -39,10 +48,13 @@ export class AutoProtocol implements ProtocolPolicy {
   readonly #registeredAtMs = new Map<number, number>();
   #quic: 'untried' | 'good' | 'bad' | 'unavailable' = 'untried';
   #strikes = 0;
+  #struckAtMs = Number.NEGATIVE_INFINITY;
   #relapses = 0;
+  #failedTrials = 0;
   #goodTrials = 0;
   #trialAtMs = 0;
   #movedAtMs = Number.NEGATIVE_INFINITY;
+  #changedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: AutoProtocolOptions) {
     this.#options = options;
@@ -59,7 +71,8 @@ export class AutoProtocol implements ProtocolPolicy {
       return;
     }
     // HTTP/2 won the race: QUIC did not get through, or was much slower.
-    if (this.#quic === 'untried' || this.#quic === 'good') this.#strike();
+    if (this.#quic === 'untried') this.#relapse();
+    else if (this.#quic === 'good') this.#strike();
   }
 
   failed(connIndex: number, protocol: Protocol, error: unknown, wasRegistered: boolean): void {
@@ -69,9 +82,12 @@ export class AutoProtocol implements ProtocolPolicy {
       this.#quic = 'unavailable';
       return;
     }
-    const since = this.#options.nowMs() - (this.#registeredAtMs.get(connIndex) ?? Number.NEGATIVE_INFINITY);
-    if (wasRegistered && since < earlyLossMs) this.#strike();
-    else if (wasRegistered) this.#strikes = 0;
+    if (!wasRegistered) return;
+    const now = this.#options.nowMs();
+    const ageMs = now - (this.#registeredAtMs.get(connIndex) ?? Number.NEGATIVE_INFINITY);
+    if (ageMs >= earlyLossMs) this.#strikes = 0;
+    else if (this.#quic === 'good' && saysSomething(error) && now - this.#changedAtMs >= changeGraceMs) this.#strike();
+    if (ageMs >= maxRelapseMs) this.#relapses = 0;
   }
 
   readonly trial = (): Protocol | undefined => {
@@ -79,12 +95,14 @@ export class AutoProtocol implements ProtocolPolicy {
   };
 
   tried(error: unknown): void {
-    if (this.#quic !== 'bad') return;
     const now = this.#options.nowMs();
+    // A move failed while HTTP/2 reaches the edge: no better evidence is to be had.
+    if (this.#quic === 'good' && error !== undefined) this.#relapse();
+    if (this.#quic !== 'bad') return;
     if (error !== undefined) {
       this.#goodTrials = 0;
+      this.#failedTrials += 1;
       this.#trialAtMs = now + this.#trialWaitMs();
-      this.#relapses += 1;
       return;
     }
     this.#goodTrials += 1;
@@ -92,6 +110,7 @@ export class AutoProtocol implements ProtocolPolicy {
     if (this.#goodTrials < 2) return;
     this.#quic = 'good';
     this.#strikes = 0;
+    this.#failedTrials = 0;
     this.#options.onChange('QUIC gets through again, moving connections to it');
   }
 
@@ -102,12 +121,29 @@ export class AutoProtocol implements ProtocolPolicy {
     return 'quic';
   }
 
+  machineChanged(): void {
+    const now = this.#options.nowMs();
+    this.#changedAtMs = now;
+    this.#strikes = 0;
+    // Another network may let UDP through: what was learned on the last one counts no more.
+    this.#relapses = 0;
+    this.#failedTrials = 0;
+    if (this.#goodTrials === 0) this.#trialAtMs = now;
+  }
+
   #strike(): void {
+    const now = this.#options.nowMs();
+    if (now - this.#struckAtMs < sameEventMs) return;
+    this.#struckAtMs = now;
     this.#strikes += 1;
-    if (this.#quic === 'good' && this.#strikes < strikesToBad) return;
+    if (this.#strikes >= strikesToBad) this.#relapse();
+  }
+
+  #relapse(): void {
     this.#quic = 'bad';
     this.#strikes = 0;
     this.#goodTrials = 0;
+    this.#failedTrials = 0;
     this.#trialAtMs = this.#options.nowMs() + this.#trialWaitMs();
     this.#relapses += 1;
     this.#options.onChange('Switching to fallback protocol http2');
@@ -115,6 +151,15 @@ export class AutoProtocol implements ProtocolPolicy {
 
   /** Jittered by a quarter, so that connectors behind one firewall do not try together. */
   #trialWaitMs(): number {
-    return Math.min(firstTrialMs * 2 ** this.#relapses, maxTrialMs) * (0.75 + 0.5 * this.#options.random());
+    const waitMs =
+      this.#failedTrials > 0
+        ? Math.min(firstTrialMs * waitFactor ** this.#failedTrials, maxTrialMs)
+        : Math.min(firstTrialMs * waitFactor ** this.#relapses, maxRelapseMs);
+    return waitMs * (0.75 + 0.5 * this.#options.random());
   }
+}
+
+/** Whether the end of a connection may be the path's fault: not when the edge closed it or came up without knowing it. */
+function saysSomething(error: unknown): boolean {
+  return isPosternError(error, 'connection.lost') && error.details?.kind !== 'reset';
 }

@@ -3,21 +3,22 @@
 
 import { EventEmitter } from 'node:events';
 import { BackOff } from '../discovery/back-off.ts';
-import type { EdgeAddress } from '../discovery/edge-address.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
 import { formatDuration } from '../schema/duration.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorConnection, Protocol } from '../transport/transport.ts';
-import type { ConnectionDetails } from '../wire/registration.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
-import { abortable, stoppedError, withDeadline } from './deadline.ts';
+import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection } from './drain.ts';
 import { dialEdge } from './edge-dial.ts';
+import { type EdgeLink, registerLink } from './edge-link.ts';
+import { linkEnd } from './link-end.ts';
 import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { raceDial } from './race-dial.ts';
-import { encodeLocalIp, type RegistrationSession } from './registration.ts';
+import type { RegistrationSession } from './registration.ts';
+import { moveTimeoutMs, TakeOver } from './take-over.ts';
 
 /** How an attempt ended: without an error when the edge drained it, `registered` when it had served. */
 interface AttemptEnd {
@@ -25,11 +26,6 @@ interface AttemptEnd {
   readonly registered: boolean;
 }
 
-/** The edge must open the control stream within this time of the dial; the spec allows 10 s for the preface. */
-const controlTimeoutMs = 15_000;
-const noControl = `The edge did not open the control stream within ${controlTimeoutMs} ms`;
-/** After the control stream ended, how long the rest of the connection may take to show whether it is lost as well. */
-const closingMs = 100;
 /** A connection that lasted this long was good: its next failure starts the back-off anew. */
 const stableMs = 10_000;
 /** Wait after the edge called credentials invalid that it had accepted before: a deleted tunnel, or an edge in trouble. */
@@ -53,6 +49,10 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   #refusals = 0;
   #registeredAtMs = Number.NEGATIVE_INFINITY;
   #skipWait = false;
+  /** What is about to take the present connection's place. */
+  #move: TakeOver | undefined;
+  /** The edge does not let a connection take another's place: moving means leaving first. */
+  #leavesFirst = false;
 
   constructor(connIndex: number, context: LoopContext) {
     super();
@@ -117,18 +117,50 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   }
 
   /** Dials the address of this connection over `protocol` and registers nothing; the connection is the caller's to close. */
-  async dialForTrial(protocol: Protocol): Promise<ConnectorConnection> {
+  async dialForTrial(protocol: Protocol, signal?: AbortSignal): Promise<ConnectorConnection> {
     const address = await this.#context.directory.acquire(this.connIndex, false);
-    return dialEdge(this.#context, protocol, { address, trust: await this.#context.trust(), signal: undefined });
+    const trust = await this.#context.trust();
+    return dialEdge(this.#context, protocol, { address, trust, signal, timeoutMs: moveTimeoutMs });
   }
 
-  /** If registered over another protocol than `target` and idle: unregisters, closes and dials anew. Whether it does. */
+  /**
+   * If registered over another protocol than `target` and idle: dials over that, registers there in this one's place and
+   * lets the present connection go, so that the edge always has one of the two. Whether it begins.
+   */
   moveTo(target: Protocol): boolean {
-    if (this.#state.kind !== 'connected') return false;
-    const { connection, move } = this.#state;
-    if (connection.protocol === target || connection.stats().openStreams > 0) return false;
-    move();
+    const state = this.#state;
+    if (state.kind !== 'connected' || this.#move !== undefined || this.#stopping) return false;
+    if (state.link.connection.protocol === target || state.link.connection.stats().openStreams > 0) return false;
+    if (this.#leavesFirst) {
+      state.leave();
+      return true;
+    }
+    const move = new TakeOver(this.#context, this.connIndex, state.link, target);
+    this.#move = move;
+    void move.link.then(next => {
+      if (next !== undefined) return state.leave();
+      this.#move = undefined;
+      this.#leavesFirst = move.refused;
+    });
     return true;
+  }
+
+  /** Where service goes on after a connection's end: the connection that was to take its place, if one comes. */
+  async #successor(): Promise<EdgeLink | undefined> {
+    const move = this.#move;
+    if (move === undefined) return undefined;
+    if (this.#stopping) move.abort();
+    const next = await move.link;
+    this.#move = undefined;
+    if (next === undefined || !this.#stopping) return next;
+    next.session.close();
+    next.connection.abort(stoppedError());
+    return undefined;
+  }
+
+  #watchOver(connection: ConnectorConnection): void {
+    this.#live.add(connection);
+    void connection.closed.then(() => this.#live.delete(connection));
   }
 
   async #run(): Promise<void> {
@@ -146,71 +178,54 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   /** One dial with what follows. Never rejects. */
   async #attempt(): Promise<AttemptEnd> {
-    const { clock, directory, handle, policy } = this.#context;
+    const { clock, directory, policy } = this.#context;
     const abort = new AbortController();
     this.#state = { kind: 'dialling', abort };
     const choice = policy.next(this.connIndex);
-    let connection: ConnectorConnection | undefined;
-    let registered = false;
+    let protocol = choice.first;
+    let link: EdgeLink | undefined;
     try {
       const rotate = this.#rotate;
       this.#rotate = false;
       const address = await abortable(directory.acquire(this.connIndex, rotate), abort.signal);
       const trust = await abortable(this.#context.trust(), abort.signal);
-      connection = await raceDial({
+      const connection = await raceDial({
         choice,
-        dial: (protocol, signal) => dialEdge(this.#context, protocol, { address, trust, signal }),
-        onFailed: (protocol, error) => policy.failed(this.connIndex, protocol, error, false),
+        dial: (candidate, signal) => dialEdge(this.#context, candidate, { address, trust, signal }),
+        onFailed: (candidate, error) => policy.failed(this.connIndex, candidate, error, false),
         signal: abort.signal,
         clock,
       });
-      const dialled = connection;
-      this.#live.add(dialled);
-      dialled.closed.then(
-        () => this.#live.delete(dialled),
-        () => this.#live.delete(dialled),
-      );
-      this.#state = { kind: 'registering', address, connection };
-      connection.serve(handle(connection));
-      const control = await withDeadline(connection.control, controlTimeoutMs, clock, noControl);
-      const session = this.#context.openRegistration(control);
-      const details = await this.#register(session, connection);
-      registered = true;
-      policy.registered(this.connIndex, connection.protocol);
-      await this.#serve(connection, session, address, details);
-      return { error: undefined, registered };
+      protocol = connection.protocol;
+      this.#state = { kind: 'registering', connection };
+      link = await registerLink(this.#context, connection, {
+        connIndex: this.connIndex,
+        address,
+        previousAttempts: this.#backOff.retries,
+        replaceExisting: false,
+      });
+      policy.registered(this.connIndex, protocol);
+      for (let next: EdgeLink | undefined = link; next !== undefined; ) {
+        link = next;
+        protocol = link.connection.protocol;
+        this.#watchOver(link.connection);
+        next = await this.#serve(link);
+      }
+      return { error: undefined, registered: true };
     } catch (error) {
-      connection?.abort(error instanceof PosternError ? error : stoppedError());
-      if (!this.#stopping) policy.failed(this.connIndex, connection?.protocol ?? choice.first, error, registered);
+      link?.connection.abort(error instanceof PosternError ? error : stoppedError());
+      const registered = link !== undefined;
+      if (!this.#stopping) policy.failed(this.connIndex, protocol, error, registered);
       return { error, registered };
     }
   }
 
-  #register(session: RegistrationSession, connection: ConnectorConnection): Promise<ConnectionDetails> {
-    const { identity } = this.#context;
-    return session.registerConnection({
-      accountTag: identity.accountTag,
-      tunnelSecret: identity.tunnelSecret,
-      tunnelId: identity.tunnelId,
-      connIndex: this.connIndex,
-      clientId: identity.connectorId,
-      features: identity.features,
-      version: identity.version,
-      arch: identity.platform,
-      originLocalIp: encodeLocalIp(connection.localAddress),
-      replaceExisting: false,
-      compressionQuality: 0,
-      numPreviousAttempts: Math.min(this.#backOff.retries, 255),
-    });
-  }
-
-  /** From the registration to the end of service. Rejects when the connection was lost; returns when it ended in order. */
-  async #serve(
-    connection: ConnectorConnection,
-    session: RegistrationSession,
-    address: EdgeAddress,
-    details: ConnectionDetails,
-  ): Promise<void> {
+  /**
+   * From the registration to the end of service. Rejects when the connection was lost; returns when it ended in order,
+   * with the one that took its place, if any.
+   */
+  async #serve(link: EdgeLink): Promise<EdgeLink | undefined> {
+    const { address, connection, details, session } = link;
     const info: ConnectionInfo = {
       connIndex: this.connIndex,
       connectionId: details.uuid,
@@ -219,52 +234,39 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       ip: address.ip,
     };
     const watch = new PeerWatch(connection);
-    const move = Promise.withResolvers<'move'>();
-    this.#state = { kind: 'connected', connection, watch, move: () => move.resolve('move') };
+    const left = Promise.withResolvers<'move'>();
+    this.#state = { kind: 'connected', link, watch, leave: () => left.resolve('move') };
     this.#refusals = 0;
     this.#registeredAtMs = this.#context.clock.monotonicMs();
     this.#backOff.resetAfter(stableMs);
     this.#log(info).info('Registered tunnel connection');
     this.emit('connected', info);
     if (this.connIndex === 0 && !details.tunnelIsRemotelyManaged) this.#pushLocalConfiguration(session);
-    const why = await Promise.race([this.#untilEnd(connection, session), move.promise]);
+    const why = await Promise.race([linkEnd(link, this.#stop.promise, this.#context.clock), left.promise]);
     watch.end();
-    if (watch.lost) this.#skipWait = true;
+    // An edge that lets the new connection take over ends the old one by itself, perhaps before we learn that it did.
+    const next = await this.#successor();
+    if (next === undefined && watch.lost) this.#skipWait = true;
     this.emit('disconnected', info, typeof why === 'string' ? undefined : why);
-    if (why === 'stop' || why === 'move') {
+    if (next !== undefined) {
+      this.#log(info).info(`Moving this connection to ${next.connection.protocol}`);
+      this.#linger(this.#drainOne(link, info, true));
+    } else if (why === 'stop' || why === 'move') {
       this.#state = { kind: 'draining', connection };
-      await this.#drainOne(connection, session, info);
+      await this.#drainOne(link, info, false);
       this.#skipWait = why === 'move';
     } else if (why === 'edge drains') {
       // The control stream ended or the edge said that it goes away, while requests may still run here: they finish, and
       // this connection's place is taken by a new one, at another edge if there is one.
       this.#log(info).info('The edge ends this connection, replacing it');
       this.#rotate = true;
-      this.#linger(connection, session);
+      this.#linger(this.#outlive(link));
     } else {
       this.#log(info).warn({ error: describeError(why) }, 'Lost connection with the edge');
       session.close();
       throw why;
     }
-  }
-
-  async #untilEnd(
-    connection: ConnectorConnection,
-    session: RegistrationSession,
-  ): Promise<'stop' | 'edge drains' | PosternError> {
-    const lost = connection.closed.then(
-      end => end.error ?? new PosternError('connection.lost', 'Connection with edge closed'),
-    );
-    const stop = this.#stop.promise.then(() => 'stop' as const);
-    const drains = [session.closed, ...(connection.goingAway === undefined ? [] : [connection.goingAway])];
-    const why = await Promise.race([lost, stop, ...drains.map(end => end.then(() => 'edge drains' as const))]);
-    if (why !== 'edge drains') return why;
-    // A connection that breaks ends its control stream too, sometimes a moment earlier.
-    const { promise, resolve } = Promise.withResolvers<'edge drains'>();
-    const cancel = this.#context.clock.after(closingMs, () => resolve('edge drains'));
-    const really = await Promise.race([lost, promise]);
-    cancel();
-    return really;
+    return next;
   }
 
   #pushLocalConfiguration(session: RegistrationSession): void {
@@ -279,19 +281,22 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     );
   }
 
-  async #drainOne(connection: ConnectorConnection, session: RegistrationSession, info: ConnectionInfo): Promise<void> {
+  #drainOne({ connection, session }: EdgeLink, info: ConnectionInfo, replaced: boolean): Promise<void> {
     const { clock } = this.#context;
-    await drainConnection({ connection, session, graceMs: this.#graceMs, clock, log: this.#log(info) });
+    return drainConnection({ connection, session, graceMs: this.#graceMs, replaced, clock, log: this.#log(info) });
   }
 
-  /** Lets the requests of a connection that the edge drains finish, in the background. */
-  #linger(connection: ConnectorConnection, session: RegistrationSession): void {
-    const ended = connection.drain(this.#context.gracePeriodMs).then(() => {
-      session.close();
-      connection.abort(stoppedError());
-      this.#lingering.delete(ended);
-    });
-    this.#lingering.add(ended);
+  /** Lets the requests of a connection that the edge drains finish. */
+  async #outlive({ connection, session }: EdgeLink): Promise<void> {
+    await connection.drain(this.#context.gracePeriodMs);
+    session.close();
+    connection.abort(stoppedError());
+  }
+
+  /** The old connection ends in the background, while service goes on over the next. */
+  #linger(end: Promise<void>): void {
+    this.#lingering.add(end);
+    void end.then(() => this.#lingering.delete(end));
   }
 
   /** Decides about the next attempt: the wait in milliseconds, or undefined when there is none. */
@@ -338,11 +343,11 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   }
 
   /**
-   * Network errors never end the program. Bad configuration does; so do credentials that no registration of this run has
+   * Network errors never end the program. Bad configuration and a protocol that this build does not have do; so do credentials that no registration of this run has
    * passed with. Once a connection had registered, a refusal may be an edge in trouble: it is retried with long waits.
    */
   #isFatal(error: PosternError): boolean {
-    if (error.kind.scope === 'config' || error.kind.scope === 'usage') return true;
+    if (error.kind.scope === 'config' || error.kind.scope === 'usage' || error.code === 'unavailable') return true;
     if (error.code !== 'credentials.refused') return error.kind.scope === 'credentials';
     return !this.#context.everRegistered() && this.#refusals >= refusalsBeforeFatal;
   }

@@ -6,20 +6,20 @@
 //
 // Source: spec edge-protocol §4.2, §11.
 
-import type { EdgeAddress } from '../discovery/edge-address.ts';
 import type { ConnectorConnection } from '../transport/transport.ts';
+import type { EdgeLink } from './edge-link.ts';
 import type { PeerWatch } from './peer-watch.ts';
 
 export type ConnectionState =
   | { readonly kind: 'idle' }
   | { readonly kind: 'dialling'; readonly abort: AbortController }
-  | { readonly kind: 'registering'; readonly address: EdgeAddress; readonly connection: ConnectorConnection }
+  | { readonly kind: 'registering'; readonly connection: ConnectorConnection }
   | {
       readonly kind: 'connected';
-      readonly connection: ConnectorConnection;
+      readonly link: EdgeLink;
       readonly watch: PeerWatch;
-      /** Ends the connection in order, to dial anew. */
-      readonly move: () => void;
+      /** Ends the connection in order, to go on over the one that took its place, or to dial anew. */
+      readonly leave: () => void;
     }
   /** `wake` ends the wait early; `unreachable`: the edge could not be reached, so news of another connection matter. */
   | { readonly kind: 'waiting'; readonly wake: () => void; readonly unreachable: boolean }

@@ -526,5 +526,91 @@ describe('connector: choosing the protocol', () => {
     assert.deepEqual(protocols(world), ['quic', 'quic', 'quic', 'quic']);
     assert.equal(Math.min(...counts), 3, 'one at a time');
     assert.equal(busy?.aborted?.message, 'The connector stops');
+    const moves = edge.requests.filter(request => request.replaceExisting);
+    assert.deepEqual(moves.map(request => request.connIndex).toSorted(), [0, 1, 2, 3]);
+  });
+
+  /** One connection, on HTTP/2, that is about to move to QUIC, of which dials go through from now on. */
+  async function aboutToMove(t: TestContext, onRegister: FakeEdge['onRegister']): Promise<World> {
+    const clock = new TestClock();
+    const edge = new FakeEdge();
+    edge.onDial = (options, protocol) => {
+      if (protocol === 'quic') throw new PosternError('dial.timeout', 'blocked');
+      return edge.connect(protocol, options);
+    };
+    const world = start(t, { clock, edge, policy: auto(clock), haConnections: 1 });
+    await clock.advance(2_000);
+    assert.deepEqual(protocols(world), ['http2']);
+    edge.onDial = undefined;
+    edge.onRegister = onRegister;
+    return world;
+  }
+  const moving = (world: World): boolean => world.edge.requests.at(-1)?.replaceExisting === true;
+  async function untilMoving(world: World): Promise<void> {
+    for (let second = 0; second < 120 && !moving(world); second += 1) await world.clock.advance(1_000);
+    assert.ok(moving(world));
+  }
+
+  it('moves a single connection without a moment in which none is registered', async t => {
+    const answer = Promise.withResolvers<void>();
+    const world = await aboutToMove(t, async request => {
+      await answer.promise;
+      return world.edge.details(request);
+    });
+    const [old] = world.edge.live;
+    await untilMoving(world);
+    assert.deepEqual(protocols(world), ['http2']);
+    assert.equal(old?.aborted, undefined);
+    answer.resolve();
+    await settle();
+    assert.deepEqual(protocols(world), ['quic']);
+    await world.clock.advance(1_000);
+    assert.equal(old?.drained, true);
+    assert.deepEqual(
+      world.edge.live.map(connection => connection.protocol),
+      ['quic'],
+    );
+  });
+
+  it('goes on over the new connection when the old one ends during the move', async t => {
+    const answer = Promise.withResolvers<void>();
+    const world = await aboutToMove(t, async request => {
+      await answer.promise;
+      return world.edge.details(request);
+    });
+    await untilMoving(world);
+    world.edge.live.find(connection => connection.protocol === 'http2')?.lose();
+    await settle();
+    answer.resolve();
+    await settle();
+    assert.deepEqual(protocols(world), ['quic']);
+    assert.equal(world.edge.requests.length, 2);
+  });
+
+  it('leaves nothing behind when stopped during a move', async t => {
+    const world = await aboutToMove(t, () => new Promise(() => undefined));
+    world.edge.onRegister = async request => {
+      const pending = world.edge.connections.at(-1);
+      await pending?.closed;
+      throw new PosternError('connection.closed', request.clientId);
+    };
+    await untilMoving(world);
+    void world.connector.stop(1_000);
+    await world.clock.advance(2_000);
+    assert.equal(await world.end, undefined);
+    assert.deepEqual(world.edge.live, []);
+  });
+
+  it('stays on HTTP/2 when the move fails, and leaves first where an edge lets nobody take a place over', async t => {
+    const world = await aboutToMove(t, async request => {
+      if (request.replaceExisting) throw new PosternError('registration.duplicate', 'EDUPCONN');
+      return world.edge.details(request);
+    });
+    await untilMoving(world);
+    await settle();
+    assert.deepEqual(protocols(world), ['http2']);
+    await world.clock.advance(30_000);
+    assert.deepEqual(protocols(world), ['quic']);
+    assert.equal(world.edge.unregistered, 1);
   });
 });

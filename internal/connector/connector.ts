@@ -55,13 +55,14 @@ export class Connector extends EventEmitter<ConnectorEvents> {
    */
   async run(): Promise<void> {
     if (this.#stopping) return;
-    const { clock, logger } = this.#options;
+    const { clock, logger, policy } = this.#options;
     const addresses = this.#options.addresses ?? machineAddresses;
     const endWatch = watchMachine({
       clock,
       addresses,
       changed: change => {
         logger.info({ event: 0, change }, 'The machine woke up or its network changed, checking connections');
+        policy.machineChanged?.();
         for (const loop of this.#loops) loop.recheck(addresses());
       },
     });
@@ -122,8 +123,8 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       cancel = clock.after(trialTickMs, tick);
       const protocol = policy.trial?.();
       if (protocol !== undefined && !this.#trying && this.#connected.size > 0) void this.#tryDial(protocol);
-      // Only while all are well: a move leaves one fewer for a moment.
-      if (this.#connected.size < 2 || this.#connected.size < this.#loops.length) return;
+      // Only while all are well: nothing is risked while connections are missing.
+      if (this.#connected.size < this.#loops.length) return;
       if (!this.connections.some(info => info.protocol === 'http2')) return;
       const target = policy.target?.();
       if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));

@@ -12,6 +12,8 @@ export interface DrainOptions {
   readonly session: RegistrationSession;
   /** 0 = close now. */
   readonly graceMs: number;
+  /** Another connection has taken this one's place: the edge may be ending it already. */
+  readonly replaced: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -39,12 +41,12 @@ export async function drainConnection(options: DrainOptions): Promise<void> {
   log.debug('Connection closed');
 }
 
-async function unregister({ connection, session, graceMs, log }: DrainOptions): Promise<void> {
+async function unregister({ connection, session, graceMs, log, replaced }: DrainOptions): Promise<void> {
   try {
     await Promise.race([session.unregisterConnection(graceMs), connection.closed]);
     log.info('Unregistered tunnel connection');
   } catch (error) {
-    log.warn({ error: describeError(error) }, 'Could not unregister the tunnel connection');
+    log[replaced ? 'debug' : 'warn']({ error: describeError(error) }, 'Could not unregister the tunnel connection');
   }
   session.close();
 }

@@ -17,13 +17,15 @@ export interface EdgeDial {
   readonly address: EdgeAddress;
   readonly trust: EdgeTrust;
   readonly signal: AbortSignal | undefined;
+  /** Shorter than the protocol's own limit. */
+  readonly timeoutMs?: number;
 }
 
 /** Throws what the transport's dial throws; the connection is the caller's to close. */
 export function dialEdge(
   context: Pick<LoopContext, 'bindAddress' | 'dial' | 'postQuantum'>,
   protocol: Protocol,
-  { address, trust, signal }: EdgeDial,
+  { address, trust, signal, timeoutMs }: EdgeDial,
 ): Promise<ConnectorConnection> {
   return context.dial(protocol, {
     host: address.ip,
@@ -33,7 +35,7 @@ export function dialEdge(
     serverName: serverNames[protocol],
     localAddress: context.bindAddress,
     postQuantum: context.postQuantum,
-    timeoutMs: dialTimeoutMs[protocol],
+    timeoutMs: timeoutMs ?? dialTimeoutMs[protocol],
     signal,
   });
 }

@@ -18,10 +18,12 @@ export interface ProtocolPolicy {
   failed(connIndex: number, protocol: Protocol, error: unknown, wasRegistered: boolean): void;
   /** Only of policies that learn: the protocol of which a trial dial is due now. */
   readonly trial?: (() => Protocol | undefined) | undefined;
-  /** How the trial dial went; undefined = well. */
+  /** How the trial dial or the move of a connection went; undefined = well. */
   tried?(error: unknown): void;
   /** The protocol that connections over another one should move to now, one at a time and when idle. */
   target?(): Protocol | undefined;
+  /** The machine slept or its network changed: losses of this moment prove nothing, and a trial may go otherwise now. */
+  machineChanged?(): void;
 }
 
 /** Always the same one; never falls back. */

@@ -13,8 +13,8 @@ export interface TcpRelay {
   close(): Promise<void>;
 }
 
-/** Relays 127.0.0.1:<free port> to `target`, delaying each chunk by `delayMs` each way. */
-export async function openTcpRelay(target: { host: string; port: number }, delayMs = 0): Promise<TcpRelay> {
+/** Relays 127.0.0.1:`port` (0 = any free one) to `target`, delaying each chunk by `delayMs` each way. */
+export async function openTcpRelay(target: { host: string; port: number }, delayMs = 0, port = 0): Promise<TcpRelay> {
   const sockets = new Set<Socket>();
   let frozen = false;
   const relay = (from: Socket, to: Socket): void => {
@@ -42,7 +42,7 @@ export async function openTcpRelay(target: { host: string; port: number }, delay
     relay(client, upstream);
     relay(upstream, client);
   });
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
   const cut = (): void => {
     for (const socket of sockets) socket.resetAndDestroy();
   };

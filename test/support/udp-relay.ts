@@ -1,5 +1,5 @@
 // A UDP relay in front of one server that loses, duplicates, delays and reorders packets by a seeded generator, drops
-// those above a path MTU, can be cut, and can move its outgoing port as a NAT does. For tests of QUIC on bad paths.
+// those above a path MTU, can be cut, and can move its outgoing ports as a NAT does. For tests of QUIC on bad paths.
 
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -8,6 +8,8 @@ import { type SeededRandom, seededRandom } from './seeded-random.ts';
 export interface UdpRelayOptions {
   readonly targetPort: number;
   readonly seed: number;
+  /** 0 or absent = any free port. */
+  readonly port?: number;
   /** Packets of a thousand, each way. */
   readonly lossPerMille?: number;
   readonly duplicatePerMille?: number;
@@ -18,12 +20,24 @@ export interface UdpRelayOptions {
   readonly delayMs?: number;
   /** Largest UDP payload that passes. */
   readonly maxPayloadBytes?: number;
+  /** Sees every packet of a client on its arrival. */
+  readonly onClientPacket?: (packet: Buffer) => void;
 }
 
 export interface UdpRelay {
   readonly port: number;
-  readonly counts: { forwarded: number; lost: number; duplicated: number; reordered: number; tooLarge: number };
-  /** Sends on from a new port, as a NAT whose binding expired: the server sees the client move. */
+  /** `blocked`: arrived while cut. */
+  readonly counts: {
+    forwarded: number;
+    lost: number;
+    duplicated: number;
+    reordered: number;
+    tooLarge: number;
+    blocked: number;
+  };
+  /** Clients seen, by their port. */
+  readonly clients: number;
+  /** Sends on from new ports, as a NAT whose bindings expired: the server sees the clients move. */
   rebind(): Promise<void>;
   /** Drops everything while set. */
   cut(blocked: boolean): void;
@@ -32,24 +46,29 @@ export interface UdpRelay {
 
 const loopback = '127.0.0.1';
 
-async function bound(socket: Socket): Promise<Socket> {
-  socket.bind(0, loopback);
+async function bound(socket: Socket, port = 0): Promise<Socket> {
+  socket.bind(port, loopback);
   await once(socket, 'listening');
   // Bursts of a whole window must not be lost here, but only where the options say so.
   socket.setRecvBufferSize(4 * 1024 * 1024);
   return socket;
 }
 
+/** Rejects with the system's error when the port is taken. */
 export async function createUdpRelay(options: UdpRelayOptions): Promise<UdpRelay> {
   const random: SeededRandom = seededRandom(options.seed);
-  const counts = { forwarded: 0, lost: 0, duplicated: 0, reordered: 0, tooLarge: 0 };
+  const counts = { forwarded: 0, lost: 0, duplicated: 0, reordered: 0, tooLarge: 0, blocked: 0 };
   const timers = new Set<NodeJS.Timeout>();
+  const backs = new Map<number, Promise<Socket>>();
   let blocked = false;
-  let client: RemoteInfo | undefined;
   let closed = false;
 
   const pass = (bytes: Buffer, send: (bytes: Buffer) => void): void => {
-    if (blocked) return;
+    if (closed) return;
+    if (blocked) {
+      counts.blocked += 1;
+      return;
+    }
     if (bytes.length > (options.maxPayloadBytes ?? Number.POSITIVE_INFINITY)) {
       counts.tooLarge += 1;
       return;
@@ -76,29 +95,41 @@ export async function createUdpRelay(options: UdpRelayOptions): Promise<UdpRelay
     }
   };
 
-  const front = await bound(createSocket('udp4'));
-  const openBack = async (): Promise<Socket> => {
-    const socket = await bound(createSocket('udp4'));
-    socket.on('message', bytes => {
-      pass(bytes, copy => {
-        if (client !== undefined) front.send(copy, client.port, client.address);
+  const front = await bound(createSocket('udp4'), options.port);
+  /** A socket towards the server for each client, as a NAT has a port for each. */
+  const openBack = (client: RemoteInfo): Promise<Socket> => {
+    const socket = createSocket('udp4');
+    socket.on('message', bytes => pass(bytes, copy => front.send(copy, client.port, client.address)));
+    const opening = bound(socket);
+    backs.set(client.port, opening);
+    return opening;
+  };
+  const clients = new Map<number, RemoteInfo>();
+  front.on('message', (bytes, from) => {
+    options.onClientPacket?.(bytes);
+    clients.set(from.port, from);
+    pass(bytes, copy => {
+      void (backs.get(from.port) ?? openBack(from)).then(back => {
+        if (!closed) back.send(copy, options.targetPort, loopback);
       });
     });
-    return socket;
-  };
-  let back = await openBack();
-  front.on('message', (bytes, from) => {
-    client = from;
-    pass(bytes, copy => back.send(copy, options.targetPort, loopback));
   });
+  const closeSocket = (socket: Socket): Promise<unknown> => {
+    const done = once(socket, 'close');
+    socket.close();
+    return done;
+  };
 
   return {
     port: front.address().port,
     counts,
+    get clients() {
+      return clients.size;
+    },
     rebind: async () => {
-      const old = back;
-      back = await openBack();
-      old.close();
+      const old = [...backs.values()];
+      await Promise.all([...clients.values()].map(openBack));
+      await Promise.all(old.map(async back => closeSocket(await back)));
     },
     cut: value => {
       blocked = value;
@@ -106,14 +137,7 @@ export async function createUdpRelay(options: UdpRelayOptions): Promise<UdpRelay
     close: async () => {
       closed = true;
       for (const timer of timers) clearTimeout(timer);
-      const sockets = [front, back];
-      await Promise.all(
-        sockets.map(socket => {
-          const done = once(socket, 'close');
-          socket.close();
-          return done;
-        }),
-      );
+      await Promise.all([front, ...backs.values()].map(async socket => closeSocket(await socket)));
     },
   };
 }

@@ -1,0 +1,62 @@
+// A connection over another protocol that takes the place of a registered one: dialled and registered while that one still
+// serves, so that the edge always has one of the two. Ours; spec edge-protocol §6.2 names `replaceExisting` and no use of it.
+
+import { describeError, isPosternError } from '../errors/error.ts';
+import type { Protocol } from '../transport/transport.ts';
+import { rivalAfterMs } from './auto-protocol.ts';
+import { stoppedError } from './deadline.ts';
+import { dialEdge } from './edge-dial.ts';
+import { type EdgeLink, registerLink } from './edge-link.ts';
+import type { LoopContext } from './loop-context.ts';
+
+/** A trial or a move must be there this soon: slower than that, HTTP/2 would win the next race anyway. */
+export const moveTimeoutMs = 2 * rivalAfterMs;
+
+export class TakeOver {
+  /** The registered connection, its taker's to close; undefined when it came to nothing. Never rejects. */
+  readonly link: Promise<EdgeLink | undefined>;
+  readonly #abort = new AbortController();
+  readonly #context: LoopContext;
+  #refused = false;
+
+  /** Begins at once. */
+  constructor(context: LoopContext, connIndex: number, present: EdgeLink, target: Protocol) {
+    this.#context = context;
+    this.link = this.#run(connIndex, present, target);
+  }
+
+  /** Whether the edge refused to let the new connection take the old one's place. */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
+  /** `link` settles soon, with undefined or with a connection that had registered already. */
+  abort(): void {
+    this.#abort.abort();
+  }
+
+  async #run(connIndex: number, present: EdgeLink, target: Protocol): Promise<EdgeLink | undefined> {
+    const { logger, policy, trust } = this.#context;
+    const { signal } = this.#abort;
+    const { address } = present;
+    try {
+      const dial = { address, trust: await trust(), signal, timeoutMs: moveTimeoutMs };
+      const connection = await dialEdge(this.#context, target, dial);
+      const onAbort = (): void => connection.abort(stoppedError());
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      const options = { connIndex, address, previousAttempts: 0, replaceExisting: true };
+      const link = await registerLink(this.#context, connection, options);
+      signal.removeEventListener('abort', onAbort);
+      policy.registered(connIndex, target);
+      return link;
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      this.#refused = isPosternError(error, 'registration.duplicate');
+      if (!this.#refused) policy.tried?.(error);
+      const fields = { connIndex, event: 0, error: describeError(error) };
+      logger.debug(fields, `This connection could not move to ${target} and stays as it is`);
+      return undefined;
+    }
+  }
+}
