@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
-import type { EdgeSettings } from '../../internal/connector/tunnel.ts';
+import type { EdgeSettings } from '../../internal/connector/edge-access.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import type { EdgeIpVersion } from '../../internal/discovery/address-pool.ts';
 import { parseHostPort } from '../../internal/discovery/edge-address.ts';

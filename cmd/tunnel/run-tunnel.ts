@@ -8,10 +8,21 @@ import { localIngress, noRulesWarning } from '../../internal/config/local-ingres
 import { describeSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { AutoProtocol } from '../../internal/connector/auto-protocol.ts';
+import { systemClock } from '../../internal/connector/clock.ts';
+import { parseAllowedDestinations } from '../../internal/connector/destination-policy.ts';
 import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol-policy.ts';
-import { openTunnel, type Tunnel, type TunnelOptions } from '../../internal/connector/tunnel.ts';
+import { RolloutWatch } from '../../internal/connector/rollout-watch.ts';
+import {
+  openTunnel,
+  type PrivateNetworkOptions,
+  type Tunnel,
+  type TunnelOptions,
+} from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
+import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { parseResolverAddresses } from '../../internal/net/virtual-dns.ts';
+import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
 import type { CommandContext, SignalName } from '../context.ts';
@@ -70,14 +81,21 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   const { credentials, file, logger, settings } = inputs;
   const local = localIngress(settings, file);
   if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  const edge = await resolveEdgeSettings(settings, credentials, context, logger);
+  const { accountTag } = credentials;
+  // Only Cloudflare's network publishes what it wants of an account.
+  const rollout =
+    edge.addresses.length > 0
+      ? undefined
+      : new RolloutWatch({ dns: createDns(), accountTag, clock: systemClock, logger });
   return {
-    accountTag: credentials.accountTag,
+    accountTag,
     tunnelId: credentials.tunnelId,
     tunnelSecret: credentials.secret,
-    edge: await resolveEdgeSettings(settings, credentials, context, logger),
+    edge,
     ingress: local.config,
     shownFlags: shownFlags(settings),
-    policy: createPolicy(settings.protocol, logger),
+    policy: createPolicy(settings, rollout, logger),
     haConnections: inputs.haConnections,
     retries: settings.retries,
     gracePeriodMs: settings.gracePeriodMs,
@@ -88,6 +106,9 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
       settings.tag.map(tag => [tag.slice(0, tag.indexOf('=')), tag.slice(tag.indexOf('=') + 1)]),
     ),
     maxActiveFlows: settings.maxActiveFlows,
+    privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
+    outboundProxy: outboundProxy(context.env),
+    rollout,
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
@@ -96,7 +117,26 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   };
 }
 
-function createPolicy(protocol: string, logger: Logger): ProtocolPolicy {
+function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): PrivateNetworkOptions {
+  const text = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+  return {
+    allowedDestinations: parseAllowedDestinations(settings.allowDestination),
+    resolvers: parseResolverAddresses(settings.dnsResolverAddrs),
+    // A quick tunnel publishes one service; it leads into no network.
+    echo: isQuick ? undefined : { v4: text(settings.icmpv4Src), v6: text(settings.icmpv6Src) },
+  };
+}
+
+/** Upper case wins over lower case, as Go has it. */
+function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
+  const read = (name: string): string => env[name] || env[name.toLowerCase()] || '';
+  return { httpProxy: read('HTTP_PROXY'), httpsProxy: read('HTTPS_PROXY'), noProxy: read('NO_PROXY') };
+}
+
+function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {
+  const { protocol, sources } = settings;
+  // A token on the command line or in the environment starts with QUIC whatever the record says (spec §3.1).
+  const hasToken = sources.token !== undefined;
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
   if (protocol === 'h2mux') {
     logger.warn({ event: 0 }, 'The protocol h2mux is no longer there, using http2');
@@ -105,6 +145,7 @@ function createPolicy(protocol: string, logger: Logger): ProtocolPolicy {
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,
+    wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
     onChange: text => logger.info({ event: 0 }, text),
   });
 }

@@ -2,6 +2,7 @@
 // in ignored-flags.ts.
 
 import { isIP } from 'node:net';
+import { parsePrefix } from '../net/prefix.ts';
 import type { Flag, FlagValue } from './flag.ts';
 
 const oneOf =
@@ -37,6 +38,11 @@ function checkResolvers(value: FlagValue): string | undefined {
     return isIP(v6 ?? v4 ?? '') === 0 || Number(port) < 1 || Number(port) > 65_535;
   });
   return wrong === undefined ? undefined : `dns-resolver-addrs must be IP:PORT, not ${wrong}`;
+}
+
+function checkPrefixes(value: FlagValue): string | undefined {
+  const wrong = (value as readonly string[]).find(item => parsePrefix(item) === undefined);
+  return wrong === undefined ? undefined : `allow-destination must be an address or CIDR block, not ${wrong}`;
 }
 
 /** Logging; every command takes these. */
@@ -234,7 +240,6 @@ export const tunnelFlags = [
   },
   {
     name: 'metrics',
-    inert: true,
     type: 'string',
     env: ['TUNNEL_METRICS'],
     default: 'localhost:0',
@@ -244,7 +249,6 @@ export const tunnelFlags = [
   },
   {
     name: 'pidfile',
-    inert: true,
     type: 'string',
     env: ['TUNNEL_PIDFILE'],
     fromFile: true,
@@ -558,7 +562,6 @@ export const runFlags = [
   },
   {
     name: 'icmpv4-src',
-    inert: true,
     type: 'string',
     env: ['TUNNEL_ICMPV4_SRC'],
     fromFile: true,
@@ -567,7 +570,6 @@ export const runFlags = [
   },
   {
     name: 'icmpv6-src',
-    inert: true,
     type: 'string',
     env: ['TUNNEL_ICMPV6_SRC'],
     fromFile: true,
@@ -584,12 +586,21 @@ export const runFlags = [
   },
   {
     name: 'dns-resolver-addrs',
-    inert: true,
     type: 'list',
     env: ['TUNNEL_DNS_RESOLVER_ADDRS'],
     fromFile: true,
     valueName: 'IP:PORT',
     check: checkResolvers,
     description: 'Resolvers for names in private networks, at most 10; repeatable',
+  },
+  {
+    name: 'allow-destination',
+    type: 'list',
+    env: ['TUNNEL_ALLOW_DESTINATION'],
+    fromFile: true,
+    valueName: 'CIDR',
+    check: checkPrefixes,
+    description:
+      'Loopback, link-local or multicast addresses that private network traffic may reach all the same; repeatable',
   },
 ] as const satisfies readonly Flag[];

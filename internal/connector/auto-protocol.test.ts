@@ -34,6 +34,21 @@ describe('automatic protocol', () => {
     assert.equal(policy.target(), undefined);
   });
 
+  it('dials HTTP/2 alone while the edge does not want QUIC, and learns nothing of it', () => {
+    let wantsQuic = false;
+    const clock = { ms: 0 };
+    const policy = new AutoProtocol({
+      ...{ nowMs: () => clock.ms, random: () => 0.5, wantsQuic: () => wantsQuic },
+      onChange: text => assert.fail(text),
+    });
+    assert.deepEqual(policy.next(0), { first: 'http2' });
+    policy.registered(0, 'http2');
+    clock.ms = 24 * 3_600_000;
+    assert.deepEqual([policy.trial(), policy.target()], [undefined, undefined]);
+    wantsQuic = true;
+    assert.equal(policy.next(0).first, 'quic');
+  });
+
   it('believes in QUIC after two good trials, and moves connections with a pause between', () => {
     const { clock, policy } = create();
     policy.registered(0, 'http2');

@@ -15,6 +15,8 @@ export interface AutoProtocolOptions {
   readonly nowMs: () => number;
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
+  /** Whether the operator of the edge wants QUIC now; where not, nothing is tried over it. By default it does. */
+  readonly wantsQuic?: (() => boolean) | undefined;
   /** Told once for each change of mind, for the log. */
   readonly onChange: (text: string) => void;
 }
@@ -61,7 +63,7 @@ export class AutoProtocol implements ProtocolPolicy {
   }
 
   next(_connIndex: number): ProtocolChoice {
-    return this.#quic === 'untried' || this.#quic === 'good' ? raced : plain;
+    return this.#wantsQuic() && (this.#quic === 'untried' || this.#quic === 'good') ? raced : plain;
   }
 
   registered(connIndex: number, protocol: Protocol): void {
@@ -71,6 +73,7 @@ export class AutoProtocol implements ProtocolPolicy {
       return;
     }
     // HTTP/2 won the race: QUIC did not get through, or was much slower.
+    if (!this.#wantsQuic()) return;
     if (this.#quic === 'untried') this.#relapse();
     else if (this.#quic === 'good') this.#strike();
   }
@@ -91,7 +94,7 @@ export class AutoProtocol implements ProtocolPolicy {
   }
 
   readonly trial = (): Protocol | undefined => {
-    return this.#quic === 'bad' && this.#options.nowMs() >= this.#trialAtMs ? 'quic' : undefined;
+    return this.#quic === 'bad' && this.#wantsQuic() && this.#options.nowMs() >= this.#trialAtMs ? 'quic' : undefined;
   };
 
   tried(error: unknown): void {
@@ -116,7 +119,7 @@ export class AutoProtocol implements ProtocolPolicy {
 
   target(): Protocol | undefined {
     const now = this.#options.nowMs();
-    if (this.#quic !== 'good' || now - this.#movedAtMs < moveGapMs) return undefined;
+    if (this.#quic !== 'good' || !this.#wantsQuic() || now - this.#movedAtMs < moveGapMs) return undefined;
     this.#movedAtMs = now;
     return 'quic';
   }
@@ -129,6 +132,10 @@ export class AutoProtocol implements ProtocolPolicy {
     this.#relapses = 0;
     this.#failedTrials = 0;
     if (this.#goodTrials === 0) this.#trialAtMs = now;
+  }
+
+  #wantsQuic(): boolean {
+    return this.#options.wantsQuic?.() ?? true;
   }
 
   #strike(): void {

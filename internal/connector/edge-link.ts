@@ -31,13 +31,14 @@ const noControl = `The edge did not open the control stream within ${controlTime
 
 /** Serves `connection` and registers it. Rejects as the registration does, or 'dial.timeout'; the connection is aborted then. */
 export async function registerLink(
-  context: Pick<LoopContext, 'clock' | 'handle' | 'identity' | 'openRegistration'>,
+  context: Pick<LoopContext, 'attach' | 'clock' | 'identity' | 'openRegistration'>,
   connection: ConnectorConnection,
   options: RegisterOptions,
 ): Promise<EdgeLink> {
   const { identity } = context;
   try {
-    connection.serve(context.handle(connection));
+    const { features, handler } = context.attach(connection, options.connIndex);
+    connection.serve(handler);
     const control = await withDeadline(connection.control, controlTimeoutMs, context.clock, noControl);
     const session = context.openRegistration(control);
     const details = await session.registerConnection({
@@ -46,7 +47,7 @@ export async function registerLink(
       tunnelId: identity.tunnelId,
       connIndex: options.connIndex,
       clientId: identity.connectorId,
-      features: identity.features,
+      features,
       version: identity.version,
       arch: identity.platform,
       originLocalIp: encodeLocalIp(connection.localAddress),

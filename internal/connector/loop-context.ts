@@ -26,10 +26,16 @@ export interface ConnectorIdentity {
   readonly tunnelSecret: Uint8Array;
   /** UUID text, new for every run. */
   readonly connectorId: string;
-  readonly features: readonly string[];
   readonly version: string;
   /** See platformName. */
   readonly platform: string;
+}
+
+/** How one connection is served. */
+export interface ConnectionService {
+  /** What the registration advertises; the service was made to match. */
+  readonly features: readonly string[];
+  readonly handler: ConnectorHandler;
 }
 
 /** What all connections of a connector share. */
@@ -40,8 +46,8 @@ export interface LoopContext {
   readonly trust: () => Promise<EdgeTrust>;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly openRegistration: OpenRegistration;
-  /** Handles the streams of a connection; called once for each connection. */
-  readonly handle: (connection: ConnectorConnection) => ConnectorHandler;
+  /** Serves the streams and datagrams of a connection; called once for each, before it registers. */
+  readonly attach: (connection: ConnectorConnection, connIndex: number) => ConnectionService;
   /** UTF-8 JSON for updateLocalConfiguration, or undefined to send none. */
   readonly localConfiguration: () => Uint8Array | undefined;
   readonly policy: ProtocolPolicy;

@@ -4,10 +4,10 @@
 // and whoever may configure the tunnel is trusted with it. What it may not do is turn the program's own endpoint into an
 // origin, which its user opened for local eyes only: such a configuration is refused whole. The endpoint itself also
 // refuses requests that carry a tunnel's headers, since a name may resolve differently later. A local configuration is the
-// user's own word and is not checked.
+// user's own word and is not checked; destinations that visitors name are, see destination-policy.ts.
 
 import { lookup } from 'node:dns/promises';
-import { formatIp, isLoopback, isUnspecified, parseIp, sameIp, unmapIpv4 } from '../net/ip.ts';
+import { formatIp, type IpBytes, isLoopback, isUnspecified, parseIp, sameIp, unmapIpv4 } from '../net/ip.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 
 export interface OwnEndpoint {
@@ -43,14 +43,25 @@ export async function findOwnEndpoint(
     if (suspects.length === 0) continue;
     const literal = parseIp(service.hostname);
     const targets = literal === undefined ? await resolve(service.hostname) : [service.hostname];
-    if (targets.some(target => suspects.some(suspect => reaches(target, suspect.address, machine)))) return rule;
+    if (targets.some(target => suspects.some(suspect => reaches(parseIp(target), suspect.address, machine))))
+      return rule;
   }
   return undefined;
 }
 
-/** Whether dialling `target` arrives at a listener bound to `bound`. */
-function reaches(target: string, bound: string, machine: readonly string[]): boolean {
-  const [to, at] = [parseIp(target), parseIp(bound)];
+/** Whether dialling `address` arrives at one of `endpoints`. `machine` is asked only where the port is one of theirs. */
+export function isOwnEndpoint(
+  address: IpBytes,
+  port: number,
+  endpoints: readonly OwnEndpoint[],
+  machine: () => readonly string[],
+): boolean {
+  return endpoints.some(own => own.port === port && reaches(address, own.address, machine()));
+}
+
+/** Whether dialling `to` arrives at a listener bound to `bound`. */
+function reaches(to: IpBytes | undefined, bound: string, machine: readonly string[]): boolean {
+  const at = parseIp(bound);
   if (to === undefined || at === undefined) return false;
   const [toPlain, atPlain] = [unmapIpv4(to), unmapIpv4(at)];
   if (sameIp(toPlain, atPlain)) return true;

@@ -40,6 +40,7 @@ async function start(t: TestContext, edges: readonly SmallEdge[], options: Parti
     features: [],
     tags: {},
     maxActiveFlows: undefined,
+    privateNetwork: { allowedDestinations: [], resolvers: [], echo: undefined },
     metrics: { host: '127.0.0.1', port: 0 },
     quickTunnelHost: '',
     version: '0.0.0',

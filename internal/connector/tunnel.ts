@@ -2,19 +2,18 @@
 // command, a daemon or an embedding program needs, composed. Source: spec edge-protocol §1; issue of the connector.
 
 import { randomUUID } from 'node:crypto';
-import { getCACertificates } from 'node:tls';
-import type { EdgeIpVersion } from '../discovery/address-pool.ts';
-import { discoverEdge } from '../discovery/discover.ts';
-import { createDns, type Dns } from '../discovery/dns.ts';
-import { cloudflareDnsOverTls, createDnsOverTls } from '../discovery/dns-over-tls.ts';
-import type { EdgeRegions } from '../discovery/edge-address.ts';
-import { EdgeDirectory } from '../discovery/edge-directory.ts';
-import { resolveStaticEdge } from '../discovery/static-edge.ts';
-import { cloudflareRootUrls, openTrustRoots } from '../discovery/trust-roots.ts';
+import { chooseUdp } from '../datagram/open-udp.ts';
+import type { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { PosternError } from '../errors/error.ts';
+import { openEchoProxy } from '../icmp/open-echo.ts';
+import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
+import type { Prefix } from '../net/prefix.ts';
+import type { ResolverAddress } from '../net/virtual-dns.ts';
+import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
+import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
 import { type ConnectorHandler, serveConnector } from '../rpc/connector-service.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -22,34 +21,31 @@ import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encod
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
+import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector-calls.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { serveConfiguration } from './configuration-stream.ts';
 import { Connector } from './connector.ts';
-import type { EdgeTrust } from './loop-context.ts';
+import { datagramMetrics } from './datagram-metrics.ts';
+import { DestinationPolicy } from './destination-policy.ts';
+import { createTrust, type EdgeSettings, openDirectory } from './edge-access.ts';
+import type { ConnectionService } from './loop-context.ts';
 import { machineAddresses } from './machine-watch.ts';
 import { Orchestrator, type UpdateResult } from './orchestrator.ts';
-import { findOwnEndpoint, resolveHost } from './own-endpoints.ts';
+import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './own-endpoints.ts';
+import { PrivateTraffic } from './private-traffic.ts';
 import type { ProtocolPolicy } from './protocol-policy.ts';
 import { platformName } from './registration.ts';
+import type { RolloutWatch } from './rollout-watch.ts';
 
-/** Where the edge is and how it is trusted. */
-export interface EdgeSettings {
-  /** `host:port` entries; empty = Cloudflare's network, by DNS. */
-  readonly addresses: readonly string[];
-  /** `us`, `fed`, … for discovery. */
-  readonly region: string | undefined;
-  readonly ipVersion: EdgeIpVersion;
-  /** Source address of connections to the edge; fixes the address family. */
-  readonly bindAddress: string | undefined;
-  /** PEM certificates that alone are trusted; undefined = the pin, else the system's (and Cloudflare's when discovered). */
-  readonly ca: readonly string[] | undefined;
-  /** See DialOptions; ignored when `ca` is given. */
-  readonly caPin: string | undefined;
-  /** Where Cloudflare's roots are kept. */
-  readonly rootsFile: string;
-  /** Resolver for discovery and names of edges; undefined = the machine's. */
-  readonly dns?: Dns | undefined;
+/** How this connector serves private networks. */
+export interface PrivateNetworkOptions {
+  /** Addresses of this machine and its link that may be reached; see destination-policy.ts. */
+  readonly allowedDestinations: readonly Prefix[];
+  /** For the virtual DNS service; empty = the system's. */
+  readonly resolvers: readonly ResolverAddress[];
+  /** Source addresses of echo requests; undefined = no ICMP, as for quick tunnels. */
+  readonly echo: EchoSourceFlags | undefined;
 }
 
 export interface TunnelOptions {
@@ -72,6 +68,11 @@ export interface TunnelOptions {
   readonly features: readonly string[];
   readonly tags: Readonly<Record<string, string>>;
   readonly maxActiveFlows: number | undefined;
+  readonly privateNetwork: PrivateNetworkOptions;
+  /** Forward proxies of the environment, for origins given by URL. */
+  readonly outboundProxy?: OutboundProxySettings | undefined;
+  /** What the edge's operator wants of this account; closed with the tunnel. Undefined = an edge of our own. */
+  readonly rollout?: RolloutWatch | undefined;
   /** Where health and metrics are served; 'default' tries the usual ports on localhost, undefined = nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | 'default' | undefined;
   /** Host name of a quick tunnel, '' for others. */
@@ -93,6 +94,8 @@ export class Tunnel {
   readonly health: HealthServer | undefined;
   readonly #proxy: OriginProxy;
   readonly #directory: EdgeDirectory;
+  readonly #traffic: PrivateTraffic;
+  readonly #rollout: RolloutWatch | undefined;
 
   /** Use openTunnel. */
   constructor(parts: {
@@ -102,6 +105,8 @@ export class Tunnel {
     health: HealthServer | undefined;
     proxy: OriginProxy;
     directory: EdgeDirectory;
+    traffic: PrivateTraffic;
+    rollout: RolloutWatch | undefined;
   }) {
     this.connector = parts.connector;
     this.orchestrator = parts.orchestrator;
@@ -109,15 +114,20 @@ export class Tunnel {
     this.health = parts.health;
     this.#proxy = parts.proxy;
     this.#directory = parts.directory;
+    this.#traffic = parts.traffic;
+    this.#rollout = parts.rollout;
   }
 
   /** Runs until `stop` or `abort`; rejects when trying again cannot help (see Connector.run). Everything is closed then. */
   async run(): Promise<void> {
     try {
+      await this.#rollout?.start();
       await this.connector.run();
     } finally {
       this.orchestrator.close();
       this.#directory.close();
+      this.#traffic.close();
+      this.#rollout?.close();
       await Promise.all([this.#proxy.close(), this.health?.close()]);
     }
   }
@@ -149,16 +159,25 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const random = options.random ?? Math.random;
   const connectorId = randomUUID();
   const metrics = new ConnectorMetrics({ version: options.version, runtime: `node ${process.version}` });
-  const machine = { addresses: machineAddresses, resolve: resolveHost };
   logger.info({ event: 0 }, `Generated Connector ID: ${connectorId}`);
 
   let health: HealthServer | undefined;
+  const own = (): readonly OwnEndpoint[] =>
+    health === undefined ? [] : [{ address: health.address.host, port: health.address.port }];
+  const { allowedDestinations, echo, resolvers } = options.privateNetwork;
+  const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
+  const limiter = new FlowLimiter();
   const proxy = new OriginProxy({
     log: logger,
     metrics,
     connectorId,
     tags: options.tags,
     createMatcher,
+    limiter,
+    outboundProxy: options.outboundProxy,
+    allowPrivate: policy.allowsPrivate,
+    allowNamed: policy.allowsNamed,
+    resolvers,
     configuration: incoming => serveConfiguration(incoming, orchestrator),
   });
   const orchestrator = new Orchestrator({
@@ -166,8 +185,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     maxActiveFlows: options.maxActiveFlows,
     logger,
     check: async config => {
-      const own = health === undefined ? [] : [{ address: health.address.host, port: health.address.port }];
-      const rule = await findOwnEndpoint(config, own, machine.addresses(), machine.resolve);
+      const rule = await findOwnEndpoint(config, own(), machineAddresses(), resolveHost);
       if (rule === undefined) return;
       throw new PosternError(
         'config.invalid',
@@ -177,6 +195,31 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   });
   await proxy.swap(withFlowLimit(options.ingress, options.maxActiveFlows));
 
+  const traffic = new PrivateTraffic({
+    openUdp: await chooseUdp(),
+    limiter,
+    allowDestination: policy.allowsAddress,
+    resolvers,
+    echo:
+      echo === undefined
+        ? undefined
+        : await openEchoProxy({ flags: echo, allowDestination: policy.allowsAddress, log: logger }),
+    log: logger,
+  });
+  metrics.families.push(...datagramMetrics(traffic, metrics));
+  const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
+    const datagramVersion = chooseDatagramVersion(options.features, options.rollout?.datagramV3 ?? true);
+    const { features: requested, postQuantum } = options;
+    const sessions = traffic.attach(connection, connIndex, datagramVersion);
+    const calls: ConnectorHandler = { ...sessions, updateConfiguration: update => applyUpdate(orchestrator, update) };
+    return {
+      features: advertisedFeatures({ requested, postQuantum, datagramVersion }),
+      handler: {
+        stream: incoming => proxy.stream(incoming),
+        rpc: stream => void serveConnector(stream, calls),
+      },
+    };
+  };
   const directory = openDirectory(options.edge, clock, random, logger);
   const connector = new Connector({
     identity: {
@@ -184,11 +227,6 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       tunnelId: options.tunnelId,
       tunnelSecret: options.tunnelSecret,
       connectorId,
-      features: advertisedFeatures({
-        requested: options.features,
-        postQuantum: options.postQuantum,
-        datagramVersion: chooseDatagramVersion(options.features, false),
-      }),
       version: options.version,
       platform: platformName(process.platform, process.arch),
     },
@@ -196,10 +234,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     trust: createTrust(options.edge, clock, logger),
     dial: options.dial,
     openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
-    handle: () => ({
-      stream: incoming => proxy.stream(incoming),
-      rpc: stream => void serveConnector(stream, rpcHandler(orchestrator)),
-    }),
+    attach,
     localConfiguration: () => {
       const { config } = proxy;
       return config === undefined ? undefined : Buffer.from(encodeLocalConfiguration(config, options.shownFlags));
@@ -239,66 +274,24 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     }
   } catch (error) {
     directory.close();
+    traffic.close();
     await proxy.close();
     throw error;
   }
-  return new Tunnel({ connector, orchestrator, metrics, health, proxy, directory });
+  return new Tunnel({
+    ...{ connector, orchestrator, metrics, health, proxy, directory, traffic },
+    rollout: options.rollout,
+  });
 }
 
-/** Calls of the edge on streams of their own (QUIC): configuration; private UDP is not offered. */
-function rpcHandler(orchestrator: Orchestrator): ConnectorHandler {
-  return {
-    updateConfiguration: async ({ version, config }) => {
-      const result = await orchestrator.update(version, Buffer.from(config).toString('utf8'));
-      return { latestAppliedVersion: result.version, error: result.error?.message ?? '' };
-    },
-    registerUdpSession: () => Promise.resolve('this connector carries no private UDP'),
-    unregisterUdpSession: () => Promise.resolve(),
-  };
+/** A configuration that the edge pushes on a stream of its own (QUIC). */
+async function applyUpdate(orchestrator: Orchestrator, update: ConfigurationUpdate): Promise<ConfigurationResult> {
+  const result = await orchestrator.update(update.version, Buffer.from(update.config).toString('utf8'));
+  return { latestAppliedVersion: result.version, error: result.error?.message ?? '' };
 }
 
 function withFlowLimit(config: IngressConfig, maxActiveFlows: number | undefined): IngressConfig {
   return maxActiveFlows === undefined ? config : { ...config, warpRouting: { ...config.warpRouting, maxActiveFlows } };
-}
-
-function openDirectory(edge: EdgeSettings, clock: Clock, random: () => number, logger: Logger): EdgeDirectory {
-  const dns = edge.dns ?? createDns();
-  const isStatic = edge.addresses.length > 0;
-  const find = (): Promise<EdgeRegions> =>
-    isStatic
-      ? resolveStaticEdge(edge.addresses, dns, logger)
-      : discoverEdge({ dns, fallback: createDnsOverTls(cloudflareDnsOverTls), region: edge.region, random, logger });
-  return new EdgeDirectory({
-    find,
-    version: isStatic ? 'auto' : edge.ipVersion,
-    share: isStatic,
-    random,
-    nowMs: () => clock.monotonicMs(),
-    logger,
-  });
-}
-
-/** Fetched roots are kept for the life of the tunnel; a failed fetch is tried again at the next dial. */
-function createTrust(edge: EdgeSettings, clock: Clock, logger: Logger): () => Promise<EdgeTrust> {
-  if (edge.ca !== undefined) return () => Promise.resolve({ ca: edge.ca, caPin: undefined });
-  if (edge.caPin !== undefined) return () => Promise.resolve({ ca: undefined, caPin: edge.caPin });
-  if (edge.addresses.length > 0) return () => Promise.resolve({ ca: undefined, caPin: undefined });
-  let known: Promise<EdgeTrust> | undefined;
-  return () => {
-    known ??= openTrustRoots({
-      cacheFile: edge.rootsFile,
-      urls: cloudflareRootUrls,
-      nowMs: () => clock.wallMs(),
-      logger,
-    }).then(
-      roots => ({ ca: [...getCACertificates('default'), ...roots], caPin: undefined }),
-      (error: unknown) => {
-        known = undefined;
-        throw error;
-      },
-    );
-    return known;
-  };
 }
 
 function countEvents(connector: Connector, orchestrator: Orchestrator, metrics: ConnectorMetrics): void {

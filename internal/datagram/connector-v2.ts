@@ -49,7 +49,7 @@ const scratchBytes = 1400;
 /** One connection's datagrams and sessions. Sets itself as the channel's receiver. */
 export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
   readonly connIndex: number;
-  readonly counters: DatagramCounters = createDatagramCounters();
+  readonly counters: DatagramCounters;
   readonly #environment: SessionEnvironment;
   readonly #channel: DatagramChannel;
   readonly #packets: PacketHandler | undefined;
@@ -65,6 +65,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
     this.#environment = environment;
     this.#channel = path.channel;
     this.connIndex = path.connIndex;
+    this.counters = path.counters ?? createDatagramCounters();
     this.#packets = path.packets;
     this.#unregister = path.unregister;
     path.channel.receive(datagram => this.#receive(datagram));

@@ -32,6 +32,8 @@ export interface ConnectionPath {
   readonly connIndex: number;
   /** Takes IP packets; undefined = they are dropped and counted. */
   readonly packets: PacketHandler | undefined;
+  /** Counted on here, so that the counts of a connection index outlive its connections; its own set by default. */
+  readonly counters?: DatagramCounters | undefined;
 }
 
 /**
@@ -70,7 +72,7 @@ export class ConnectorSessionsV3 {
 /** One connection's datagrams. */
 export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
   readonly connIndex: number;
-  readonly counters: DatagramCounters = createDatagramCounters();
+  readonly counters: DatagramCounters;
   readonly #environment: SessionEnvironment;
   readonly #sessions: IdTable<UdpSession>;
   readonly #channel: DatagramChannel;
@@ -84,6 +86,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
     this.#sessions = sessions;
     this.#channel = path.channel;
     this.connIndex = path.connIndex;
+    this.counters = path.counters ?? createDatagramCounters();
     this.#packets = path.packets;
     path.channel.receive(datagram => this.#receive(datagram));
   }

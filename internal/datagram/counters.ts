@@ -23,7 +23,10 @@ export interface DatagramCounters {
   rateLimited: number;
   retryResponses: number;
   migratedSessions: number;
-  unsupportedCommands: number;
+  /** Calls of the edge that belong to another datagram version. */
+  readonly unsupportedCommands: Record<'register_udp_session' | 'unregister_udp_session', number>;
+  /** Sessions to the virtual DNS service; they count as sessions too. */
+  virtualDns: number;
   readonly dropped: Record<DropReason, number>;
   /** IP packets that could not be handed on, either way. */
   readonly droppedPackets: Record<DropReason, number>;
@@ -39,7 +42,8 @@ export function createDatagramCounters(): DatagramCounters {
     rateLimited: 0,
     retryResponses: 0,
     migratedSessions: 0,
-    unsupportedCommands: 0,
+    unsupportedCommands: { register_udp_session: 0, unregister_udp_session: 0 },
+    virtualDns: 0,
     dropped: noDrops(),
     droppedPackets: noDrops(),
     malformed: { empty: 0, short: 0, oversized: 0, 'unknown-type': 0 },

@@ -94,9 +94,11 @@ export class UdpSession implements IdleEntry, UdpEvents {
   /** Opens the socket; the flow slot has been taken by the caller and is the session's from here on. */
   open(): void {
     const { openUdp, resolvers, wheel } = this.#environment;
-    const target = isVirtualDns(this.address, this.port) ? chooseResolver(resolvers) : this;
+    const isDns = isVirtualDns(this.address, this.port);
+    const target = isDns ? chooseResolver(resolvers) : this;
     this.owner.counters.activeSessions += 1;
     this.owner.counters.totalSessions += 1;
+    if (isDns) this.owner.counters.virtualDns += 1;
     wheel.add(this);
     const socket = openUdp(target.address, target.port, this);
     // The opener may have failed before it returned.

@@ -2,7 +2,7 @@
 // Source: spec cli-and-api §14 (the metrics whose features exist here).
 
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { ConnectorMetrics } from './metric-values.ts';
+import type { ConnectorMetrics, MetricFamily } from './metric-values.ts';
 
 /** What a scrape is answered with. */
 export interface MetricsText {
@@ -69,7 +69,19 @@ export function createExposition(metrics: ConnectorMetrics): () => Promise<Metri
   );
   gauge('cloudflared_orchestration_config_version', 'Configuration version', () => metrics.configurationVersion);
   exposeLabelled(registry, metrics);
+  for (const family of metrics.families) exposeFamily(registry, family);
   return async () => ({ text: await registry.metrics(), contentType: registry.contentType });
+}
+
+function exposeFamily(registry: Registry, { kind, name, help, labelNames, read }: MetricFamily): void {
+  const Metric = kind === 'counter' ? Counter : Gauge;
+  new Metric({
+    ...{ name, help, labelNames: [...labelNames], registers: [registry] },
+    collect() {
+      this.reset();
+      for (const [labels, value] of read()) this.inc(labels, value);
+    },
+  });
 }
 
 function exposeLabelled(registry: Registry, metrics: ConnectorMetrics): void {

@@ -9,6 +9,19 @@ export interface BuildInfo {
   readonly runtime: string;
 }
 
+/** One value of a family, with the labels it goes under. */
+export type MetricSample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
+
+/** A metric that is counted elsewhere and read when somebody asks. */
+export interface MetricFamily {
+  readonly kind: 'counter' | 'gauge';
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  /** Samples of the same labels add up. */
+  read(): readonly MetricSample[];
+}
+
 /** Counting is an addition; everything else happens when somebody asks. */
 export class ConnectorMetrics {
   readonly build: BuildInfo;
@@ -23,12 +36,18 @@ export class ConnectorMetrics {
   configurationPushes = 0;
   configurationPushErrors = 0;
   configurationVersion = -1;
+  /** Private TCP streams refused at the flow limit. */
+  tcpRateLimited = 0;
+  /** Private TCP streams to the virtual DNS service. */
+  virtualDnsTcp = 0;
   /** Responses by HTTP status. */
   readonly responses = new Map<number, number>();
   /** Failed registrations by reason, in the words of dashboards. */
   readonly registrationFailures = new Map<string, number>();
   /** Edge locations by connection index. */
   readonly locations = new Map<number, string>();
+  /** Those of other rooms; added before the first exposition. */
+  readonly families: MetricFamily[] = [];
   #expose: (() => Promise<MetricsText>) | undefined;
 
   constructor(build: BuildInfo) {
@@ -72,8 +91,13 @@ export class ConnectorMetrics {
     this.connectErrors += 1;
   }
 
-  flowRateLimited(_kind: 'tcp' | 'udp'): void {
+  flowRateLimited(): void {
     this.connectErrors += 1;
+    this.tcpRateLimited += 1;
+  }
+
+  virtualDns(): void {
+    this.virtualDnsTcp += 1;
   }
 
   /** The edge location of a registered connection; undefined = it ended. */

@@ -1,9 +1,11 @@
 // Opens a connection to an origin: resolve, connect (with happy eyeballs), TLS. Every failure names its hop and every
 // wait has a deadline. Source: spec ingress-and-origin §4 (connectTimeout, tlsTimeout, tcpKeepAlive, noHappyEyeballs), §8.1.
 
-import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { lookup } from 'node:dns';
+import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
-import { foreignCode, type PosternError } from '../errors/error.ts';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import { type IpBytes, parseIp } from '../net/ip.ts';
 import { originFailure, originTimeout } from './failure.ts';
 import type { OutboundProxy } from './outbound-proxy.ts';
 import { openTunnel } from './proxy-tunnel.ts';
@@ -21,7 +23,12 @@ export interface DialSettings {
   readonly halfOpen?: boolean;
   /** Forward proxy on the way; the target is reached by a tunnel through it. */
   readonly via?: OutboundProxy | undefined;
+  /** Asked about every address before anything is sent to it, those that a name resolves to included. */
+  readonly allow?: AllowAddress | undefined;
 }
+
+/** Whether an address (4 bytes, or 16) may be dialled. Must not throw. */
+export type AllowAddress = (address: IpBytes, port: number) => boolean;
 
 export interface DialTls {
   /** Name sent as SNI (unless an IP address) and verified. */
@@ -53,7 +60,51 @@ export function targetText(target: DialTarget): string {
  * (an 'error' listener that does nothing stays on it), or with a PosternError whose details name the hop. The caller owns the socket.
  */
 export function dial(target: DialTarget, settings: DialSettings, tls: DialTls | undefined, done: DialDone): Dial {
+  const { allow } = settings;
+  // Literal addresses are judged here, names when they are resolved.
+  if (
+    allow !== undefined &&
+    target.kind === 'tcp' &&
+    isIP(target.host) !== 0 &&
+    !allows(allow, target.host, target.port)
+  )
+    return refuseDial(target, done);
   return new RunningDial(target, settings, tls, done);
+}
+
+function refuseDial(target: DialTarget, done: DialDone): Dial {
+  let waiting: DialDone | undefined = done;
+  process.nextTick(() => waiting?.(notAllowed(targetText(target)), undefined));
+  return {
+    cancel: () => {
+      waiting = undefined;
+    },
+  };
+}
+
+function allows(allow: AllowAddress, text: string, port: number): boolean {
+  const address = parseIp(text.replace(/%.*$/, ''));
+  return address !== undefined && allow(address, port);
+}
+
+function notAllowed(dest: string): PosternError {
+  return new PosternError('origin.refused', `The destination ${dest} is not allowed here.`, {
+    details: { hop: 'connect', dest },
+  });
+}
+
+/** The system's look-up without the addresses that are not allowed; fails when none is left. */
+function guardedLookup(allow: AllowAddress, port: number): LookupFunction {
+  return (host, options, done) => {
+    lookup(host, { ...options, all: true }, (error, found) => {
+      const allowed = found?.filter(({ address }) => allows(allow, address, port)) ?? [];
+      const [first] = allowed;
+      if (error !== null) done(error, []);
+      else if (first === undefined) done(notAllowed(targetText({ kind: 'tcp', host, port })), []);
+      else if (options.all === true) done(null, allowed);
+      else done(null, first.address, first.family);
+    });
+  };
 }
 
 class RunningDial implements Dial {
@@ -180,6 +231,7 @@ function socketOptions(target: DialTarget, settings: DialSettings): NetConnectOp
     noDelay: true,
     keepAlive: settings.tcpKeepAliveMs > 0,
     keepAliveInitialDelay: settings.tcpKeepAliveMs,
+    ...(settings.allow === undefined ? {} : { lookup: guardedLookup(settings.allow, target.port) }),
     // Without happy eyeballs the addresses are still tried one after the other, each only when the one before failed.
     autoSelectFamily: true,
     ...(settings.noHappyEyeballs && settings.connectTimeoutMs > 0

@@ -3,6 +3,7 @@
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { AllowAddress } from './dial.ts';
 import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
 import { type HttpOrigin, openHttpOrigin } from './http.ts';
@@ -18,20 +19,23 @@ export interface OpenOriginOptions {
   readonly log: Logger;
   /** Forward proxies of the service's environment (HTTP_PROXY and its siblings), for URL services. */
   readonly proxy?: OutboundProxySettings | undefined;
+  /** Asked about destinations that a visitor names: bastion and socks-proxy. */
+  readonly allowNamed?: AllowAddress | undefined;
 }
 
 /** Opens the origin of a rule; the caller closes it. Throws 'config.invalid', e.g. for an unreadable caPool. */
-export async function openOrigin({ rule, tags, log, proxy }: OpenOriginOptions): Promise<Origin> {
+export async function openOrigin({ rule, tags, log, proxy, allowNamed }: OpenOriginOptions): Promise<Origin> {
   const { service, originRequest } = rule;
   switch (service.kind) {
     case 'http':
     case 'unix':
       return openHttpOrigin({ service, originRequest, tags, proxy });
     case 'tcp':
+      return new TcpOrigin(service, originRequest, undefined);
     case 'bastion':
-      return new TcpOrigin(service, originRequest);
+      return new TcpOrigin(service, originRequest, allowNamed);
     case 'socks-proxy':
-      return new SocksProxyOrigin(originRequest, log);
+      return new SocksProxyOrigin(originRequest, log, allowNamed);
     case 'status':
       return new HttpStatusOrigin(service.status);
     case 'hello-world':

@@ -8,7 +8,7 @@ import { describeError, PosternError } from '../errors/error.ts';
 import { parseIp } from '../net/ip.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { dial } from './dial.ts';
+import { type AllowAddress, dial } from './dial.ts';
 import type { Exchange, Origin } from './exchange.ts';
 import { IpRules } from './ip-rules.ts';
 import { acceptSocks, SocksDenied, type SocksTarget } from './socks.ts';
@@ -19,8 +19,11 @@ export class SocksProxyOrigin implements Origin, SocksTarget {
   readonly #rules: IpRules;
   readonly #originRequest: OriginRequest;
   readonly #log: Logger;
+  readonly #allow: AllowAddress | undefined;
 
-  constructor(originRequest: OriginRequest, log: Logger) {
+  /** `allow` is asked beside the rules; undefined = the rules alone. */
+  constructor(originRequest: OriginRequest, log: Logger, allow: AllowAddress | undefined) {
+    this.#allow = allow;
     this.#rules = new IpRules(originRequest.ipRules);
     this.#originRequest = originRequest;
     this.#log = log;
@@ -47,6 +50,7 @@ export class SocksProxyOrigin implements Origin, SocksTarget {
     const bytes = parseIp(address);
     if (bytes === undefined || !this.#rules.allows(bytes, port))
       throw new SocksDenied(`${host}:${port} (${address}) is not allowed by ipRules`);
+    if (this.#allow?.(bytes, port) === false) throw new SocksDenied(`${host}:${port} (${address}) is not allowed here`);
     const { connectTimeoutMs, tcpKeepAliveMs } = this.#originRequest;
     const { promise, resolve: settle, reject } = Promise.withResolvers<Socket>();
     const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs: true, halfOpen: true };

@@ -9,5 +9,8 @@ export interface ProxyMetrics {
   tcpStarted(): void;
   tcpEnded(): void;
   connectFailed(): void;
-  flowRateLimited(kind: 'tcp' | 'udp'): void;
+  /** A private TCP stream was refused at the flow limit. */
+  flowRateLimited(): void;
+  /** A private stream to the virtual DNS service. */
+  virtualDns(): void;
 }

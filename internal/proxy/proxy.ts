@@ -3,6 +3,8 @@
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
+import type { ResolverAddress } from '../net/virtual-dns.ts';
+import type { AllowAddress } from '../origin/dial.ts';
 import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
@@ -29,6 +31,12 @@ export interface ProxyOptions {
   readonly limiter?: FlowLimiter | undefined;
   /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the service, for origins given by URL. */
   readonly outboundProxy?: OutboundProxySettings | undefined;
+  /** Asked about destinations of private TCP; by default every one is allowed. */
+  readonly allowPrivate?: AllowAddress | undefined;
+  /** Asked about destinations that visitors of bastion and socks-proxy rules name; by default every one is allowed. */
+  readonly allowNamed?: AllowAddress | undefined;
+  /** Resolvers given for the virtual DNS service; empty or absent = the system's. */
+  readonly resolvers?: readonly ResolverAddress[] | undefined;
   /** Checks rules with `access.required`; given by tests, whose issuer is their own. */
   readonly access?: AccessGuard | undefined;
   /** Receives streams of kind 'configuration'; without it they are refused. */
@@ -112,8 +120,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   async #openRoute(rule: IngressRule): Promise<Route> {
-    const { log, metrics, outboundProxy } = this.#options;
-    const origin = await openOrigin({ rule, tags: this.#tags, log, proxy: outboundProxy });
+    const { allowNamed, log, metrics, outboundProxy } = this.#options;
+    const origin = await openOrigin({ rule, tags: this.#tags, log, proxy: outboundProxy, allowNamed });
     return { origin, subject: { log, metrics, ruleIndex: rule.index, service: rule.service.text } };
   }
 
@@ -135,10 +143,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   #tcp(incoming: IncomingStream): void {
-    const { log, metrics } = this.#options;
+    const { allowPrivate: allow, log, metrics, resolvers = [] } = this.#options;
     const routing = this.#generation?.config.warpRouting;
     if (routing === undefined) refuseUnserved(incoming, 'the connector has no configuration');
-    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing });
+    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing, allow, resolvers });
   }
 
   #configuration(incoming: IncomingStream): void {

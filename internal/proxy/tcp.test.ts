@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { listenRaw } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
+import { formatIpPort } from '../net/ip.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { parseDestination } from './tcp.ts';
 
@@ -135,6 +136,46 @@ describe('private TCP', () => {
       await assert.rejects(test.request({ ...tcp(1), host }).response, /want IP:port/, host);
     assert.deepEqual(parseDestination('[fd00::1]:22'), { kind: 'tcp', host: 'fd00::1', port: 22 });
     assert.deepEqual(parseDestination('db.internal:5432'), { kind: 'tcp', host: 'db.internal', port: 5432 });
+  });
+
+  it('dials only what is allowed, also where a name leads to it', async t => {
+    const port = await listenRaw(t, socket => socket.end('reached'));
+    const asked: string[] = [];
+    let isAllowed = false;
+    const test = new TestProxy({
+      allowPrivate: (address, at) => {
+        asked.push(formatIpPort(address, at));
+        return isAllowed && address.length === 4;
+      },
+    });
+    await test.proxy.swap(createConfig([{ service: httpService(9) }]));
+    t.after(() => test.close());
+    for (const host of ['127.0.0.1', 'localhost', '127.1', '[::ffff:127.0.0.1]', '[::1]'])
+      await assert.rejects(test.request(tcp(port, host)).response, /not allowed here/, host);
+    assert.ok(asked.includes(`127.0.0.1:${port}`) && asked.includes(`[::1]:${port}`), asked.join(' '));
+    const gone = test.request(tcp(port));
+    gone.vanish();
+    isAllowed = true;
+    // Of the addresses of a name only those that are allowed.
+    const allowed = test.request(tcp(port, 'localhost'));
+    assert.equal((await allowed.response).status, 200);
+    assert.equal(String(await within('the answer', allowed.bytes())), 'reached');
+    allowed.vanish();
+  });
+
+  it('takes the virtual DNS address to a given resolver, which the policy is not asked about', async t => {
+    const port = await listenRaw(t, socket => socket.end('an answer'));
+    const test = new TestProxy({
+      allowPrivate: () => false,
+      resolvers: [{ address: Uint8Array.of(127, 0, 0, 1), port }],
+    });
+    await test.proxy.swap(createConfig([{ service: httpService(9) }]));
+    t.after(() => test.close());
+    const incoming = test.request(tcp(53, '[2606:4700:cf1:2000::1]'));
+    assert.equal((await incoming.response).status, 200);
+    assert.equal(String(await within('the answer', incoming.bytes())), 'an answer');
+    incoming.vanish();
+    await assert.rejects(test.request(tcp(54, '[2606:4700:cf1:2000::1]')).response, /not allowed here/);
   });
 
   it('keeps to the flow limit, which a swap changes for flows to come', async t => {

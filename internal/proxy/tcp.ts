@@ -2,8 +2,10 @@
 // rules. Source: spec ingress-and-origin §11, edge-protocol §9.3.2, §10.8.
 
 import { describeError, type PosternError } from '../errors/error.ts';
+import { formatIp, parseIp } from '../net/ip.ts';
 import { splice } from '../net/splice.ts';
-import { type DialTarget, dial } from '../origin/dial.ts';
+import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/virtual-dns.ts';
+import { type AllowAddress, type DialTarget, dial } from '../origin/dial.ts';
 import { upgradeHeaders } from '../origin/websocket-accept.ts';
 import type { WarpRouting } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -16,7 +18,14 @@ export interface TcpContext {
   readonly metrics: ProxyMetrics | undefined;
   readonly limiter: FlowLimiter;
   readonly routing: WarpRouting;
+  /** Asked about the destination; undefined = any. The virtual DNS service is always allowed. */
+  readonly allow: AllowAddress | undefined;
+  /** For the virtual DNS service; empty = the system's. */
+  readonly resolvers: readonly ResolverAddress[];
 }
+
+/** Spec datagrams §8. */
+const dnsConnectTimeoutMs = 5_000;
 
 /** Serves one stream of kind 'tcp' to `IP:port`, or `name:port` between our own ends. Never throws. */
 export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
@@ -30,19 +39,22 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
     return;
   }
   if (!limiter.acquire()) {
-    metrics?.flowRateLimited('tcp');
+    metrics?.flowRateLimited();
     log.warn({ event: 2, dest: head.host, limit: limiter.limit }, 'Too many active flows');
     incoming.refuse({ message: flowLimitMessage, rateLimited: true });
     return;
   }
   metrics?.tcpStarted();
+  const isDns = isDnsTarget(target);
+  if (isDns) metrics?.virtualDns();
   const settings = {
-    connectTimeoutMs: routing.connectTimeoutMs,
-    tcpKeepAliveMs: routing.tcpKeepAliveMs,
+    connectTimeoutMs: isDns ? dnsConnectTimeoutMs : routing.connectTimeoutMs,
+    tcpKeepAliveMs: isDns ? 0 : routing.tcpKeepAliveMs,
     noHappyEyeballs: false,
     halfOpen: true,
+    allow: isDns ? undefined : context.allow,
   };
-  const dialing = dial(target, settings, undefined, (error, socket) => {
+  const dialing = dial(isDns ? resolverTarget(context.resolvers) : target, settings, undefined, (error, socket) => {
     if (body.destroyed) socket?.destroy();
     else if (socket === undefined) refuse(incoming, context, error);
     else {
@@ -64,8 +76,20 @@ function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: P
   incoming.refuse({ message: `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}` });
 }
 
+type TcpTarget = Extract<DialTarget, { kind: 'tcp' }>;
+
+function isDnsTarget({ host, port }: TcpTarget): boolean {
+  const address = parseIp(host);
+  return address !== undefined && isVirtualDns(address, port);
+}
+
+function resolverTarget(resolvers: readonly ResolverAddress[]): TcpTarget {
+  const { address, port } = chooseResolver(resolvers);
+  return { kind: 'tcp', host: formatIp(address), port };
+}
+
 /** `host:port` or `[v6]:port`; undefined when it is neither. */
-export function parseDestination(text: string): DialTarget | undefined {
+export function parseDestination(text: string): TcpTarget | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:/\s]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];

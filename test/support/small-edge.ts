@@ -1,10 +1,11 @@
-// A small edge for tests of the connector: real TLS and HTTP/2, real registration, no routing. The test decides who may
+// A small edge for tests of the connector: real HTTP/2 or QUIC, real registration, no routing. The test decides who may
 // register and what is asked of whom.
 
 import { randomUUID } from 'node:crypto';
 import { PosternError } from '../../internal/errors/error.ts';
 import { serveRegistration } from '../../internal/rpc/registration-server.ts';
 import { listenHttp2 } from '../../internal/transport/http2/listen.ts';
+import { listenQuic } from '../../internal/transport/quic/listen.ts';
 import type { EdgeConnection, EdgeListener, RequestHead } from '../../internal/transport/transport.ts';
 import type { RegistrationRequest, RegistrationResult } from '../../internal/wire/registration.ts';
 import { createTestCa, type TestCa } from './test-ca.ts';
@@ -19,6 +20,8 @@ export interface Registered {
 export interface SmallEdgeOptions {
   readonly port?: number;
   readonly ca?: TestCa;
+  /** HTTP/2 by default. */
+  readonly protocol?: 'http2' | 'quic';
 }
 
 export class SmallEdge {
@@ -33,6 +36,8 @@ export class SmallEdge {
   /** Refuses a registration by returning a result; undefined accepts. */
   judge: (request: RegistrationRequest) => RegistrationResult | undefined = () => undefined;
   remotelyManaged = false;
+  /** Told of each registration before it is answered. */
+  onRegistered: (entry: Registered) => void = () => undefined;
   /** Connections that were accepted and have not closed yet, registered or not. */
   open = 0;
   /** What happens after a connector unregistered: drain as a good edge does, or nothing. */
@@ -49,13 +54,11 @@ export class SmallEdge {
     const ca = options.ca ?? (await createTestCa('Small edge CA'));
     const { cert, key } = await ca.issue(['h2.cftunnel.com', 'quic.cftunnel.com']);
     const opened = Promise.withResolvers<SmallEdge>();
-    const listener = await listenHttp2({
-      host: '127.0.0.1',
-      port: options.port ?? 0,
-      cert,
-      key,
-      onConnection: connection => void opened.promise.then(edge => edge.#accept(connection)),
-    });
+    const listening = {
+      ...{ host: '127.0.0.1', port: options.port ?? 0, cert, key },
+      onConnection: (connection: EdgeConnection) => void opened.promise.then(edge => edge.#accept(connection)),
+    };
+    const listener = options.protocol === 'quic' ? listenQuic(listening) : await listenHttp2(listening);
     const edge = new SmallEdge(ca, listener);
     opened.resolve(edge);
     return edge;
@@ -126,6 +129,7 @@ export class SmallEdge {
         }
         entry = { request, connection, unregistered: false };
         this.registered.push(entry);
+        this.onRegistered(entry);
         return {
           details: { uuid: randomUUID(), locationName: 'tst01', tunnelIsRemotelyManaged: this.remotelyManaged },
         };
