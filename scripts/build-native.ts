@@ -1,7 +1,8 @@
 // Builds the native QUIC engine with cargo when its sources are newer than its binary, by a hash of the sources.
 //   npm run build:native              build internal/quic/native/postern-quic.node if needed
-//   npm run build:native -- --force   build in any case
+//   npm run build:native -- --force     build in any case
 //   npm run build:native -- --prebuilt  … and make it the committed binary of this platform
+//   npm run build:native -- --setup     build only where no binary, built or committed, belongs to the sources
 // Needs cargo, a C compiler and either a reachable or a filled crates registry; says so when they are missing.
 
 import { spawn } from 'node:child_process';
@@ -65,10 +66,16 @@ export async function buildNative(force = false): Promise<BuildResult> {
   return { kind: 'built' };
 }
 
+/** Where the committed binary of this platform is, or would be. */
+const prebuilt = join(
+  root,
+  'internal/quic/prebuilt',
+  `${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`,
+);
+
 /** Makes the fresh binary the committed one. */
 function commitPrebuilt(): void {
-  const libc = process.platform === 'linux' ? '-gnu' : '';
-  const folder = join(root, 'internal/quic/prebuilt', `${process.platform}-${process.arch}${libc}`);
+  const folder = prebuilt;
   mkdirSync(folder, { recursive: true });
   place(binary, join(folder, 'postern-quic.node'));
   writeFileSync(join(folder, sourceHashFile), `${nativeSourceHash(crate)}\n`);
@@ -76,7 +83,9 @@ function commitPrebuilt(): void {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const result = await buildNative(process.argv.includes('--force'));
+  const isSetup = process.argv.includes('--setup');
+  const committed = isSetup && !existsSync(binary) && builtHash(prebuilt) === nativeSourceHash(crate);
+  const result: BuildResult = committed ? { kind: 'current' } : await buildNative(process.argv.includes('--force'));
   if (result.kind === 'failed') {
     console.error(
       `The QUIC engine was not built: ${result.reason}. It needs Rust (https://rustup.rs) and a C compiler.`,

@@ -35,6 +35,10 @@ if [ ! -L "$root/node_modules" ] && ! cmp -s "$root/package-lock.json" "$install
   echo "Installing the dependencies of package-lock.json." >&2
   (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2)
   cp "$root/package-lock.json" "$installed"
+  # The QUIC engine is committed for linux-x64; for others it is built where Rust is at hand. Without it HTTP/2 is used.
+  if command -v cargo >/dev/null; then
+    "$node" --disable-warning=ExperimentalWarning "$root/scripts/build-native.ts" --setup >&2 || true
+  fi
 fi
 
 entry=$1

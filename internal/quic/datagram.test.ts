@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Later, openQuicPair } from '../../test/support/quic-pair.ts';
+import { duplexOf, Later, openQuicPair, readAll } from '../../test/support/quic-pair.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 
 describe('quic datagrams', () => {
@@ -65,5 +65,28 @@ describe('quic datagrams', () => {
     await done.promise;
     assert.ok(delivered > 0 && delivered <= 16, `delivered ${delivered}`);
     assert.equal(server.stats()?.undeliveredDatagrams, 400 - delivered);
+  });
+
+  it('does not let a flood of datagrams hold up streams', async t => {
+    const { client, atServer } = await openQuicPair(t);
+    let flooding = true;
+    let received = 0;
+    atServer.datagram = () => {
+      received += 1;
+    };
+    const flood = (): void => {
+      while (flooding && client.sendDatagram(Buffer.alloc(1000)) === 'queued');
+      if (flooding) setImmediate(flood);
+    };
+    flood();
+    for (let round = 0; round < 20; round += 1) {
+      const near = duplexOf(client);
+      near.end(Buffer.alloc(50_000, round));
+      const far = await atServer.nextDuplex();
+      far.end(await readAll(far));
+      assert.equal((await readAll(near)).length, 50_000);
+    }
+    flooding = false;
+    assert.ok(received > 1000, `${received} datagrams`);
   });
 });

@@ -24,6 +24,18 @@ describe('quic endpoint', () => {
     assert.ok(stats !== undefined && stats.rttMs > 0 && stats.congestionWindow > 0 && stats.sentPackets > 0);
   });
 
+  it('follows a HelloRetryRequest to P-256, unless only post-quantum will do', async t => {
+    const { ca, identity } = await quicIdentity();
+    const server = openEndpoint({ bind: '127.0.0.1:0', alpn: ['a'], identity, groups: ['P-256'] }, () => undefined);
+    t.after(() => server.close());
+    const client = openEndpoint({ bind: '127.0.0.1:0', alpn: ['a'], roots: [ca.cert] });
+    t.after(() => client.close());
+    assert.equal((await client.connect(dial(portOf(server)))).group, 'secp256r1');
+    const strict = openEndpoint({ bind: '127.0.0.1:0', alpn: ['a'], roots: [ca.cert], postQuantum: true });
+    t.after(() => strict.close());
+    await assert.rejects(strict.connect(dial(portOf(server))), error => isPosternError(error, 'tls.failed'));
+  });
+
   it('connects over IPv6 and, from a dual-stack socket, over IPv4', async t => {
     const { ca, identity } = await quicIdentity();
     const server = openEndpoint({ bind: '[::]:0', alpn: ['a'], identity }, () => undefined);

@@ -41,7 +41,8 @@ export interface NativeSettings {
   readonly pin: string;
   /** Comma separated. */
   readonly alpn: string;
-  readonly postQuantum: boolean;
+  /** Comma separated, best first. */
+  readonly groups: string;
   readonly congestion: string;
   readonly initialStreams: number;
   readonly maxStreams: number;
@@ -96,7 +97,7 @@ interface NativeModule {
 }
 
 /** Version of the interface that this file speaks. */
-const interfaceVersion = 1;
+const interfaceVersion = 2;
 const here = dirname(fileURLToPath(import.meta.url));
 const fileName = 'postern-quic.node';
 

@@ -100,6 +100,7 @@ function openLocal(options: QuicDialOptions, family: number): QuicEndpoint {
 
 class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   readonly protocol = 'quic';
+  readonly takesRequests = true;
   readonly localAddress: string;
   readonly localPort: number;
   readonly remoteAddress: string;

@@ -9,6 +9,8 @@ import { headTimeoutMs } from './settings.ts';
 
 /** Takes the stream over once its kind is known. `bytes` is everything read; must not throw. */
 export interface HeadSink {
+  /** Whether requests may come here; else they are bad heads from their signature on, and nothing of them is kept. */
+  readonly takesRequests: boolean;
   /** A request; its head is the first `length` bytes. */
   onRequest(stream: QuicStream, bytes: Buffer, length: number): void;
   /** An RPC stream; the messages begin in `rest`. */
@@ -56,6 +58,7 @@ class HeadReader implements StreamListener {
         this.#sink.onRpc(this.#stream, bytes.subarray(signatureBytes));
         return true;
       }
+      if (!this.#sink.takesRequests) throw new PosternError('protocol.malformed', 'A request came where none may');
       const length = measureStreamHead(bytes);
       if (length > bytes.length) return false;
       this.#done();

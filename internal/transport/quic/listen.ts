@@ -58,6 +58,8 @@ export function listenQuic(options: QuicListenOptions): EdgeListener {
 
 class QuicEdgeConnection implements EdgeConnection, HeadSink {
   readonly protocol = 'quic';
+  /** Connectors open no request streams. */
+  readonly takesRequests = false;
   readonly localAddress: string;
   readonly control: Duplex;
   readonly closed: Promise<ConnectionEnd>;
@@ -108,7 +110,6 @@ class QuicEdgeConnection implements EdgeConnection, HeadSink {
     this.#acceptRpc = handler;
   }
 
-  /** Connectors open no request streams. */
   onRequest(stream: QuicStream): void {
     this.onBadHead(stream);
   }

@@ -12,8 +12,11 @@ export type QuicTuning = Partial<Tuning>;
 /** The recorded connector's timers: a lost edge is noticed within 5 s, and a NAT kept open. */
 export const connectorTuning: QuicTuning = { idleTimeoutMs: 5_000, keepAliveMs: 1_000 };
 
-/** The lower of both ends' idle timeouts counts; the connector's pings keep the path alive. */
-export const edgeTuning: QuicTuning = { idleTimeoutMs: 10_000 };
+/**
+ * The lower of both ends' idle timeouts counts; the connector's pings keep the path alive. A connector opens one stream
+ * for control and a short one per UDP session that ends.
+ */
+export const edgeTuning: QuicTuning = { idleTimeoutMs: 10_000, initialStreams: 128, maxStreams: 1024 };
 
 /** Application code of an orderly close, and of resets: stock peers use 0 for all (spec §9.3.4, §9.5). */
 export const noCode = 0;

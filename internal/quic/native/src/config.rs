@@ -17,7 +17,8 @@ pub struct Settings {
     /// In place of roots: SHA-256 of the public key (SPKI) of the authority that a peer must present.
     pub pin: Option<[u8; 32]>,
     pub alpn: Vec<Vec<u8>>,
-    pub post_quantum: bool,
+    /// Names of TLS groups, best first.
+    pub groups: String,
     pub socket_buffer: usize,
     pub limits: Limits,
     pub transport: Arc<qp::TransportConfig>,
@@ -52,11 +53,6 @@ impl Reader {
                 name.to_string_lossy()
             ))),
         }
-    }
-
-    fn flag(&self, name: &CStr) -> Result<bool, Fault> {
-        let value = self.env.to_bool(self.env.get(self.object, name));
-        value.ok_or_else(|| Fault::argument(&format!("{} must be a boolean", name.to_string_lossy())))
     }
 
     fn text(&self, name: &CStr) -> Result<String, Fault> {
@@ -96,7 +92,7 @@ impl Settings {
             roots,
             pin,
             alpn,
-            post_quantum: from.flag(c"postQuantum")?,
+            groups: from.text(c"groups")?,
             socket_buffer: from.number(c"socketBuffer", 0.0, 1e9)? as usize,
             limits,
             transport: Arc::new(transport(&from, limits.initial_streams)?),

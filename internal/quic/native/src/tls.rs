@@ -1,5 +1,4 @@
-//! TLS 1.3 for QUIC: rustls on aws-lc. Groups are X25519MLKEM768, then P-256, then X25519; `post_quantum` leaves only the
-//! first. No session tickets, no 0-RTT, no client certificates: the protocol above uses none (spec edge-protocol §5).
+//! TLS 1.3 for QUIC: rustls on aws-lc. `settings.ts` chooses the groups. No session tickets, no 0-RTT, no client certificates: the protocol above uses none (spec edge-protocol §5).
 
 use crate::config::Settings;
 use crate::napi::Fault;
@@ -14,10 +13,16 @@ fn fault(what: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(c"ERR_TLS", format_args!("{what}: {error}"))
 }
 
-fn provider(post_quantum: bool) -> Arc<CryptoProvider> {
+fn provider(groups: &str) -> Result<Arc<CryptoProvider>, Fault> {
     use aws_lc_rs::kx_group::{SECP256R1, X25519, X25519MLKEM768};
-    let groups = if post_quantum { vec![X25519MLKEM768] } else { vec![X25519MLKEM768, SECP256R1, X25519] };
-    Arc::new(CryptoProvider { kx_groups: groups, ..aws_lc_rs::default_provider() })
+    let known = |name: &str| match name {
+        "X25519MLKEM768" => Ok(X25519MLKEM768),
+        "P-256" => Ok(SECP256R1),
+        "X25519" => Ok(X25519),
+        _ => Err(Fault::argument(&format!("'{name}' is not X25519MLKEM768, P-256 or X25519"))),
+    };
+    let kx_groups = groups.split(',').map(known).collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
@@ -31,7 +36,7 @@ pub fn server(settings: &Settings) -> Result<Option<Arc<qp::ServerConfig>>, Faul
     let Some((chain, key)) = &settings.identity else { return Ok(None) };
     let chain = certificates(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| fault("The PEM key cannot be read", error))?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider(settings.post_quantum))
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(&settings.groups)?)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| fault("TLS 1.3 cannot be set up", error))?
         .with_no_client_auth()
@@ -48,7 +53,7 @@ pub fn server(settings: &Settings) -> Result<Option<Arc<qp::ServerConfig>>, Faul
 
 /// The client side, if the settings bring roots or a pin.
 pub fn client(settings: &Settings) -> Result<Option<qp::ClientConfig>, Fault> {
-    let provider = provider(settings.post_quantum);
+    let provider = provider(&settings.groups)?;
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| fault("TLS 1.3 cannot be set up", error))?;
