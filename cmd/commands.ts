@@ -22,6 +22,18 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
+    path: 'ping',
+    summary: 'Ping an address in a private network through its tunnel',
+    inherits: 'tunnel',
+    load: () => import('./ping.ts'),
+  },
+  {
+    path: 'traceroute',
+    summary: 'Show the hops to an address in a private network',
+    inherits: 'tunnel',
+    load: () => import('./traceroute.ts'),
+  },
+  {
     path: 'tunnel',
     summary: 'Publish one origin under a random name',
     inherits: 'tunnel',

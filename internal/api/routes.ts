@@ -4,6 +4,7 @@
 
 import { z } from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';
+import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
 import { addRouteResultSchema, addRouteSchema } from '../schema/api-hostname-route.ts';
 import {
   createIpRouteSchema,
@@ -141,6 +142,11 @@ export const apiRoutes = {
     ...{ method: 'DELETE', path: `${hostnameRoutes}/{id}`, op: 'delete hostname route', query: none, paged: false },
     body: none,
     result: privateHostnameSchema,
+  }),
+  sendEcho: route({
+    ...{ method: 'POST', path: '/accounts/{account}/teamnet/echo', op: 'send echo request', query: none, paged: false },
+    body: sendEchoSchema,
+    result: echoResultSchema,
   }),
   listNetworks: route({
     ...{ method: 'GET', path: networks, op: 'list virtual networks', body: none, paged: false },

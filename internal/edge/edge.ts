@@ -154,6 +154,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       caPin: certificates.caPin,
     }),
     pushConfiguration: (tunnelId, version, config) => pushToAll(registry, tunnelId, version, config, logger),
+    echo: privateServices.echo,
     ...(quick === undefined ? {} : { quick }),
   });
   apiServer.on('request', controlPlane);

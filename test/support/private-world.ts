@@ -1,22 +1,28 @@
 // An edge's private networks with real store, routes, registry and flows, and connectors of any tunnel over the memory
 // transport whose other ends are the real proxy and the real UDP sessions. For tests of on-ramps.
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
 import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
 import { ConnectorRegistry, type RegisteredConnection } from '../../internal/edge/connectors/connector-registry.ts';
 import { ensureLocalAccounts } from '../../internal/edge/control-plane/accounts.ts';
+import { createControlPlane } from '../../internal/edge/control-plane/control-plane.ts';
 import type { FlowEvent } from '../../internal/edge/flows/flow.ts';
 import { type FlowLimits, FlowTracker } from '../../internal/edge/flows/flow-tracker.ts';
 import { Admission } from '../../internal/edge/private/admission.ts';
+import { EchoService } from '../../internal/edge/private/echo-service.ts';
 import { PrivateNetwork } from '../../internal/edge/private/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/edge/private/route-table.ts';
 import type { NetworkRecord } from '../../internal/edge/store/records.ts';
-import { createApiToken, digestApiToken } from '../../internal/edge/store/secret-box.ts';
+import { createApiToken, createSecretBox, digestApiToken } from '../../internal/edge/store/secret-box.ts';
 import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../internal/edge/store/store.ts';
 import { PosternError } from '../../internal/errors/error.ts';
@@ -231,6 +237,31 @@ export class PrivateWorld {
       sessions: () => v3.size + v2.reduce((sum, mux) => sum + mux.size, 0),
       lose: index => lost[index]?.(),
     };
+  }
+
+  /** Serves the API of the world's store; the result is a home directory whose commands find it. */
+  async serveApi(): Promise<string> {
+    const { store, registry: live } = this;
+    const echo = this.use(new EchoService(this.network));
+    const server = createServer(
+      createControlPlane({
+        ...{ store, live, echo, logger: silentLogger(), secrets: createSecretBox(randomBytes(32)) },
+        ...{ describeEdge: () => ({ addresses: [], caPin: '' }), pushConfiguration: () => undefined },
+      }),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.#closers.unshift(async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    });
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const apiUrl = `${origin}/client/v4`;
+    const stateDir = this.#directory;
+    await ensureLocalAccounts(store, { stateDir, domain: 'localhost', apiUrl });
+    writeEdgePointer(join(stateDir, '.postern'), { apiUrl, quickServiceUrl: origin, stateDir, pid: process.pid });
+    return stateDir;
   }
 
   /** Closes `resource` with the world, before the rest. */

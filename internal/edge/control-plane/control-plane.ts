@@ -11,6 +11,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { QuickTunnels } from '../quick/quick-tunnels.ts';
 import { digestApiToken } from '../store/secret-box.ts';
 import { answerOf, apiProblem, problemCodes } from './api-problem.ts';
+import { createEchoHandler } from './echo-handler.ts';
 import type { Caller, ControlPlaneParts } from './handler-context.ts';
 import { createHostnameHandlers } from './hostname-handlers.ts';
 import { createNetworkHandlers } from './network-handlers.ts';
@@ -50,6 +51,7 @@ export function createControlPlane(
     ...createHostnameHandlers(parts),
     ...createPrivateRouteHandlers(parts),
     ...createNetworkHandlers(parts),
+    ...createEchoHandler(parts),
   };
   const calls = createRateLimiter({ ...callLimits, now });
   const refusals = createRateLimiter({ ...refusalLimits, now });
@@ -59,7 +61,8 @@ export function createControlPlane(
     if (token !== undefined) {
       const digest = digestApiToken(token);
       const found = await options.store.accounts.tokenByDigest(digest);
-      if (found !== undefined && timingSafeEqual(found.digest, digest)) return { accountTag: found.accountTag };
+      if (found !== undefined && timingSafeEqual(found.digest, digest))
+        return { accountTag: found.accountTag, address };
     }
     if (!refusals.take(address)) throw apiProblem('rateLimited', 'Too many requests with a wrong API token');
     throw apiProblem('unauthorized', 'Authentication error');

@@ -1,6 +1,7 @@
 // What the API handlers work with, and the small conversions they share.
 
 import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import type { EchoService } from '../private/echo-service.ts';
 import type { TunnelRecord } from '../store/records.ts';
 import type { SecretBox } from '../store/secret-box.ts';
 import type { Store } from '../store/store.ts';
@@ -24,12 +25,16 @@ export interface ControlPlaneParts {
   readonly describeEdge: () => EdgeAddress;
   /** Sends a new remote configuration (JSON text) to the tunnel's connectors; must not throw. */
   readonly pushConfiguration: (tunnelId: TunnelId, version: number, config: string) => void;
+  /** Undefined on an edge without private networks. */
+  readonly echo?: EchoService | undefined;
   readonly now: () => number;
 }
 
 /** The caller of one request. */
 export interface Caller {
   readonly accountTag: string;
+  /** Where the request came from, as limits count it. */
+  readonly address: string;
 }
 
 /** Throws `api.unauthorized` unless the path names the caller's own account. */

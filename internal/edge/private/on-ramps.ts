@@ -11,6 +11,7 @@ import type { Store } from '../store/store.ts';
 import { Admission } from './admission.ts';
 import { openDnsForwarder } from './dns/forwarder.ts';
 import type { Resolver } from './dns/upstream.ts';
+import { EchoService } from './echo-service.ts';
 import { openHttpProxy } from './http-proxy.ts';
 import { isLoopbackHost, type ListenOptions } from './listener.ts';
 import { networkNamed } from './network-named.ts';
@@ -45,6 +46,7 @@ export interface PrivateServices extends AsyncDisposable {
   /** Takes no new flows; settles when the TCP flows have ended, at the latest after `timeoutMs`. What runs then goes on. */
   drain(timeoutMs: number): Promise<void>;
   readonly network: PrivateNetwork;
+  readonly echo: EchoService;
   readonly socksPort: number | undefined;
   readonly httpProxyPort: number | undefined;
   /** In the order of the settings. */
@@ -65,6 +67,8 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   opened.defer(logFlows(tracker, logger));
   const network = new PrivateNetwork({ routes, registry, tracker, logger });
   opened.defer(() => network.close());
+  const echo = new EchoService(network);
+  opened.defer(() => echo.close());
   const shared = { network, logger };
   const listeners: Listener[] = [];
   const keep = <T extends Listener>(service: T): T => {
@@ -91,6 +95,7 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const resources = opened.move();
   return {
     network,
+    echo,
     drain(timeoutMs) {
       for (const listener of listeners) listener.stop();
       return streamsEnded(tracker, timeoutMs);

@@ -1,0 +1,199 @@
+// `ping ADDRESS`: echo requests through a tunnel into a private network, printed as the usual tool prints them. Exit
+// codes: 0 when an answer came, 1 when none did. Source: issue "private networks" point 5.
+
+import { defineCommand } from './command.ts';
+import type { CommandContext } from './context.ts';
+import {
+  between,
+  type EchoAnswer,
+  type EchoSeries,
+  formatRtt,
+  maxWaitSeconds,
+  openEchoSeries,
+  sizeFlag,
+} from './echo-series.ts';
+import { outputFlag, parseOutputFormat, writeFormatted } from './output.ts';
+import { networkFlag } from './tunnel/find-network.ts';
+
+interface Settings {
+  /** 0 = until interrupted. */
+  readonly count: number;
+  readonly intervalMs: number;
+  readonly ttl: number;
+  readonly size: number;
+  readonly timeoutMs: number;
+}
+
+interface Tally {
+  readonly answers: EchoAnswer[];
+  transmitted: number;
+  readonly startedMs: number;
+}
+
+export const command = defineCommand({
+  description:
+    'Sends ICMP echo requests through the tunnel whose private route leads to the address. The times are those that the ' +
+    'edge measured between request and reply.',
+  positionals: [{ name: 'ADDRESS', description: 'IPv4 or IPv6 address in the private network' }],
+  flags: [
+    networkFlag,
+    {
+      name: 'count',
+      aliases: ['c'],
+      type: 'integer',
+      default: 0,
+      valueName: 'N',
+      check: between(0, 1_000_000),
+      description: 'Stop after so many requests; 0 goes on until interrupted',
+    },
+    {
+      name: 'interval',
+      aliases: ['i'],
+      type: 'number',
+      default: 1,
+      valueName: 'SECONDS',
+      description: 'Time between requests, at least 0.1',
+      check: between(0.1, 3_600),
+    },
+    sizeFlag,
+    {
+      name: 'timeout',
+      aliases: ['W'],
+      type: 'number',
+      default: 1,
+      valueName: 'SECONDS',
+      description: 'How long to wait for each reply',
+      check: between(0.01, maxWaitSeconds),
+    },
+    {
+      name: 'ttl',
+      aliases: ['t'],
+      type: 'integer',
+      default: 64,
+      valueName: 'N',
+      check: between(1, 255),
+      description: 'Time to live of the requests; 1 is answered by the connector itself',
+    },
+    outputFlag,
+  ],
+  examples: [
+    ['postern ping 10.1.0.2', 'Until interrupted'],
+    ['postern ping -c 3 --vnet office 10.1.0.2', 'Three times, in another virtual network'],
+  ],
+  run: async (invocation, context) => {
+    const { flags } = invocation;
+    const format = parseOutputFormat(flags.output);
+    const series = await openEchoSeries(invocation, flags.vnet, context);
+    const settings: Settings = {
+      count: flags.count,
+      intervalMs: flags.interval * 1000,
+      ttl: flags.ttl,
+      size: flags.size,
+      timeoutMs: Math.round(flags.timeout * 1000),
+    };
+    const print = (line: string): void => {
+      if (format === undefined) context.stdout.write(`${line}\n`);
+    };
+    print(`PING ${series.address}: ${settings.size} data bytes`);
+    const tally = await runSeries(series, settings, context, answer => print(answerLine(answer, settings)));
+    const summary = summarize(series.address, tally);
+    if (format === undefined) printSummary(summary, print);
+    else writeFormatted(context, format, { ...summary, answers: tally.answers });
+    return summary.received > 0 ? 0 : 1;
+  },
+});
+
+/** Sends at every interval, whether replies come or not; settles when the last one is settled. */
+async function runSeries(
+  series: EchoSeries,
+  settings: Settings,
+  context: CommandContext,
+  heard: (answer: EchoAnswer) => void,
+): Promise<Tally> {
+  const tally: Tally = { answers: [], transmitted: 0, startedMs: performance.now() };
+  const finished = Promise.withResolvers<void>();
+  let waiting = 0;
+  let stopped = false;
+  const stop = (): void => {
+    stopped = true;
+    clearInterval(timer);
+    if (waiting === 0) finished.resolve();
+  };
+  const send = (): void => {
+    tally.transmitted += 1;
+    waiting += 1;
+    series
+      .probe(settings)
+      .then(answer => {
+        waiting -= 1;
+        tally.answers.push(answer);
+        heard(answer);
+        if (stopped && waiting === 0) finished.resolve();
+      })
+      .catch((error: unknown) => {
+        stop();
+        finished.reject(error);
+      });
+    if (tally.transmitted === settings.count) stop();
+  };
+  const timer = setInterval(send, settings.intervalMs);
+  // The statistics are wanted at once: replies still to come are not waited for.
+  const unsubscribe = context.onSignal('SIGINT', () => {
+    stop();
+    finished.resolve();
+  });
+  send();
+  try {
+    await finished.promise;
+    return tally;
+  } finally {
+    unsubscribe();
+  }
+}
+
+function answerLine(answer: EchoAnswer, { size }: Settings): string {
+  const of = `icmp_seq=${answer.sequence}`;
+  switch (answer.kind) {
+    case 'reply':
+      return `${answer.bytes} bytes from ${answer.from}: ${of} ttl=${answer.ttl} time=${formatRtt(answer.rtt_ms)} ms`;
+    case 'time-exceeded':
+      return `From ${answer.from} ${of} Time to live exceeded`;
+    case 'timeout':
+      return `no answer for ${of}`;
+    case 'unsent':
+      return `not sent: ${of}, ${size} bytes of data are too many for the path, or the tunnel is busy`;
+    case 'unreachable':
+      return `no connector carries packets (QUIC) to this address now: ${of}`;
+  }
+}
+
+function summarize(address: string, { answers, transmitted, startedMs }: Tally) {
+  const times = answers.flatMap(answer => (answer.kind === 'reply' ? [answer.rtt_ms] : []));
+  const errors = answers.filter(answer => answer.kind === 'time-exceeded').length;
+  const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
+  const variance = times.reduce((sum, time) => sum + (time - mean) ** 2, 0) / times.length;
+  return {
+    address,
+    transmitted,
+    received: times.length,
+    errors,
+    loss: transmitted === 0 ? 0 : (transmitted - times.length) / transmitted,
+    duration_ms: Math.round(performance.now() - startedMs),
+    rtt_ms:
+      times.length === 0
+        ? null
+        : { min: Math.min(...times), avg: mean, max: Math.max(...times), mdev: Math.sqrt(variance) },
+  };
+}
+
+function printSummary(summary: ReturnType<typeof summarize>, print: (line: string) => void): void {
+  const { address, transmitted, received, errors, loss, duration_ms: durationMs, rtt_ms: rtt } = summary;
+  const percent = `${Number((loss * 100).toFixed(4))}% packet loss`;
+  print(`\n--- ${address} ping statistics ---`);
+  print(
+    `${transmitted} packets transmitted, ${received} received, ${errors > 0 ? `+${errors} errors, ` : ''}${percent}, time ${durationMs}ms`,
+  );
+  if (rtt === null) return;
+  const { min, avg, max, mdev } = rtt;
+  print(`rtt min/avg/max/mdev = ${[min, avg, max, mdev].map(value => value.toFixed(3)).join('/')} ms`);
+}

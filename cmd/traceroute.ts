@@ -1,0 +1,87 @@
+// `traceroute ADDRESS`: the hops on the way into a private network that the tunnel shows: the connector, then the
+// destination. Exit codes: 0 when the destination answered, 1 when not. Source: spec datagrams §7.2, §12.14; issue
+// "private networks" point 5.
+
+import { defineCommand } from './command.ts';
+import { between, type EchoAnswer, formatRtt, maxWaitSeconds, openEchoSeries, sizeFlag } from './echo-series.ts';
+import { outputFlag, parseOutputFormat, writeFormatted } from './output.ts';
+import { networkFlag } from './tunnel/find-network.ts';
+
+/** Behind the connector every TTL is the same to the network, so silence at so many hops in a row will stay silence. */
+const silentHopsLimit = 5;
+
+export const command = defineCommand({
+  description:
+    'Sends ICMP echo requests with rising time to live through the tunnel whose private route leads to the address. The ' +
+    'connector answers for the first hop; behind it only the destination shows.',
+  positionals: [{ name: 'ADDRESS', description: 'IPv4 or IPv6 address in the private network' }],
+  flags: [
+    networkFlag,
+    {
+      name: 'max-hops',
+      aliases: ['m'],
+      type: 'integer',
+      default: 30,
+      valueName: 'N',
+      check: between(1, 255),
+      description: 'Highest time to live to try',
+    },
+    {
+      name: 'queries',
+      aliases: ['q'],
+      type: 'integer',
+      default: 3,
+      valueName: 'N',
+      check: between(1, 10),
+      description: 'Requests for each hop',
+    },
+    {
+      name: 'wait',
+      aliases: ['w'],
+      type: 'number',
+      default: 3,
+      valueName: 'SECONDS',
+      description: 'How long to wait for each answer',
+      check: between(0.01, maxWaitSeconds),
+    },
+    sizeFlag,
+    outputFlag,
+  ],
+  run: async (invocation, context) => {
+    const { flags } = invocation;
+    const format = parseOutputFormat(flags.output);
+    const series = await openEchoSeries(invocation, flags.vnet, context);
+    const print = (line: string): void => {
+      if (format === undefined) context.stdout.write(`${line}\n`);
+    };
+    print(`traceroute to ${series.address}, ${flags.maxHops} hops max, ${flags.size} data bytes`);
+    const hops: { ttl: number; answers: EchoAnswer[] }[] = [];
+    let silentHops = 0;
+    let reached = false;
+    for (let ttl = 1; ttl <= flags.maxHops && !reached && silentHops < silentHopsLimit; ttl += 1) {
+      const timeoutMs = Math.round(flags.wait * 1000);
+      const probe = { ttl, size: flags.size, timeoutMs };
+      const answers = await Promise.all(Array.from({ length: flags.queries }, () => series.probe(probe)));
+      hops.push({ ttl, answers });
+      print(hopLine(ttl, answers));
+      reached = answers.some(answer => answer.kind === 'reply');
+      const heard = answers.some(answer => answer.kind === 'reply' || answer.kind === 'time-exceeded');
+      silentHops = heard ? 0 : silentHops + 1;
+    }
+    if (format !== undefined) writeFormatted(context, format, { address: series.address, reached, hops });
+    return reached ? 0 : 1;
+  },
+});
+
+/** ` 1  10.0.0.1  0.52 ms  0.48 ms  *`: an address is printed where it differs from the one before. */
+function hopLine(ttl: number, answers: readonly EchoAnswer[]): string {
+  let last = '';
+  const parts = answers.map(answer => {
+    if (answer.kind === 'timeout') return '*';
+    if (answer.kind === 'unsent' || answer.kind === 'unreachable') return '!N';
+    const from = answer.from === last ? '' : `${answer.from}  `;
+    last = answer.from;
+    return `${from}${formatRtt(answer.rtt_ms)} ms`;
+  });
+  return `${String(ttl).padStart(2)}  ${parts.join('  ')}`;
+}

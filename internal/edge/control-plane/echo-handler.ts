@@ -1,0 +1,52 @@
+// The API call that sends an echo request into a private network. Source: issue "private networks" point 5.
+
+import type { ApiHandlers } from '../../api/routes.ts';
+import { isPosternError } from '../../errors/error.ts';
+import { formatIp } from '../../net/ip.ts';
+import type { EchoResult } from '../private/echo-session.ts';
+import { parsePrivateHost } from '../private/private-host.ts';
+import { apiProblem } from './api-problem.ts';
+import { type Caller, type ControlPlaneParts, requireAccount } from './handler-context.ts';
+
+export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers<Caller>, 'sendEcho'> {
+  return {
+    async sendEcho({ params, body }, caller) {
+      requireAccount(caller, params.account);
+      if (echo === undefined) throw apiProblem('noRoute', 'This edge serves no private networks');
+      const host = parsePrivateHost(body.destination);
+      if (host?.kind !== 'address')
+        throw apiProblem('invalid', `${JSON.stringify(body.destination)} is not an IP address`);
+      const network = echo.networkOf(caller.accountTag, body.virtual_network_id);
+      if (network === undefined) throw apiProblem('notFound', 'Virtual network not found');
+      try {
+        return showResult(
+          await echo.probe({
+            ...{ network, host, session: body.session, sourceAddress: caller.address },
+            ...{ ttl: body.ttl, sequence: body.sequence, timeoutMs: body.timeout_ms },
+            data: new Uint8Array(body.size),
+          }),
+        );
+      } catch (error) {
+        if (isPosternError(error, 'flow.denied')) throw apiProblem('noPrivateRoute', error.message);
+        if (isPosternError(error, 'flow.limit')) throw apiProblem('rateLimited', error.message);
+        if (isPosternError(error, 'usage.invalid')) throw apiProblem('invalid', error.message);
+        throw error;
+      }
+    },
+  };
+}
+
+function showResult(result: EchoResult) {
+  switch (result.kind) {
+    case 'reply': {
+      const { kind, from, rttMs, ttl, bytes } = result;
+      return { kind, from: formatIp(from), rtt_ms: rttMs, ttl, bytes };
+    }
+    case 'time-exceeded':
+      return { kind: result.kind, from: formatIp(result.from), rtt_ms: result.rttMs };
+    case 'timeout':
+    case 'unsent':
+    case 'unreachable':
+      return { kind: result.kind };
+  }
+}
