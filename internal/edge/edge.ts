@@ -1,17 +1,19 @@
 // An edge node as one value: opens its state, its listeners and its services, ties them together, and ends them in order.
 // Source: spec edge-protocol §13; architecture "the way of a request".
 
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { describeError, PosternError } from '../errors/error.ts';
+import { AddressLimiter } from '../net/address-limiter.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { listenTransports } from '../transport/listen.ts';
+import type { EdgeConnection } from '../transport/transport.ts';
+import { openApiListener } from './api-listener.ts';
 import { type Certificates, openCertificates } from './certificates/open-certificates.ts';
 import { ConnectorRegistry } from './connectors/connector-registry.ts';
+import { followStore } from './connectors/follow-store.ts';
 import { pushConfiguration } from './connectors/push-configuration.ts';
-import { serveConnector } from './connectors/serve-connector.ts';
+import { serveConnector, unregisteredLimits } from './connectors/serve-connector.ts';
 import { ensureLocalAccounts } from './control-plane/accounts.ts';
 import { apiBasePath, createControlPlane } from './control-plane/control-plane.ts';
 import { type OnRampSettings, openPrivateServices, type PrivateServices } from './private/on-ramps.ts';
@@ -35,13 +37,14 @@ export interface EdgeOptions {
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;
+  /** HTTP on loopback, HTTPS elsewhere. */
   readonly api: ListenAddress;
   /** Address of the visitors' listeners. */
   readonly publicHost: string;
   /** Undefined = no such listener. */
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
-  /** Own names and addresses, for certificates and tokens; the first is what tokens tell connectors to dial. */
+  /** Own names and addresses, for certificates; tokens tell connectors to dial them, and the first names the API. */
   readonly names: readonly string[];
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
@@ -98,12 +101,17 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => hostnames?.close());
 
   const registry = new ConnectorRegistry();
+  const unregistered = new AddressLimiter(unregisteredLimits);
+  const connections = new Set<EdgeConnection>();
+  opened.defer(() => abortAll(connections));
   let draining = false;
   const listener = await listenTransports({
     ...options.connectors,
     certificates: certificates.tls,
     onQuicUnavailable: error => logger.warn({ error: describeError(error) }, 'Connectors can use HTTP/2 only'),
-    onConnection: connection =>
+    onConnection: connection => {
+      connections.add(connection);
+      void connection.closed.then(() => connections.delete(connection));
       serveConnector(connection, {
         store,
         registry,
@@ -111,16 +119,19 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
         location: options.location,
         isDraining: () => draining,
         drainTimeoutMs: options.gracePeriodMs,
-      }),
+        unregistered,
+      });
+    },
   });
   opened.defer(() => listener.close());
   opened.defer(certificates.onRenewed(() => listener.setCertificates(certificates.tls)));
   const visitors = await openVisitors(options, certificates, hostnames, registry);
   opened.defer(() => visitors.drain(0));
 
-  const apiServer = createServer({ headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16 * 1024 });
-  opened.defer(() => closeApi(apiServer));
-  const apiUrl = `${await listenApi(apiServer, options.api)}${apiBasePath}`;
+  const [name = options.connectors.host] = options.names;
+  const api = await openApiListener({ ...options.api, certificates, name });
+  opened.defer(() => api.close());
+  const apiUrl = `${api.origin}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
   const privateServices = opened.use(
     await openPrivateServices({
@@ -143,21 +154,21 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       }),
     );
   }
-  followTunnels(store, registry);
+  opened.defer(followStore(store, registry, logger));
   const controlPlane = createControlPlane({
     store,
     secrets,
     live: registry,
     logger,
     describeEdge: () => ({
-      addresses: options.names.slice(0, 1).map(name => hostAndPort(name, listener.port)),
+      addresses: options.names.map(name => hostAndPort(name, listener.port)),
       caPin: certificates.caPin,
     }),
     pushConfiguration: (tunnelId, version, config) => pushToAll(registry, tunnelId, version, config, logger),
     echo: privateServices.echo,
     ...(quick === undefined ? {} : { quick }),
   });
-  apiServer.on('request', controlPlane);
+  api.serve(controlPlane);
 
   const resources = opened.move();
   let stopped: Promise<void> | undefined;
@@ -166,7 +177,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     await listener.close();
     // Visitors first: their requests still need the connectors.
     await Promise.all([visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)]);
-    await Promise.all(registry.all().map(one => one.connection.drain(connectorDrainMs)));
+    await Promise.all([...connections].map(connection => connection.drain(connectorDrainMs)));
     await resources.disposeAsync();
   };
   return {
@@ -174,7 +185,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     httpPort: visitors.httpPort,
     httpsPort: visitors.httpsPort,
     apiUrl,
-    quickServiceUrl: apiUrl.slice(0, -apiBasePath.length),
+    quickServiceUrl: api.origin,
     caPem: certificates.caPem,
     registry,
     store,
@@ -202,13 +213,6 @@ function openVisitors(
   });
 }
 
-/** A tunnel that is deleted loses its connections. */
-function followTunnels(store: Store, registry: ConnectorRegistry): void {
-  store.changes.subscribe(change => {
-    if (change.kind === 'tunnel-deleted') registry.disconnect(change.tunnelId);
-  });
-}
-
 function pushToAll(
   registry: ConnectorRegistry,
   tunnelId: TunnelId,
@@ -229,27 +233,9 @@ function hostAndPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function listenApi(server: Server, { host, port }: ListenAddress): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', error => {
-      const reason = foreignCode(error) ?? error.message;
-      reject(
-        new PosternError(
-          'listen.failed',
-          `Cannot listen for the API on ${host}:${port} (${reason}); choose another --api address.`,
-          {
-            cause: error,
-          },
-        ),
-      );
-    });
-    server.listen(port, host, () => resolve(`http://${hostAndPort(host, (server.address() as AddressInfo).port)}`));
-  });
-}
-
-function closeApi(server: Server): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
+async function abortAll(connections: ReadonlySet<EdgeConnection>): Promise<void> {
+  const ended = [...connections].map(connection => connection.closed);
+  for (const connection of connections)
+    connection.abort(new PosternError('connection.closed', 'The edge was stopped.'));
+  await Promise.all(ended);
 }

@@ -217,6 +217,7 @@ export class PrivateWorld {
       const registered: RegisteredConnection = {
         ...{ id: randomUUID(), tunnelId, accountTag, clientId, connIndex, location: 'test', features: [] },
         ...{ datagramVersion: version, version: 'test', arch: 'test', openedAtMs: Date.now(), draining: false },
+        configurationVersion: 0,
         connection: streamsOnly ? withoutDatagrams(edge) : edge,
       };
       this.registry.add(registered);

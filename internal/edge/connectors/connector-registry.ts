@@ -25,16 +25,26 @@ export interface RegisteredConnection {
   readonly openedAtMs: number;
   /** Set once it unregistered: running requests go on, new ones go elsewhere. */
   draining: boolean;
+  /** Version of the remote configuration that it runs, as far as it told; 0 = none yet. */
+  configurationVersion: number;
 }
 
 export type RegistryEvent =
   | { readonly kind: 'registered'; readonly registered: RegisteredConnection }
   | { readonly kind: 'removed'; readonly registered: RegisteredConnection };
 
+/** How long after its last connection, or the edge's start, a connector is thought to be on its way back. */
+const returnWithinMs = 30_000;
+/** Requests that may wait for one tunnel's connector; more are refused at once. */
+const maxWaiting = 1_000;
+
 export class ConnectorRegistry implements LiveConnections {
   readonly #byTunnel = new Map<TunnelId, RegisteredConnection[]>();
   readonly #waiting = new Map<TunnelId, Set<() => void>>();
   readonly #listeners = new Set<(event: RegistryEvent) => void>();
+  readonly #startedAtMs = performance.now();
+  /** When tunnels lost their last connection, in that order; only what is younger than `returnWithinMs` matters. */
+  readonly #lostAtMs = new Map<TunnelId, number>();
   #next = 0;
 
   /** Calls `listener` for every registration and removal; it must not throw. Returns what stops it. */
@@ -66,7 +76,10 @@ export class ConnectorRegistry implements LiveConnections {
     const index = list?.indexOf(registered) ?? -1;
     if (list === undefined || index < 0) return;
     list.splice(index, 1);
-    if (list.length === 0) this.#byTunnel.delete(registered.tunnelId);
+    if (list.length === 0) {
+      this.#byTunnel.delete(registered.tunnelId);
+      this.#rememberLoss(registered.tunnelId);
+    }
     for (const listener of this.#listeners) listener({ kind: 'removed', registered });
   }
 
@@ -89,11 +102,14 @@ export class ConnectorRegistry implements LiveConnections {
     return best;
   }
 
-  /** Settles when a connection of the tunnel registers, or after `timeoutMs`; resolves to whether one is there. */
-  waitFor(tunnelId: TunnelId, timeoutMs: number): Promise<boolean> {
-    if (this.pick(tunnelId) !== undefined) return Promise.resolve(true);
+  /**
+   * Settles when a connection of the tunnel registers, or after `timeoutMs`; resolves to whether one did. Resolves to
+   * false at once where none is to be expected: the tunnel lost its last connection long ago, or never had one.
+   */
+  waitForReturn(tunnelId: TunnelId, timeoutMs: number): Promise<boolean> {
+    const waiting = this.#waiting.get(tunnelId) ?? new Set();
+    if (!this.#isExpected(tunnelId) || waiting.size >= maxWaiting) return Promise.resolve(false);
     return new Promise(resolve => {
-      const waiting = this.#waiting.get(tunnelId) ?? new Set();
       this.#waiting.set(tunnelId, waiting);
       const wake = (): void => {
         clearTimeout(timer);
@@ -108,9 +124,31 @@ export class ConnectorRegistry implements LiveConnections {
     });
   }
 
+  #isExpected(tunnelId: TunnelId): boolean {
+    const now = performance.now();
+    const lostAtMs = this.#lostAtMs.get(tunnelId) ?? this.#startedAtMs;
+    return this.#byTunnel.has(tunnelId) || now - lostAtMs < returnWithinMs;
+  }
+
+  #rememberLoss(tunnelId: TunnelId): void {
+    const now = performance.now();
+    // The oldest come first: a map keeps the order of insertion.
+    for (const [known, lostAtMs] of this.#lostAtMs) {
+      if (now - lostAtMs < returnWithinMs) break;
+      this.#lostAtMs.delete(known);
+    }
+    this.#lostAtMs.delete(tunnelId);
+    this.#lostAtMs.set(tunnelId, now);
+  }
+
   /** All connections of a tunnel that take new streams. */
   connectionsOf(tunnelId: TunnelId): readonly RegisteredConnection[] {
     return (this.#byTunnel.get(tunnelId) ?? []).filter(one => !one.draining);
+  }
+
+  /** Tunnels with a connection now. */
+  tunnels(): readonly TunnelId[] {
+    return [...this.#byTunnel.keys()];
   }
 
   all(): readonly RegisteredConnection[] {
@@ -152,7 +190,7 @@ function clientOf(id: string, connections: readonly RegisteredConnection[]): Act
 }
 
 /** `ip:port` or `[ip]:port` → ip, an IPv4-mapped one as IPv4. */
-function addressOnly(address: string): string {
+export function addressOnly(address: string): string {
   return address
     .slice(0, address.lastIndexOf(':'))
     .replace(/^\[|\]$/g, '')

@@ -33,6 +33,7 @@ export async function pushConfiguration(
       openRpc === undefined
         ? await pushByRequest(target.connection, version, config)
         : await pushByRpc(openRpc, version, config);
+    target.configurationVersion = Math.max(target.configurationVersion, result.version);
     if (result.error === undefined) logger.info({ ...fields, active: result.version }, 'Configuration pushed');
     else
       logger.warn(
@@ -80,12 +81,16 @@ async function pushByRequest(connection: EdgeConnection, version: number, config
       throw new PosternError('protocol.malformed', `The connector answered a configuration with status ${status}.`);
     }
     const failed = 'err' in answer && answer.err !== null && answer.err !== undefined;
+    const version = Number(answer.lastAppliedVersion);
+    if (!Number.isSafeInteger(version)) throw new PosternError('protocol.malformed', 'The version is not a number.');
     return {
-      version: Number(answer.lastAppliedVersion),
+      version,
       error: failed ? (typeof answer.err === 'string' ? answer.err : JSON.stringify(answer.err)) : undefined,
     };
   } finally {
     clearTimeout(timer);
+    // Nothing more is wanted of it; whole answers have ended it already.
+    if (!stream.body.readableEnded) stream.reset();
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { describeError, PosternError } from '../../errors/error.ts';
+import type { AddressLimiter, AddressLimits } from '../../net/address-limiter.ts';
 import { serveRegistration } from '../../rpc/registration-server.ts';
 import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -15,7 +16,7 @@ import {
 } from '../../wire/registration.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/store.ts';
-import type { ConnectorRegistry, RegisteredConnection } from './connector-registry.ts';
+import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
 import { pushConfiguration } from './push-configuration.ts';
 
 export interface ServeConnectorOptions {
@@ -28,24 +29,47 @@ export interface ServeConnectorOptions {
   readonly isDraining: () => boolean;
   /** How long running requests may take once a connection unregistered. */
   readonly drainTimeoutMs: number;
+  /** Shared by all connections of the edge: those that have not registered yet. */
+  readonly unregistered: AddressLimiter;
 }
+
+/**
+ * For `unregistered`. Each costs some 100 KiB for at most ten seconds; 64 connectors behind one address may come back at
+ * the same moment.
+ */
+export const unregisteredLimits: AddressLimits = { total: 1_024, perAddress: 256 };
 
 /** A live peer answers a ping in this time; a registration has 5 s in all (spec §7.4). */
 const duplicatePingMs = 1_500;
+/** How long the answer to a refused registration may take to get out. */
+const refusalFlushMs = 1_000;
 /** Longest local configuration kept in mind to read; larger ones are answered and ignored. */
 const maxLocalConfigBytes = 1 << 20;
 
 /** Takes the connection over; never throws. */
 export function serveConnector(connection: EdgeConnection, options: ServeConnectorOptions): void {
-  const { registry } = options;
+  const { registry, store } = options;
   const logger = options.logger.child({ remote: connection.remoteAddress, protocol: connection.protocol });
+  const release = options.unregistered.admit(addressOnly(connection.remoteAddress));
+  if (release === undefined) {
+    logger.warn('Too many connections wait for their registration: one more was closed');
+    connection.abort(new PosternError('connection.closed', 'Too many unregistered connections.'));
+    return;
+  }
   let registered: RegisteredConnection | undefined;
+  let ended = false;
+  // The answer goes out first. A connector that was refused keeps its connection and waits for us to close it (§8.3).
+  const endRefused = (): void => void setImmediate(() => void connection.drain(refusalFlushMs));
 
   const register = async (request: RegistrationRequest): Promise<RegistrationResult> => {
     if (options.isDraining()) return refusal('edge is draining', true);
-    const tunnelId = await authorize(request, options.store, logger);
+    const tunnelId = await authorize(request, store, logger);
     if (await isDuplicate(registry, request, tunnelId)) return refusal(duplicateConnectionCause, false);
-    const configuration = await options.store.tunnels.configuration(tunnelId);
+    const configuration = await store.tunnels.configuration(tunnelId);
+    // Others may have come while we waited, and this one may be gone.
+    if (ended) throw new PosternError('connection.lost', 'The connector went away while it registered.');
+    if (registry.findDuplicate(tunnelId, request.clientId, request.connIndex) !== undefined)
+      return refusal(duplicateConnectionCause, false);
     const accepted: RegisteredConnection = {
       id: randomUUID(),
       tunnelId,
@@ -60,13 +84,20 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       arch: request.arch,
       openedAtMs: Date.now(),
       draining: false,
+      configurationVersion: 0,
     };
     registered = accepted;
+    release();
     registry.add(accepted);
     logger.info(
       { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: request.version },
       'Registered connector connection',
     );
+    // The tunnel may have been deleted since it was looked up, when this connection was not there to be ended with it.
+    if ((await store.tunnels.secret(tunnelId)) === undefined) {
+      registry.remove(accepted);
+      throw new PosternError('credentials.refused', `Tunnel ${tunnelId} was deleted.`);
+    }
     if (configuration !== undefined) {
       // After the answer is on its way: the connector applies a configuration only once it is registered.
       setImmediate(() => void pushConfiguration(accepted, configuration.version, configuration.config, logger));
@@ -83,7 +114,16 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
   const session = serveRegistration(
     connection.control,
     {
-      register,
+      register: async request => {
+        try {
+          const result = await register(request);
+          if ('error' in result) endRefused();
+          return result;
+        } catch (error) {
+          endRefused();
+          throw error;
+        }
+      },
       updateLocalConfiguration: config => {
         if (config.byteLength <= maxLocalConfigBytes)
           logger.debug({ bytes: config.byteLength }, 'Local configuration received');
@@ -101,13 +141,14 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
     },
     { onError: error => logger.warn({ error: describeError(error) }, 'Registration failed') },
   );
-  // A connector that failed to register keeps its connection and waits for us to close it (spec §8.3).
   void session.closed.then(error => {
     if (registered?.draining === true) return;
     connection.abort(error ?? new PosternError('connection.closed', 'The control stream ended.'));
   });
   connection.acceptRpc(stream => stream.destroy());
   void connection.closed.then(end => {
+    ended = true;
+    release();
     session.close();
     if (registered === undefined) return;
     registry.remove(registered);

@@ -255,7 +255,7 @@ export class PrivateNetwork {
 
   async #pick(tunnelId: TunnelId, accountTag: string, tried: readonly EdgeConnection[]): Promise<RegisteredConnection> {
     let picked = this.#registry.pick(tunnelId, tried);
-    if (picked === undefined && (await this.#registry.waitFor(tunnelId, this.#reconnectWaitMs)))
+    if (picked === undefined && (await this.#registry.waitForReturn(tunnelId, this.#reconnectWaitMs)))
       picked = this.#registry.pick(tunnelId, tried);
     if (picked?.accountTag === accountTag) return picked;
     throw new PosternError('connection.lost', 'No connector of the route’s tunnel is connected.');

@@ -1,16 +1,22 @@
 // Takes a visitor's request to a connector and its answer back: choose a connection, retry where nothing was lost, stream
 // both bodies with back-pressure. Source: spec edge-protocol §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2 (idempotent).
 
-import { isPosternError, PosternError } from '../../errors/error.ts';
+import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { splice } from '../../net/splice.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../../transport/transport.ts';
-import { withoutHopByHop } from '../../wire/hop-by-hop.ts';
+import type {
+  EdgeConnection,
+  EdgeResponse,
+  HeaderList,
+  OutgoingStream,
+  RequestHead,
+} from '../../transport/transport.ts';
 import type { ConnectorRegistry } from '../connectors/connector-registry.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
 import { answerProblem, type Problem } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
+import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export interface ForwardOptions {
@@ -42,7 +48,11 @@ export async function forward(
   try {
     await visit.run();
   } catch (error) {
-    options.logger.debug({ host: request.host, path: request.path, error }, 'Request failed');
+    visit.abandon();
+    const { kind } = problemOf(error);
+    const fields = { host: request.host, path: request.path, failed: kind, error: describeError(error) };
+    if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
+    else options.logger.debug(fields, 'Request failed');
     answerProblem(response, request, problemOf(error));
   }
 }
@@ -54,6 +64,7 @@ class Visit {
   readonly #registry: ConnectorRegistry;
   #stream: OutgoingStream | undefined;
   #gone = false;
+  #waited = false;
 
   constructor(request: VisitorRequest, response: VisitorResponse, tunnelId: TunnelId, options: ForwardOptions) {
     this.#request = request;
@@ -69,46 +80,58 @@ class Visit {
   /** Throws what the visitor should be told; after the head was sent failures show as a broken-off body instead. */
   async run(): Promise<void> {
     const { stream, answer } = await this.#ask();
-    if (this.#gone) {
-      stream.reset();
-      return;
-    }
-    if (this.#request.upgrade && answer.status === 101) this.#joinRaw(stream, answer);
+    if (this.#gone) stream.reset();
+    else if (this.#request.upgrade && answer.status === 101) this.#joinRaw(stream, answer);
     else this.#copyResponse(stream, answer);
+  }
+
+  /** Lets go of the origin. */
+  abandon(): void {
+    this.#stream?.reset();
   }
 
   async #ask(): Promise<{ stream: OutgoingStream; answer: EdgeResponse }> {
     const head = headOf(this.#request);
     const tried: EdgeConnection[] = [];
+    let failure: unknown;
     for (;;) {
-      const { connection } = await this.#pick(tried);
+      const connection = await this.#pick(tried, failure);
+      if (this.#gone) throw new PosternError('stream.reset', 'The visitor went away.');
       tried.push(connection);
+      let stream: OutgoingStream | undefined;
       try {
-        const stream = connection.request(head);
+        stream = connection.request(head);
         this.#stream = stream;
         this.#sendBody(stream);
         return { stream, answer: await stream.response };
       } catch (error) {
-        if (this.#gone || tried.length >= maxAttempts || !this.#mayRetry(error)) throw error;
+        failure = error;
+        if (this.#gone || tried.length >= maxAttempts || !this.#mayRetry(error, stream !== undefined)) throw error;
       }
     }
   }
 
-  async #pick(tried: readonly EdgeConnection[]): Promise<{ connection: EdgeConnection }> {
+  /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the reason for not being content. */
+  async #pick(tried: readonly EdgeConnection[], failure: unknown): Promise<EdgeConnection> {
     const picked = this.#registry.pick(this.#tunnelId, tried);
-    if (picked !== undefined) return picked;
-    if (await this.#registry.waitFor(this.#tunnelId, reconnectWaitMs)) {
-      const late = this.#registry.pick(this.#tunnelId);
-      if (late !== undefined) return late;
+    if (picked !== undefined) return picked.connection;
+    // A connector that reset the stream is there: nobody else will come.
+    const mayWait = !this.#waited && !isPosternError(failure, 'stream.reset');
+    this.#waited = true;
+    if (mayWait && (await this.#registry.waitForReturn(this.#tunnelId, reconnectWaitMs))) {
+      const late = this.#registry.pick(this.#tunnelId, tried);
+      if (late !== undefined) return late.connection;
     }
-    throw new PosternError('connection.lost', 'No connector of this tunnel is connected.');
+    throw failure ?? new PosternError('connection.lost', 'No connector of this tunnel is connected.');
   }
 
-  /** Nothing of a response came. Without a body the request can be made again; with one only if it was not begun. */
-  #mayRetry(error: unknown): boolean {
-    if (isPosternError(error, 'connection.closed')) return this.#stream === undefined || this.#request.bodyLength === 0;
+  /** Nothing of a response came. What was not sent may be sent again, and what has no body if the method allows. */
+  #mayRetry(error: unknown, sent: boolean): boolean {
+    const refused = isPosternError(error, 'connection.closed');
+    if (!sent) return refused;
+    if (this.#request.bodyLength !== 0 || this.#request.upgrade) return false;
     const lost = isPosternError(error, 'connection.lost') || isPosternError(error, 'stream.reset');
-    return lost && this.#request.bodyLength === 0 && retryable.has(this.#request.method) && !this.#request.upgrade;
+    return refused || (lost && retryable.has(this.#request.method));
   }
 
   #sendBody(stream: OutgoingStream): void {
@@ -129,34 +152,58 @@ class Visit {
   }
 
   #joinRaw(stream: OutgoingStream, answer: EdgeResponse): void {
-    const raw = this.#response.upgrade(answer.headers);
+    const raw = this.#response.upgrade(upgradeHeaders(answer.headers));
     if (raw === undefined) stream.reset();
     else splice(raw, stream.body);
   }
 
   #copyResponse(stream: OutgoingStream, answer: EdgeResponse): void {
-    const { method } = this.#request;
+    const { headers, length } = visitorHead(answer);
+    const { method, upgrade } = this.#request;
+    // An upgrade that was refused has no more bytes to send.
+    if (upgrade) stream.body.end();
     const hasBody = method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
-    const target = this.#response.start(answer.status, withoutHopByHop(answer.headers), { hasBody });
-    if (target === undefined) {
-      stream.body.resume();
-      return;
-    }
-    copyBody(stream, target);
+    const target = startResponse(this.#response, answer.status, headers, hasBody);
+    if (target === undefined) stream.body.resume();
+    else copyBody(stream, target, length);
   }
 }
 
-/** Copies until 'end'; a stream that closes without it breaks the response off. */
-function copyBody(stream: OutgoingStream, target: ResponseBody): void {
+function startResponse(
+  response: VisitorResponse,
+  status: number,
+  headers: HeaderList,
+  hasBody: boolean,
+): ResponseBody | undefined {
+  try {
+    return response.start(status, headers, { hasBody });
+  } catch (cause) {
+    // Node refuses what cannot be a header; nothing was sent then.
+    throw new PosternError('protocol.malformed', 'The answer of the connector has malformed headers.', { cause });
+  }
+}
+
+/**
+ * Copies until 'end'; a stream that closes without it breaks the response off, and so does one that ends before `length`
+ * bytes (-1: any) or goes on after them, which would be the next response to a visitor who believes the length.
+ */
+function copyBody(stream: OutgoingStream, target: ResponseBody, length: number): void {
   const { body } = stream;
   let ended = false;
+  let left = length < 0 ? Number.POSITIVE_INFINITY : length;
   body.on('data', (chunk: Buffer) => {
-    if (!target.write(chunk)) body.pause();
+    left -= chunk.length;
+    if (left < 0) stream.reset();
+    else if (!target.write(chunk)) body.pause();
   });
   target.onDrain(() => body.resume());
   body.once('end', () => {
+    if (left > 0 && length >= 0) {
+      target.breakOff();
+      return;
+    }
     ended = true;
-    target.end(stream.trailers);
+    target.end(visitorTrailers(stream.trailers));
   });
   body.once('close', () => {
     if (!ended) target.breakOff();
@@ -187,5 +234,5 @@ function problemOf(error: unknown): Problem {
   if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
   if (isPosternError(error, 'stream.reset') || isPosternError(error, 'protocol.malformed'))
     return { kind: 'connector' };
-  return { kind: 'no-connector' };
+  return { kind: error instanceof PosternError ? 'no-connector' : 'edge' };
 }

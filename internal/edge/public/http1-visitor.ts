@@ -5,27 +5,37 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { HeaderList } from '../../transport/transport.ts';
+import { maxHeaders } from './limits.ts';
+import { isAuthority, isOriginForm, plainAddress } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
-/** Letters, digits and what an authority may hold; nothing that could end a line or a host. */
-const authority = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::\d{1,5})?$/;
+/** How long a visitor may go on sending a body after its answer is complete, before the connection is cut. */
+const uploadLingerMs = 10_000;
 
-/** What is wrong with a request that the parser accepted, or the request. */
-export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRequest | 'bad' {
+/** The request, or the status that refuses it although the parser let it through. */
+export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRequest | 400 | 431 {
   let hosts = 0;
-  let chunked = false;
+  let codings = 0;
   let length = 0;
   const { rawHeaders } = message;
+  if (rawHeaders.length > 2 * maxHeaders) return 431;
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]?.toLowerCase();
     const value = rawHeaders[index + 1] ?? '';
     if (name === 'host') hosts += 1;
-    else if (name === 'transfer-encoding') chunked = true;
     else if (name === 'content-length') length = Number(value);
+    else if (name === 'transfer-encoding') {
+      codings += 1;
+      // The parser also takes lists that end in chunked; what is coded inside would reach the origin undeclared.
+      if (value.toLowerCase() !== 'chunked') return 400;
+    }
   }
-  const target = parseTarget(message.url ?? '/', message.method ?? 'GET');
-  const host = target?.host ?? message.headers.host ?? '';
-  if (hosts > 1 || target === undefined || !authority.test(host)) return 'bad';
+  if (codings > 1 || (codings === 1 && message.httpVersion !== '1.1')) return 400;
+  // Bytes after the head of an upgrade are the new protocol's: an announced body could be taken for a request further on.
+  if (upgrade && (codings > 0 || length > 0)) return 400;
+  const target = parseTarget(message.url ?? '/');
+  const host = target.host ?? message.headers.host ?? '';
+  if (hosts > 1 || !isOriginForm(target.path) || !isAuthority(host)) return 400;
   const { socket } = message;
   return {
     method: message.method ?? 'GET',
@@ -35,23 +45,16 @@ export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRe
     headers: rawHeaders,
     remoteAddress: plainAddress(socket.remoteAddress ?? ''),
     remotePort: socket.remotePort ?? 0,
-    bodyLength: chunked ? -1 : length,
+    bodyLength: codings > 0 ? -1 : length,
     body: message,
     upgrade,
   };
 }
 
-/** An IPv4-mapped address as IPv4. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
-}
-
-/** Origin form, absolute form (whose authority then counts) or `*`; undefined for anything else. */
-function parseTarget(url: string, method: string): { path: string; host?: string } | undefined {
-  if (url.startsWith('/')) return { path: url };
-  if (url === '*') return method === 'OPTIONS' ? { path: '*' } : undefined;
-  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url);
-  if (absolute === null) return undefined;
+/** Splits the absolute form, whose authority counts and not the Host header's; what is no origin form fails later. */
+function parseTarget(url: string): { path: string; host?: string } {
+  const absolute = url.startsWith('/') ? null : /^https?:\/\/([^/?#]*)(.*)$/i.exec(url);
+  if (absolute === null) return { path: url };
   const [, host = '', rest = ''] = absolute;
   return { host, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
@@ -106,13 +109,15 @@ export class Http1Response implements VisitorResponse {
     if (response.headersSent || response.destroyed) return undefined;
     // A visitor who was never asked for its body must not have what it sends later taken for a request.
     if (this.#expectsContinue && !this.#continued) response.shouldKeepAlive = false;
+    // An early answer: the rest of the body is read and dropped, so that the visitor gets to read the answer.
+    else if (!response.req.complete) response.once('finish', endUpload);
     response.writeHead(status, [...headers]);
     if (!options.hasBody) {
       response.end();
       return undefined;
     }
     // Node holds the head back until the first body byte, which a stream of events may delay for long.
-    if (!response.hasHeader('content-length') && !hasLength(headers)) response.flushHeaders();
+    if (!hasLength(headers)) response.flushHeaders();
     return new Http1Body(response);
   }
 
@@ -122,20 +127,21 @@ export class Http1Response implements VisitorResponse {
     this.#response.detachSocket(this.#response.req.socket);
     this.#gone = undefined;
     if (socket.destroyed) return undefined;
-    const lines = ['HTTP/1.1 101 Switching Protocols'];
-    let hasUpgrade = false;
-    for (let index = 0; index + 1 < headers.length; index += 2) {
-      const name = headers[index] ?? '';
-      const lower = name.toLowerCase();
-      if (lower === 'content-length' || lower === 'transfer-encoding') continue;
-      if (lower === 'upgrade') hasUpgrade = true;
-      lines.push(`${name}: ${headers[index + 1] ?? ''}`);
-    }
-    if (!hasUpgrade) lines.push('Connection: Upgrade', 'Upgrade: websocket');
+    const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'];
+    for (let index = 0; index + 1 < headers.length; index += 2)
+      lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);
     if (head.length > 0) socket.unshift(head);
     return socket;
   }
+}
+
+function endUpload(this: ServerResponse): void {
+  const { req } = this;
+  if (req.complete) return;
+  req.resume();
+  const timer = setTimeout(() => req.socket.destroy(), uploadLingerMs);
+  req.once('close', () => clearTimeout(timer));
 }
 
 function hasLength(headers: HeaderList): boolean {

@@ -1,17 +1,18 @@
 // A visitor over HTTP/2. Source: RFC 9113 §8.3 (pseudo headers), §8.2.2 (what must not come), §8.5.
 
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
+import { endOnlyWhenClean, resetStream } from '../../transport/http2/clean-end.ts';
+import { pairHeaders } from '../../transport/http2/pair-headers.ts';
 import type { HeaderList } from '../../transport/transport.ts';
-import { plainAddress } from './http1-visitor.ts';
+import { isAuthority, isOriginForm, plainAddress } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
-const authority = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(?::\d{1,5})?$/;
-
+/** The request, or the status that refuses it although nghttp2 let it through. */
 export function readHttp2(
   stream: ServerHttp2Stream,
   raw: readonly string[],
   endOfStream: boolean,
-): VisitorRequest | 'bad' {
+): VisitorRequest | 400 {
   let method = '';
   let path = '';
   let host = '';
@@ -32,8 +33,7 @@ export function readHttp2(
   }
   if (host === '') host = hostHeader ?? '';
   const differs = hostHeader !== undefined && hostHeader.toLowerCase() !== host.toLowerCase();
-  const validPath = path.startsWith('/') || (path === '*' && method === 'OPTIONS');
-  if (method === 'CONNECT' || differs || !validPath || !authority.test(host)) return 'bad';
+  if (method === 'CONNECT' || differs || !isOriginForm(path) || !isAuthority(host)) return 400;
   const socket = stream.session?.socket;
   return {
     method,
@@ -57,7 +57,8 @@ export class Http2Response implements VisitorResponse {
   constructor(stream: ServerHttp2Stream, expectsContinue: boolean) {
     this.#stream = stream;
     this.#expectsContinue = expectsContinue;
-    stream.on('error', () => undefined);
+    // A body that was reset must not pass for a whole one.
+    endOnlyWhenClean(stream);
   }
 
   onGone(handler: () => void): void {
@@ -82,8 +83,10 @@ export class Http2Response implements VisitorResponse {
       stream.respond(raw, { endStream: true });
       return undefined;
     }
-    const body = new Http2Body(stream);
-    stream.respond(raw, { waitForTrailers: true });
+    // Trailers follow only a body whose length was not said; waiting for them costs an event a request.
+    const waitForTrailers = !raw.includes('content-length');
+    const body = new Http2Body(stream, waitForTrailers);
+    stream.respond(raw, { waitForTrailers });
     return body;
   }
 
@@ -96,15 +99,9 @@ class Http2Body implements ResponseBody {
   readonly #stream: ServerHttp2Stream;
   #trailers: HeaderList = [];
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: ServerHttp2Stream, waitForTrailers: boolean) {
     this.#stream = stream;
-    stream.once('wantTrailers', () => {
-      const trailers: Record<string, string> = {};
-      for (let index = 0; index + 1 < this.#trailers.length; index += 2) {
-        trailers[(this.#trailers[index] ?? '').toLowerCase()] = this.#trailers[index + 1] ?? '';
-      }
-      stream.sendTrailers(trailers);
-    });
+    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(pairHeaders(this.#trailers)));
   }
 
   write(chunk: Buffer): boolean {
@@ -121,6 +118,6 @@ class Http2Body implements ResponseBody {
   }
 
   breakOff(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    resetStream(this.#stream);
   }
 }

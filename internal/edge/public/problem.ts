@@ -4,7 +4,7 @@ import type { VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export type Problem =
   | { readonly kind: 'no-route'; readonly host: string }
-  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' };
+  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' };
 
 interface Answer {
   readonly status: number;
@@ -21,6 +21,7 @@ const answers: Readonly<Record<Problem['kind'], Answer>> = {
     hop: 'origin',
     text: 'The connector could not reach the origin service. Its log names the cause.',
   },
+  edge: { status: 500, hop: 'edge', text: 'The edge failed to forward the request. Its log names the cause.' },
   'flow-limit': {
     status: 503,
     hop: 'connector',

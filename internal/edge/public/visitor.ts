@@ -9,7 +9,7 @@ export interface VisitorRequest {
   readonly scheme: 'http' | 'https';
   /** Authority as sent, with port if any. */
   readonly host: string;
-  /** Begins with `/`, or is `*` for OPTIONS. */
+  /** Path with query, begins with `/`. */
   readonly path: string;
   /** Flat list as sent. */
   readonly headers: HeaderList;
@@ -42,3 +42,6 @@ export interface ResponseBody {
   /** End so that the visitor sees that the body is not complete. */
   breakOff(): void;
 }
+
+/** Takes a request over; must not throw. */
+export type HandleVisitor = (request: VisitorRequest, response: VisitorResponse) => void;

@@ -21,6 +21,7 @@ import type {
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { decodeRequestHead, encodeRefusal, encodeResponseHead } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
+import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, connectorOptions } from './settings.ts';
 
 /** The edge must open the control stream this soon after TLS (spec §10.1 item 2 allows 10 s for its preface). */
@@ -162,7 +163,7 @@ class Http2IncomingStream implements IncomingStream {
     // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
     const raw = encodeResponseHead(head);
     const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
-    if (waitForTrailers) body.once('wantTrailers', () => body.sendTrailers(pairTrailers(this.#trailers)));
+    if (waitForTrailers) body.once('wantTrailers', () => body.sendTrailers(pairHeaders(this.#trailers)));
     body.respond(raw, { endStream, waitForTrailers });
   }
 
@@ -184,16 +185,4 @@ class Http2IncomingStream implements IncomingStream {
 
 function stopUnreadRequest(this: ServerHttp2Stream): void {
   if (!this.readableEnded && !this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
-}
-
-/** Flat list → the object that node:http2 wants; repeated names become arrays. */
-function pairTrailers(list: HeaderList): Record<string, string | string[]> {
-  const trailers: Record<string, string | string[]> = {};
-  for (let index = 0; index + 1 < list.length; index += 2) {
-    const name = (list[index] ?? '').toLowerCase();
-    const value = list[index + 1] ?? '';
-    const before = trailers[name];
-    trailers[name] = before === undefined ? value : [before, value].flat();
-  }
-  return trailers;
 }

@@ -14,7 +14,15 @@ import {
 import type { EdgeResponse, RequestHead, ResponseHead, StreamKind, StreamRefusal } from '../transport.ts';
 
 /** Connection-specific names that HTTP/2 forbids (RFC 9113 §8.2.2); `te` is allowed with the value `trailers` only. */
-const forbidden = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'host']);
+const forbidden = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'host',
+]);
 
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {

@@ -12,6 +12,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { AddressLimiter, type AddressLimits } from '../../net/address-limiter.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
@@ -38,8 +39,10 @@ export interface Http2ListenOptions {
   readonly cert: string;
   /** Called for every connection that spoke HTTP/2; the connection is the callee's to close. */
   readonly onConnection: (connection: EdgeConnection) => void;
-  /** Sockets in the TLS handshake at once; more are closed at once. Default 1,024. */
-  readonly maxHandshakes?: number;
+  /** Peers that have not spoken HTTP/2 yet; more are closed at once. Default 1,024, and 256 from one address. */
+  readonly handshakes?: AddressLimits;
+  /** Default 10 s. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 export interface Http2Listener extends EdgeListener {
@@ -47,11 +50,21 @@ export interface Http2Listener extends EdgeListener {
   setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
 }
 
-/** A peer must finish TLS and send its HTTP/2 SETTINGS this soon. */
-const handshakeTimeoutMs = 10_000;
+/** A peer must finish TLS this soon, and then send its HTTP/2 SETTINGS. */
+const defaultHandshakeTimeoutMs = 10_000;
+
+/** A handshake costs some 60 KiB while it lasts; 64 connectors behind one address may come back at the same moment. */
+const handshakeLimits: AddressLimits = { total: 1_024, perAddress: 256 };
+
+interface PendingPeer {
+  readonly socket: Socket;
+  /** It need not be counted any more. */
+  readonly known: () => void;
+}
 
 /** Listens for connectors. Throws 'listen.failed'. */
 export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Listener> {
+  const { handshakeTimeoutMs = defaultHandshakeTimeoutMs } = options;
   const server = createServer({
     key: options.key,
     cert: options.cert,
@@ -61,22 +74,31 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
     noDelay: true,
     // Connectors offer no ALPN; ours neither. A peer that offers some gets no choice made for it.
   });
-  // TCP sockets whose TLS handshake is not finished, by peer: the TLS socket that follows is another object.
-  const handshakes = new Map<string, Socket>();
+  // TCP sockets whose peer has not spoken HTTP/2 yet, by peer: the TLS socket that follows is another object.
+  const pending = new Map<string, PendingPeer>();
+  const limiter = new AddressLimiter(options.handshakes ?? handshakeLimits);
   server.on('connection', (socket: Socket) => {
-    if (handshakes.size >= (options.maxHandshakes ?? 1_024)) {
+    const release = limiter.admit(socket.remoteAddress ?? '');
+    if (release === undefined) {
       socket.destroy();
       return;
     }
     const peer = peerOf(socket);
-    handshakes.set(peer, socket);
-    socket.once('close', () => handshakes.delete(peer));
+    const known = (): void => {
+      release();
+      pending.delete(peer);
+    };
+    pending.set(peer, { socket, known });
+    socket.once('close', known);
   });
-  // Handshake failures are the peer's business: scanners, pre-checks, wrong trust. The socket is gone already.
-  server.on('tlsClientError', () => undefined);
+  // Handshake failures are the peer's business: scanners, pre-checks, wrong trust. Node leaves those that took too long open.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.on('secureConnection', socket => {
-    handshakes.delete(peerOf(socket));
-    acceptSession(socket, options.onConnection);
+    const peer = peerOf(socket);
+    acceptSession(socket, handshakeTimeoutMs, connection => {
+      pending.get(peer)?.known();
+      options.onConnection(connection);
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => {
@@ -98,7 +120,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
       new Promise(resolve => {
         server.close();
         // Server.close() would wait for accepted connections, which live on by contract.
-        for (const socket of handshakes.values()) socket.destroy();
+        for (const { socket } of pending.values()) socket.destroy();
         resolve();
       }),
   };
@@ -108,7 +130,11 @@ function peerOf(socket: Socket): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
-function acceptSession(socket: TLSSocket, onConnection: (connection: EdgeConnection) => void): void {
+function acceptSession(
+  socket: TLSSocket,
+  handshakeTimeoutMs: number,
+  onConnection: (connection: EdgeConnection) => void,
+): void {
   const session = connect('https://connector', { ...edgeOptions, createConnection: () => socket });
   // Failures before the peer's SETTINGS are pre-checks and scanners; nobody is told.
   session.on('error', () => undefined);

@@ -33,6 +33,8 @@ const common = {
   // whole connection then. Rapid-reset floods stay bounded by the stream limit.
   streamResetBurst: 10_000,
   streamResetRate: 1_000,
+  // What a visitor repeats is the origin's to judge: Node would refuse a second Range or If-Match with an exception.
+  strictSingleValueFields: false,
 } as const;
 
 export const connectorOptions: SecureServerOptions = { ...common, settings };
