@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { splice } from '../net/splice.ts';
+import { countGarbage } from '../net/young-garbage.ts';
 import type { Http1Request } from './http1-request.ts';
 import type { ResponseHead } from './response-head.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
@@ -111,6 +112,7 @@ export class Http1Connection implements ResponseSink {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    countGarbage(chunk.length);
     try {
       this.#parser.feed(chunk);
     } catch (error) {

@@ -2,6 +2,7 @@
 // Source: RFC 9113 §8; spec ingress-and-origin §8.4, edge-protocol §10.11. The stream is node:http2's; this maps it.
 
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
+import { countGarbage } from '../net/young-garbage.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import type { RequestLine } from './http1-request.ts';
@@ -93,6 +94,7 @@ export class Http2Request implements Cancelable {
   }
 
   #onData(chunk: Buffer): void {
+    countGarbage(chunk.length);
     const stream = this.#stream;
     if (this.#state !== 'responding' || stream === undefined) return;
     if (this.#exchange.body.write(chunk)) return;

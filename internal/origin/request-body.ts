@@ -3,10 +3,16 @@
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { countGarbage } from '../net/young-garbage.ts';
 import { visitorGone } from './failure.ts';
 
 /** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */
 const continueTimeoutMs = 1000;
+/**
+ * Bytes gathered into one write at most: eight DATA frames as HTTP/2 peers cut them. A system call a frame costs a third
+ * more of the whole upload; gathering more saves nothing measurable.
+ */
+const gatherBytes = 128 * 1024;
 
 export class RequestBody {
   readonly #source: Duplex;
@@ -16,6 +22,8 @@ export class RequestBody {
   readonly #fail: (error: Error) => void;
   #state: 'held' | 'sending' | 'finished' | 'stopped' = 'held';
   #timer: NodeJS.Timeout | undefined;
+  /** The socket is corked by us, until the turn of the event loop is over. */
+  #gathering = false;
 
   /** `fail` is called at most once, when the body does not have the length it should have. */
   constructor(source: Duplex, socket: Socket, length: number, held: boolean, fail: (error: Error) => void) {
@@ -52,6 +60,7 @@ export class RequestBody {
     if (this.#state === 'finished') return;
     if (this.#state === 'sending') this.#source.off('data', this.#onData).off('end', this.#onEnd).pause();
     this.#state = 'stopped';
+    this.flush();
   }
 
   onDrain(): void {
@@ -60,22 +69,29 @@ export class RequestBody {
 
   readonly #onData = (chunk: Buffer): void => {
     if (chunk.length === 0) return;
-    let flowing: boolean;
+    countGarbage(chunk.length);
+    const socket = this.#socket;
+    if (!this.#gathering) {
+      this.#gathering = true;
+      socket.cork();
+      setImmediate(flush, this);
+    }
     if (this.#left < 0) {
-      this.#socket.cork();
-      this.#socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-      this.#socket.write(chunk);
-      flowing = this.#socket.write('\r\n', 'latin1');
-      this.#socket.uncork();
+      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+      socket.write(chunk);
+      socket.write('\r\n', 'latin1');
     } else {
       if (chunk.length > this.#left) {
         this.#abort(new Error('the request body is longer than its Content-Length'));
         return;
       }
       this.#left -= chunk.length;
-      flowing = this.#socket.write(chunk);
+      socket.write(chunk);
     }
-    if (!flowing) this.#source.pause();
+    if (socket.writableLength < gatherBytes) return;
+    this.flush();
+    // What the kernel did not take at once is the sign to wait. 'drain' follows: this much is above any high-water mark.
+    if (socket.writableLength > 0) this.#source.pause();
   };
 
   readonly #onEnd = (): void => {
@@ -86,10 +102,22 @@ export class RequestBody {
     if (this.#left < 0) this.#socket.write('0\r\n\r\n', 'latin1');
     this.#source.off('data', this.#onData).off('end', this.#onEnd);
     this.#state = 'finished';
+    this.flush();
   };
+
+  /** Sends what was gathered. */
+  flush(): void {
+    if (!this.#gathering) return;
+    this.#gathering = false;
+    this.#socket.uncork();
+  }
 
   #abort(error: Error): void {
     this.stop();
     this.#fail(error);
   }
+}
+
+function flush(body: RequestBody): void {
+  body.flush();
 }

@@ -3,6 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { describeError, type PosternError } from '../errors/error.ts';
+import { countGarbage } from '../net/young-garbage.ts';
 import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
@@ -23,6 +24,9 @@ export interface ExchangeOwner {
   exchangeEnded(): void;
 }
 
+/** What a small exchange leaves behind: 18 KB in V8's heap, as measured between two collections under load, and its buffers. */
+const exchangeGarbageBytes = 24 * 1024;
+
 export class StreamExchange implements Exchange {
   readonly head: ExchangeHead;
   readonly body: Duplex;
@@ -41,6 +45,7 @@ export class StreamExchange implements Exchange {
     this.#subject = subject;
     this.#owner = owner;
     subject.metrics?.requestStarted();
+    countGarbage(exchangeGarbageBytes);
     // The 'close' that follows an error says all there is to know here.
     this.body.on('error', ignore).once('close', () => this.#onClose());
     if (head.bodyLength === 0 && head.kind === 'http') this.body.resume();
