@@ -5,7 +5,7 @@
 //   npm run build:native -- --setup     build only where no binary, built or committed, belongs to the sources
 // Needs cargo, a C compiler and either a reachable or a filled crates registry; says so when they are missing.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -66,6 +66,16 @@ export async function buildNative(force = false): Promise<BuildResult> {
   return { kind: 'built' };
 }
 
+/** The crates inside of the binary with their licences, a line each. */
+function thirdParty(): string {
+  const args = ['tree', '--locked', '--edges', 'normal', '--prefix', 'none', '--format', '{p}\t{l}\t{r}'];
+  const { stdout, status, error } = spawnSync('cargo', args, { cwd: crate, encoding: 'utf8' });
+  if (status !== 0) throw new Error('cargo cannot list the crates', { cause: error });
+  const lines = stdout.split('\n').map(line => line.replace(/ \((\*|proc-macro)\)/g, '').trim());
+  const crates = new Set(lines.filter(line => line !== '' && !line.startsWith('postern-quic')));
+  return `Crates compiled into this binary (name and version, licence, source)\n\n${[...crates].sort().join('\n')}\n`;
+}
+
 /** Where the committed binary of this platform is, or would be. */
 const prebuilt = join(
   root,
@@ -79,6 +89,7 @@ function commitPrebuilt(): void {
   mkdirSync(folder, { recursive: true });
   place(binary, join(folder, 'postern-quic.node'));
   writeFileSync(join(folder, sourceHashFile), `${nativeSourceHash(crate)}\n`);
+  writeFileSync(join(folder, 'third-party.txt'), thirdParty());
   console.log(`Placed in ${folder}`);
 }
 
