@@ -22,7 +22,7 @@ const library: Partial<Record<NodeJS.Platform, string>> = {
 };
 
 /** What came of it: `current` nothing to do, `built`, or `failed` with the reason. */
-export type BuildResult = { readonly kind: 'current' | 'built' } | { readonly kind: 'failed'; readonly reason: string };
+type BuildResult = { readonly kind: 'current' | 'built' } | { readonly kind: 'failed'; readonly reason: string };
 
 /** The hash that a binary was built from, as noted beside it. */
 function builtHash(folder: string): string | undefined {
@@ -53,7 +53,7 @@ function cargo(): Promise<string | undefined> {
 }
 
 /** Builds if the sources ask for it. Never throws: without an engine the program uses HTTP/2. */
-export async function buildNative(force = false): Promise<BuildResult> {
+async function buildNative(force = false): Promise<BuildResult> {
   const hash = nativeSourceHash(crate);
   if (!force && existsSync(binary) && builtHash(crate) === hash) return { kind: 'current' };
   const file = library[process.platform];

@@ -84,7 +84,7 @@ export const logFlags = [
 ] as const satisfies readonly Flag[];
 
 /** What one origin of flags (`--url` and its siblings) needs; `tunnel` and `tunnel run` take these. */
-export const originFlags = [
+const originFlags = [
   {
     name: 'url',
     type: 'string',
@@ -360,7 +360,6 @@ export const tunnelFlags = [
   },
   {
     name: 'max-fetch-size',
-    inert: true,
     type: 'integer',
     env: ['TUNNEL_MAX_FETCH_SIZE'],
     default: 0,
@@ -389,6 +388,7 @@ export const tunnelFlags = [
   },
   {
     name: 'max-edge-addr-retries',
+    inert: true,
     type: 'integer',
     default: 8,
     fromFile: true,

@@ -16,7 +16,7 @@ export interface MachineWatchOptions {
 /** A second bounds how long a change goes unnoticed; reading clock and addresses costs some 50 µs. */
 export const tickMs = 1_000;
 /** Clocks that are being slewed drift by far less in a second; shorter sleeps do not end connections. */
-export const jumpMs = 3_000;
+const jumpMs = 3_000;
 
 /** Begins watching at once; the returned function ends it. */
 export function watchMachine(options: MachineWatchOptions): () => void {

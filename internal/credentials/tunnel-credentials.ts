@@ -52,7 +52,7 @@ export function parseCredentials(text: string, source: string): TunnelCredential
 }
 
 /** The JSON text of a credentials file. */
-export function encodeCredentials(credentials: TunnelToken): string {
+function encodeCredentials(credentials: TunnelToken): string {
   const { accountTag, tunnelId, secret, endpoint, edge, caPin } = credentials;
   return JSON.stringify({
     AccountTag: accountTag,

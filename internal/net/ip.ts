@@ -10,7 +10,7 @@ export function parseIp(text: string): IpBytes | undefined {
 }
 
 /** Parses exactly four decimal parts of 0…255 without leading zeros. */
-export function parseIpv4(text: string): IpBytes | undefined {
+function parseIpv4(text: string): IpBytes | undefined {
   const parts = text.split('.');
   if (parts.length !== 4) return undefined;
   const bytes = new Uint8Array(4);
@@ -25,7 +25,7 @@ export function parseIpv4(text: string): IpBytes | undefined {
 }
 
 /** Parses IPv6 text with at most one `::` and an optional dotted tail. A zone (`%eth0`) is refused. */
-export function parseIpv6(text: string): IpBytes | undefined {
+function parseIpv6(text: string): IpBytes | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const head = parseGroups(halves[0] ?? '', halves.length === 1);
@@ -73,7 +73,7 @@ export function sameIp(a: IpBytes, b: IpBytes): boolean {
 }
 
 /** Whether the bytes are `::ffff:a.b.c.d`. */
-export function isIpv4Mapped(bytes: IpBytes): boolean {
+function isIpv4Mapped(bytes: IpBytes): boolean {
   if (bytes.length !== 16 || bytes[10] !== 0xff || bytes[11] !== 0xff) return false;
   for (let index = 0; index < 10; index += 1) if (bytes[index] !== 0) return false;
   return true;

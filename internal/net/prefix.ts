@@ -37,11 +37,6 @@ export function prefixContains(prefix: Prefix, address: IpBytes): boolean {
   return (((address[whole] ?? 0) ^ (prefix.bytes[whole] ?? 0)) & (0xff << (8 - rest)) & 0xff) === 0;
 }
 
-/** Whether the blocks share an address, which means that one contains the other. */
-export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
-  return a.bits <= b.bits ? prefixContains(a, b.bytes) : prefixContains(b, a.bytes);
-}
-
 /** A copy of `address` with all bits behind the first `bits` cleared. */
 export function maskAddress(address: IpBytes, bits: number): IpBytes {
   const masked = new Uint8Array(address.length);

@@ -108,7 +108,7 @@ export class StreamExchange implements Exchange {
 }
 
 /** The text that goes to the edge where the transport has room for one. */
-export function refusalText(error: PosternError): string {
+function refusalText(error: PosternError): string {
   if (error.kind.scope === 'visitor') return `Incoming request ended abruptly: ${describeError(error)}`;
   if (error.details?.hop === 'access') return error.message;
   return `Unable to reach the origin service. The service may be down or it may not be responding to traffic from cloudflared: ${describeError(error)}`;

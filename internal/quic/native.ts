@@ -137,19 +137,6 @@ export function readNative(paths: readonly string[]): NativeModule {
   throw new PosternError(
     'unavailable',
     `QUIC is not available on this platform (${platform}): no engine loads. ${advice}`,
-    {
-      cause,
-    },
+    { cause },
   );
-}
-
-/** Whether QUIC can be used here. */
-export function quicAvailable(): boolean {
-  try {
-    loadNative();
-    return true;
-  } catch {
-    // 'unavailable' is the answer; who needs the reason calls loadNative.
-    return false;
-  }
 }

@@ -36,19 +36,18 @@ export const pageQuery = {
   per_page: z.coerce.number().int().min(0).max(1_000_000).default(0),
 } as const;
 
-export const apiErrorSchema = z.object({
+const apiErrorSchema = z.object({
   /** A number, or a numeric string from some servers. */
   code: z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]),
   message: z.string(),
 });
 
-export const resultInfoSchema = z.object({
+const resultInfoSchema = z.object({
   count: z.number().default(0),
   page: z.number().default(0),
   per_page: z.number().default(0),
   total_count: z.number().default(0),
 });
-export type ResultInfo = z.output<typeof resultInfoSchema>;
 
 /** The envelope around every answer; `result` is read by the call's own schema. */
 export const envelopeSchema = z.object({

@@ -12,7 +12,6 @@ export const addRouteSchema = z.discriminatedUnion('type', [
 ]);
 
 const changeSchema = z.enum(['new', 'updated', 'unchanged']);
-export type RouteChange = z.output<typeof changeSchema>;
 
 /** What became of the host name (dns), or of load balancer and pool (lb). */
 export const addRouteResultSchema = z.object({

@@ -24,18 +24,6 @@ export function createTunnelId(): TunnelId {
   return randomUUID() as TunnelId;
 }
 
-/** The 16 bytes of a UUID in text order, as registrations carry them. */
-export function encodeTunnelId(id: TunnelId): Uint8Array {
-  return Buffer.from(id.replaceAll('-', ''), 'hex');
-}
-
-/** The tunnel id in 16 raw bytes, or undefined for any other length. */
-export function decodeTunnelId(bytes: Uint8Array): TunnelId | undefined {
-  if (bytes.byteLength !== 16) return undefined;
-  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, 16).toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as TunnelId;
-}
-
 /** A fresh account tag or zone id: 32 lower-case hex digits. */
 export function createTag(): string {
   return randomBytes(16).toString('hex');

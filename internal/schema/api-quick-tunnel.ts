@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { uuidSchema } from './api-common.ts';
 
-export const quickTunnelSchema = z.object({
+const quickTunnelSchema = z.object({
   id: uuidSchema,
   name: z.string().default(''),
   hostname: z.string().min(1).max(253),

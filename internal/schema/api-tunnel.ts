@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
-export const connectionSchema = z.object({
+const connectionSchema = z.object({
   colo_name: z.string(),
   id: uuidSchema,
   is_pending_reconnect: z.boolean().default(false),
@@ -80,7 +80,7 @@ const remoteRuleSchema = z.looseObject({
 });
 
 /** The configuration pushed to connectors. Rules are checked in shape only; each connector checks the whole. */
-export const remoteConfigSchema = z.looseObject({
+const remoteConfigSchema = z.looseObject({
   ingress: z
     .array(remoteRuleSchema)
     .refine(

@@ -79,9 +79,6 @@ export const documentTypes = { yaml: createTypes('yaml'), json: createTypes('jso
 type Types = ReturnType<typeof createTypes>;
 /** `originRequest` as written: only the fields that are there, durations in milliseconds under their document names. */
 export type OriginRequestDocument = z.output<Types['originRequest']>;
-export type WarpRoutingDocument = z.output<Types['warpRouting']>;
-/** One rule as written. */
-export type RuleDocument = z.output<Types['rule']>;
 
 /** Go's type names in the texts about unknown keys, which `ingress validate` prints. */
 export function goTypeName(path: readonly (string | number)[]): string {

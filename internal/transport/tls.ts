@@ -9,7 +9,7 @@ import type { DialOptions } from './transport.ts';
 
 /** OpenSSL names, best first. P-256 follows because edges without ML-KEM ask for it by HelloRetryRequest. */
 export const preferredGroups = 'X25519MLKEM768:P-256';
-export const postQuantumGroups = 'X25519MLKEM768';
+const postQuantumGroups = 'X25519MLKEM768';
 
 /** Hex SHA-256 of a certificate's public key (SPKI), the form of a pin in tokens. */
 export function spkiPin(certificate: X509Certificate): string {
@@ -175,21 +175,4 @@ function pinnedIssuer(leaf: X509Certificate, pin: string): X509Certificate | und
     current = current.issuerCertificate;
   }
   return undefined;
-}
-
-/**
- * The PEM of the pinned CA as presented by the edge over TCP, for transports that need roots beforehand (QUIC).
- * Throws like connectTls.
- */
-export async function fetchPinnedCa(options: DialOptions & { readonly caPin: string }): Promise<string> {
-  const socket = await connectTls(options);
-  const leaf = socket.getPeerX509Certificate();
-  socket.destroy();
-  const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, options.caPin);
-  if (ca === undefined)
-    throw new PosternError(
-      'tls.failed',
-      `The edge ${target(options)} did not present the pinned certificate authority.`,
-    );
-  return ca.toString();
 }

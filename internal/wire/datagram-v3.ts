@@ -12,7 +12,7 @@ export const datagramV3Type = { registration: 0, payload: 1, icmp: 2, response: 
 export const payloadPrefixBytesV3 = 1 + sessionIdBytes;
 export const icmpPrefixBytesV3 = 1;
 /** Length of a response without message. */
-export const responseBytesV3 = 20;
+const responseBytesV3 = 20;
 
 /** Registration flags. */
 const flagIpv6 = 0x01;

@@ -12,7 +12,7 @@ export const features = {
 } as const;
 
 /** Advertised by every connector. */
-export const alwaysAdvertised: readonly string[] = [
+const alwaysAdvertised: readonly string[] = [
   features.remoteConfig,
   features.serializedHeaders,
   features.datagramV2,

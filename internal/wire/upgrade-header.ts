@@ -17,8 +17,6 @@ export const responseHeadersHeader = 'cf-cloudflared-response-headers';
 export const responseMetaHeader = 'cf-cloudflared-response-meta';
 /** Trace context of a request. */
 export const traceHeader = 'cf-trace-id';
-/** Spans recorded by a connector; beside, not in, the serialised list. */
-export const tracingHeader = 'cf-int-cloudflared-tracing';
 
 export type UpgradeKind = 'control' | 'configuration' | 'websocket' | 'tcp' | 'http';
 

@@ -22,7 +22,7 @@ export interface LocalAccounts {
 }
 
 /** Name of the operator's API credential in the state directory. */
-export const localCertName = 'cert.pem';
+const localCertName = 'cert.pem';
 
 /**
  * Finds or makes both accounts, sets their zone to `domain`, and makes sure that the credential in the state directory

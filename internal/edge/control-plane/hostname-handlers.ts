@@ -31,7 +31,7 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
 }
 
 /** The full ASCII name in the zone; a name outside the zone is taken as one below it. Throws `api.invalid`. */
-export function parseHostname(text: string, domain: string): string {
+function parseHostname(text: string, domain: string): string {
   const wildcard = text.startsWith('*.') ? '*.' : '';
   const given = text.slice(wildcard.length).replace(/\.$/, '');
   // Checked first: the conversion parses like a URL's host, so it would drop what follows `/`, `?` or `:`.

@@ -6,14 +6,14 @@
 
 import type { SecureServerOptions, Settings } from 'node:http2';
 
-export const streamWindowBytes = 8 << 20;
+const streamWindowBytes = 8 << 20;
 export const connectionWindowBytes = 32 << 20;
 
 /** Streams the edge may open at once on one connection; past that it picks another connection. */
 export const maxStreams = 16_384;
 
 /** Limit for one header list, as the recorded connector announces it (1 MiB and a little). */
-export const maxHeaderListBytes = 1_048_896;
+const maxHeaderListBytes = 1_048_896;
 
 const settings: Settings = {
   initialWindowSize: streamWindowBytes,

@@ -5,7 +5,6 @@ import { seededRandom } from '../../../../test/support/seeded-random.ts';
 import {
   answersQuestion,
   encodeFailure,
-  encodeQuery,
   limitUdpSize,
   questionOf,
   readId,
@@ -87,14 +86,6 @@ describe('DNS message', () => {
         failure.additionals?.length,
       ],
       [0x1234, 'response', 2, 'db.internal', 0],
-    );
-  });
-
-  it('makes queries of its own', () => {
-    const decoded = decode(Buffer.from(encodeQuery('db.internal', 28, 1232)));
-    assert.deepEqual(
-      [decoded.questions?.[0], decoded.flag_rd, decoded.additionals?.[0]?.type],
-      [{ name: 'db.internal', type: 'AAAA', class: 'IN' }, true, 'OPT'],
     );
   });
 

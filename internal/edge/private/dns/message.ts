@@ -3,7 +3,7 @@
 //
 //   0: id (2) · flags (2) · counts of questions, answers, authorities, additionals (2 each) · 12: question …
 
-export const dnsHeaderBytes = 12;
+const dnsHeaderBytes = 12;
 /** Longest name on the wire. */
 const maxNameBytes = 255;
 const recordType = { opt: 41, tsig: 250, sig0: 24 } as const;
@@ -81,15 +81,6 @@ export function encodeFailure(query: Uint8Array, { questionEnd }: QueryLayout, c
   response[3] = code;
   response.fill(0, 6, dnsHeaderBytes);
   return response;
-}
-
-/** A query for one record type of a name, recursion desired. The id is 0. */
-export function encodeQuery(name: string, type: number, udpSize: number): Uint8Array {
-  const labels = name.split('.').map(label => Buffer.from(label, 'latin1'));
-  const wireName = Buffer.concat([...labels.flatMap(label => [Uint8Array.of(label.length), label]), Uint8Array.of(0)]);
-  const header = [0, 0, flag.recursionDesired, 0, 0, 1, 0, 0, 0, 0, 0, 1];
-  const opt = [0, 0, recordType.opt, udpSize >> 8, udpSize & 0xff, 0, 0, 0, 0, 0, 0];
-  return Buffer.concat([Uint8Array.from(header), wireName, Uint8Array.of(0, type, 0, 1), Uint8Array.from(opt)]);
 }
 
 /** Where the name that begins at `at` ends; NaN when it is malformed. A compression pointer ends a name. */

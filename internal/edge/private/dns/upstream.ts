@@ -36,7 +36,7 @@ const deadlineMs = 5_000;
 /** Long enough for the next click, short enough that a network's clients do not hold many sessions. */
 const idleMs = 30_000;
 /** Largest answer a datagram of the tunnel carries for sure, and what the DNS community recommends (flag day 2020). */
-export const udpSizeLimit = 1232;
+const udpSizeLimit = 1232;
 
 export class DnsUpstream {
   readonly #waiting = new Map<number, Waiting>();
