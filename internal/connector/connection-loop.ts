@@ -6,7 +6,8 @@ import { BackOff } from '../discovery/back-off.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
 import { formatDuration } from '../schema/duration.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { ConnectorConnection, Protocol } from '../transport/transport.ts';
+import type { ConnectionStats, ConnectorConnection, Protocol } from '../transport/transport.ts';
+import { logFigures } from './connection-metrics.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
 import { abortable, stoppedError } from './deadline.ts';
@@ -69,6 +70,11 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   get state(): ConnectionState {
     return this.#state;
+  }
+
+  /** Figures of the registered connection; undefined while there is none. */
+  get stats(): ConnectionStats | undefined {
+    return this.#state.kind === 'connected' ? this.#state.link.connection.stats() : undefined;
   }
 
   /** Begins; call once. Settles when stopped, never rejects. */
@@ -241,6 +247,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     this.#backOff.resetAfter(stableMs);
     this.#log(info).info('Registered tunnel connection');
     this.emit('connected', info);
+    void logFigures(connection, this.#log(info));
     if (this.connIndex === 0 && !details.tunnelIsRemotelyManaged) this.#pushLocalConfiguration(session);
     const why = await Promise.race([linkEnd(link, this.#stop.promise, this.#context.clock), left.promise]);
     watch.end();

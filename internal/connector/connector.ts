@@ -5,6 +5,7 @@ import { EventEmitter } from 'node:events';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
 import { ConnectionLoop } from './connection-loop.ts';
+import { type ConnectionFigures, figuresOf } from './connection-metrics.ts';
 import type { ConnectionInfo, ConnectorEvents } from './connector-events.ts';
 import type { LoopContext } from './loop-context.ts';
 import { machineAddresses, watchMachine } from './machine-watch.ts';
@@ -18,6 +19,8 @@ export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
 
 /** Between the starts of connections 1, 2, 3 …; spec §4.1. */
 const startSpacingMs = 1_000;
+/** How often the figures of connections are logged, at debug level. */
+const figuresEveryMs = 60_000;
 /** How often the policy is asked for trials and moves. */
 const trialTickMs = 5_000;
 
@@ -44,6 +47,11 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     return [...this.#connected.values()].sort((a, b) => a.connIndex - b.connIndex);
   }
 
+  /** Figures of the registered connections now. */
+  get figures(): readonly ConnectionFigures[] {
+    return this.#loops.flatMap(({ connIndex, stats }) => (stats === undefined ? [] : [{ connIndex, stats }]));
+  }
+
   /** Registered connections now. */
   get readyCount(): number {
     return this.#connected.size;
@@ -67,10 +75,12 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       },
     });
     const endTrials = this.#tryProtocols();
+    const endFigures = this.#logFigures();
     this.#start(0);
     await this.#ended.promise;
     endWatch();
     endTrials();
+    endFigures();
     if (this.#fatal !== undefined) throw this.#fatal;
   }
 
@@ -113,6 +123,19 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       },
       (error: unknown) => this.#ended.reject(error),
     );
+  }
+
+  #logFigures(): () => void {
+    const { clock, logger } = this.#options;
+    if (!logger.isLevelEnabled('debug')) return () => undefined;
+    const log = (): void => {
+      cancel = clock.after(figuresEveryMs, log);
+      for (const { connIndex, stats } of this.figures) {
+        logger.debug({ connIndex, event: 0, ...figuresOf(stats) }, 'Figures of the connection');
+      }
+    };
+    let cancel = clock.after(figuresEveryMs, log);
+    return () => cancel();
   }
 
   /** Where the policy learns: trial dials when it asks for them, and moving idle connections one at a time. */

@@ -25,6 +25,7 @@ import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { serveConfiguration } from './configuration-stream.ts';
+import { connectionMetrics } from './connection-metrics.ts';
 import { Connector } from './connector.ts';
 import { datagramMetrics } from './datagram-metrics.ts';
 import { DestinationPolicy } from './destination-policy.ts';
@@ -250,6 +251,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     haConnections: options.haConnections,
   });
   countEvents(connector, orchestrator, metrics);
+  metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
   try {
     if (options.metrics !== undefined) {
       health = await openHealthServer({
@@ -297,9 +299,13 @@ function withFlowLimit(config: IngressConfig, maxActiveFlows: number | undefined
 function countEvents(connector: Connector, orchestrator: Orchestrator, metrics: ConnectorMetrics): void {
   connector.on('connected', info => {
     metrics.registrations += 1;
+    if (info.protocol === 'quic') metrics.quicOpened += 1;
     metrics.setLocation(info.connIndex, info.location);
   });
-  connector.on('disconnected', info => metrics.setLocation(info.connIndex, undefined));
+  connector.on('disconnected', info => {
+    metrics.setLocation(info.connIndex, undefined);
+    if (info.protocol === 'quic') metrics.quicClosed += 1;
+  });
   connector.on('ready', count => {
     metrics.haConnections = count;
   });

@@ -33,6 +33,8 @@ export class ConnectorMetrics {
   totalTcp = 0;
   haConnections = 0;
   registrations = 0;
+  quicOpened = 0;
+  quicClosed = 0;
   configurationPushes = 0;
   configurationPushErrors = 0;
   configurationVersion = -1;

@@ -94,9 +94,16 @@ export interface ConnectionStats {
   readonly openStreams: number;
   /** Negotiated TLS group, e.g. `X25519MLKEM768`, where known. */
   readonly group?: string | undefined;
+  /** Smoothed on QUIC; of the last ping on HTTP/2. */
   readonly rttMs?: number | undefined;
+  readonly minRttMs?: number | undefined;
+  /** Bytes that may be under way; QUIC only, as what follows it. */
   readonly congestionWindow?: number | undefined;
   readonly lostPackets?: number | undefined;
+  readonly sentPackets?: number | undefined;
+  /** Largest UDP payload that passes. */
+  readonly mtu?: number | undefined;
+  /** Bytes, with all overhead of the transport. */
   readonly sentBytes?: number | undefined;
   readonly receivedBytes?: number | undefined;
 }

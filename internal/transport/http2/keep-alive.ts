@@ -9,8 +9,13 @@ import { PosternError } from '../../errors/error.ts';
 const quietMs = 5_000;
 const answerMs = 5_000;
 
-/** Watches until the session closes. Calls `dead` at most once. */
-export function watchPeer(session: Http2Session, socket: Socket, dead: (error: PosternError) => void): void {
+/** Watches until the session closes. Calls `dead` at most once, and `pong` with the round trip of every answered ping. */
+export function watchPeer(
+  session: Http2Session,
+  socket: Socket,
+  dead: (error: PosternError) => void,
+  pong: (durationMs: number) => void,
+): void {
   let seenBytes = socket.bytesRead;
   let pingedAt: number | undefined;
   const timer = setInterval(() => {
@@ -24,7 +29,9 @@ export function watchPeer(session: Http2Session, socket: Socket, dead: (error: P
     if (pingedAt === undefined) {
       pingedAt = performance.now();
       // The answer shows as received bytes; a refused ping means that the session is ending anyway.
-      session.ping(() => undefined);
+      session.ping((error, durationMs) => {
+        if (error === null) pong(durationMs);
+      });
     } else if (performance.now() - pingedAt >= answerMs - 50) {
       clearInterval(timer);
       dead(new PosternError('connection.lost', `The peer did not answer for ${(quietMs + answerMs) / 1000} s.`));

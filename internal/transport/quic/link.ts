@@ -83,10 +83,13 @@ export class QuicLink {
     return {
       protocol: 'quic',
       openStreams: this.#openStreams,
-      group: this.connection.group,
+      group: this.connection.group === '' ? undefined : this.connection.group,
       rttMs: stats?.rttMs,
+      minRttMs: stats?.minRttMs,
       congestionWindow: stats?.congestionWindow,
       lostPackets: stats?.lostPackets,
+      sentPackets: stats?.sentPackets,
+      mtu: stats?.mtu,
       sentBytes: stats?.sentBytes,
       receivedBytes: stats?.receivedBytes,
     };
