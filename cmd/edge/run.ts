@@ -63,8 +63,6 @@ export const command = defineCommand({
       onRamps,
       logger,
     });
-    announceOnRamps(edge, onRamps, logger);
-    announce(edge, publicHost, logger);
     const pointerDir = join(context.homeDir, '.postern');
     writeEdgePointer(pointerDir, {
       apiUrl: edge.apiUrl,
@@ -72,6 +70,9 @@ export const command = defineCommand({
       stateDir,
       pid: context.pid,
     });
+    // Last: who reads that the edge is ready may run a command at once.
+    announceOnRamps(edge, onRamps, logger);
+    announce(edge, publicHost, logger);
     try {
       await untilStopped(context, logger);
       await edge.stop();

@@ -23,12 +23,14 @@ export class PeerWatch {
 
   /**
    * The machine changed; `addresses` are those it has now. Aborts the connection with 'connection.lost' when its own
-   * address is gone or the edge does not answer a ping.
+   * address is gone (TCP) or the edge does not answer a ping.
    */
   check(addresses: readonly string[]): void {
-    const local = this.#connection.localAddress.replace(/^::ffff:/i, '').replace(/%.*$/, '');
+    const { localAddress, protocol } = this.#connection;
+    const local = localAddress.replace(/^::ffff:/i, '').replace(/%.*$/, '');
     const isLoopback = local === '' || local === '::1' || local.startsWith('127.');
-    if (!isLoopback && !addresses.includes(local)) {
+    // QUIC goes on from another address; only the ping can tell whether it does.
+    if (protocol !== 'quic' && !isLoopback && !addresses.includes(local)) {
       this.#abort(new PosternError('connection.lost', `This machine no longer has the address ${local}`));
       return;
     }

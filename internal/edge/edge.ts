@@ -8,6 +8,7 @@ import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { listenTransports } from '../transport/listen.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
+import { features } from '../wire/features.ts';
 import { openApiListener } from './api-listener.ts';
 import { type Certificates, openCertificates } from './certificates/open-certificates.ts';
 import { ConnectorRegistry } from './connectors/connector-registry.ts';
@@ -74,7 +75,7 @@ export interface Edge {
   stop(): Promise<void>;
 }
 
-/** How long connectors of a stopping edge may take once its visitors are done: only stragglers are left then. */
+/** How much longer than visitors connectors of a stopping edge may take: only stragglers are left then. */
 const connectorDrainMs = 5_000;
 
 /** Opens everything. What was opened is closed again when a later part fails. Throws 'listen.failed', 'store.failed', 'tls.failed'. */
@@ -175,9 +176,13 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const stop = async (): Promise<void> => {
     draining = true;
     await listener.close();
-    // Visitors first: their requests still need the connectors.
-    await Promise.all([visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)]);
-    await Promise.all([...connections].map(connection => connection.drain(connectorDrainMs)));
+    const served = [visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)];
+    // Connectors learn of it at once, to register at another edge while what runs here finishes.
+    sayGoodbye(registry);
+    await Promise.all([
+      ...served,
+      ...[...connections].map(connection => connection.drain(options.gracePeriodMs + connectorDrainMs)),
+    ]);
     await resources.disposeAsync();
   };
   return {
@@ -195,6 +200,16 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       return stopped;
     },
   };
+}
+
+/**
+ * HTTP/2 has GOAWAY, which draining sends. QUIC has no such frame: our own connectors take the end of the control stream
+ * for it, where stock ones would give the connection up with all that runs (spec edge-protocol §9.5); those learn it last.
+ */
+function sayGoodbye(registry: ConnectorRegistry): void {
+  for (const { connection, features: advertised } of registry.all()) {
+    if (connection.protocol === 'quic' && advertised.includes(features.controlEndsFirst)) connection.control.end();
+  }
 }
 
 function openVisitors(

@@ -9,6 +9,8 @@ export const features = {
   quicEof: 'support_quic_eof',
   managementLogs: 'management_logs',
   postQuantum: 'postquantum',
+  /** Ours: the edge may end the control stream of a QUIC connection first, while requests go on there. */
+  controlEndsFirst: 'postern_control_ends_first',
 } as const;
 
 /** Advertised by every connector. */
@@ -18,6 +20,7 @@ const alwaysAdvertised: readonly string[] = [
   features.datagramV2,
   features.quicEof,
   features.managementLogs,
+  features.controlEndsFirst,
 ];
 
 /** Names of drafts that were withdrawn: never advertised, also when a user asks for them. */

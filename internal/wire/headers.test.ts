@@ -17,7 +17,7 @@ describe('features', () => {
       datagramVersion: 2,
     });
     assert.equal(datagramVersionOf(v2), 2);
-    assert.deepEqual(v2.slice(5), ['mine']);
+    assert.deepEqual(v2.slice(5), ['postern_control_ends_first', 'mine']);
   });
 
   it('the user chooses before the account does', () => {

@@ -142,7 +142,7 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
     { onError: error => logger.warn({ error: describeError(error) }, 'Registration failed') },
   );
   void session.closed.then(error => {
-    if (registered?.draining === true) return;
+    if (registered?.draining === true || options.isDraining()) return;
     connection.abort(error ?? new PosternError('connection.closed', 'The control stream ended.'));
   });
   connection.acceptRpc(stream => stream.destroy());
@@ -153,7 +153,8 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
     if (registered === undefined) return;
     registry.remove(registered);
     const fields = { connection: registered.id, tunnelID: registered.tunnelId, connIndex: registered.connIndex };
-    if (end.error === undefined || registered.draining) logger.info(fields, 'Connector connection closed');
+    if (end.error === undefined || registered.draining || options.isDraining())
+      logger.info(fields, 'Connector connection closed');
     else logger.warn({ ...fields, error: describeError(end.error) }, 'Connector connection lost');
   });
 }

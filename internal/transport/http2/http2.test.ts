@@ -1,8 +1,10 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
 import { type TransportPair, transportConformance } from '../../../test/conformance/transport.ts';
 import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { PosternError } from '../../errors/error.ts';
-import type { EdgeConnection } from '../transport.ts';
+import type { EdgeConnection, IncomingStream } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
 import { listenHttp2 } from './listen.ts';
 
@@ -38,3 +40,36 @@ async function open(): Promise<TransportPair> {
 }
 
 transportConformance('http2', open, { trailers: true, datagrams: false });
+
+describe('http2', () => {
+  it('tells the connector of a drain at the edge at once, while a request still runs', async () => {
+    const { edge, connector, close } = await open();
+    const incoming = Promise.withResolvers<IncomingStream>();
+    connector.serve({ stream: incoming.resolve, rpc: stream => stream.destroy() });
+    await connector.control;
+    const sent = edge.request({
+      ...{ kind: 'http', method: 'GET', scheme: 'https', host: 'a.example', path: '/', headers: [], bodyLength: 0 },
+    });
+    const running = await incoming.promise;
+    const drained = edge.drain(10_000);
+    await connector.goingAway;
+    running.respond({ status: 200, headers: [] });
+    running.body.end('whole');
+    assert.equal((await sent.response).status, 200);
+    let text = '';
+    for await (const chunk of sent.body) text += chunk;
+    assert.equal(text, 'whole');
+    await drained;
+    assert.deepEqual(await connector.closed, { orderly: true });
+    await close();
+  });
+
+  it('knows the negotiated group at the connector, and the round trip after a ping', async () => {
+    const { connector, close } = await open();
+    assert.equal(connector.stats().group, 'X25519MLKEM768');
+    const rttMs = await connector.ping?.(5_000);
+    assert.equal(connector.stats().rttMs, rttMs);
+    assert.ok((connector.stats().sentBytes ?? 0) > 0 && (connector.stats().receivedBytes ?? 0) > 0);
+    await close();
+  });
+});

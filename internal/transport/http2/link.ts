@@ -22,6 +22,8 @@ export class Http2Link {
   #orderly = false;
   #error: PosternError | undefined;
   #idle: (() => void) | undefined;
+  #rttMs: number | undefined;
+  #minRttMs: number | undefined;
 
   constructor(session: Http2Session, socket: TLSSocket, group: string | undefined) {
     this.#session = session;
@@ -55,7 +57,7 @@ export class Http2Link {
     socket.once('end', () => {
       setTimeout(() => socket.destroy(), endedMs).unref();
     });
-    watchPeer(session, socket, error => this.abort(error));
+    watchPeer(session, socket, error => this.abort(error), this.#onPong);
   }
 
   get draining(): boolean {
@@ -81,10 +83,17 @@ export class Http2Link {
       protocol: 'http2',
       openStreams: this.#openStreams,
       group: this.#group,
+      rttMs: this.#rttMs,
+      minRttMs: this.#minRttMs,
       sentBytes: destroyed ? undefined : this.#socket.bytesWritten,
       receivedBytes: destroyed ? undefined : this.#socket.bytesRead,
     };
   }
+
+  readonly #onPong = (durationMs: number): void => {
+    this.#rttMs = durationMs;
+    this.#minRttMs = Math.min(this.#minRttMs ?? durationMs, durationMs);
+  };
 
   /** Round trip in milliseconds; rejects 'connection.lost' when no answer came in time. */
   ping(timeoutMs: number): Promise<number> {
@@ -96,8 +105,9 @@ export class Http2Link {
         !this.#session.destroyed &&
         this.#session.ping((error, durationMs) => {
           clearTimeout(timer);
-          if (error === null) resolve(durationMs);
-          else lost();
+          if (error !== null) return lost();
+          this.#onPong(durationMs);
+          resolve(durationMs);
         });
       if (!sent) {
         clearTimeout(timer);
@@ -106,10 +116,14 @@ export class Http2Link {
     });
   }
 
-  /** Waits for running streams, ends `control`, says GOAWAY and closes. */
+  /**
+   * Says GOAWAY, so that a connector dials its next connection while requests finish here; then waits for running
+   * streams, ends `control` and closes.
+   */
   async drain(control: Http2Stream | undefined, timeoutMs: number): Promise<void> {
     this.#draining = true;
     if (this.#session.destroyed) return;
+    if (!this.#session.closed) this.#session.goaway(constants.NGHTTP2_NO_ERROR);
     if (this.#openStreams > 0) await this.#untilIdle(timeoutMs);
     if (this.#session.destroyed) return;
     this.#orderly = true;
@@ -122,7 +136,6 @@ export class Http2Link {
         clearTimeout(timer);
         resolve();
       });
-      this.#session.goaway(constants.NGHTTP2_NO_ERROR);
       control?.close(constants.NGHTTP2_NO_ERROR);
       this.#session.close();
       // Streams that outlived the wait would hold the session open.
@@ -161,5 +174,8 @@ function translateSessionError(error: Error): PosternError {
 /** Name of the negotiated key exchange group, as far as Node tells (clients only). */
 export function negotiatedGroup(socket: TLSSocket): string | undefined {
   const info = socket.getEphemeralKeyInfo();
-  return info !== null && 'name' in info && typeof info.name === 'string' && info.name !== '' ? info.name : undefined;
+  const name = info !== null && 'name' in info ? info.name : undefined;
+  // OpenSSL's name of the curve that QUIC's library and RFC 8446 call otherwise.
+  if (name === 'prime256v1') return 'secp256r1';
+  return typeof name === 'string' && name !== '' ? name : undefined;
 }

@@ -101,21 +101,20 @@ function openLocal(options: QuicDialOptions, family: number): QuicEndpoint {
 class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   readonly protocol = 'quic';
   readonly takesRequests = true;
-  readonly localAddress: string;
   readonly localPort: number;
   readonly remoteAddress: string;
   readonly control: Promise<Duplex>;
   readonly closed: Promise<ConnectionEnd>;
+  readonly #connection: QuicConnection;
   readonly #link: QuicLink;
   readonly #control: QuicDuplex;
+  #localAddress = '';
   readonly #waiting: (() => void)[] = [];
   #handler: ConnectorHandler | undefined;
 
   constructor(endpoint: QuicEndpoint, connection: QuicConnection) {
-    const local = connection.localAddress;
-    const colon = local.lastIndexOf(':');
-    this.localAddress = local.slice(0, colon).replace(/^\[|\]$/g, '');
-    this.localPort = Number(local.slice(colon + 1));
+    this.#connection = connection;
+    this.localPort = Number(connection.localAddress.slice(connection.localAddress.lastIndexOf(':') + 1));
     this.remoteAddress = connection.remoteAddress;
     this.#link = new QuicLink(connection);
     this.closed = this.#link.closed;
@@ -124,6 +123,13 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
     this.control = Promise.resolve(this.#control);
     this.#link.start(stream => readHead(stream, this));
     void this.closed.then(() => endpoint.close());
+  }
+
+  /** Known once a packet came to it; another one after the machine changed its network. The last one when closed. */
+  get localAddress(): string {
+    const { localAddress } = this.#connection;
+    if (localAddress !== '') this.#localAddress = withoutPort(localAddress);
+    return this.#localAddress;
   }
 
   get datagrams() {
@@ -197,4 +203,8 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   abort(reason: PosternError): void {
     this.#link.abort(reason);
   }
+}
+
+function withoutPort(address: string): string {
+  return address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 }
