@@ -32,9 +32,18 @@ export async function temporaryDirectory(t: TestContext): Promise<string> {
 export function startProgram(
   t: TestContext,
   args: readonly string[],
-  options: { readonly home: string; readonly env?: Readonly<Record<string, string>> },
+  options: {
+    readonly home: string;
+    readonly env?: Readonly<Record<string, string>>;
+    /** Words that run the program somewhere else: `ip netns exec NAME`. */
+    readonly prefix?: readonly string[];
+  },
 ): Program {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
+  const [file = '', ...words] = [
+    ...(options.prefix ?? []),
+    ...[process.execPath, '--disable-warning=ExperimentalWarning', entry, ...args],
+  ];
+  const child = spawn(file, words, {
     cwd: options.home,
     env: { HOME: options.home, PATH: process.env.PATH ?? '', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -12,6 +12,8 @@ import { decodeUdpHeader, encodeUdpHeader } from './codec.ts';
 const maxFlows = 256;
 /** RFC 4787 REQ-5 asks a NAT for at least two minutes. */
 const idleMs = 120_000;
+/** After a flow was refused its destination is left alone so long: a sender's next datagrams cost nothing then. */
+const refusalMs = 1_000;
 /** Datagrams waiting in user space for the client before more are dropped. */
 const sendQueueLimit = 512;
 
@@ -29,6 +31,8 @@ export class UdpAssociation {
   readonly #socket: Socket;
   /** Header bytes as Latin-1 text → flow. */
   readonly #flows = new Map<string, UdpFlow>();
+  /** Header bytes of refused destinations → when they may be tried again. */
+  readonly #refused = new Map<string, number>();
   /** What the last datagram's header was: most clients send many to one destination in a row. */
   #lastHeader: Buffer = Buffer.alloc(0);
   #lastFlow: UdpFlow | undefined;
@@ -127,23 +131,33 @@ export class UdpAssociation {
 
   #open(key: string, host: PrivateHost, port: number): UdpFlow | undefined {
     if (this.#flows.size >= maxFlows || port === 0 || host.kind !== 'address') return undefined;
+    if ((this.#refused.get(key) ?? 0) > performance.now()) return undefined;
+    this.#refused.delete(key);
     const header = encodeUdpHeader(host.address, port);
     let flow: UdpFlow;
     try {
       flow = this.#network.openUdp(this.#visitor, host, port, idleMs, {
         payload: payload => this.#toClient(header, payload),
-        ended: () => {
+        ended: end => {
           this.#flows.delete(key);
           if (this.#lastFlow === flow) this.#lastFlow = undefined;
+          if (end.kind === 'unreachable' || end.kind === 'refused') this.#refuse(key);
         },
       });
     } catch (error) {
       // Denied or over a limit, which the tracker tells; SOCKS has no way to tell a client.
-      if (isPosternError(error)) return undefined;
-      throw error;
+      if (!isPosternError(error)) throw error;
+      this.#refuse(key);
+      return undefined;
     }
     this.#flows.set(key, flow);
     return flow;
+  }
+
+  #refuse(key: string): void {
+    // Forgetting early only costs another try.
+    if (this.#refused.size >= maxFlows) this.#refused.clear();
+    this.#refused.set(key, performance.now() + refusalMs);
   }
 
   #toClient(header: Buffer, payload: Uint8Array): void {
