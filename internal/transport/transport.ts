@@ -53,7 +53,10 @@ export interface StreamRefusal {
 /** One request stream at the connector's end. */
 export interface IncomingStream {
   readonly head: RequestHead;
-  /** Request body in, response body out. Writable only after `respond`. Ending the writable side ends the response. */
+  /**
+   * Request body in, response body out. Writable only after `respond`. Ending the writable side ends the response. An HTTP
+   * stream whose `head.bodyLength` is 0 closes after its response without having been read.
+   */
   readonly body: Duplex;
   /** Send the response head, once. `endStream` for responses without a body. `flush` false lets small writes be gathered. */
   respond(head: ResponseHead, options?: { endStream?: boolean }): void;
