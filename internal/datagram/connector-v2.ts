@@ -17,6 +17,7 @@ import type { ConnectionPath } from './connector-v3.ts';
 import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
+import { sendCounted } from './send-counted.ts';
 import {
   admitSession,
   describeEnd,
@@ -189,10 +190,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
       dropped.read_failed += 1;
       return false;
     }
-    if (this.#channel.send(this.#scratch.subarray(0, length))) return true;
-    if (length > this.#channel.maxBytes) dropped.send_too_large += 1;
-    else dropped.send_full += 1;
-    return false;
+    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
   }
 
   #log(id: Uint8Array, message: string): void {

@@ -18,6 +18,7 @@ import {
 import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
+import { sendCounted } from './send-counted.ts';
 import {
   admitSession,
   describeEnd,
@@ -226,10 +227,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
       dropped.read_failed += 1;
       return false;
     }
-    if (this.#channel.send(this.#scratch.subarray(0, length))) return true;
-    if (length > this.#channel.maxBytes) dropped.send_too_large += 1;
-    else dropped.send_full += 1;
-    return false;
+    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
   }
 
   #log(id: Uint8Array, message: string, end?: SessionEnd): void {

@@ -17,6 +17,7 @@ import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import type { EdgeMux, EdgeSession } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler } from './packet-path.ts';
+import { sendCounted } from './send-counted.ts';
 
 /** The connector's SessionManager, as RPC calls. Each call settles within its own deadline. */
 export interface SessionCalls {
@@ -184,9 +185,6 @@ export class EdgeMuxV2 implements EdgeMux {
       dropped.write_failed += 1;
       return false;
     }
-    if (this.#channel.send(this.#scratch.subarray(0, length))) return true;
-    if (length > this.#channel.maxBytes) dropped.send_too_large += 1;
-    else dropped.send_full += 1;
-    return false;
+    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
   }
 }

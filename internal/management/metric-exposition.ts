@@ -2,13 +2,7 @@
 // Source: spec cli-and-api §14 (the metrics whose features exist here).
 
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { ConnectorMetrics, MetricFamily } from './metric-values.ts';
-
-/** What a scrape is answered with. */
-export interface MetricsText {
-  readonly text: string;
-  readonly contentType: string;
-}
+import type { ConnectorMetrics, MetricFamily, MetricsText } from './metric-values.ts';
 
 const tunnel = 'cloudflared_tunnel';
 

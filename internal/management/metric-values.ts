@@ -1,7 +1,11 @@
 // The connector's counters as plain numbers, cheap enough for every request. Their exposition is metric-exposition.ts.
 // Source: spec cli-and-api §14 (the metrics whose features exist here).
 
-import type { MetricsText } from './metric-exposition.ts';
+/** What a scrape is answered with. */
+export interface MetricsText {
+  readonly text: string;
+  readonly contentType: string;
+}
 
 /** What `build_info` says. */
 export interface BuildInfo {

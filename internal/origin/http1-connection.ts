@@ -4,7 +4,7 @@
 import type { Socket } from 'node:net';
 import { splice } from '../net/splice.ts';
 import { countGarbage } from '../net/young-garbage.ts';
-import type { Http1Request } from './http1-request.ts';
+import type { Http1Request, RequestConnection } from './http1-request.ts';
 import type { ResponseHead } from './response-head.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
 
@@ -15,7 +15,7 @@ export interface ConnectionOwner {
   dropped(connection: Http1Connection): void;
 }
 
-export class Http1Connection implements ResponseSink {
+export class Http1Connection implements RequestConnection, ResponseSink {
   /** When an idle connection is given up, in milliseconds of `performance.now()`; the pool's. */
   idleUntilMs = 0;
   readonly #socket: Socket;

@@ -6,7 +6,6 @@ import type { PosternError } from '../errors/error.ts';
 import type { Dial } from './dial.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
-import type { Http1Connection } from './http1-connection.ts';
 import { RequestBody } from './request-body.ts';
 import type { ResponseHead } from './response-head.ts';
 
@@ -17,6 +16,19 @@ export interface RequestPool {
   send(request: Http1Request): void;
   /** The same on a connection of its own. */
   sendFresh(request: Http1Request): void;
+}
+
+/** What a request needs of the connection it runs on. */
+export interface RequestConnection {
+  /** Writes the head, and the body when there is one; the answer comes back through the request's `on…` methods. */
+  start(request: Http1Request): void;
+  /** Whether the request came after another on this connection, and nothing of its response has come. */
+  readonly maybeStale: boolean;
+  /** Not to be used for another request: what follows the present response cannot be trusted. */
+  spoil(): void;
+  pause(): void;
+  resume(): void;
+  destroy(): void;
 }
 
 export interface RequestLine {
@@ -43,7 +55,7 @@ export class Http1Request implements Cancelable {
   dialing: Dial | undefined;
   readonly #pool: RequestPool;
   readonly #expectContinue: boolean;
-  #connection: Http1Connection | undefined;
+  #connection: RequestConnection | undefined;
   #body: RequestBody | undefined;
   #state: 'waiting' | 'responding' | 'done' = 'waiting';
   #withoutBody = false;
@@ -67,7 +79,7 @@ export class Http1Request implements Cancelable {
   }
 
   /** The pool's choice; from here on the connection is this request's. */
-  startOn(connection: Http1Connection): void {
+  startOn(connection: RequestConnection): void {
     this.dialing = undefined;
     this.#connection = connection;
     connection.start(this);
@@ -100,7 +112,7 @@ export class Http1Request implements Cancelable {
     this.#body?.start();
   }
 
-  onHead(head: ResponseHead, connection: Http1Connection): void {
+  onHead(head: ResponseHead, connection: RequestConnection): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'responding';
     this.#body?.holdBack();
@@ -114,7 +126,7 @@ export class Http1Request implements Cancelable {
     }
   }
 
-  onData(piece: Buffer, connection: Http1Connection): void {
+  onData(piece: Buffer, connection: RequestConnection): void {
     if (this.#state !== 'responding') return;
     if (this.exchange.body.write(piece)) return;
     connection.pause();
@@ -126,7 +138,7 @@ export class Http1Request implements Cancelable {
     });
   }
 
-  onEnd(trailers: string[] | undefined, connection: Http1Connection): void {
+  onEnd(trailers: string[] | undefined, connection: RequestConnection): void {
     // Where the response came before the request was all sent, the next request would follow an unfinished one.
     if (this.#body?.finished === false) connection.spoil();
     if (this.#draining) connection.resume();
@@ -147,7 +159,7 @@ export class Http1Request implements Cancelable {
   }
 
   /** The connection broke; `error` is what it said, if anything. */
-  onLost(error: Error | undefined, connection: Http1Connection): void {
+  onLost(error: Error | undefined, connection: RequestConnection): void {
     if (this.#state === 'done') return;
     if (
       this.#state === 'waiting' &&

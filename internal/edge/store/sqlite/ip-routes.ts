@@ -1,11 +1,17 @@
 // Private IP routes in SQLite.
 
-import type { StoreChange } from '../changes.ts';
 import type { IpRouteRecord } from '../records.ts';
 import type { IpRouteStore } from '../store.ts';
 import { integer, optionalInteger, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
 import { requireOwnership } from './ownership.ts';
+import { listRoutes, type RouteTable, removeRoute } from './removable-routes.ts';
+
+export const ipRoutes: RouteTable<IpRouteRecord> = {
+  name: 'ip_routes',
+  read: toIpRoute,
+  deleted: route => ({ kind: 'ip-route-deleted', route }),
+};
 
 export function createIpRouteStore(database: Database): IpRouteStore {
   return {
@@ -27,43 +33,12 @@ export function createIpRouteStore(database: Database): IpRouteStore {
       });
     },
     async remove(accountTag, id, atMs) {
-      return database.write(emit => {
-        const row = database.row(
-          'UPDATE ip_routes SET deleted_ms = ? WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL RETURNING *',
-          atMs,
-          id,
-          accountTag,
-        );
-        if (row === undefined) return undefined;
-        const route = toIpRoute(row);
-        emit({ kind: 'ip-route-deleted', route });
-        return route;
-      });
+      return removeRoute(database, ipRoutes, accountTag, id, atMs);
     },
     async list(accountTag) {
-      const rows =
-        accountTag === undefined
-          ? database.rows('SELECT * FROM ip_routes ORDER BY created_ms, id')
-          : database.rows('SELECT * FROM ip_routes WHERE account_tag = ? ORDER BY created_ms, id', accountTag);
-      return rows.map(toIpRoute);
+      return listRoutes(database, ipRoutes, accountTag);
     },
   };
-}
-
-/** Marks the live routes of a tunnel or network deleted, inside the caller's transaction. */
-export function removeIpRoutes(
-  database: Database,
-  column: 'tunnel_id' | 'network_id',
-  value: string,
-  atMs: number,
-  emit: (change: StoreChange) => void,
-): void {
-  const rows = database.rows(
-    `UPDATE ip_routes SET deleted_ms = ? WHERE ${column} = ? AND deleted_ms IS NULL RETURNING *`,
-    atMs,
-    value,
-  );
-  for (const row of rows) emit({ kind: 'ip-route-deleted', route: toIpRoute(row) });
 }
 
 function toIpRoute(row: Row): IpRouteRecord {

@@ -5,8 +5,9 @@ import type { NetworkRecord } from '../records.ts';
 import type { NetworkStore } from '../store.ts';
 import { integer, optionalInteger, text } from './columns.ts';
 import type { Database, Row } from './database.ts';
-import { removeIpRoutes } from './ip-routes.ts';
-import { removePrivateHostnames } from './private-hostnames.ts';
+import { ipRoutes } from './ip-routes.ts';
+import { privateHostnames } from './private-hostnames.ts';
+import { removeRoutesOf } from './removable-routes.ts';
 
 export function createNetworkStore(database: Database): NetworkStore {
   const get = (accountTag: string, id: string): NetworkRecord | undefined => {
@@ -59,8 +60,8 @@ export function createNetworkStore(database: Database): NetworkStore {
         if (present === undefined || present.deletedAtMs !== undefined) return 'missing';
         if (present.isDefault) return 'default';
         if (!force && hasRoutes(database, id)) return 'busy';
-        removeIpRoutes(database, 'network_id', id, atMs, emit);
-        removePrivateHostnames(database, 'network_id', id, atMs, emit);
+        removeRoutesOf(database, ipRoutes, 'network_id', id, atMs, emit);
+        removeRoutesOf(database, privateHostnames, 'network_id', id, atMs, emit);
         database.run('UPDATE networks SET deleted_ms = ? WHERE id = ?', atMs, id);
         emit({ kind: 'network-deleted', networkId: id });
         return 'removed';

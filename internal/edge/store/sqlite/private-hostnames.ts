@@ -1,11 +1,17 @@
 // Private host names in SQLite.
 
-import type { StoreChange } from '../changes.ts';
 import type { PrivateHostnameRecord } from '../records.ts';
 import type { PrivateHostnameStore } from '../store.ts';
 import { integer, optionalInteger, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
 import { requireOwnership } from './ownership.ts';
+import { listRoutes, type RouteTable, removeRoute } from './removable-routes.ts';
+
+export const privateHostnames: RouteTable<PrivateHostnameRecord> = {
+  name: 'private_hostnames',
+  read: toPrivateHostname,
+  deleted: route => ({ kind: 'private-hostname-deleted', route }),
+};
 
 export function createPrivateHostnameStore(database: Database): PrivateHostnameStore {
   return {
@@ -27,43 +33,12 @@ export function createPrivateHostnameStore(database: Database): PrivateHostnameS
       });
     },
     async remove(accountTag, id, atMs) {
-      return database.write(emit => {
-        const row = database.row(
-          'UPDATE private_hostnames SET deleted_ms = ? WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL RETURNING *',
-          atMs,
-          id,
-          accountTag,
-        );
-        if (row === undefined) return undefined;
-        const route = toPrivateHostname(row);
-        emit({ kind: 'private-hostname-deleted', route });
-        return route;
-      });
+      return removeRoute(database, privateHostnames, accountTag, id, atMs);
     },
     async list(accountTag) {
-      const rows =
-        accountTag === undefined
-          ? database.rows('SELECT * FROM private_hostnames ORDER BY created_ms, id')
-          : database.rows('SELECT * FROM private_hostnames WHERE account_tag = ? ORDER BY created_ms, id', accountTag);
-      return rows.map(toPrivateHostname);
+      return listRoutes(database, privateHostnames, accountTag);
     },
   };
-}
-
-/** Marks the live names of a tunnel or network deleted, inside the caller's transaction. */
-export function removePrivateHostnames(
-  database: Database,
-  column: 'tunnel_id' | 'network_id',
-  value: string,
-  atMs: number,
-  emit: (change: StoreChange) => void,
-): void {
-  const rows = database.rows(
-    `UPDATE private_hostnames SET deleted_ms = ? WHERE ${column} = ? AND deleted_ms IS NULL RETURNING *`,
-    atMs,
-    value,
-  );
-  for (const row of rows) emit({ kind: 'private-hostname-deleted', route: toPrivateHostname(row) });
 }
 
 function toPrivateHostname(row: Row): PrivateHostnameRecord {

@@ -8,8 +8,9 @@ import type { TunnelFilter, TunnelStore } from '../store.ts';
 import { blob, integer, optionalInteger, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
 import { removeHostnamesOf } from './hostnames.ts';
-import { removeIpRoutes } from './ip-routes.ts';
-import { removePrivateHostnames } from './private-hostnames.ts';
+import { ipRoutes } from './ip-routes.ts';
+import { privateHostnames } from './private-hostnames.ts';
+import { removeRoutesOf } from './removable-routes.ts';
 
 export function createTunnelStore(database: Database): TunnelStore {
   const find = (id: TunnelId): TunnelRecord | undefined => {
@@ -46,8 +47,8 @@ export function createTunnelStore(database: Database): TunnelStore {
       return database.write(emit => {
         if (liveIn(accountTag, id) === undefined) return 'missing';
         if (!cascade && hasPrivateRoutes(database, id)) return 'busy';
-        removeIpRoutes(database, 'tunnel_id', id, atMs, emit);
-        removePrivateHostnames(database, 'tunnel_id', id, atMs, emit);
+        removeRoutesOf(database, ipRoutes, 'tunnel_id', id, atMs, emit);
+        removeRoutesOf(database, privateHostnames, 'tunnel_id', id, atMs, emit);
         removeHostnamesOf(database, id, emit);
         database.run(
           'UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL WHERE id = ?',
