@@ -112,6 +112,18 @@ describe('command line', () => {
     assert.match(stdout, /postern tunnel ingress validate \[flags\]/);
     assert.match(stdout, /--json/);
     assert.doesNotMatch(stdout, /--loglevel/);
+    assert.match(stdout, /settings that postern tunnel --help lists/);
+  });
+
+  it('shows what values are, and the settings where they are read', async () => {
+    for (const argv of [['tunnel'], ['tunnel', 'run']]) {
+      const { stdout } = await run(...argv, '--help');
+      assert.match(stdout, /^ +--url URL +Publish/m);
+      assert.match(stdout, /^ +-p, --protocol auto\|http2\|quic +Protocol/m);
+      assert.match(stdout, /^ +--grace-period DURATION /m);
+      assert.match(stdout, /^ +--hello-world +Publish/m);
+      assert.doesNotMatch(stdout, /--rpc-timeout|--autoupdate-freq|--proxy-dns/);
+    }
   });
 
   it('ends usage errors with 64 and a hint, JSON on request', async () => {

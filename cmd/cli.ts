@@ -3,8 +3,9 @@
 
 import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';
+import { logFlags } from '../internal/config/log-flags.ts';
 import { resolveFlags } from '../internal/config/resolve-flags.ts';
-import { logFlags, tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
 import { groups } from './commands.ts';
 import type { CommandContext } from './context.ts';

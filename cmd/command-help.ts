@@ -2,14 +2,14 @@
 // most commands take to run. Source: spec cli-and-api §1.
 
 import yargs, { type Argv } from 'yargs';
-import type { Flag } from '../internal/config/flag.ts';
+import type { Flag, FlagType } from '../internal/config/flag.ts';
 import { type ChildCommand, type CommandSyntax, effectiveFlags } from './parse-command-line.ts';
 
 const programName = 'postern';
 
 /** The help text of a command. */
 export async function commandHelp(syntax: CommandSyntax): Promise<string> {
-  return `${await createYargs(syntax, effectiveFlags(syntax)).getHelp()}\n`;
+  return `${await createYargs(syntax).getHelp()}\n`;
 }
 
 /** The help text of a group: its commands. */
@@ -28,26 +28,52 @@ function baseYargs(): Argv {
   return yargs([]).scriptName(programName).locale('en').help(false).version(false).exitProcess(false).wrap(100);
 }
 
-function createYargs(syntax: CommandSyntax, flags: readonly Flag[]): Argv {
-  const { positionals = [], description, examples = [] } = syntax.command;
+function createYargs(syntax: CommandSyntax): Argv {
+  const { positionals = [], description, examples = [], inheritedHelp } = syntax.command;
+  const { own, inherited } = effectiveFlags(syntax);
   const shownArgs = positionals.map(({ name, optional, repeated }) => {
     const shown = repeated === true ? `${name}…` : name;
     return optional === true ? `[${shown}]` : shown;
   });
   const program = [programName, ...syntax.path].join(' ');
-  const argumentLines = positionals.map(({ name, description: text }) => `  ${name}  ${text}`);
+  const nameWidth = Math.max(0, ...positionals.map(({ name }) => name.length));
+  const argumentLines = positionals.map(({ name, description: text }) => `${name.padEnd(nameWidth)}  ${text}`);
   const text = [description ?? `${syntax.summary}.`, argumentLines.join('\n')].filter(part => part !== '').join('\n\n');
   const parser = baseYargs().usage([program, '[flags]', ...shownArgs].join(' ').concat(`\n\n${text}`));
-  for (const flag of flags) {
-    const shownDefault = flag.default === undefined ? '' : ` (default ${flag.default})`;
-    parser.option(flag.name, {
-      alias: [...(flag.aliases ?? [])],
-      type: flag.type === 'boolean' ? 'boolean' : 'string',
-      hidden: flag.hidden === true || flag.inert === true,
-      describe: `${flag.description}${shownDefault}`,
-    });
-  }
+  addFlags(parser, own, 'Options:');
+  if (inheritedHelp !== undefined) addFlags(parser, inherited, inheritedHelp);
   for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
   for (const [line, what] of examples) parser.example(line, what);
+  if (inheritedHelp === undefined && inherited.some(({ name }) => name === 'api-url'))
+    parser.epilog(
+      `Also takes the settings that ${programName} tunnel --help lists, such as --api-url and --origincert.`,
+    );
   return parser;
 }
+
+function addFlags(parser: Argv, flags: readonly Flag[], group: string): void {
+  for (const flag of flags.filter(({ hidden, inert }) => hidden !== true && inert !== true)) {
+    const shownDefault = flag.default === undefined || flag.default === '' ? '' : ` (default ${flag.default})`;
+    const value = flag.type === 'boolean' ? '' : ` ${flag.valueName ?? valueNames[flag.type]}`;
+    // yargs has no place for the name of a value, but prints an option's name as it is; nothing is parsed here. The last
+    // name of the line carries it, and short names come first anyway.
+    const [first = '', ...others] = [...(flag.aliases ?? []), flag.name];
+    const names =
+      others.length === 0 ? [`${first}${value}`] : [first, ...others.slice(0, -1), `${others.at(-1)}${value}`];
+    parser.option(names[0] ?? '', {
+      alias: names.slice(1),
+      describe: `${flag.description}${shownDefault}`,
+      group,
+    });
+  }
+}
+
+/** What values are called that have no name of their own. */
+const valueNames: Readonly<Record<FlagType, string>> = {
+  string: 'TEXT',
+  boolean: '',
+  integer: 'N',
+  number: 'N',
+  duration: 'DURATION',
+  list: 'TEXT',
+};

@@ -40,6 +40,8 @@ export interface CommandDefinition<Flags extends readonly Flag[] = readonly Flag
   readonly description?: string;
   readonly positionals?: readonly Positional[];
   readonly flags: Flags;
+  /** Heading under which the help lists the flags of upper levels; without it the help does not list them. */
+  readonly inheritedHelp?: string;
   /** Example lines for the help: a command line and what it does. */
   readonly examples?: readonly (readonly [line: string, text: string])[];
   /**

@@ -12,8 +12,8 @@ export interface CommandSyntax {
   /** Words after the program's name. */
   readonly path: readonly string[];
   readonly summary: string;
-  readonly command: Pick<Command, 'flags' | 'positionals' | 'description' | 'examples' | 'checkArgs'>;
-  /** Flags of upper levels; hidden from the help. */
+  readonly command: Pick<Command, 'flags' | 'positionals' | 'description' | 'examples' | 'checkArgs' | 'inheritedHelp'>;
+  /** Flags of upper levels. */
   readonly inherited: readonly Flag[];
   /** Commands below this one. */
   readonly children?: readonly ChildCommand[];
@@ -32,8 +32,8 @@ export interface ParsedCommandLine {
 
 /** Parses the tokens. Throws 'usage.invalid' for unknown flags, missing values and a wrong number of arguments. */
 export function parseCommandLine(tokens: readonly string[], syntax: CommandSyntax): ParsedCommandLine {
-  const flags = effectiveFlags(syntax);
-  const { given, args } = readTokens(tokens, flags);
+  const { own, inherited } = effectiveFlags(syntax);
+  const { given, args } = readTokens(tokens, [...own, ...inherited]);
   const help = given.delete('help');
   if (!help) checkArguments(args, syntax);
   return { args, given: Object.fromEntries(given), help };
@@ -41,14 +41,14 @@ export function parseCommandLine(tokens: readonly string[], syntax: CommandSynta
 
 const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
 
-/** Own flags, then the inherited ones that they do not replace, without aliases that are taken. */
-export function effectiveFlags(syntax: CommandSyntax): readonly Flag[] {
+/** Own flags, and the inherited ones that they do not replace, without aliases that are taken. */
+export function effectiveFlags(syntax: CommandSyntax): { readonly own: readonly Flag[]; readonly inherited: Flag[] } {
   const own = [...syntax.command.flags, helpFlag];
   const taken = new Set(own.flatMap(flag => [flag.name, ...(flag.aliases ?? [])]));
   const inherited = syntax.inherited
     .filter(flag => !taken.has(flag.name))
-    .map(flag => ({ ...flag, hidden: true, aliases: (flag.aliases ?? []).filter(alias => !taken.has(alias)) }));
-  return [...own, ...inherited];
+    .map(flag => ({ ...flag, aliases: (flag.aliases ?? []).filter(alias => !taken.has(alias)) }));
+  return { own, inherited };
 }
 
 interface ReadTokens {

@@ -6,6 +6,7 @@ export const edgeFlags = [
   {
     name: 'domain',
     type: 'string',
+    valueName: 'NAME',
     default: 'localhost',
     env: ['POSTERN_DOMAIN'],
     description: 'Zone whose subdomains are given to tunnels',
@@ -13,6 +14,7 @@ export const edgeFlags = [
   {
     name: 'state-dir',
     type: 'string',
+    valueName: 'DIR',
     default: '~/.postern/edge',
     env: ['POSTERN_STATE_DIR'],
     description: 'Where the certificate authority, the database and the API credential are kept',
@@ -20,26 +22,51 @@ export const edgeFlags = [
   {
     name: 'host',
     type: 'string',
+    valueName: 'ADDRESS',
     description: 'Address to listen on for visitors (default: loopback for localhost, else every address)',
   },
-  { name: 'http-port', type: 'integer', default: 8080, description: 'Port for visitors over HTTP; 0 any, -1 none' },
-  { name: 'https-port', type: 'integer', default: 8443, description: 'Port for visitors over HTTPS; 0 any, -1 none' },
-  { name: 'connector-host', type: 'string', description: 'Address to listen on for connectors (default: as --host)' },
-  { name: 'connector-port', type: 'integer', default: 7844, description: 'Port for connectors' },
+  {
+    name: 'http-port',
+    type: 'integer',
+    valueName: 'PORT',
+    default: 8080,
+    description: 'Port for visitors over HTTP; 0 any, -1 none',
+  },
+  {
+    name: 'https-port',
+    type: 'integer',
+    valueName: 'PORT',
+    default: 8443,
+    description: 'Port for visitors over HTTPS; 0 any, -1 none',
+  },
+  {
+    name: 'connector-host',
+    type: 'string',
+    valueName: 'ADDRESS',
+    description: 'Address to listen on for connectors (default: as --host)',
+  },
+  { name: 'connector-port', type: 'integer', valueName: 'PORT', default: 7844, description: 'Port for connectors' },
   {
     name: 'api',
     type: 'string',
+    valueName: 'HOST:PORT',
     default: '127.0.0.1:7845',
     description: 'Address of the control-plane API and the quick-tunnel service',
   },
   {
     name: 'name',
     type: 'list',
+    valueName: 'NAME',
     description: 'Own host name or address for certificates; connectors dial the first (default: the domain)',
   },
-  { name: 'cert', type: 'string', description: 'PEM certificate chain to use in place of the private CA' },
-  { name: 'key', type: 'string', description: 'PEM private key of --cert' },
-  { name: 'ca', type: 'string', description: 'PEM certificate of the CA that issued --cert' },
+  {
+    name: 'cert',
+    type: 'string',
+    valueName: 'FILE',
+    description: 'PEM certificate chain to use in place of the private CA',
+  },
+  { name: 'key', type: 'string', valueName: 'FILE', description: 'PEM private key of --cert' },
+  { name: 'ca', type: 'string', valueName: 'FILE', description: 'PEM certificate of the CA that issued --cert' },
   {
     name: 'quick-tunnels',
     type: 'boolean',
@@ -49,6 +76,7 @@ export const edgeFlags = [
   {
     name: 'location',
     type: 'string',
+    valueName: 'NAME',
     description: 'Name of this edge in registrations and listings (default: the host name)',
   },
   {
@@ -67,8 +95,10 @@ export const edgeFlags = [
   {
     name: 'dns',
     type: 'list',
-    valueName: 'VNET=HOST:PORT,resolver=IP[:PORT]',
-    description: 'DNS listener whose queries go through the tunnel to the resolver of a virtual network',
+    valueName: 'LISTENER',
+    description:
+      'DNS listener, as VNET=HOST:PORT,resolver=IP[:PORT]; its queries go through the tunnel to that resolver of the ' +
+      'virtual network; repeatable',
   },
   {
     name: 'grace-period',

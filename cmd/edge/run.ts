@@ -3,8 +3,8 @@
 
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
-import { logFlags } from '../../internal/config/tunnel-flags.ts';
 import { removeEdgePointer, writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { type Edge, openEdge } from '../../internal/edge/edge.ts';
 import type { OnRampSettings } from '../../internal/edge/private/on-ramps.ts';
@@ -22,6 +22,7 @@ export const command = defineCommand({
   description:
     'Runs an edge: connectors dial it, visitors reach the tunnels of those connectors through it. State (certificate ' +
     'authority, tunnels, routes) is kept in the state directory. Without --domain it serves *.localhost to this machine only.',
+  inheritedHelp: 'Logging:',
   flags: edgeFlags,
   examples: [
     ['postern edge run', 'An edge for this machine: http://<name>.localhost:8080'],

@@ -1,7 +1,7 @@
 // `tunnel run [TUNNEL]`: a connector in the foreground. Source: spec cli-and-api §4. Exit codes: 0 after an orderly stop,
 // 2 credentials refused, 3 bad configuration, 1 anything else.
 
-import { runFlags } from '../../internal/config/tunnel-flags.ts';
+import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
 import { openApi } from './api.ts';
@@ -17,6 +17,7 @@ export const command = defineCommand({
   positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
   checkArgs: () => undefined,
   flags: runFlags,
+  inheritedHelp: 'Settings, also in the environment and in the config file:',
   examples: [
     ['postern tunnel run --token-file /etc/postern/token', 'Run the tunnel that the token is for'],
     ['postern tunnel --url http://localhost:3000 run my-tunnel', 'Run a named tunnel with a single origin'],

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
 import { localIngress } from '../../internal/config/local-ingress.ts';
-import { runFlags } from '../../internal/config/tunnel-flags.ts';
+import { runFlags } from '../../internal/config/run-flags.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
 import { readEdgePointer } from '../../internal/credentials/edge-pointer.ts';
@@ -28,6 +28,7 @@ export const command = defineCommand({
     'Publishes one origin under a name of three words and a number, without an account, until it is stopped. The name ' +
     'comes from --quick-service, by default from the edge that runs on this machine, else from Cloudflare.',
   flags: runFlags,
+  inheritedHelp: 'Settings, also in the environment and in the config file:',
   examples: [
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
     ['postern tunnel --hello-world', 'Publish a test page'],

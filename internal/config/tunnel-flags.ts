@@ -1,214 +1,10 @@
-// The flags of `tunnel` and `tunnel run`. Source: spec cli-and-api §3, §4. Flags of the recorded peer that do nothing are
-// in ignored-flags.ts.
+// The flags of `tunnel`, at every level of its commands. Source: spec cli-and-api §3. Flags of the recorded peer that do
+// nothing are in ignored-flags.ts.
 
-import { isIP } from 'node:net';
-import { parsePrefix } from '../net/prefix.ts';
-import type { Flag, FlagValue } from './flag.ts';
-
-const oneOf =
-  (text: string, allowed: readonly string[]) =>
-  (value: FlagValue): string | undefined =>
-    allowed.includes(String(value)) ? undefined : `${text}: ${value}. Use one of ${allowed.join(', ')}`;
-
-const atLeast =
-  (name: string, minimum: number) =>
-  (value: FlagValue): string | undefined =>
-    Number(value) >= minimum ? undefined : `${name} must be at least ${minimum}, not ${value}`;
-
-const isAddress =
-  (name: string) =>
-  (value: FlagValue): string | undefined =>
-    isIP(String(value)) !== 0 ? undefined : `invalid value for ${name}: ${value}. Use an IP address`;
-
-function checkGracePeriod(value: FlagValue): string | undefined {
-  const ms = Number(value);
-  return ms >= 0 && ms <= 180_000 ? undefined : 'grace-period must be equal or less than 3m0s';
-}
-
-function checkTags(value: FlagValue): string | undefined {
-  const wrong = (value as readonly string[]).find(tag => !/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+=[\x20-\x7e]+$/.test(tag));
-  return wrong === undefined ? undefined : `Cannot parse tag value ${wrong}. Write KEY=VALUE`;
-}
-
-function checkResolvers(value: FlagValue): string | undefined {
-  const list = value as readonly string[];
-  if (list.length > 10) return `dns-resolver-addrs takes at most 10 addresses, not ${list.length}`;
-  const wrong = list.find(item => {
-    const [, v6, v4, port] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(item) ?? [];
-    return isIP(v6 ?? v4 ?? '') === 0 || Number(port) < 1 || Number(port) > 65_535;
-  });
-  return wrong === undefined ? undefined : `dns-resolver-addrs must be IP:PORT, not ${wrong}`;
-}
-
-function checkPrefixes(value: FlagValue): string | undefined {
-  const wrong = (value as readonly string[]).find(item => parsePrefix(item) === undefined);
-  return wrong === undefined ? undefined : `allow-destination must be an address or CIDR block, not ${wrong}`;
-}
-
-/** Logging; every command takes these. */
-export const logFlags = [
-  {
-    name: 'loglevel',
-    aliases: ['log-level'],
-    type: 'string',
-    env: ['TUNNEL_LOGLEVEL'],
-    default: 'info',
-    fromFile: true,
-    valueName: 'LEVEL',
-    description: 'Least severe lines to log: debug, info, warn, error or fatal',
-  },
-  {
-    name: 'logfile',
-    type: 'string',
-    env: ['TUNNEL_LOGFILE'],
-    fromFile: true,
-    valueName: 'FILE',
-    description: 'Also append JSON log lines to this file',
-  },
-  {
-    name: 'log-directory',
-    type: 'string',
-    env: ['TUNNEL_LOGDIRECTORY'],
-    fromFile: true,
-    valueName: 'DIR',
-    description: 'Also write JSON log lines to DIR/postern.log, rotated at 1 MB, five old files kept',
-  },
-  {
-    name: 'output',
-    type: 'string',
-    env: ['TUNNEL_MANAGEMENT_OUTPUT', 'TUNNEL_LOG_OUTPUT'],
-    default: 'default',
-    valueName: 'FORMAT',
-    description: 'Format of log lines and errors: default or json',
-  },
-] as const satisfies readonly Flag[];
-
-/** What one origin of flags (`--url` and its siblings) needs; `tunnel` and `tunnel run` take these. */
-const originFlags = [
-  {
-    name: 'url',
-    type: 'string',
-    env: ['TUNNEL_URL'],
-    fromFile: true,
-    valueName: 'URL',
-    description: 'Publish this one service, for example http://localhost:8080',
-  },
-  {
-    name: 'hello-world',
-    type: 'boolean',
-    env: ['TUNNEL_HELLO_WORLD'],
-    fromFile: true,
-    description: 'Publish a built-in test server',
-  },
-  {
-    name: 'unix-socket',
-    type: 'string',
-    env: ['TUNNEL_UNIX_SOCKET'],
-    fromFile: true,
-    valueName: 'PATH',
-    description: 'Publish the HTTP service on this unix socket',
-  },
-  {
-    name: 'bastion',
-    type: 'boolean',
-    env: ['TUNNEL_BASTION'],
-    fromFile: true,
-    description: 'Be a jump host: visitors name the destination',
-  },
-  {
-    name: 'socks5',
-    type: 'boolean',
-    env: ['TUNNEL_SOCKS'],
-    fromFile: true,
-    description: 'Speak SOCKS5 to visitors of a TCP service',
-  },
-  {
-    name: 'proxy-connect-timeout',
-    type: 'duration',
-    default: '30s',
-    fromFile: true,
-    description: 'Limit for connecting to the origin',
-  },
-  {
-    name: 'proxy-tls-timeout',
-    type: 'duration',
-    default: '10s',
-    fromFile: true,
-    description: 'Limit for the TLS handshake with the origin',
-  },
-  {
-    name: 'proxy-tcp-keepalive',
-    type: 'duration',
-    default: '30s',
-    fromFile: true,
-    description: 'TCP keep-alive period of origin connections',
-  },
-  {
-    name: 'proxy-no-happy-eyeballs',
-    type: 'boolean',
-    fromFile: true,
-    description: 'Do not race IPv4 and IPv6 to the origin',
-  },
-  {
-    name: 'proxy-keepalive-connections',
-    type: 'integer',
-    default: 100,
-    fromFile: true,
-    description: 'Idle origin connections kept at most',
-  },
-  {
-    name: 'proxy-keepalive-timeout',
-    type: 'duration',
-    default: '90s',
-    fromFile: true,
-    description: 'How long an idle origin connection is kept',
-  },
-  {
-    name: 'http-host-header',
-    type: 'string',
-    env: ['TUNNEL_HTTP_HOST_HEADER'],
-    fromFile: true,
-    valueName: 'HOST',
-    description: 'Host header sent to the origin instead of the visitor’s',
-  },
-  {
-    name: 'origin-server-name',
-    type: 'string',
-    env: ['TUNNEL_ORIGIN_SERVER_NAME'],
-    fromFile: true,
-    valueName: 'NAME',
-    description: "Name expected in the origin's certificate",
-  },
-  {
-    name: 'origin-ca-pool',
-    type: 'string',
-    env: ['TUNNEL_ORIGIN_CA_POOL'],
-    fromFile: true,
-    valueName: 'FILE',
-    description: 'More certificate authorities to trust for origins, PEM',
-  },
-  {
-    name: 'no-tls-verify',
-    type: 'boolean',
-    env: ['NO_TLS_VERIFY'],
-    fromFile: true,
-    description: 'Accept any certificate of the origin',
-  },
-  {
-    name: 'no-chunked-encoding',
-    type: 'boolean',
-    env: ['TUNNEL_NO_CHUNKED_ENCODING'],
-    fromFile: true,
-    description: 'Never send chunked request bodies to the origin, for WSGI servers',
-  },
-  {
-    name: 'http2-origin',
-    type: 'boolean',
-    env: ['TUNNEL_ORIGIN_ENABLE_HTTP2'],
-    fromFile: true,
-    description: 'Speak HTTP/2 to HTTPS origins that offer it',
-  },
-] as const satisfies readonly Flag[];
+import type { Flag } from './flag.ts';
+import { atLeast, checkGracePeriod, checkTags, isAddress, oneOf } from './flag-checks.ts';
+import { logFlags } from './log-flags.ts';
+import { originFlags } from './origin-flags.ts';
 
 /** Flags of `tunnel`, taken at every level of the `tunnel` commands. */
 export const tunnelFlags = [
@@ -276,6 +72,7 @@ export const tunnelFlags = [
   {
     name: 'region',
     type: 'string',
+    valueName: 'NAME',
     env: ['TUNNEL_REGION'],
     fromFile: true,
     description: 'Edge region, for example us',
@@ -376,7 +173,14 @@ export const tunnelFlags = [
     check: checkTags,
     description: 'Label sent to origins as Cf-Warp-Tag-KEY; repeatable',
   },
-  { name: 'label', type: 'string', default: '', fromFile: true, description: 'Name of this connector in listings' },
+  {
+    name: 'label',
+    type: 'string',
+    valueName: 'NAME',
+    default: '',
+    fromFile: true,
+    description: 'Name of this connector in listings',
+  },
   {
     name: 'retries',
     type: 'integer',
@@ -522,85 +326,5 @@ export const tunnelFlags = [
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
     description: 'Do not look for updates',
-  },
-] as const satisfies readonly Flag[];
-
-/** Flags that only `tunnel run` takes. */
-export const runFlags = [
-  {
-    name: 'credentials-contents',
-    type: 'string',
-    env: ['TUNNEL_CRED_CONTENTS'],
-    secret: true,
-    fromFile: true,
-    valueName: 'JSON',
-    description: "The tunnel's credentials themselves; beats --credentials-file",
-  },
-  {
-    name: 'token',
-    type: 'string',
-    env: ['TUNNEL_TOKEN'],
-    secret: true,
-    fromFile: true,
-    description:
-      'Token of the tunnel; beats all other credentials. Prefer --token-file: arguments show in process lists',
-  },
-  {
-    name: 'token-file',
-    type: 'string',
-    env: ['TUNNEL_TOKEN_FILE'],
-    fromFile: true,
-    valueName: 'FILE',
-    description: 'File that holds the token of the tunnel',
-  },
-  {
-    name: 'features',
-    aliases: ['F'],
-    type: 'list',
-    fromFile: true,
-    description: 'Protocol features to offer to the edge; repeatable',
-  },
-  {
-    name: 'icmpv4-src',
-    type: 'string',
-    env: ['TUNNEL_ICMPV4_SRC'],
-    fromFile: true,
-    valueName: 'IP',
-    description: 'Source address of ICMPv4 echo requests',
-  },
-  {
-    name: 'icmpv6-src',
-    type: 'string',
-    env: ['TUNNEL_ICMPV6_SRC'],
-    fromFile: true,
-    valueName: 'IP',
-    description: 'Source address, and interface, of ICMPv6 echo requests',
-  },
-  {
-    name: 'max-active-flows',
-    type: 'integer',
-    env: ['TUNNEL_MAX_ACTIVE_FLOWS'],
-    fromFile: true,
-    check: atLeast('max-active-flows', 0),
-    description: 'Private network flows at once at most; beats warp-routing.maxActiveFlows of every configuration',
-  },
-  {
-    name: 'dns-resolver-addrs',
-    type: 'list',
-    env: ['TUNNEL_DNS_RESOLVER_ADDRS'],
-    fromFile: true,
-    valueName: 'IP:PORT',
-    check: checkResolvers,
-    description: 'Resolvers for names in private networks, at most 10; repeatable',
-  },
-  {
-    name: 'allow-destination',
-    type: 'list',
-    env: ['TUNNEL_ALLOW_DESTINATION'],
-    fromFile: true,
-    valueName: 'CIDR',
-    check: checkPrefixes,
-    description:
-      'Loopback, link-local or multicast addresses that private network traffic may reach all the same; repeatable',
   },
 ] as const satisfies readonly Flag[];

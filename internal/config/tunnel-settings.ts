@@ -3,7 +3,8 @@
 import type { Flag, FlagSource, FlagValue, FlagValues } from './flag.ts';
 import { formatFlagValue, settingKey } from './flag.ts';
 import { type Environment, type GivenFlags, resolveFlags } from './resolve-flags.ts';
-import { runFlags, tunnelFlags } from './tunnel-flags.ts';
+import { runFlags } from './run-flags.ts';
+import { tunnelFlags } from './tunnel-flags.ts';
 
 /** All flags that make up the settings of a connector. */
 export const tunnelSettingFlags = [...tunnelFlags, ...runFlags] as const satisfies readonly Flag[];

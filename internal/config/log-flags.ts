@@ -1,0 +1,41 @@
+// The flags about logging. Source: spec cli-and-api §3.
+
+import type { Flag } from './flag.ts';
+
+/** Logging; every command takes these. */
+export const logFlags = [
+  {
+    name: 'loglevel',
+    aliases: ['log-level'],
+    type: 'string',
+    env: ['TUNNEL_LOGLEVEL'],
+    default: 'info',
+    fromFile: true,
+    valueName: 'LEVEL',
+    description: 'Least severe lines to log: debug, info, warn, error or fatal',
+  },
+  {
+    name: 'logfile',
+    type: 'string',
+    env: ['TUNNEL_LOGFILE'],
+    fromFile: true,
+    valueName: 'FILE',
+    description: 'Also append JSON log lines to this file',
+  },
+  {
+    name: 'log-directory',
+    type: 'string',
+    env: ['TUNNEL_LOGDIRECTORY'],
+    fromFile: true,
+    valueName: 'DIR',
+    description: 'Also write JSON log lines to DIR/postern.log, rotated at 1 MB, five old files kept',
+  },
+  {
+    name: 'output',
+    type: 'string',
+    env: ['TUNNEL_MANAGEMENT_OUTPUT', 'TUNNEL_LOG_OUTPUT'],
+    default: 'default',
+    valueName: 'FORMAT',
+    description: 'Format of log lines and errors: default or json',
+  },
+] as const satisfies readonly Flag[];
