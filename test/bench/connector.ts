@@ -28,6 +28,8 @@ export interface ConnectorInputs {
   readonly originPort: number;
   readonly sinkPort: number;
   readonly haConnections: number;
+  /** Further flags of `tunnel run`. */
+  readonly runFlags?: readonly string[];
 }
 
 export async function startConnector(inputs: ConnectorInputs): Promise<Connector> {
@@ -58,6 +60,7 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
       entry,
       ...['tunnel', '--config', config, '--protocol', options.protocol, '--metrics', '127.0.0.1:0'],
       ...['--ha-connections', String(inputs.haConnections), '--grace-period', '1s', 'run'],
+      ...(inputs.runFlags ?? []),
     ],
     {
       cwd: directory,

@@ -12,6 +12,7 @@ import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
 import { type BenchOptions, type LoadKind, parseBenchOptions, usage } from './options.ts';
 import { childrenOf, cpuSeconds, residentMb, watchMemory } from './process-usage.ts';
 import { formatReport, type Report, type Sample } from './report.ts';
+import { benchUdp } from './udp.ts';
 
 /** Lets compilers and pools settle before the first round. */
 const warmUpSeconds = 1;
@@ -110,7 +111,8 @@ if (options === undefined) console.log(usage);
 else {
   const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'));
   try {
-    console.log(formatReport(await bench(options, directory)));
+    if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory)));
+    if (options.udp) console.log(await benchUdp(options, directory));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

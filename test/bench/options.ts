@@ -9,6 +9,8 @@ export type LoadKind = (typeof loadKinds)[number];
 
 export interface BenchOptions {
   readonly kinds: readonly LoadKind[];
+  /** Measure UDP datagrams too; over QUIC, whatever the protocol of the rest. */
+  readonly udp: boolean;
   /** Length of one measured load, in seconds. */
   readonly seconds: number;
   readonly rounds: number;
@@ -19,7 +21,7 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up] [--seconds 3] [--rounds 3] [--protocol http2]
+export const usage = `npm run bench -- [--only small|down|up|udp] [--seconds 3] [--rounds 3] [--protocol http2]
              [--instructions] [--node-flag=FLAG]...
 
 Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain reverse proxy in the same run.
@@ -41,9 +43,12 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     },
   });
   if (values.help) return undefined;
-  const kinds = values.only ?? loadKinds;
+  const asked = (values.only ?? [...loadKinds, 'udp']).map(kind =>
+    oneOf<string>('--only', kind, [...loadKinds, 'udp']),
+  );
   return {
-    kinds: kinds.map(kind => oneOf('--only', kind, loadKinds)),
+    kinds: loadKinds.filter(kind => asked.includes(kind)),
+    udp: asked.includes('udp'),
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
