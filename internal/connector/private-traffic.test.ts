@@ -11,9 +11,10 @@ import { openUdpEcho, type UdpEcho } from '../../test/support/udp-echo.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { PosternError } from '../errors/error.ts';
 import { parseIp } from '../net/ip.ts';
+import { encodeIcmpPacket } from '../net/packet-icmp.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
-import { silentLogger } from '../telemetry/logger.ts';
+import { createLogger, silentLogger } from '../telemetry/logger.ts';
 import { dialTransport } from '../transport/choose.ts';
 import { parseAllowedDestinations } from './destination-policy.ts';
 import { fixedProtocol } from './protocol-policy.ts';
@@ -327,7 +328,72 @@ describe('private traffic that is out of order', () => {
   });
 });
 
-/** Echo requests of the recording went to the recorded machine's loopback; they are played in the namespace test. */
+describe('private ICMP', () => {
+  const lines: string[] = [];
+  const echoing = {
+    privateNetwork: {
+      allowedDestinations: parseAllowedDestinations(['127.0.0.0/8']),
+      ...{ resolvers: [], echo: { v4: undefined, v6: undefined } },
+    },
+    logger: createLogger({ level: 'info', format: 'json', destination: { write: line => void lines.push(line) } }),
+  };
+  const disabled = (): string | false => lines.find(line => line.includes('ICMP proxy feature is disabled')) ?? false;
+  const packets = (edge: PrivateEdge): Buffer[] => {
+    const received: Buffer[] = [];
+    edge.mux().onPacket({ packet: packet => received.push(Buffer.from(packet)) });
+    return received;
+  };
+  const request = (source: number, data: string, destination = loopback): Uint8Array => {
+    const packet = new Uint8Array(100);
+    const length = encodeIcmpPacket(packet, 0, {
+      ...{ source: Uint8Array.of(192, 0, 2, source), destination, ttl: 64, type: 8, code: 0 },
+      ...{ identifier: 0x1234, sequence: 1, data: Buffer.from(data) },
+    });
+    return packet.subarray(0, length);
+  };
+
+  for (const version of [2, 3] as const) {
+    it(`answers as recorded, each visitor with its own data though ids are the same, datagrams v${version}`, async t => {
+      const edge = await PrivateEdge.open(t);
+      const tunnel = await start(t, edge, { ...echoing, features: version === 2 ? v2 : [] });
+      if (disabled() !== false) {
+        t.skip(`the system permits no ICMP socket: ${disabled()}`);
+        return;
+      }
+      const received = packets(edge);
+      for (const { from, bytes } of recordedDatagrams(`quic-datagram-v${version}.json`))
+        if (from === 'edge' && isIcmp(version, bytes))
+          edge.mux().sendPacket(version === 2 ? bytes.subarray(0, -1) : bytes.subarray(1));
+      const wanted = recordedReply(version);
+      await until('the recorded reply', () => received.some(packet => packet.equals(wanted)));
+      // Time exceeded comes from the address of this machine, which is not the recorded one.
+      await until('time exceeded', () => received.some(packet => packet[20] === 11 && packet[21] === 0));
+      received.length = 0;
+      edge.mux().sendPacket(request(7, 'of the first'));
+      edge.mux().sendPacket(request(8, 'of the other'));
+      await until('both replies', () => received.length >= 2);
+      const told = received.map(packet => [packet[19], String(packet.subarray(28))]).sort();
+      assert.deepEqual(told, [
+        [7, 'of the first'],
+        [8, 'of the other'],
+      ]);
+      edge.mux().sendPacket(request(7, 'not allowed', Uint8Array.of(169, 254, 1, 1)));
+      await metric(tunnel, /^cloudflared_icmp_total_requests 3$/m);
+      await metric(tunnel, /^cloudflared_icmp_total_replies 3$/m);
+    });
+  }
+});
+
+/** The echo reply of the recording, as a packet. */
+function recordedReply(version: 2 | 3): Buffer {
+  const [found] = recordedDatagrams(`quic-datagram-v${version}.json`).filter(
+    ({ from, bytes }) => from === 'connector' && isIcmp(version, bytes),
+  );
+  if (found === undefined) throw new Error('no ICMP was recorded');
+  return Buffer.from(version === 2 ? found.bytes.subarray(0, -1) : found.bytes.subarray(1));
+}
+
+/** Echo requests went to the recorded machine's loopback; they are played apart. */
 function isIcmp(version: 2 | 3, datagram: Uint8Array): boolean {
   return version === 2 ? datagram.at(-1) !== 0 : datagram[0] === 2;
 }

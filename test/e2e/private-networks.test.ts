@@ -201,6 +201,28 @@ describe('private networks in namespaces', () => {
     lab.edge.child.kill('SIGTERM');
     assert.equal(await within('the exit of the edge', lab.edge.exited), 0);
   });
+
+  it('end at the connector for its own machine, unless its operator allows it, datagrams v2 like v3', async t => {
+    const lab = await PrivateLab.open(t);
+    if (lab === undefined) return;
+    const route = await lab.postern('tunnel', 'route', 'ip', 'add', '127.0.0.0/8', 'a');
+    assert.equal(route.code, 0, route.stderr);
+    const guarded = await lab.connect('a');
+    assert.equal((await lab.postern('ping', '-c', '1', '-W', '0.5', '127.0.0.1')).code, 1);
+    const refused = await associate(t, lab, 'default', '127.0.0.1');
+    refused.send(Buffer.from('anybody there?'));
+    await guarded.logged(/flow registration failure: destination-refused/);
+    guarded.child.kill('SIGTERM');
+    assert.equal(await within('the exit', guarded.exited), 0);
+    await lab.connect('a', '--allow-destination', '127.0.0.0/8', '--features', 'support_datagram_v2');
+    const { stdout } = await lab.postern('ping', '-c', '2', '-i', '0.2', '127.0.0.1');
+    assert.match(stdout, /2 received, 0% packet loss/);
+    const udp = await associate(t, lab, 'default', '10.1.0.2');
+    await until('an echo', () => {
+      udp.send(Buffer.from('over v2'));
+      return udp.received.some(payload => String(payload) === 'over v2');
+    });
+  });
 });
 
 function associate(t: TestContext, lab: PrivateLab, user: string, address: string): Promise<SocksUdp> {
