@@ -3,7 +3,7 @@
 
 import { join } from 'node:path';
 import { describeError, PosternError } from '../errors/error.ts';
-import { AddressLimiter } from '../net/address-limiter.ts';
+import { AddressLimiter, type AddressLimits } from '../net/address-limiter.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { listenTransports } from '../transport/listen.ts';
@@ -54,6 +54,8 @@ export interface EdgeOptions {
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;
+  /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
+  readonly unregistered?: AddressLimits;
   /** Ways into private networks; none by default. */
   readonly onRamps?: OnRampSettings;
   readonly logger: Logger;
@@ -102,7 +104,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => hostnames?.close());
 
   const registry = new ConnectorRegistry();
-  const unregistered = new AddressLimiter(unregisteredLimits);
+  const unregistered = new AddressLimiter(options.unregistered ?? unregisteredLimits);
   const connections = new Set<EdgeConnection>();
   opened.defer(() => abortAll(connections));
   let draining = false;

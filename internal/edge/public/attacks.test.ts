@@ -141,12 +141,22 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
   });
 
   it('with too many or too large headers is told so', async t => {
-    const { visit, check } = await worldOf(t);
+    const { world, visit, check } = await worldOf(t);
     const many = await visit(`GET /x HTTP/1.1\r\n${host}${'a: b\r\n'.repeat(1_100)}\r\n`);
     assert.deepEqual(many.statuses, [431]);
     const large = await visit(`GET /x HTTP/1.1\r\n${host}X: ${'y'.repeat(140_000)}\r\n\r\n`);
     assert.deepEqual(large.statuses, [431]);
+    // Larger than a connector's HTTP/2 takes: it must not cost the connection that all others share.
+    const before = world.edge.registry.all()[0]?.id;
+    const one = await visit(`GET /x HTTP/1.1\r\n${host}X: ${'y'.repeat(70_000)}\r\n\r\n`);
+    const cookies = await visit(`GET /x HTTP/1.1\r\n${host}${`Cookie: ${'y'.repeat(40_000)}\r\n`.repeat(2)}\r\n`);
+    const path = await visit(`GET /${'y'.repeat(70_000)} HTTP/1.1\r\n${host}\r\n`);
+    assert.deepEqual(
+      [one, cookies, path].map(visitor => visitor.statuses),
+      [[431], [431], [431]],
+    );
     await check();
+    assert.equal(world.edge.registry.all()[0]?.id, before);
   });
 
   it('may pipeline, but not without end', async t => {

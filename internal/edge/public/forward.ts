@@ -232,6 +232,7 @@ function hostname(host: string): string {
 function problemOf(error: unknown): Problem {
   if (isPosternError(error, 'flow.limit')) return { kind: 'flow-limit' };
   if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
+  if (isPosternError(error, 'protocol.too-large')) return { kind: 'too-large' };
   if (isPosternError(error, 'stream.reset') || isPosternError(error, 'protocol.malformed'))
     return { kind: 'connector' };
   return { kind: error instanceof PosternError ? 'no-connector' : 'edge' };

@@ -53,6 +53,7 @@ export class Http2Response implements VisitorResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #expectsContinue: boolean;
   #continued = false;
+  #body: Http2Body | undefined;
 
   constructor(stream: ServerHttp2Stream, expectsContinue: boolean) {
     this.#stream = stream;
@@ -62,8 +63,10 @@ export class Http2Response implements VisitorResponse {
   }
 
   onGone(handler: () => void): void {
-    this.#stream.once('close', () => {
-      if (!this.#stream.writableFinished) handler();
+    const stream = this.#stream;
+    // Node ends the writable side of a stream that was reset, so only our own end counts.
+    stream.once('close', () => {
+      if (stream.rstCode !== 0 || !this.#ended()) handler();
     });
   }
 
@@ -85,17 +88,22 @@ export class Http2Response implements VisitorResponse {
     }
     // Trailers follow only a body whose length was not said; waiting for them costs an event a request.
     const waitForTrailers = !raw.includes('content-length');
-    const body = new Http2Body(stream, waitForTrailers);
+    this.#body = new Http2Body(stream, waitForTrailers);
     stream.respond(raw, { waitForTrailers });
-    return body;
+    return this.#body;
   }
 
   upgrade(): undefined {
     return undefined;
   }
+
+  #ended(): boolean {
+    return this.#body === undefined ? this.#stream.headersSent : this.#body.ended;
+  }
 }
 
 class Http2Body implements ResponseBody {
+  ended = false;
   readonly #stream: ServerHttp2Stream;
   #trailers: HeaderList = [];
 
@@ -113,6 +121,7 @@ class Http2Body implements ResponseBody {
   }
 
   end(trailers: HeaderList): void {
+    this.ended = true;
     this.#trailers = trailers;
     this.#stream.end();
   }

@@ -4,7 +4,7 @@ import type { VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export type Problem =
   | { readonly kind: 'no-route'; readonly host: string }
-  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' };
+  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' | 'too-large' };
 
 interface Answer {
   readonly status: number;
@@ -22,6 +22,7 @@ const answers: Readonly<Record<Problem['kind'], Answer>> = {
     text: 'The connector could not reach the origin service. Its log names the cause.',
   },
   edge: { status: 500, hop: 'edge', text: 'The edge failed to forward the request. Its log names the cause.' },
+  'too-large': { status: 431, hop: 'edge', text: 'A header of the request, or its path, is too long.' },
   'flow-limit': {
     status: 503,
     hop: 'connector',

@@ -19,7 +19,7 @@ import type {
   StreamRefusal,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
-import { decodeRequestHead, encodeRefusal, encodeResponseHead } from './head.ts';
+import { decodeRequestHead, encodeRefusal, encodeResponseHead, fitsPeer } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
 import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, connectorOptions } from './settings.ts';
@@ -162,6 +162,10 @@ class Http2IncomingStream implements IncomingStream {
     if (this.head.kind === 'http' && this.head.bodyLength !== 0) body.once('finish', stopUnreadRequest);
     // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
     const raw = encodeResponseHead(head);
+    if (!fitsPeer(raw)) {
+      this.refuse({ message: 'The headers of the response are too large to be passed on.' });
+      return;
+    }
     const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
     if (waitForTrailers) body.once('wantTrailers', () => body.sendTrailers(pairHeaders(this.#trailers)));
     body.respond(raw, { endStream, waitForTrailers });

@@ -24,6 +24,18 @@ const forbidden = new Set([
   'host',
 ]);
 
+/**
+ * Longest single value that nghttp2 takes in (its NGHTTP2_HD_MAX_NV); a longer one would end the peer's whole connection
+ * instead of one stream. The sum of all may be larger.
+ */
+export const maxValueBytes = 65_536;
+
+/** Whether every name and value can be sent without ending the peer's connection. */
+export function fitsPeer(raw: readonly string[]): boolean {
+  for (const text of raw) if (text.length > maxValueBytes) return false;
+  return true;
+}
+
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {
   const raw = [':method', head.method, ':scheme', head.scheme, ':authority', head.host, ':path', head.path];

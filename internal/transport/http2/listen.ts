@@ -27,7 +27,7 @@ import type {
   StreamKind,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
-import { controlRequest, decodeResponseHead, encodeRequestHead } from './head.ts';
+import { controlRequest, decodeResponseHead, encodeRequestHead, fitsPeer } from './head.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions } from './settings.ts';
 
@@ -176,7 +176,10 @@ class Http2EdgeConnection implements EdgeConnection {
 
   request(head: RequestHead): OutgoingStream {
     if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
-    const stream = this.#session.request(encodeRequestHead(head), { endStream: head.bodyLength === 0 });
+    const raw = encodeRequestHead(head);
+    if (!fitsPeer(raw))
+      throw new PosternError('protocol.too-large', 'A header of the request is too large to be passed on.');
+    const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
     return new Http2OutgoingStream(stream, head.kind, this.#link);
   }
