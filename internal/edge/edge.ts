@@ -54,6 +54,8 @@ export interface EdgeOptions {
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;
+  /** How long a request waits for a connector that is just coming back. Default 10 s. */
+  readonly returnWaitMs?: number | undefined;
   /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits;
   /** Ways into private networks; none by default. */
@@ -220,13 +222,13 @@ function openVisitors(
   hostnames: HostnameTable,
   registry: ConnectorRegistry,
 ): Promise<PublicServer> {
-  const { logger } = options;
+  const { logger, returnWaitMs } = options;
   return openPublicServer({
     host: options.publicHost,
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,
     certificates,
-    handle: (request, response) => void forward(request, response, { hostnames, registry, logger }),
+    handle: (request, response) => void forward(request, response, { hostnames, registry, logger, returnWaitMs }),
   });
 }
 

@@ -33,11 +33,11 @@ export class RawVisitor {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
-  /** Waits for text to come. */
+  /** Waits for text to come; fails when the connection ends without it. */
   async sees(pattern: RegExp | string): Promise<void> {
-    await until(`${pattern} from the edge`, () =>
-      typeof pattern === 'string' ? this.text.includes(pattern) : pattern.test(this.text),
-    );
+    const seen = (): boolean => (typeof pattern === 'string' ? this.text.includes(pattern) : pattern.test(this.text));
+    await until(`${pattern} from the edge`, () => seen() || this.closed);
+    if (!seen()) throw new Error(`The connection ended without ${pattern}:\n${this.text}`);
   }
 
   /** Waits until the edge closed, or one whole head came. */

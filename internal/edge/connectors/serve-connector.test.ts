@@ -4,59 +4,19 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { EdgeWorld, type KnownTunnel } from '../../../test/support/edge-world.ts';
+import { claimFor, dialBare } from '../../../test/support/bare-connector.ts';
+import { EdgeWorld } from '../../../test/support/edge-world.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../../errors/error.ts';
-import { RegistrationClient } from '../../rpc/registration-client.ts';
 import { dialHttp2 } from '../../transport/http2/dial.ts';
 import { listenHttp2 } from '../../transport/http2/listen.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
 import type { RegistrationRequest } from '../../wire/registration.ts';
 
 const over = new PosternError('connection.closed', 'The test is over.');
-
-/** A connection to the edge that has not registered. */
-async function dial(t: TestContext, world: EdgeWorld) {
-  const connection = await dialHttp2({
-    host: '127.0.0.1',
-    port: world.edge.connectorPort,
-    ca: [world.edge.caPem],
-    serverName: 'h2.cftunnel.com',
-    timeoutMs: 10_000,
-  });
-  t.after(() => connection.abort(over));
-  connection.serve({
-    stream: incoming => {
-      incoming.body.resume();
-      incoming.respond({ status: 200, headers: ['x-from', connection.localAddress] });
-      incoming.body.end('served');
-    },
-    rpc: stream => stream.destroy(),
-  });
-  const control = await connection.control;
-  return { connection, control, client: new RegistrationClient(control, { timeoutMs: 5_000 }) };
-}
-
-function claim(tunnel: KnownTunnel, changes: Partial<RegistrationRequest> = {}): RegistrationRequest {
-  return {
-    accountTag: tunnel.accountTag,
-    tunnelSecret: tunnel.secret,
-    tunnelId: tunnel.id,
-    connIndex: 0,
-    clientId: randomUUID(),
-    features: [],
-    version: 'test',
-    arch: 'test',
-    originLocalIp: new Uint8Array(),
-    replaceExisting: false,
-    compressionQuality: 0,
-    numPreviousAttempts: 0,
-    ...changes,
-  };
-}
 
 function codeOf(attempt: Promise<unknown>): Promise<unknown> {
   return attempt.then(
@@ -81,8 +41,8 @@ describe('the registration of a connector', () => {
       { tunnelId: randomUUID() },
     ];
     for (const changes of wrong) {
-      const { connection, client } = await dial(t, world);
-      assert.equal(await codeOf(client.registerConnection(claim(tunnel, changes))), 'credentials.refused');
+      const { connection, client } = await dialBare(t, world);
+      assert.equal(await codeOf(client.registerConnection(claimFor(tunnel, changes))), 'credentials.refused');
       await untilClosed(connection);
     }
     assert.equal(world.edge.registry.all().length, 0);
@@ -93,14 +53,14 @@ describe('the registration of a connector', () => {
   it('of a connection that lives already is a duplicate, unless it replaces it', async t => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();
-    const request = claim(tunnel);
-    const first = await dial(t, world);
+    const request = claimFor(tunnel);
+    const first = await dialBare(t, world);
     await first.client.registerConnection(request);
-    const second = await dial(t, world);
+    const second = await dialBare(t, world);
     assert.equal(await codeOf(second.client.registerConnection(request)), 'registration.duplicate');
     await untilClosed(second.connection);
     const [before] = world.edge.registry.all();
-    const third = await dial(t, world);
+    const third = await dialBare(t, world);
     await third.client.registerConnection({ ...request, replaceExisting: true });
     await untilClosed(first.connection);
     const [after, ...others] = world.edge.registry.all();
@@ -110,8 +70,8 @@ describe('the registration of a connector', () => {
   it('comes at the same moment twice, and one is accepted', async t => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();
-    const request = claim(tunnel);
-    const dialled = await Promise.all([dial(t, world), dial(t, world), dial(t, world)]);
+    const request = claimFor(tunnel);
+    const dialled = await Promise.all([dialBare(t, world), dialBare(t, world), dialBare(t, world)]);
     const results = await Promise.all(dialled.map(one => codeOf(one.client.registerConnection(request))));
     assert.deepEqual(results.toSorted(), ['accepted', 'registration.duplicate', 'registration.duplicate']);
     assert.equal(world.edge.registry.all().length, 1);
@@ -121,8 +81,8 @@ describe('the registration of a connector', () => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();
     for (let round = 0; round < 10; round += 1) {
-      const { connection, client } = await dial(t, world);
-      const attempt = codeOf(client.registerConnection(claim(tunnel)));
+      const { connection, client } = await dialBare(t, world);
+      const attempt = codeOf(client.registerConnection(claimFor(tunnel)));
       setImmediate(() => connection.abort(over));
       await attempt;
     }
@@ -132,8 +92,8 @@ describe('the registration of a connector', () => {
   it('ends with its tunnel', async t => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();
-    const { connection, client } = await dial(t, world);
-    await client.registerConnection(claim(tunnel));
+    const { connection, client } = await dialBare(t, world);
+    await client.registerConnection(claimFor(tunnel));
     await world.edge.store.tunnels.remove(tunnel.accountTag, tunnel.id, { atMs: Date.now(), cascade: true });
     await untilClosed(connection);
     await until('an empty registry', () => world.edge.registry.all().length === 0);
@@ -222,13 +182,13 @@ describe('a peer on the connectors’ port', () => {
   it('that sends an RPC message too large loses its connection, and the others live', async t => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();
-    const good = await dial(t, world);
-    await good.client.registerConnection(claim(tunnel));
-    const bad = await dial(t, world);
+    const good = await dialBare(t, world);
+    await good.client.registerConnection(claimFor(tunnel));
+    const bad = await dialBare(t, world);
     // One segment of 2^30 words.
     bad.control.write(Buffer.from([0, 0, 0, 0, 0, 0, 0, 0x40]));
     await untilClosed(bad.connection);
-    const many = await dial(t, world);
+    const many = await dialBare(t, world);
     many.control.write(randomBytes(100_000));
     await untilClosed(many.connection);
     assert.equal(world.edge.registry.all().length, 1);
@@ -239,7 +199,7 @@ describe('a peer on the connectors’ port', () => {
     const tunnel = await world.makeTunnel();
     const dialled = await Promise.all(
       Array.from({ length: 12 }, () =>
-        dial(t, world).then(
+        dialBare(t, world).then(
           one => one.connection,
           () => undefined,
         ),
@@ -256,8 +216,8 @@ describe('a peer on the connectors’ port', () => {
     await until('four left', () => open === 4);
     for (const connection of dialled) connection?.abort(over);
     await until('a registration', async () => {
-      const one = await dial(t, world).catch(() => undefined);
-      return one !== undefined && (await codeOf(one.client.registerConnection(claim(tunnel)))) === 'accepted';
+      const one = await dialBare(t, world).catch(() => undefined);
+      return one !== undefined && (await codeOf(one.client.registerConnection(claimFor(tunnel)))) === 'accepted';
     });
   });
 });

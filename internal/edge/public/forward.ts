@@ -23,12 +23,17 @@ export interface ForwardOptions {
   readonly hostnames: HostnameTable;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
+  /** How long a request waits for a connector that is just coming back; default 10 s. */
+  readonly returnWaitMs: number | undefined;
 }
 
 /** Connections tried for one request: the four of a connector, once each. */
 const maxAttempts = 4;
-/** How long a request waits for a connector that is just coming back (an edge or a connector was restarted). */
-const reconnectWaitMs = 3_000;
+/**
+ * How long a request waits for a connector that is just coming back: while an edge restarts, back-off grows to a few
+ * seconds. Nobody waits for one that has been away for long.
+ */
+const defaultReturnWaitMs = 10_000;
 /** How long an early refusal by the origin may take before a visitor who asked is told to send the body. */
 const continueWaitMs = 100;
 const retryable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -62,6 +67,7 @@ class Visit {
   readonly #response: VisitorResponse;
   readonly #tunnelId: TunnelId;
   readonly #registry: ConnectorRegistry;
+  readonly #returnWaitMs: number;
   #stream: OutgoingStream | undefined;
   #gone = false;
   #waited = false;
@@ -71,6 +77,7 @@ class Visit {
     this.#response = response;
     this.#tunnelId = tunnelId;
     this.#registry = options.registry;
+    this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
     response.onGone(() => {
       this.#gone = true;
       this.#stream?.reset();
@@ -118,7 +125,7 @@ class Visit {
     // A connector that reset the stream is there: nobody else will come.
     const mayWait = !this.#waited && !isPosternError(failure, 'stream.reset');
     this.#waited = true;
-    if (mayWait && (await this.#registry.waitForReturn(this.#tunnelId, reconnectWaitMs))) {
+    if (mayWait && (await this.#registry.waitForReturn(this.#tunnelId, this.#returnWaitMs))) {
       const late = this.#registry.pick(this.#tunnelId, tried);
       if (late !== undefined) return late.connection;
     }
