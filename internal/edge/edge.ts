@@ -2,6 +2,7 @@
 // Source: spec edge-protocol §13; architecture "the way of a request".
 
 import { join } from 'node:path';
+import { setTimeout as after } from 'node:timers/promises';
 import { describeError, PosternError } from '../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../net/address-limiter.ts';
 import type { TunnelId } from '../schema/api-id.ts';
@@ -79,6 +80,8 @@ export interface Edge {
   stop(): Promise<void>;
 }
 
+/** How long after the listeners closed requests may still come on connections that were open: a long round trip and more. */
+const settleMs = 500;
 /** How much longer than visitors connectors of a stopping edge may take: only stragglers are left then. */
 const connectorDrainMs = 5_000;
 
@@ -181,7 +184,10 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     draining = true;
     await listener.close();
     const served = [visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)];
-    // Connectors learn of it at once, to register at another edge while what runs here finishes.
+    registry.expectNobody();
+    // Visitors may have sent requests before they learnt of it: those still need connections that take them.
+    await Promise.race([Promise.all(served), after(settleMs)]);
+    // Connectors learn of it now, to register at another edge while what runs here finishes.
     sayGoodbye(registry);
     await Promise.all([
       ...served,

@@ -45,6 +45,7 @@ export class ConnectorRegistry implements LiveConnections {
   readonly #startedAtMs = performance.now();
   /** When tunnels lost their last connection, in that order; only what is younger than `returnWithinMs` matters. */
   readonly #lostAtMs = new Map<TunnelId, number>();
+  #expectsNobody = false;
   #next = 0;
 
   /** Calls `listener` for every registration and removal; it must not throw. Returns what stops it. */
@@ -124,7 +125,13 @@ export class ConnectorRegistry implements LiveConnections {
     });
   }
 
+  /** The edge takes no more registrations: those who wait go on waiting, nobody joins them. */
+  expectNobody(): void {
+    this.#expectsNobody = true;
+  }
+
   #isExpected(tunnelId: TunnelId): boolean {
+    if (this.#expectsNobody) return false;
     const now = performance.now();
     const lostAtMs = this.#lostAtMs.get(tunnelId) ?? this.#startedAtMs;
     return this.#byTunnel.has(tunnelId) || now - lostAtMs < returnWithinMs;

@@ -174,3 +174,44 @@ describe('a connector that loses connections', () => {
     }
   });
 });
+
+describe('an edge that stops', () => {
+  it('serves requests that come on open connections until their visitors can know', { timeout: 60_000 }, async t => {
+    const arrived: (() => void)[] = [];
+    const origin = await listen(
+      t,
+      createServer((message, response) => {
+        if (message.url === '/slow') arrived.push(() => void response.end('slow'));
+        else response.end('ok');
+      }),
+    );
+    const { world } = await openWorld(t, origin, { edge: { gracePeriodMs: 10_000 } });
+    const open = async (path: string): Promise<RawVisitor> => {
+      const visitor = await RawVisitor.open(t, world.httpPort);
+      visitor.send(get.replace('/', path));
+      return visitor;
+    };
+    const slow = await open('/slow');
+    await until('the slow request', () => arrived.length === 1);
+    // Their heads are on the way when the edge begins to stop.
+    const late = await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const visitor = await RawVisitor.open(t, world.httpPort);
+        visitor.send(get.slice(0, 20));
+        return visitor;
+      }),
+    );
+    const other = await open('/');
+    await other.sees('ok');
+    const stopped = world.edge.stop();
+    for (const visitor of late) visitor.send(get.slice(20));
+    for (const visitor of late) await visitor.sees('ok');
+    for (const finish of arrived) finish();
+    await slow.sees('slow');
+    await stopped;
+    assert.deepEqual(
+      late.map(visitor => visitor.statuses),
+      late.map(() => [200]),
+    );
+  });
+});
