@@ -9,8 +9,8 @@ import { visitorGone } from './failure.ts';
 /** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */
 const continueTimeoutMs = 1000;
 /**
- * Bytes gathered into one write at most: eight DATA frames as HTTP/2 peers cut them. A system call a frame costs a third
- * more of the whole upload; gathering more saves nothing measurable.
+ * Bytes gathered into one write at most: eight DATA frames as HTTP/2 peers cut them. With a system call a frame, a third of
+ * the CPU samples of an upload were in writes. Other sizes were not compared.
  */
 const gatherBytes = 128 * 1024;
 
