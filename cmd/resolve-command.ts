@@ -3,6 +3,7 @@
 
 import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';
+import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { type CommandEntry, commands, groups } from './commands.ts';
 
@@ -14,7 +15,8 @@ export interface ResolvedCommand {
   readonly tokens: readonly string[];
 }
 
-const upperFlags: readonly Flag[] = [...tunnelFlags, ...ignoredFlags];
+/** Flags whose width is known before the command is: those of `tunnel run` too, which people write before `run`. */
+const upperFlags: readonly Flag[] = [...tunnelFlags, ...runFlags, ...ignoredFlags];
 
 /** Walks down the tree word by word; what follows the last command word is left as it is. */
 export function resolveCommand(argv: readonly string[]): ResolvedCommand {
