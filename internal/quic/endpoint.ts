@@ -141,6 +141,18 @@ export class QuicEndpoint {
     };
   }
 
+  /**
+   * Shows another PEM chain and key to connections accepted from now on; nothing once retired.
+   * @throws PosternError 'tls.failed' when they cannot be used; the old ones stay.
+   */
+  setIdentity(identity: { readonly cert: string; readonly key: string }): void {
+    try {
+      this.#native.setIdentity(identity.cert, identity.key);
+    } catch (error) {
+      throw translate(error, this.address);
+    }
+  }
+
   /** Whether the open socket keeps the process alive (it does at first). */
   setReferenced(referenced: boolean): void {
     this.#native.setReferenced(referenced);
@@ -175,7 +187,7 @@ export class QuicEndpoint {
       if (ending.kind === 'local') connection.close(ending.code, ending.reason);
       else connection.ended(ending);
     }
-    for (const dial of [...this.#dials.values()]) dial.reject(dialError(ending));
+    for (const dial of [...this.#dials.values()]) dial.reject(dialError(ending, this.#sendTrouble()));
   }
 
   #finish(): void {
@@ -229,7 +241,7 @@ export class QuicEndpoint {
   #onEnded(handle: number, ending: ConnectionEnding): void {
     const connection = this.#connections.get(handle);
     this.#connections.delete(handle);
-    this.#dials.get(handle)?.reject(dialError(ending));
+    this.#dials.get(handle)?.reject(dialError(ending, this.#sendTrouble()));
     connection?.ended(ending);
   }
 
@@ -240,11 +252,12 @@ export class QuicEndpoint {
   }
 }
 
-function dialError(ending: ConnectionEnding): PosternError {
+/** `trouble`: what may have kept our packets from leaving, or ''. */
+function dialError(ending: ConnectionEnding, trouble: string): PosternError {
   const cause = endingError(ending);
   if (cause.code === 'tls.failed') return cause;
   const code = ending.kind === 'idle' ? 'dial.timeout' : 'dial.failed';
-  return new PosternError(code, `The QUIC dial failed: ${cause.message}`, {
+  return new PosternError(code, `The QUIC dial failed: ${cause.message}${trouble}`, {
     cause,
     ...(cause.details && { details: cause.details }),
   });

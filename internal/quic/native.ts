@@ -84,6 +84,7 @@ export interface NativeEndpoint {
   ping(connection: number): void;
   shutdown(): void;
   destroy(): void;
+  setIdentity(cert: string, key: string): void;
   setReferenced(referenced: boolean): void;
   /** For tests of the containment of panics. */
   provokePanic(): void;
@@ -97,7 +98,7 @@ interface NativeModule {
 }
 
 /** Version of the interface that this file speaks. */
-const interfaceVersion = 2;
+const interfaceVersion = 3;
 const here = dirname(fileURLToPath(import.meta.url));
 const fileName = 'postern-quic.node';
 

@@ -3,8 +3,8 @@
 
 import { isPosternError, type PosternError } from '../errors/error.ts';
 import { listenHttp2 } from './http2/listen.ts';
-import { listenQuic } from './quic/listen.ts';
-import type { EdgeConnection, EdgeListener } from './transport.ts';
+import { listenQuic, type QuicListener } from './quic/listen.ts';
+import type { EdgeConnection } from './transport.ts';
 
 export interface ListenTransportsOptions {
   readonly host: string;
@@ -21,7 +21,7 @@ export interface ListenTransportsOptions {
 export interface TransportListeners {
   readonly port: number;
   readonly protocols: readonly ('http2' | 'quic')[];
-  /** Use other certificates for connections from now on. */
+  /** Use other certificates for connections from now on. Throws 'tls.failed' when they cannot be used. */
   setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
   /** Stop accepting. Accepted connections live on. Idempotent. */
   close(): Promise<void>;
@@ -36,7 +36,7 @@ export async function listenTransports(options: ListenTransportsOptions): Promis
   for (let attempt = 1; ; attempt += 1) {
     const http2 = await listenHttp2({ host, port: options.port, ...certificates, onConnection });
     const { port } = http2.address;
-    let quic: EdgeListener | undefined;
+    let quic: QuicListener | undefined;
     try {
       quic = listenQuic({ host, port, ...certificates, onConnection });
     } catch (error) {
@@ -50,7 +50,10 @@ export async function listenTransports(options: ListenTransportsOptions): Promis
     return {
       port,
       protocols: quic === undefined ? ['http2'] : ['http2', 'quic'],
-      setCertificates: renewed => http2.setCertificates(renewed),
+      setCertificates: renewed => {
+        http2.setCertificates(renewed);
+        quic?.setCertificates(renewed);
+      },
       close: async () => {
         await Promise.all([http2.close(), quic?.close()]);
       },

@@ -33,8 +33,13 @@ export interface QuicListenOptions {
   readonly tuning?: QuicTuning;
 }
 
+export interface QuicListener extends EdgeListener {
+  /** Use another certificate for connections from now on. Throws 'tls.failed'; the old one stays then. */
+  setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
+}
+
 /** Listens for connectors. Throws 'listen.failed', 'tls.failed' (PEM texts) or 'unavailable' (no QUIC engine here). */
-export function listenQuic(options: QuicListenOptions): EdgeListener {
+export function listenQuic(options: QuicListenOptions): QuicListener {
   const endpoint = openEndpoint(
     {
       bind: isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`,
@@ -49,6 +54,7 @@ export function listenQuic(options: QuicListenOptions): EdgeListener {
   const colon = bound.lastIndexOf(':');
   return {
     address: { host: bound.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bound.slice(colon + 1)) },
+    setCertificates: certificates => endpoint.setIdentity(certificates),
     close: () => {
       endpoint.retire();
       return Promise.resolve();

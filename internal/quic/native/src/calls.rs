@@ -60,7 +60,7 @@ methods! {
     reset as c"reset", stop as c"stop", send_datagram as c"sendDatagram", read_datagrams as c"readDatagrams",
     max_datagram as c"maxDatagram", stats as c"stats", endpoint_stats as c"endpointStats",
     remote_address as c"remoteAddress", local_address as c"localAddress", close as c"close", notify_flushed as c"notifyFlushed", ping as c"ping",
-    shutdown as c"shutdown", destroy as c"destroy", set_referenced as c"setReferenced", provoke_panic as c"provokePanic",
+    set_identity as c"setIdentity", shutdown as c"shutdown", destroy as c"destroy", set_referenced as c"setReferenced", provoke_panic as c"provokePanic",
 }
 
 /// The JavaScript object of an endpoint: its methods, and `memory`. Every function carries the pointer itself and holds a
@@ -247,6 +247,15 @@ fn destroy(call: &Call, shared: &Shared) -> Outcome {
     }
     shared.destroy();
     Ok(call.env.undefined())
+}
+
+/// setIdentity(cert, key): PEM texts that new connections see; throws ERR_TLS and keeps the old ones
+fn set_identity(call: &Call, shared: &Shared) -> Outcome {
+    let (chain, key) = (call.text(0)?, call.text(1)?);
+    if let Some(mut engine) = shared.engine() {
+        engine.set_identity(chain.as_bytes(), key.as_bytes())?;
+    }
+    Ok(null_mut())
 }
 
 /// setReferenced(boolean): whether the open socket keeps the process alive

@@ -23,6 +23,7 @@ const RECEIVE_BUDGET: usize = 1 << 20;
 pub struct Engine {
     endpoint: qp::Endpoint,
     client: Option<qp::ClientConfig>,
+    server_terms: tls::ServerTerms,
     limits: Limits,
     accepting: bool,
     pub socket: Socket,
@@ -39,7 +40,9 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(settings: &Settings) -> Result<Self, Fault> {
-        let server = tls::server(settings)?;
+        let server_terms = tls::ServerTerms::of(settings);
+        let identity = settings.identity.as_ref();
+        let server = identity.map(|(chain, key)| tls::server(&server_terms, chain, key)).transpose()?;
         let client = tls::client(settings)?;
         let socket = Socket::bind(settings.bind, settings.socket_buffer)
             .map_err(|error| Fault::new(c"ERR_BIND", format_args!("Cannot bind UDP {}: {error}", settings.bind)))?;
@@ -48,6 +51,7 @@ impl Engine {
         Ok(Self {
             endpoint: qp::Endpoint::new(config, server, !socket.may_fragment(), None),
             client,
+            server_terms,
             limits: settings.limits,
             accepting,
             socket,
@@ -87,6 +91,14 @@ impl Engine {
             }
             _ => Ok(remote),
         }
+    }
+
+    /// Shows another certificate from now on; nothing when the endpoint accepts no connections (any more).
+    pub fn set_identity(&mut self, chain: &[u8], key: &[u8]) -> Result<(), Fault> {
+        if self.accepting {
+            self.endpoint.set_server_config(Some(tls::server(&self.server_terms, chain, key)?));
+        }
+        Ok(())
     }
 
     /// Accepts no more connections; those in progress go on.

@@ -31,24 +31,36 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
         .map_err(|error| fault("The PEM certificates cannot be read", error))
 }
 
-/// The server side, if the settings bring a certificate.
-pub fn server(settings: &Settings) -> Result<Option<Arc<qp::ServerConfig>>, Fault> {
-    let Some((chain, key)) = &settings.identity else { return Ok(None) };
+/// What a server's configuration is made of beside its certificate, which may be renewed.
+pub struct ServerTerms {
+    alpn: Vec<Vec<u8>>,
+    groups: String,
+    transport: Arc<qp::TransportConfig>,
+}
+
+impl ServerTerms {
+    pub fn of(settings: &Settings) -> Self {
+        Self { alpn: settings.alpn.clone(), groups: settings.groups.clone(), transport: settings.transport.clone() }
+    }
+}
+
+/// The server side with a PEM chain and key.
+pub fn server(terms: &ServerTerms, chain: &[u8], key: &[u8]) -> Result<Arc<qp::ServerConfig>, Fault> {
     let chain = certificates(chain)?;
     let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| fault("The PEM key cannot be read", error))?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider(&settings.groups)?)
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(&terms.groups)?)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| fault("TLS 1.3 cannot be set up", error))?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|error| fault("The certificate cannot be used", error))?;
-    tls.alpn_protocols.clone_from(&settings.alpn);
+    tls.alpn_protocols.clone_from(&terms.alpn);
     tls.send_tls13_tickets = 0;
     let crypto = qp::crypto::rustls::QuicServerConfig::try_from(tls)
         .map_err(|error| fault("The cipher suites do not fit QUIC", error))?;
     let mut config = qp::ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(settings.transport.clone());
-    Ok(Some(Arc::new(config)))
+    config.transport_config(terms.transport.clone());
+    Ok(Arc::new(config))
 }
 
 /// The client side, if the settings bring roots or a pin.
