@@ -70,7 +70,8 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     const socket = connectTlsSocket({
       socket: tcp,
       servername: options.serverName,
-      minVersion: 'TLSv1.2',
+      // TLS 1.2 has key exchanges that no list of groups forbids.
+      minVersion: options.postQuantum === true ? 'TLSv1.3' : 'TLSv1.2',
       ecdhCurve: options.postQuantum === true ? postQuantumGroups : preferredGroups,
       // With a pin the chain is verified below, before a byte is sent, against the pinned CA that the edge presents.
       rejectUnauthorized: !pinned,
