@@ -104,6 +104,10 @@ export class Http1Response implements VisitorResponse {
     this.#response.writeContinue();
   }
 
+  closeAfter(): void {
+    this.#response.shouldKeepAlive = false;
+  }
+
   start(status: number, headers: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
     const response = this.#response;
     if (response.headersSent || response.destroyed) return undefined;

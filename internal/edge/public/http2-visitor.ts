@@ -76,6 +76,10 @@ export class Http2Response implements VisitorResponse {
     this.#stream.additionalHeaders({ ':status': 100 });
   }
 
+  closeAfter(): void {
+    // Streams do not share their framing.
+  }
+
   start(status: number, headers: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
     const stream = this.#stream;
     if (stream.headersSent || stream.destroyed) return undefined;

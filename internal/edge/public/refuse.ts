@@ -10,7 +10,8 @@ const texts = {
 /** Answers and ends the connection: what follows on it may be read differently than it was meant. */
 export function refuseRequest(response: VisitorResponse, status: keyof typeof texts): void {
   const body = Buffer.from(texts[status]);
-  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(body.length), 'Connection', 'close'];
+  const headers = ['Content-Type', 'text/plain', 'Content-Length', String(body.length)];
+  response.closeAfter();
   const target = response.start(status, headers, { hasBody: true });
   target?.write(body);
   target?.end([]);

@@ -28,6 +28,8 @@ export interface VisitorResponse {
   onGone(handler: () => void): void;
   /** Ask for the body that the visitor announced with Expect: 100-continue. */
   continue(): void;
+  /** Take no further request on this connection; over HTTP/2, where requests cannot be confused, nothing changes. */
+  closeAfter(): void;
   /** Send the head and return where the body goes; undefined when there is no body to send. */
   start(status: number, headers: HeaderList, options: { readonly hasBody: boolean }): ResponseBody | undefined;
   /** Accept the upgrade and return the raw connection; undefined when this visitor cannot be upgraded. */
