@@ -94,7 +94,8 @@ function portOf(name: string, port: number): number | undefined {
   );
 }
 
-function announce(edge: Edge, host: string, logger: Logger): void {
+function announce(edge: Edge, publicHost: string, logger: Logger): void {
+  const host = publicHost.includes(':') ? `[${publicHost}]` : publicHost;
   logger.info({ address: `${host}:${edge.connectorPort}` }, 'Listening for connectors');
   if (edge.httpPort !== undefined) logger.info({ address: `${host}:${edge.httpPort}` }, 'Listening for HTTP visitors');
   if (edge.httpsPort !== undefined)
