@@ -11,7 +11,7 @@ import { logFigures } from './connection-metrics.ts';
 import type { ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
 import { abortable, stoppedError } from './deadline.ts';
-import { drainConnection } from './drain.ts';
+import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
 import { linkEnd } from './link-end.ts';
@@ -267,7 +267,8 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       // this connection's place is taken by a new one, at another edge if there is one.
       this.#log(info).info('The edge ends this connection, replacing it');
       this.#rotate = true;
-      this.#linger(this.#outlive(link));
+      const stopped = this.#stop.promise.then(() => this.#graceMs);
+      this.#linger(outliveConnection(link, stopped, this.#context.clock));
     } else {
       this.#log(info).warn({ error: describeError(why) }, 'Lost connection with the edge');
       session.close();
@@ -291,13 +292,6 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   #drainOne({ connection, session }: EdgeLink, info: ConnectionInfo, replaced: boolean): Promise<void> {
     const { clock } = this.#context;
     return drainConnection({ connection, session, graceMs: this.#graceMs, replaced, clock, log: this.#log(info) });
-  }
-
-  /** Lets the requests of a connection that the edge drains finish. */
-  async #outlive({ connection, session }: EdgeLink): Promise<void> {
-    await connection.drain(this.#context.gracePeriodMs);
-    session.close();
-    connection.abort(stoppedError());
   }
 
   /** The old connection ends in the background, while service goes on over the next. */

@@ -1,10 +1,11 @@
 // Ends one registered connection in order: tells the edge, serves what is running and what still arrives, and closes when
-// idle or when the grace period is over. Source: spec edge-protocol §11.
+// idle or when the grace period is over; or lives on as long as the edge lets it. Source: spec edge-protocol §11.
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorConnection } from '../transport/transport.ts';
 import type { Clock } from './clock.ts';
+import { stoppedError } from './deadline.ts';
 import type { RegistrationSession } from './registration.ts';
 
 export interface DrainOptions {
@@ -26,6 +27,9 @@ const pollMs = 50;
  */
 const settleMs = 200;
 
+/** Bounds an edge that drains and never ends; ours do within seconds or minutes. */
+const outliveMs = 15 * 60_000;
+
 /** Never rejects; the connection is closed when it settles. */
 export async function drainConnection(options: DrainOptions): Promise<void> {
   const { connection, session, graceMs, clock, log } = options;
@@ -39,6 +43,28 @@ export async function drainConnection(options: DrainOptions): Promise<void> {
   connection.abort(new PosternError('connection.closed', 'The connector stops'));
   await connection.closed;
   log.debug('Connection closed');
+}
+
+/**
+ * Lets the requests of a connection that the edge drains finish: the edge decides how long that may take, or our stop,
+ * which `stopped` tells with the grace period in milliseconds. Never rejects; the connection is closed when it settles.
+ */
+export async function outliveConnection(
+  { connection, session }: Pick<DrainOptions, 'connection' | 'session'>,
+  stopped: Promise<number>,
+  clock: Clock,
+): Promise<void> {
+  let cancel = (): void => undefined;
+  const late = stopped.then(
+    graceMs =>
+      new Promise<void>(resolve => {
+        cancel = clock.after(graceMs, resolve);
+      }),
+  );
+  await Promise.race([connection.drain(outliveMs), late]);
+  cancel();
+  session.close();
+  connection.abort(stoppedError());
 }
 
 async function unregister({ connection, session, graceMs, log, replaced }: DrainOptions): Promise<void> {

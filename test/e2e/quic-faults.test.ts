@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
 import { openEdgePath } from '../support/edge-path.ts';
 import { countOf, registrations, TunnelWorld } from '../support/tunnel-world.ts';
-import { until } from '../support/wait.ts';
+import { until, within } from '../support/wait.ts';
 
 describe('faults', () => {
   for (const protocol of ['quic', 'http2', 'auto']) {
@@ -25,6 +25,28 @@ describe('faults', () => {
   }
 
   for (const protocol of ['quic', 'http2']) {
+    it(`learns of a stop of the edge while a request still runs, and finishes it (${protocol})`, async t => {
+      const held: ServerResponse[] = [];
+      const world = await TunnelWorld.open(t, {
+        origin: (_message, response) => {
+          response.write('begun ');
+          held.push(response);
+        },
+        edgeFlags: ['--grace-period', '60s'],
+      });
+      const connector = await world.connect({ protocol });
+      const answer = world.get('/slow');
+      await until('the request', () => held.length === 1);
+      world.edge.child.kill('SIGTERM');
+      await connector.logged(/The edge ends this connection, replacing it/);
+      // It dials again already, in vain: this edge was the only one.
+      await connector.logged(/Unable to establish connection with the edge/);
+      assert.equal(world.edge.child.exitCode, null);
+      held[0]?.end('finished');
+      assert.equal((await answer).text, 'begun finished');
+      assert.equal(await within('the exit of the edge', world.edge.exited), 0);
+    });
+
     it(`is back soon after the edge was killed (${protocol})`, async t => {
       const world = await TunnelWorld.open(t);
       const connector = await world.connect({ protocol, connections: 2 });
