@@ -35,6 +35,7 @@ export type CommandRun<Flags extends readonly Flag[]> = (
   context: CommandContext,
 ) => Promise<number | undefined> | Promise<void>;
 
+/** What a command's file gives to `defineCommand`. */
 export interface CommandDefinition<Flags extends readonly Flag[] = readonly Flag[]> {
   /** Paragraphs of the help, below the usage line. */
   readonly description?: string;

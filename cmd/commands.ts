@@ -3,6 +3,7 @@
 
 import type { Command } from './command.ts';
 
+/** What is known of a command before its file is loaded. */
 export interface CommandEntry {
   /** Words: `tunnel ingress validate`. The empty path is the program itself, called with flags only. */
   readonly path: string;
@@ -14,6 +15,7 @@ export interface CommandEntry {
   readonly load: () => Promise<{ readonly command: Command }>;
 }
 
+/** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
     path: 'edge run',

@@ -45,6 +45,7 @@ interface AnyInput {
 /** Most pages fetched of one listing: an end for a server that never stops. */
 const maxPages = 10_000;
 
+/** Nothing is opened: every call is one HTTPS request, or one a page for listings. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const methods = Object.entries(apiRoutes).map(([name, route]: [string, ApiRoute]) => [
     name,

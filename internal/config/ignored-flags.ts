@@ -52,6 +52,7 @@ const rows: readonly (readonly [type: FlagType, names: readonly string[]])[] = [
   ['boolean', ['ssh-server', 'proxy-dns', 'is-autoupdated', 'use-reconnect-token', 'stdin-control', 'ui']],
 ];
 
+/** Taken at every level of the `tunnel` commands; in no help and no documentation. */
 export const ignoredFlags: readonly Flag[] = rows.flatMap(([type, names]) =>
   names.map(name => ({ name, type, hidden: true, description: 'Accepted without effect' })),
 );

@@ -16,6 +16,7 @@ export type DropReason =
   | 'send_too_large'
   | 'send_full';
 
+/** Counts only rise, but for `activeSessions`. */
 export interface DatagramCounters {
   activeSessions: number;
   totalSessions: number;

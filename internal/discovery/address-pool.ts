@@ -34,6 +34,7 @@ interface Region {
   primaryAgainAtMs: number;
 }
 
+/** Users of addresses are connection indexes; each has one address at most. */
 export class AddressPool {
   readonly #options: AddressPoolOptions;
   #regions: readonly Region[] = [];

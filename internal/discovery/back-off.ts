@@ -16,6 +16,7 @@ export interface BackOffWait {
   readonly upToMs: number;
 }
 
+/** One for each thing that is tried again; it counts, the caller waits. */
 export class BackOff {
   readonly #options: BackOffOptions;
   #retries = 0;

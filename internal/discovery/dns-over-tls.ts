@@ -28,6 +28,7 @@ export const cloudflareDnsOverTls: DnsOverTlsOptions = {
   timeoutMs: 15_000,
 };
 
+/** Look-ups reject with 'discovery.failed', also when there are no records. */
 export function createDnsOverTls(options: DnsOverTlsOptions): Dns {
   return {
     srv: async name => {

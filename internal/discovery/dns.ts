@@ -31,6 +31,7 @@ export interface DnsOptions {
 /** Two tries in this time: longer than any healthy resolver needs, short enough that the fallback still helps. */
 const defaultTimeoutMs = 8_000;
 
+/** Look-ups reject with 'discovery.failed', also when there are no records. */
 export function createDns(options: DnsOptions = {}): Dns {
   const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
   const resolver = new Resolver({ timeout: Math.ceil(timeoutMs / 2), tries: 2 });

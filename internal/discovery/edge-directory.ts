@@ -22,6 +22,7 @@ const refreshMs = 60 * 60_000;
 /** Failing dials of four connections ask for at most this many look-ups. */
 const minRefreshGapMs = 30_000;
 
+/** One for a connector; `close` it with the connector. */
 export class EdgeDirectory {
   readonly #options: EdgeDirectoryOptions;
   readonly #timer: NodeJS.Timeout;

@@ -17,6 +17,7 @@ export type ErrorScope =
 /** Whether the same attempt may succeed later: `never`, `later` after a wait, `elsewhere` at another address. */
 export type Retry = 'never' | 'later' | 'elsewhere';
 
+/** What a code means to those who handle it without knowing it. */
 export interface ErrorKind {
   readonly scope: ErrorScope;
   readonly retry: Retry;
@@ -24,6 +25,7 @@ export interface ErrorKind {
   readonly exit: 1 | 2 | 3 | 64;
 }
 
+/** Every code there is; `PosternError` takes no other. */
 export const errorTable = {
   'api.conflict': { scope: 'edge', retry: 'never', exit: 1 },
   'api.failed': { scope: 'edge', retry: 'later', exit: 1 },

@@ -66,6 +66,7 @@ interface Flow {
 /** A flow this quiet may give way to a new one when the table is full: its reply has come or will not. */
 const evictableMs = 1_000;
 
+/** One for a connector, fed by all its connections; a flow answers to the one that asked last. */
 export class EchoProxy {
   readonly counters: EchoCounters = {
     requests: 0,

@@ -22,6 +22,7 @@ export interface Http1Settings {
 /** Given up so long before the origin's own time-out, so that a request rarely meets a connection just being closed. */
 const keepAliveMarginMs = 1000;
 
+/** One for each address and TLS name of an origin; ended with the configuration that opened it. */
 export class Http1Pool implements RequestPool, ConnectionOwner {
   readonly dest: string;
   readonly #settings: Http1Settings;

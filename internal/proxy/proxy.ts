@@ -43,6 +43,7 @@ export interface ProxyOptions {
   readonly configuration?: ((incoming: IncomingStream) => void) | undefined;
 }
 
+/** One for a connector. It answers streams once `swap` has given it a configuration. */
 export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #options: ProxyOptions;
   readonly #tags: HeaderList;

@@ -31,6 +31,7 @@ const endKinds: readonly EndKind[] = [
   'other',
 ];
 
+/** From the numbers of the engine's CLOSED record. */
 export function endingOf(kind: number, code: number, reason: string): ConnectionEnding {
   return { kind: endKinds[kind] ?? 'other', code, reason };
 }
@@ -103,6 +104,7 @@ interface Waiter {
   readonly reject: (error: PosternError) => void;
 }
 
+/** Made by its endpoint only: `connect` there, or the accept handler. */
 export class QuicConnection implements StreamOwner {
   readonly native: NativeEndpoint;
   readonly handle: number;

@@ -44,6 +44,7 @@ interface Dial {
   readonly reject: (error: PosternError) => void;
 }
 
+/** Made by `openEndpoint`. Everything on it ends with it. */
 export class QuicEndpoint {
   readonly #native: NativeEndpoint;
   readonly #slab = new ReadSlab();

@@ -16,6 +16,7 @@ export interface LoggerOptions {
   readonly copy?: DestinationStream;
 }
 
+/** The streams are the caller's to close, after the last line. */
 export function createLogger(options: LoggerOptions): Logger {
   const { copy } = options;
   const shown =

@@ -5,6 +5,7 @@ import { PosternError } from '../../errors/error.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { Flow, FlowBytes, FlowDenialReason, FlowEndReason, FlowEvent, FlowSubject } from './flow.ts';
 
+/** Flows at once, at most. */
 export interface FlowLimits {
   readonly total: number;
   readonly perAccount: number;
@@ -30,6 +31,7 @@ export interface OpenFlow extends Flow {
   end(reason: FlowEndReason): void;
 }
 
+/** One for an edge, shared by all its on-ramps. */
 export class FlowTracker {
   /** Flows that were denied, by reason. */
   readonly denied: Record<FlowDenialReason, number> = {

@@ -28,6 +28,7 @@ export type StoreChange =
 
 export type ChangeListener = (change: StoreChange) => void;
 
+/** One for a store; listeners are called synchronously and must not throw. */
 export class ChangeFeed {
   readonly #listeners = new Set<ChangeListener>();
 

@@ -13,6 +13,7 @@ export type Row = Readonly<Record<string, unknown>>;
 /** How long a statement waits for another process's write: longer than any of our transactions, shorter than an API call. */
 const busyTimeoutMs = 5_000;
 
+/** Owns its file handle until `close`. Everything is synchronous and throws 'store.failed' or 'store.conflict'. */
 export class Database {
   readonly #path: string;
   readonly #inner: DatabaseSync;

@@ -7,6 +7,7 @@ import type { Database, Row } from './database.ts';
 import { requireOwnership } from './ownership.ts';
 import { listRoutes, type RouteTable, removeRoute } from './removable-routes.ts';
 
+/** For those who remove the routes of a tunnel or network that goes. */
 export const ipRoutes: RouteTable<IpRouteRecord> = {
   name: 'ip_routes',
   read: toIpRoute,

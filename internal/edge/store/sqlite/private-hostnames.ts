@@ -7,6 +7,7 @@ import type { Database, Row } from './database.ts';
 import { requireOwnership } from './ownership.ts';
 import { listRoutes, type RouteTable, removeRoute } from './removable-routes.ts';
 
+/** For those who remove the names of a tunnel or network that goes. */
 export const privateHostnames: RouteTable<PrivateHostnameRecord> = {
   name: 'private_hostnames',
   read: toPrivateHostname,
