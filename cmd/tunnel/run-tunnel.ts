@@ -81,6 +81,9 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   const { credentials, file, logger, settings } = inputs;
   const local = localIngress(settings, file);
   if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
+    logger.warn({ event: 0 }, `The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
+  }
   const edge = await resolveEdgeSettings(settings, credentials, context, logger);
   const { accountTag } = credentials;
   // Only Cloudflare's network publishes what it wants of an account.
