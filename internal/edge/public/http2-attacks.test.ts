@@ -76,7 +76,6 @@ describe('a visitor over HTTP/2 that attacks', () => {
       ['another host than the authority', [...head, '/x', 'host', 'other.example.test']],
       ['an authority with a user', [':method', 'GET', ':scheme', 'https', ':authority', `u@${name}`, ':path', '/x']],
       ['an authority with a path', [':method', 'GET', ':scheme', 'https', ':authority', `${name}/y`, ':path', '/x']],
-      ['a line end in a value', [...head, '/x', 'x', 'a\r\nTransfer-Encoding: chunked']],
       [
         'a line end in a method',
         [':method', 'GET / HTTP/1.1\r\nX: ', ':scheme', 'https', ':authority', name, ':path', '/x'],
@@ -96,9 +95,13 @@ describe('a visitor over HTTP/2 that attacks', () => {
       session.destroy();
     }
     assert.ok(
-      !seen.some(message => message.url !== '/after' && message.complete),
+      seen.length === 0 || seen.every(message => !message.complete),
       JSON.stringify(seen.map(message => message.url)),
     );
+    // nghttp2 leaves out what cannot be a value; the rest of the request is sound.
+    const status = await ask(visit(t, world), [...head, '/left-out', 'x', 'a\r\nX-Injected: b']);
+    assert.ok(status === 200 || status === 'reset');
+    assert.ok(!seen.some(message => 'x' in message.headers || 'x-injected' in message.headers));
     await check();
   });
 
