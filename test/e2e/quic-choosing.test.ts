@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { openEdgePath } from '../support/edge-path.ts';
-import { countOf, registrations, TunnelWorld } from '../support/tunnel-world.ts';
+import { allOver, countOf, registrations, TunnelWorld } from '../support/tunnel-world.ts';
 import { until } from '../support/wait.ts';
 
 describe('choosing the protocol', () => {
@@ -34,14 +34,15 @@ describe('choosing the protocol', () => {
     const world = await TunnelWorld.open(t);
     const path = await openEdgePath(t, world.connectorPort);
     const connector = await world.connect({ port: path.port, connections: 2 });
-    assert.deepEqual(registrations(connector), ['quic', 'quic']);
+    // Usually at once; a machine that is busy for seconds may let HTTP/2 win the first race.
+    await until('both connections over QUIC', () => allOver(connector, 'quic', 2), 90_000);
     path.udp.cut(true);
     await connector.logged(/Lost connection with the edge/);
-    await until('both connections over HTTP/2', () => registrations(connector).length === 4);
-    assert.deepEqual(registrations(connector), ['quic', 'quic', 'http2', 'http2']);
+    await until('both connections over HTTP/2', () => allOver(connector, 'http2', 2), 60_000);
     await connector.logged(/Switching to fallback protocol http2/);
+    const settled = registrations(connector).length;
     for (let round = 0; round < 10; round += 1) assert.equal((await world.get(`/${round}`)).text, `origin /${round}`);
-    assert.equal(registrations(connector).length, 4);
+    assert.equal(registrations(connector).length, settled);
   });
 
   it('moves a single connection while visitors come, and fails none of them', async t => {

@@ -152,6 +152,16 @@ export function countOf(program: Program, pattern: RegExp): number {
   return program.log().match(pattern)?.length ?? 0;
 }
 
+/** Whether the last registration of each of `count` connections was over `protocol`. */
+export function allOver(program: Program, protocol: string, count: number): boolean {
+  const last = new Map<string, string>();
+  for (const [, index = '', used = ''] of program
+    .log()
+    .matchAll(/Registered tunnel connection connIndex=(\d+) .*protocol=(\w+)/g))
+    last.set(index, used);
+  return last.size === count && [...last.values()].every(used => used === protocol);
+}
+
 /** Protocols of the registrations so far, in order. */
 export function registrations(program: Program): readonly string[] {
   return [...program.log().matchAll(/Registered tunnel connection .*protocol=(\w+)/g)].map(match => match[1] ?? '');
