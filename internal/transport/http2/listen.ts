@@ -217,7 +217,9 @@ class Http2OutgoingStream implements OutgoingStream {
       this.trailers = raw;
     });
     this.response = new Promise((resolve, reject) => {
+      let answered = false;
       stream.once('response', headers => {
+        answered = true;
         try {
           resolve(decodeHead(kind, headers));
         } catch (error) {
@@ -225,7 +227,10 @@ class Http2OutgoingStream implements OutgoingStream {
           reject(error as PosternError);
         }
       });
-      stream.once('close', () => reject(closeReason(stream, link)));
+      // An error is not free: it takes the stack, and nearly every stream has been answered.
+      stream.once('close', () => {
+        if (!answered) reject(closeReason(stream, link));
+      });
     });
     // A stream reset before anybody awaits the response must not be an unhandled rejection.
     this.response.catch(() => undefined);
