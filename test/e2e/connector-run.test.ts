@@ -169,7 +169,9 @@ describe('postern tunnel run', () => {
       ],
       { home },
     );
-    await until('two registrations', () => edge.registered.length === 2);
+    await until('two registrations', () => edge.registered.length === 2).catch((error: unknown) => {
+      throw new Error(`${error instanceof Error ? error.message : error}\n${program.log()}`);
+    });
     assert.equal(edge.attempts[0]?.accountTag, 'account-tag');
     assert.equal(Buffer.from(edge.attempts[0]?.tunnelSecret ?? []).toString(), secret);
     program.child.kill('SIGTERM');
