@@ -42,7 +42,10 @@ export async function openTcpRelay(target: { host: string; port: number }, delay
     relay(client, upstream);
     relay(upstream, client);
   });
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
   const cut = (): void => {
     for (const socket of sockets) socket.resetAndDestroy();
   };
