@@ -31,20 +31,20 @@ export function tunnelSend(kind: LoadKind, connections: readonly EdgeConnection[
 function readAnswer(stream: OutgoingStream, isUpload: boolean, done: Done): void {
   const { body } = stream;
   let received = 0;
-  let status = 0;
-  stream.response.then(
-    response => {
-      status = response.status;
-    },
-    // The stream closes then, without an end.
-    () => undefined,
-  );
   body.on('data', (piece: Buffer) => {
     received += piece.length;
   });
   body.once('close', () => {
-    const ok = body.readableEnded && status >= 200 && status < 300;
-    done(isUpload && ok ? bulkBytes : received, ok);
+    const ended = body.readableEnded;
+    const finish = (status: number): void => {
+      const ok = ended && status >= 200 && status < 300;
+      done(isUpload && ok ? bulkBytes : received, ok);
+    };
+    // A short answer may be over before the promise of its head is heard of.
+    stream.response.then(
+      ({ status }) => finish(status),
+      () => finish(0),
+    );
   });
 }
 
