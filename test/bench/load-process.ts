@@ -9,16 +9,19 @@ import { spkiPin } from '../../internal/transport/tls.ts';
 import type { EdgeConnection } from '../../internal/transport/transport.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { httpSend } from './http-load.ts';
-import { type LoadResult, runLoad } from './load.ts';
+import { type LoadResult, runLoad, type Send } from './load.ts';
 import type { LoadKind } from './options.ts';
 import { atOnce } from './requests.ts';
+import { privateSend, proxiedSend } from './stream-load.ts';
 import { tunnelSend } from './tunnel-load.ts';
 
 export interface LoadCommand {
   readonly kind: LoadKind;
   readonly seconds: number;
-  /** Port of the reverse proxy on loopback; undefined = down the tunnel. */
+  /** Port of the proxy on loopback; undefined = down the tunnel. */
   readonly proxyPort?: number;
+  /** A raw TCP flow to this port on loopback, or to what the proxy leads to, instead of a request; not for `small`. */
+  readonly tcpPort?: number;
 }
 
 /** `listening` once, `connections` at every change, `result` for each command. */
@@ -56,14 +59,23 @@ function accept(connection: EdgeConnection): void {
   });
 }
 
-async function run({ kind, seconds, proxyPort }: LoadCommand): Promise<void> {
-  if (proxyPort === undefined) {
-    tell({ event: 'result', result: await runLoad(tunnelSend(kind, [...connections]), atOnce[kind], seconds) });
+async function run(command: LoadCommand): Promise<void> {
+  const { kind, seconds, proxyPort, tcpPort } = command;
+  if (tcpPort === undefined && proxyPort !== undefined) {
+    const pool = new Pool(`http://127.0.0.1:${proxyPort}`, { connections: atOnce[kind] });
+    tell({ event: 'result', result: await runLoad(httpSend(kind, pool), atOnce[kind], seconds) });
+    await pool.close();
     return;
   }
-  const pool = new Pool(`http://127.0.0.1:${proxyPort}`, { connections: atOnce[kind] });
-  tell({ event: 'result', result: await runLoad(httpSend(kind, pool), atOnce[kind], seconds) });
-  await pool.close();
+  tell({ event: 'result', result: await runLoad(sendOf(command), atOnce[kind], seconds) });
+}
+
+function sendOf({ kind, proxyPort, tcpPort }: LoadCommand): Send {
+  if (tcpPort === undefined) return tunnelSend(kind, [...connections]);
+  const direction = kind === 'up' ? 'up' : 'down';
+  return proxyPort === undefined
+    ? privateSend(direction, [...connections], tcpPort)
+    : proxiedSend(direction, proxyPort);
 }
 
 const ca = await createTestCa('Bench CA');

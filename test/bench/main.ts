@@ -6,46 +6,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ConnectorInputs, startConnector } from './connector.ts';
-import { countInstructions } from './instructions.ts';
 import { type LoadClient, openLoadClient, openUploadSink } from './load-client.ts';
+import { measure, type Subject, warmUpSeconds } from './measure.ts';
 import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
-import { type BenchOptions, type LoadKind, parseBenchOptions, usage } from './options.ts';
-import { childrenOf, cpuSeconds, residentMb, watchMemory } from './process-usage.ts';
+import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
+import { benchPrivateTcp } from './private-tcp.ts';
+import { cpuSeconds, residentMb } from './process-usage.ts';
 import { formatReport, type Report, type Sample } from './report.ts';
 import { benchUdp } from './udp.ts';
 
-/** Lets compilers and pools settle before the first round. */
-const warmUpSeconds = 1;
 /** Idle time before memory is read: a second is enough for timers of the start and for late frees. */
 const restMs = 1_000;
-
-interface Subject {
-  readonly pid: number;
-  readonly proxyPort?: number;
-  readonly countsInstructions: boolean;
-}
-
-async function measure(load: LoadClient, kind: LoadKind, seconds: number, subject: Subject): Promise<Sample> {
-  const { pid, proxyPort, countsInstructions } = subject;
-  const counter = countsInstructions ? await countInstructions(pid, childrenOf(pid)) : undefined;
-  const memory = watchMemory(pid);
-  const before = cpuSeconds(pid);
-  const result = await load.run({ kind, seconds, ...(proxyPort === undefined ? {} : { proxyPort }) });
-  const cpu = cpuSeconds(pid) - before;
-  const instructions = (await counter?.stop()) ?? Number.NaN;
-  return {
-    requestsPerSecond: (result.requests / result.elapsedMs) * 1e3,
-    mbPerSecond: result.bytes / result.elapsedMs / 1e3,
-    p50Ms: result.p50Ms,
-    p99Ms: result.p99Ms,
-    cpuPer10k: (cpu / result.requests) * 1e4,
-    cpuPerGb: (cpu / result.bytes) * 1e9,
-    kiloInstructionsPerRequest: instructions / result.requests / 1e3,
-    kiloInstructionsPerMb: (instructions / result.bytes) * 1e3,
-    peakMb: memory.stop(),
-    failures: result.failures,
-  };
-}
 
 /** Milliseconds from the start of the program to its first registration. */
 async function measureStart(inputs: ConnectorInputs, load: LoadClient): Promise<number> {
@@ -91,19 +62,19 @@ async function bench(options: BenchOptions, directory: string): Promise<Report> 
   const tunnel: Subject = { pid: connector.pid, countsInstructions };
   const proxy: Subject = { pid: nginx.pid, proxyPort: nginx.port, countsInstructions };
   for (const kind of loads.keys()) {
-    await measure(load, kind, warmUpSeconds, tunnel);
-    await measure(load, kind, warmUpSeconds, proxy);
+    await measure(load, { kind, seconds: warmUpSeconds }, tunnel);
+    await measure(load, { kind, seconds: warmUpSeconds }, proxy);
   }
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [kind, { postern, nginx: beside }] of loads) {
-      postern.push(await measure(load, kind, options.seconds, tunnel));
-      beside.push(await measure(load, kind, options.seconds, proxy));
+      postern.push(await measure(load, { kind, seconds: options.seconds }, tunnel));
+      beside.push(await measure(load, { kind, seconds: options.seconds }, proxy));
     }
   }
   await delay(restMs);
   const afterMb = residentMb(connector.pid);
   const title = `postern over ${options.protocol}, Node ${process.versions.node}: ${options.rounds} rounds of ${options.seconds} s, medians (range)`;
-  return { title, loads, startMs, startCpu, idleMb, afterMb };
+  return { title, loads, stock: () => undefined, startMs, startCpu, idleMb, afterMb };
 }
 
 const options = parseBenchOptions(process.argv.slice(2));
@@ -112,6 +83,7 @@ else {
   const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'));
   try {
     if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory)));
+    if (options.privateTcp) console.log(await benchPrivateTcp(options, directory));
     if (options.udp) console.log(await benchUdp(options, directory));
   } finally {
     await rm(directory, { recursive: true, force: true });

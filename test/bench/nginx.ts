@@ -1,5 +1,5 @@
-// nginx as the origin and as the plain reverse proxy that the connector is compared with: one worker each, no logs, no
-// temporary files. Installs Debian's nginx-light when there is none.
+// nginx as the origin and as the plain proxies that the connector is compared with, for HTTP, TCP and UDP: one worker each,
+// no logs, no temporary files. Installs Debian's nginx-light and libnginx-mod-stream when they are missing.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { bulkBytes, paths, smallBody } from './requests.ts';
 
-export interface Nginx {
+export interface Nginx extends AsyncDisposable {
   readonly port: number;
   /** The master; its worker is its child. */
   readonly pid: number;
@@ -20,18 +20,31 @@ export interface Nginx {
 export function ensureNginx(): string {
   const found = ['/usr/sbin/nginx', '/usr/bin/nginx', '/usr/local/sbin/nginx'].find(path => existsSync(path));
   if (found !== undefined) return found;
-  console.error('Installing nginx-light with apt-get (once).');
+  install('nginx-light');
+  return '/usr/sbin/nginx';
+}
+
+/** The line that loads nginx's stream module, installed if need be; empty where it is built in. Throws as `ensureNginx`. */
+function ensureStream(program: string): string {
+  const { stderr } = spawnSync(program, ['-V'], { encoding: 'utf8' });
+  if (/--with-stream(\s|$)/.test(stderr)) return '';
+  const module = '/usr/lib/nginx/modules/ngx_stream_module.so';
+  if (!existsSync(module)) install('libnginx-mod-stream');
+  return `load_module ${module};`;
+}
+
+function install(name: string): void {
+  console.error(`Installing ${name} with apt-get (once).`);
   // Run level 1 keeps the package from starting a server of its own.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   for (const args of [
     ['-qq', 'update'],
-    ['-qq', '-y', '--no-install-recommends', 'install', 'nginx-light'],
+    ['-qq', '-y', '--no-install-recommends', 'install', name],
   ]) {
     const { status, stderr } = spawnSync('apt-get', args, { env, encoding: 'utf8' });
     if (status !== 0)
-      throw new Error(`apt-get ${args.join(' ')} failed; install nginx by hand.\n${stderr ?? 'no apt-get here'}`);
+      throw new Error(`apt-get ${args.join(' ')} failed; install ${name} by hand.\n${stderr ?? 'no apt-get here'}`);
   }
-  return '/usr/sbin/nginx';
 }
 
 /** Serves a small and a large file from `directory`. */
@@ -40,7 +53,7 @@ export async function openNginxOrigin(program: string, directory: string): Promi
   await mkdir(files, { recursive: true });
   await writeFile(join(files, paths.small), smallBody);
   await writeFile(join(files, paths.down), Buffer.alloc(bulkBytes, 'postern '));
-  return openNginx(
+  return openHttp(
     program,
     directory,
     port => `
@@ -59,7 +72,7 @@ export async function openNginxProxy(
   directory: string,
   ports: { readonly origin: number; readonly sink: number },
 ): Promise<Nginx> {
-  return openNginx(
+  return openHttp(
     program,
     directory,
     port => `
@@ -79,19 +92,40 @@ export async function openNginxProxy(
   );
 }
 
-async function openNginx(program: string, directory: string, http: (port: number) => string): Promise<Nginx> {
-  const port = await freePort();
-  await mkdir(directory, { recursive: true });
-  const file = join(directory, 'nginx.conf');
+/** A TCP proxy to one port on loopback. Buffers of 64 KiB, as Node reads; nginx's own default of 16 KiB costs it more. */
+export function openNginxTcpProxy(program: string, directory: string, originPort: number): Promise<Nginx> {
+  return openNginx(
+    program,
+    directory,
+    port => `
+stream {
+  server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${originPort}; proxy_buffer_size 64k; }
+}`,
+    ensureStream(program),
+  );
+}
+
+/** A UDP proxy to one port on loopback: a session for each of the client's ports, kept for the whole benchmark. */
+export function openNginxUdpProxy(program: string, directory: string, originPort: number): Promise<Nginx> {
+  // The TCP server of the same port number tells when nginx is there.
+  return openNginx(
+    program,
+    directory,
+    port => `
+stream {
+  server { listen 127.0.0.1:${port} udp rcvbuf=4m sndbuf=4m; proxy_pass 127.0.0.1:${originPort}; proxy_timeout 1h; }
+  server { listen 127.0.0.1:${port}; return ""; }
+}`,
+    ensureStream(program),
+  );
+}
+
+function openHttp(program: string, directory: string, http: (port: number) => string): Promise<Nginx> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
-  await writeFile(
-    file,
-    `daemon off;
-${process.getuid?.() === 0 ? 'user root;' : ''}
-worker_processes 1;
-pid ${directory}/nginx.pid;
-error_log ${directory}/error.log;
-events { worker_connections 4096; }
+  return openNginx(
+    program,
+    directory,
+    port => `
 http {
   access_log off;
   sendfile on;
@@ -99,7 +133,30 @@ http {
   keepalive_requests 1000000000;
   ${temporary.map(name => `${name}_temp_path ${directory}/${name};`).join(' ')}
   ${http(port)}
+}`,
+  );
 }
+
+/** `preamble` holds what nginx wants before everything else. */
+async function openNginx(
+  program: string,
+  directory: string,
+  blocks: (port: number) => string,
+  preamble = '',
+): Promise<Nginx> {
+  const port = await freePort();
+  await mkdir(directory, { recursive: true });
+  const file = join(directory, 'nginx.conf');
+  await writeFile(
+    file,
+    `${preamble}
+daemon off;
+${process.getuid?.() === 0 ? 'user root;' : ''}
+worker_processes 1;
+pid ${directory}/nginx.pid;
+error_log ${directory}/error.log;
+events { worker_connections 4096; }
+${blocks(port)}
 `,
   );
   const child = spawn(program, ['-e', join(directory, 'error.log'), '-c', file, '-p', directory], {
@@ -109,14 +166,11 @@ http {
   const ended = exited.then(() => Promise.reject(new Error(`nginx ended; see ${directory}/error.log`)));
   await Promise.race([untilAccepting(port), ended]);
   ended.catch(() => undefined);
-  return {
-    port,
-    pid: child.pid ?? 0,
-    close: () => {
-      child.kill('SIGTERM');
-      return exited;
-    },
+  const close = (): Promise<void> => {
+    child.kill('SIGTERM');
+    return exited;
   };
+  return { port, pid: child.pid ?? 0, close, [Symbol.asyncDispose]: close };
 }
 
 /** nginx cannot choose one itself. */

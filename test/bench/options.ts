@@ -7,10 +7,14 @@ export const loadKinds = ['small', 'down', 'up'] as const;
 /** `small` 23-byte answers, `down` and `up` bodies of `bulkBytes`. */
 export type LoadKind = (typeof loadKinds)[number];
 
+const subjects = [...loadKinds, 'private-tcp', 'udp'] as const;
+
 export interface BenchOptions {
   readonly kinds: readonly LoadKind[];
   /** Measure UDP datagrams too; over QUIC, whatever the protocol of the rest. */
   readonly udp: boolean;
+  /** Measure TCP flows into a private network. */
+  readonly privateTcp: boolean;
   /** Length of one measured load, in seconds. */
   readonly seconds: number;
   readonly rounds: number;
@@ -21,10 +25,10 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|udp] [--seconds 3] [--rounds 3] [--protocol http2]
-             [--instructions] [--node-flag=FLAG]...
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp]... [--seconds 3] [--rounds 3]
+             [--protocol http2|quic] [--instructions] [--node-flag=FLAG]...
 
-Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain reverse proxy in the same run.
+Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain proxy in the same run.
 --instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
 --node-flag goes to the connector's node: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
 
@@ -43,12 +47,11 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     },
   });
   if (values.help) return undefined;
-  const asked = (values.only ?? [...loadKinds, 'udp']).map(kind =>
-    oneOf<string>('--only', kind, [...loadKinds, 'udp']),
-  );
+  const asked = (values.only ?? subjects).map(subject => oneOf<string>('--only', subject, subjects));
   return {
     kinds: loadKinds.filter(kind => asked.includes(kind)),
     udp: asked.includes('udp'),
+    privateTcp: asked.includes('private-tcp'),
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),

@@ -1,6 +1,8 @@
 // The table of the benchmark: medians with the range of the rounds, and the ratio to nginx.
 
+import { median, range } from './figures.ts';
 import type { LoadKind } from './options.ts';
+import type { StockFigure } from './stock.ts';
 
 /** One measured load. */
 export interface Sample {
@@ -18,9 +20,16 @@ export interface Sample {
   readonly failures: number;
 }
 
+/** Rounds of the same load through both. */
+export interface Compared {
+  readonly postern: readonly Sample[];
+  readonly nginx: readonly Sample[];
+}
+
 export interface Report {
   readonly title: string;
-  readonly loads: ReadonlyMap<LoadKind, { readonly postern: readonly Sample[]; readonly nginx: readonly Sample[] }>;
+  readonly loads: ReadonlyMap<LoadKind, Compared>;
+  readonly stock: (kind: LoadKind) => StockFigure | undefined;
   readonly startMs: readonly number[];
   readonly startCpu: number;
   readonly idleMb: number;
@@ -35,53 +44,50 @@ const labels: Readonly<Record<LoadKind, string>> = {
 
 export function formatReport(report: Report): string {
   const lines = [report.title, ''];
-  const row = (name: string, postern: string, nginx = '', ratio = ''): void => {
-    lines.push(`  ${name.padEnd(22)}${postern.padEnd(26)}${nginx.padEnd(26)}${ratio}`.trimEnd());
-  };
-  for (const [kind, { postern, nginx }] of report.loads) {
-    lines.push(labels[kind]);
-    row('', 'postern', 'nginx', 'postern / nginx');
-    const compare = (name: string, pick: (sample: Sample) => number, digits: number): void => {
-      const ours = postern.map(pick);
-      const theirs = nginx.map(pick);
-      const ratio = median(ours) / median(theirs);
-      row(name, range(ours, digits), range(theirs, digits), Number.isFinite(ratio) ? ratio.toFixed(2) : '');
-    };
-    const counted = postern.some(sample => !Number.isNaN(sample.kiloInstructionsPerRequest));
-    if (kind === 'small') {
-      compare('CPU-s per 10,000', sample => sample.cpuPer10k, 3);
-      if (counted) compare('instr. per request, k', sample => sample.kiloInstructionsPerRequest, 1);
-      compare('requests/s', sample => sample.requestsPerSecond, 0);
-    } else {
-      compare('CPU-s per GB', sample => sample.cpuPerGb, 3);
-      if (counted) compare('instr. per MB, k', sample => sample.kiloInstructionsPerMb, 0);
-      compare('MB/s', sample => sample.mbPerSecond, 0);
-    }
-    compare('p50 ms', sample => sample.p50Ms, 1);
-    compare('p99 ms', sample => sample.p99Ms, 1);
-    compare('RSS under load, MB', sample => sample.peakMb, 0);
-    if ([...postern, ...nginx].some(sample => sample.failures > 0))
-      compare('failed requests', sample => sample.failures, 0);
-    lines.push('');
+  for (const [kind, compared] of report.loads) {
+    lines.push(labels[kind], ...formatLoad(compared, kind === 'small', report.stock(kind)), '');
   }
   lines.push('connector');
-  row('start, ms', `${range(report.startMs, 0)}`, 'to the first registration');
-  row('start, CPU-s', report.startCpu.toFixed(2), 'with four connections registered');
-  row('RSS idle, MB', report.idleMb.toFixed(0), 'before any request');
-  row('RSS after, MB', report.afterMb.toFixed(0), 'a second after the last load');
+  lines.push(row('start, ms', `${range(report.startMs, 0)}`, 'to the first registration'));
+  lines.push(row('start, CPU-s', report.startCpu.toFixed(2), 'with four connections registered'));
+  lines.push(row('RSS idle, MB', report.idleMb.toFixed(0), 'before any request'));
+  lines.push(row('RSS after, MB', report.afterMb.toFixed(0), 'a second after the last load'));
   return lines.join('\n');
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const high = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
+/** The rows of one load; `small` ones are told by the request, others by the byte. */
+export function formatLoad({ postern, nginx }: Compared, small: boolean, stock: StockFigure | undefined): string[] {
+  const lines = [row('', 'postern', 'nginx', 'postern / nginx')];
+  const compare = (name: string, pick: (sample: Sample) => number, digits: number): void => {
+    const ours = postern.map(pick);
+    const theirs = nginx.map(pick);
+    const ratio = median(ours) / median(theirs);
+    lines.push(row(name, range(ours, digits), range(theirs, digits), Number.isFinite(ratio) ? ratio.toFixed(2) : ''));
+  };
+  const cpu = (sample: Sample): number => (small ? sample.cpuPer10k : sample.cpuPerGb);
+  const counted = postern.some(sample => !Number.isNaN(sample.kiloInstructionsPerRequest));
+  compare(small ? 'CPU-s per 10,000' : 'CPU-s per GB', cpu, 3);
+  if (stock !== undefined) lines.push(row('stock, estimated', formatStock(stock, median(postern.map(cpu)))));
+  if (small) {
+    if (counted) compare('instr. per request, k', sample => sample.kiloInstructionsPerRequest, 1);
+    compare('requests/s', sample => sample.requestsPerSecond, 0);
+  } else {
+    if (counted) compare('instr. per MB, k', sample => sample.kiloInstructionsPerMb, 0);
+    compare('MB/s', sample => sample.mbPerSecond, 0);
+  }
+  compare('p50 ms', sample => sample.p50Ms, 1);
+  compare('p99 ms', sample => sample.p99Ms, 1);
+  compare('RSS under load, MB', sample => sample.peakMb, 0);
+  if ([...postern, ...nginx].some(sample => sample.failures > 0))
+    compare('failed requests', sample => sample.failures, 0);
+  return lines;
 }
 
-/** `median (lowest–highest)`. */
-function range(values: readonly number[], digits: number): string {
-  const text = (value: number): string => value.toFixed(digits);
-  const all = values.length > 1 ? ` (${text(Math.min(...values))}–${text(Math.max(...values))})` : '';
-  return text(median(values)) + all;
+/** `1.38 (0.60 there): ours is 0.62 of it`. */
+export function formatStock({ there, scaled }: StockFigure, ours: number): string {
+  return `${scaled.toFixed(2)} (${there.toFixed(2)} there): ours is ${(ours / scaled).toFixed(2)} of it`;
+}
+
+function row(name: string, postern: string, nginx = '', ratio = ''): string {
+  return `  ${name.padEnd(22)}${postern.padEnd(26)}${nginx.padEnd(26)}${ratio}`.trimEnd();
 }

@@ -2,11 +2,10 @@
 // transport alike.
 
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../../internal/transport/transport.ts';
+import { writeBulk } from './bulk-body.ts';
 import type { Done, Send } from './load.ts';
 import type { LoadKind } from './options.ts';
 import { bulkBytes, paths, visitorHeaders } from './requests.ts';
-
-const chunk = Buffer.alloc(64 * 1024, 'postern ');
 
 /** Slots are spread evenly over `connections`. */
 export function tunnelSend(kind: LoadKind, connections: readonly EdgeConnection[]): Send {
@@ -24,7 +23,7 @@ export function tunnelSend(kind: LoadKind, connections: readonly EdgeConnection[
     if (connection === undefined) throw new Error('no connection to send on');
     const stream = connection.request(head);
     readAnswer(stream, kind === 'up', done);
-    if (kind === 'up') upload(stream);
+    if (kind === 'up') writeBulk(stream.body, () => void stream.body.end());
   };
 }
 
@@ -46,17 +45,4 @@ function readAnswer(stream: OutgoingStream, isUpload: boolean, done: Done): void
       () => finish(0),
     );
   });
-}
-
-function upload({ body }: OutgoingStream): void {
-  let left = bulkBytes;
-  const more = (): void => {
-    while (left > 0) {
-      left -= chunk.length;
-      if (!body.write(chunk)) break;
-    }
-    if (left > 0) body.once('drain', more);
-    else body.end();
-  };
-  more();
 }
