@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test
 import { promisify } from 'node:util';
 import { decode, encode, type Packet } from 'dns-packet';
 import { PrivateWorld, type TestConnector } from '../../../../test/support/private-world.ts';
+import { openPortlessSender } from '../../../../test/support/raw-udp.ts';
 import { haveTools } from '../../../../test/support/tools.ts';
 import { until } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
@@ -167,6 +168,19 @@ describe('DNS on-ramp', () => {
     await until('all of them', () => counters.dropped === 5);
     ask(1, 'still.internal');
     await until('an answer', () => got.length === 1);
+  });
+
+  it('drops queries from port 0, where no answer can go', async t => {
+    const sendPortless = await openPortlessSender(t);
+    if (sendPortless === undefined) return;
+    const resolver = await openResolver(t);
+    const { port, counters } = await open(resolver.port);
+    sendPortless(encode({ type: 'query', id: 1, questions: [{ type: 'A', name: 'nobody.internal' }] }), port);
+    await until('the drop', () => counters.dropped === 1);
+    const { got, ask } = client(t, port);
+    ask(2, 'somebody.internal');
+    await until('an answer', () => got.length === 1);
+    assert.equal(resolver.asked.length, 1);
   });
 
   it('carries TCP, many queries on one connection', async t => {

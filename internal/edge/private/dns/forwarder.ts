@@ -131,7 +131,8 @@ class UdpForwarder {
   #query(message: Buffer, from: RemoteInfo): void {
     this.counters.queries += 1;
     const layout = readQuery(message);
-    if (layout === undefined || this.#stopped) {
+    // UDP may come from port 0 (RFC 768), where nothing can be sent: Node would throw.
+    if (layout === undefined || this.#stopped || from.port === 0) {
       this.counters.dropped += 1;
       return;
     }

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { listen } from '../../../../test/support/origin-server.ts';
 import type { TestConnector } from '../../../../test/support/private-world.ts';
 import { PrivateWorld } from '../../../../test/support/private-world.ts';
+import { openPortlessSender } from '../../../../test/support/raw-udp.ts';
 import { openUdpEcho } from '../../../../test/support/udp-echo.ts';
 import { until } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
@@ -219,6 +220,28 @@ describe('SOCKS on-ramp', () => {
     client.close();
     stranger.close();
     await Promise.all([echo.close(), second.close()]);
+  });
+
+  it('takes no datagram from port 0, where no answer can go', async t => {
+    const sendPortless = await openPortlessSender(t);
+    if (sendPortless === undefined) return;
+    const echo = await openUdpEcho();
+    const socket = await dial(t, await open());
+    socket.write(Buffer.concat([hello('default', world.token), request(3, 0, [0, 0, 0, 0])]));
+    await readExactly(socket, 4);
+    const relay = (await readExactly(socket, 10)).readUInt16BE(8);
+    const header = encodeUdpHeader(Uint8Array.of(127, 0, 0, 1), echo.port);
+    sendPortless(header, relay);
+    const client = createSocket('udp4');
+    t.after(() => client.close());
+    const got: Buffer[] = [];
+    client.on('message', message => got.push(message));
+    client.send(Buffer.concat([header, Buffer.from('x')]), relay, '127.0.0.1');
+    await until('an echo', () => got.length === 1);
+    assert.equal(echo.received.length, 1);
+    socket.destroy();
+    await until('the flow’s end', () => world.tracker.size === 0);
+    await echo.close();
   });
 
   it('serves curl, by address and by name', async t => {

@@ -105,7 +105,8 @@ export class UdpAssociation {
   #isClient({ address, port }: RemoteInfo): boolean {
     if (this.#clientAddress !== undefined) return port === this.#clientPort && address === this.#clientAddress;
     const bytes = parseIp(address.replace(/%.*$/, ''));
-    if (bytes === undefined || formatIp(unmapIpv4(bytes)) !== this.#visitor.sourceAddress) return false;
+    // UDP may come from port 0 (RFC 768), where nothing can be sent: Node would throw.
+    if (port === 0 || bytes === undefined || formatIp(unmapIpv4(bytes)) !== this.#visitor.sourceAddress) return false;
     if (this.#clientPort !== 0 && this.#clientPort !== port) return false;
     this.#clientPort = port;
     // From here on the kernel keeps everybody else's datagrams away; some may be waiting already.
