@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { calibrate } from './calibrate.ts';
 import { type ConnectorInputs, startConnector } from './connector.ts';
 import { type LoadClient, openLoadClient, openUploadSink } from './load-client.ts';
 import { measure, type Subject, warmUpSeconds } from './measure.ts';
@@ -13,6 +14,7 @@ import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPrivateTcp } from './private-tcp.ts';
 import { cpuSeconds, residentMb } from './process-usage.ts';
 import { formatReport, type Report, type Sample } from './report.ts';
+import { type Calibration, stockHttp } from './stock.ts';
 import { benchUdp } from './udp.ts';
 
 /** Idle time before memory is read: a second is enough for timers of the start and for late frees. */
@@ -28,7 +30,7 @@ async function measureStart(inputs: ConnectorInputs, load: LoadClient): Promise<
   return tookMs;
 }
 
-async function bench(options: BenchOptions, directory: string): Promise<Report> {
+async function bench(options: BenchOptions, directory: string, calibration: Calibration | undefined): Promise<Report> {
   await using closing = new AsyncDisposableStack();
   const program = ensureNginx();
   const origin = closing.adopt(await openNginxOrigin(program, join(directory, 'origin')), it => it.close());
@@ -74,7 +76,8 @@ async function bench(options: BenchOptions, directory: string): Promise<Report> 
   await delay(restMs);
   const afterMb = residentMb(connector.pid);
   const title = `postern over ${options.protocol}, Node ${process.versions.node}: ${options.rounds} rounds of ${options.seconds} s, medians (range)`;
-  return { title, loads, stock: () => undefined, startMs, startCpu, idleMb, afterMb };
+  const stock: Report['stock'] = kind => stockHttp(calibration, options.protocol, kind);
+  return { title, loads, stock, startMs, startCpu, idleMb, afterMb };
 }
 
 const options = parseBenchOptions(process.argv.slice(2));
@@ -82,9 +85,12 @@ if (options === undefined) console.log(usage);
 else {
   const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'));
   try {
-    if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory)));
-    if (options.privateTcp) console.log(await benchPrivateTcp(options, directory));
-    if (options.udp) console.log(await benchUdp(options, directory));
+    const calibrated = options.calibrate ? await calibrate() : undefined;
+    if (calibrated !== undefined) console.log(`${calibrated.text}\n`);
+    const calibration = calibrated?.factor === undefined ? undefined : calibrated;
+    if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory, calibration)));
+    if (options.privateTcp) console.log(await benchPrivateTcp(options, directory, calibration));
+    if (options.udp) console.log(await benchUdp(options, directory, calibration));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

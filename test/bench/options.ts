@@ -10,6 +10,8 @@ export type LoadKind = (typeof loadKinds)[number];
 const subjects = [...loadKinds, 'private-tcp', 'udp'] as const;
 
 export interface BenchOptions {
+  /** Measure the machine first, so that figures of another machine can be put beside. */
+  readonly calibrate: boolean;
   readonly kinds: readonly LoadKind[];
   /** Measure UDP datagrams too; over QUIC, whatever the protocol of the rest. */
   readonly udp: boolean;
@@ -26,9 +28,11 @@ export interface BenchOptions {
 }
 
 export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp]... [--seconds 3] [--rounds 3]
-             [--protocol http2|quic] [--instructions] [--node-flag=FLAG]...
+             [--protocol http2|quic] [--calibrate] [--instructions] [--node-flag=FLAG]...
 
 Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain proxy in the same run.
+--calibrate first measures how this machine compares with the one on which a stock cloudflared was measured, and puts
+what that would spend here, an estimate, beside; without --only it measures nothing else. With neither, all is measured.
 --instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
 --node-flag goes to the connector's node: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
 
@@ -41,14 +45,18 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
       protocol: { type: 'string', default: 'http2' },
+      calibrate: { type: 'boolean', default: false },
       instructions: { type: 'boolean', default: false },
       'node-flag': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return undefined;
-  const asked = (values.only ?? subjects).map(subject => oneOf<string>('--only', subject, subjects));
+  const asked = (values.only ?? (values.calibrate ? [] : subjects)).map(subject =>
+    oneOf<string>('--only', subject, subjects),
+  );
   return {
+    calibrate: values.calibrate || values.only === undefined,
     kinds: loadKinds.filter(kind => asked.includes(kind)),
     udp: asked.includes('udp'),
     privateTcp: asked.includes('private-tcp'),

@@ -13,13 +13,18 @@ import { measure, type Subject, warmUpSeconds } from './measure.ts';
 import { ensureNginx, openNginxTcpProxy } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { type Compared, formatLoad, type Sample } from './report.ts';
+import { type Calibration, stockHttp } from './stock.ts';
 import type { StreamKind } from './stream-load.ts';
 import type { TcpOriginPorts } from './tcp-origin.ts';
 
 const kinds: readonly StreamKind[] = ['down', 'up'];
 
 /** Gives the report as text. */
-export async function benchPrivateTcp(options: BenchOptions, directory: string): Promise<string> {
+export async function benchPrivateTcp(
+  options: BenchOptions,
+  directory: string,
+  calibration: Calibration | undefined,
+): Promise<string> {
   await using closing = new AsyncDisposableStack();
   const origin = closing.adopt(fork(join(dirname(fileURLToPath(import.meta.url)), 'tcp-origin.ts')), child =>
     child.disconnect(),
@@ -45,6 +50,8 @@ export async function benchPrivateTcp(options: BenchOptions, directory: string):
     `module as a TCP proxy. ${options.rounds} rounds of ${options.seconds} s, medians (range)`,
     '',
   ];
+  if (calibration !== undefined)
+    lines.splice(2, 0, 'A stock figure is known for HTTP bodies only; that is what stands here.');
   for (const kind of kinds) {
     const tcpPort = ports[kind];
     await using proxy = await openNginxTcpProxy(program, join(home, `nginx-${kind}`), tcpPort);
@@ -55,7 +62,7 @@ export async function benchPrivateTcp(options: BenchOptions, directory: string):
       compared.postern.push(await measure(load, { kind, seconds: options.seconds, tcpPort }, tunnel));
       compared.nginx.push(await measure(load, { kind, seconds: options.seconds, tcpPort }, beside));
     }
-    lines.push(kind, ...formatLoad(compared, false, undefined), '');
+    lines.push(kind, ...formatLoad(compared, false, stockHttp(calibration, options.protocol, kind)), '');
   }
   return lines.join('\n');
 }

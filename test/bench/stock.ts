@@ -7,6 +7,7 @@ import type { Protocol } from '../../internal/transport/transport.ts';
 export interface Calibration {
   /** CPU time here for one unit of CPU time there. */
   readonly factor: number;
+  /** What was measured, in words. */
   readonly text: string;
 }
 

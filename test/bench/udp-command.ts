@@ -3,6 +3,8 @@
 /** Sends `count` datagrams to the origin on loopback, at most `atOnce` under way, over `sessions` flows. */
 export interface UdpCommand {
   readonly originPort: number;
+  /** Port of a UDP proxy to the origin, on loopback; undefined = down the tunnel. */
+  readonly proxyPort?: number;
   readonly count: number;
   readonly atOnce: number;
   readonly sessions: number;

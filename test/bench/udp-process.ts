@@ -1,7 +1,10 @@
 // The edge's end of the UDP benchmark, a process of its own: accepts one connector over QUIC and keeps a window of
-// datagrams under way through flows of the version that the connector announced. Forked by udp.ts; see udp-command.ts.
+// datagrams under way through flows of the version that the connector announced, or through a UDP proxy. Forked by udp.ts;
+// see udp-command.ts.
 
 import { randomUUID, X509Certificate } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { type EdgeFlow, EdgeFlows } from '../../internal/datagram/edge-flow.ts';
 import type { EdgeMux } from '../../internal/datagram/edge-mux.ts';
 import { EdgeMuxV2 } from '../../internal/datagram/edge-v2.ts';
@@ -17,10 +20,9 @@ import { sessionCalls } from '../support/private-edge.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { until } from '../support/wait.ts';
 import { payloadBytes, type UdpCommand, type UdpEvent, type UdpResult } from './udp-command.ts';
+import { runWindow } from './udp-window.ts';
 
 const loopback = Uint8Array.of(127, 0, 0, 1);
-/** A window that has not moved for so long has lost datagrams, which are sent anew. */
-const stallMs = 300;
 
 const flows = new EdgeFlows({ wheel: new IdleWheel(), log: silentLogger() });
 let mux: EdgeMux | undefined;
@@ -54,48 +56,46 @@ function accept(connection: EdgeConnection): void {
   });
 }
 
-async function run({ originPort, count, atOnce, sessions }: UdpCommand): Promise<UdpResult> {
+async function run(command: UdpCommand): Promise<UdpResult> {
   const payload = new Uint8Array(payloadBytes).fill(7);
-  const open: EdgeFlow[] = [];
-  const done = Promise.withResolvers<void>();
-  let [sent, echoed, lost] = [0, 0, 0];
-  const send = (flow: EdgeFlow | undefined): void => {
-    if (sent >= count) return;
-    sent += 1;
-    flow?.send(payload);
-  };
-  for (let index = 0; index < sessions; index += 1) {
-    const flow: EdgeFlow = flows.open({
-      ...{ address: loopback, port: originPort, idleMs: 60_000 },
-      route: () => mux,
-      payload: () => {
-        echoed += 1;
-        if (echoed + lost >= count) done.resolve();
-        else send(flow);
-      },
-      ended: end => {
-        if (end.kind !== 'closed') done.reject(new Error(`A flow ended: ${JSON.stringify(end)}`));
-      },
-    });
-    open.push(flow);
-  }
-  await until('every flow', () => open.every(flow => flow.isOpen));
-  let before = -1;
-  const refill = setInterval(() => {
-    if (echoed === before) {
-      lost = sent - echoed;
-      if (sent >= count) done.resolve();
-      for (let index = 0; index < atOnce; index += 1) send(open[index % sessions]);
-    }
-    before = echoed;
-  }, stallMs);
-  const startedMs = performance.now();
-  for (let index = 0; index < atOnce; index += 1) send(open[index % sessions]);
-  await done.promise;
-  clearInterval(refill);
-  const elapsedMs = performance.now() - startedMs;
-  for (const flow of open) flow.close();
-  return { echoed, lost, elapsedMs };
+  const { originPort, proxyPort } = command;
+  return proxyPort === undefined ? runTunnel(command, originPort, payload) : runProxy(command, proxyPort, payload);
+}
+
+function runTunnel(command: UdpCommand, port: number, payload: Uint8Array): Promise<UdpResult> {
+  const opened: EdgeFlow[] = [];
+  return runWindow(
+    command,
+    (_index, echoed, failed) => {
+      const flow = flows.open({
+        ...{ address: loopback, port, idleMs: 60_000 },
+        route: () => mux,
+        payload: echoed,
+        ended: end => {
+          if (end.kind !== 'closed') failed(new Error(`A flow ended: ${JSON.stringify(end)}`));
+        },
+      });
+      opened.push(flow);
+      return { send: () => void flow.send(payload), close: () => flow.close() };
+    },
+    () => until('every flow', () => opened.every(flow => flow.isOpen)),
+  );
+}
+
+/** A socket for each session: a proxy tells sessions by the client's port. */
+function runProxy(command: UdpCommand, port: number, payload: Uint8Array): Promise<UdpResult> {
+  const connected: Promise<unknown>[] = [];
+  return runWindow(
+    command,
+    (_index, echoed, failed) => {
+      const socket = createSocket({ type: 'udp4', recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 });
+      socket.on('message', echoed).on('error', failed);
+      connected.push(once(socket, 'connect'));
+      socket.connect(port, '127.0.0.1');
+      return { send: () => socket.send(payload), close: () => void socket.close() };
+    },
+    async () => void (await Promise.all(connected)),
+  );
 }
 
 const ca = await createTestCa('Bench CA');

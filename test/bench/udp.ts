@@ -1,5 +1,5 @@
 // npm run bench -- --only udp: what echoed UDP datagrams cost the connector, a child process, over QUIC; edge and origin
-// are other processes. A stock cloudflared spends 1.28 CPU-s per 100,000 with datagrams v2.
+// are other processes. Beside it the same datagrams through nginx's stream module as a UDP proxy.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,10 +7,14 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startConnector } from './connector.ts';
+import { median } from './figures.ts';
 import { countInstructions } from './instructions.ts';
+import { ensureNginx, openNginxUdpProxy } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { childrenOf, cpuSeconds, residentMb } from './process-usage.ts';
-import { payloadBytes, type UdpCommand, type UdpEvent, type UdpResult } from './udp-command.ts';
+import { formatStock } from './report.ts';
+import { type Calibration, type StockFigure, stockDatagrams } from './stock.ts';
+import { payloadBytes, type UdpCommand, type UdpEvent } from './udp-command.ts';
 
 const directoryOfThis = dirname(fileURLToPath(import.meta.url));
 const waitMs = 60_000;
@@ -20,17 +24,40 @@ const atOnce = 128;
 const datagramsPerSecond = 20_000;
 
 /** Gives the report as text. */
-export async function benchUdp(options: BenchOptions, directory: string): Promise<string> {
+export async function benchUdp(
+  options: BenchOptions,
+  directory: string,
+  calibration: Calibration | undefined,
+): Promise<string> {
   const lines = [
     `UDP over QUIC, ${payloadBytes}-byte datagrams echoed by an origin on loopback, ${atOnce} under way`,
     '',
   ];
   for (const version of [2, 3] as const)
-    for (const sessions of [1, 32]) lines.push(await benchOne(options, directory, version, sessions));
+    for (const sessions of [1, 32])
+      lines.push(await benchOne(options, directory, { version, sessions, stock: stockDatagrams(calibration) }));
   return lines.join('\n');
 }
 
-async function benchOne(options: BenchOptions, directory: string, version: 2 | 3, sessions: number): Promise<string> {
+interface Subject {
+  readonly version: 2 | 3;
+  readonly sessions: number;
+  /** Known for version 2 and one session; others are put beside it all the same. */
+  readonly stock: StockFigure | undefined;
+}
+
+interface Round {
+  readonly cpu: number;
+  readonly rate: number;
+  readonly lost: number;
+  readonly instructions: number;
+}
+
+async function benchOne(
+  options: BenchOptions,
+  directory: string,
+  { version, sessions, stock }: Subject,
+): Promise<string> {
   await using closing = new AsyncDisposableStack();
   const origin = closing.adopt(fork(join(directoryOfThis, 'udp-origin.ts')), child => child.disconnect());
   const [originPort] = (await once(origin, 'message')) as [number];
@@ -49,34 +76,48 @@ async function benchOne(options: BenchOptions, directory: string, version: 2 | 3
     it => it.close(),
   );
   await registered;
-  const run = async (count: number): Promise<UdpResult> => {
-    const command: UdpCommand = { originPort, count, atOnce, sessions };
-    edge.send(command);
-    return (await heard(edge, 'result')).result;
-  };
+  const nginx = closing.use(await openNginxUdpProxy(ensureNginx(), join(home, 'nginx'), originPort));
   const count = Math.ceil(datagramsPerSecond * options.seconds);
-  await run(count / 4);
-  const rounds: { cpu: number; rate: number; lost: number; instructions: number }[] = [];
-  for (let round = 0; round < options.rounds; round += 1) {
-    const { pid } = connector;
+  const run = async (pid: number, datagrams: number, proxyPort?: number): Promise<Round> => {
     const counter = options.instructions ? await countInstructions(pid, childrenOf(pid)) : undefined;
     const before = cpuSeconds(pid);
-    const { echoed, lost, elapsedMs } = await run(count);
+    const target = proxyPort === undefined ? {} : { proxyPort };
+    edge.send({ originPort, count: datagrams, atOnce, sessions, ...target } satisfies UdpCommand);
+    const { echoed, lost, elapsedMs } = (await heard(edge, 'result')).result;
     const cpu = ((cpuSeconds(pid) - before) * 100_000) / echoed;
     const instructions = ((await counter?.stop()) ?? Number.NaN) / echoed / 1_000;
-    rounds.push({ cpu, rate: (echoed / elapsedMs) * 1_000, lost, instructions });
-  }
-  const figures = (pick: (round: (typeof rounds)[number]) => number, digits: number): string => {
-    const sorted = rounds.map(pick).sort((a, b) => a - b);
-    const text = (value: number | undefined): string => (value ?? Number.NaN).toFixed(digits);
-    return `${text(sorted[sorted.length >> 1])} (${text(sorted[0])}–${text(sorted.at(-1))})`;
+    return { cpu, rate: (echoed / elapsedMs) * 1_000, lost, instructions };
   };
-  const instructions = options.instructions ? `, ${figures(one => one.instructions, 1)} k instructions each` : '';
+  await run(connector.pid, count / 4);
+  await run(nginx.pid, count / 4, nginx.port);
+  const ours: Round[] = [];
+  const beside: Round[] = [];
+  for (let round = 0; round < options.rounds; round += 1) {
+    ours.push(await run(connector.pid, count));
+    beside.push(await run(nginx.pid, count, nginx.port));
+  }
+  const cpuOf = (rounds: readonly Round[]): number => median(rounds.map(({ cpu }) => cpu));
+  const stockText = stock === undefined ? '' : `; stock, estimated, v2: ${formatStock(stock, cpuOf(ours))}`;
   return (
-    `  v${version}, ${String(sessions).padStart(2)} sessions: ${figures(one => one.cpu, 2)} CPU-s per 100,000, ` +
-    `${figures(one => one.rate, 0)}/s, ${rounds.reduce((sum, one) => sum + one.lost, 0)} lost, ` +
-    `RSS ${residentMb(connector.pid).toFixed(0)} MB${instructions}`
+    `  v${version}, ${String(sessions).padStart(2)} sessions: ${show(ours)}, RSS ${residentMb(connector.pid).toFixed(0)} MB` +
+    `${showInstructions(options, ours)}; nginx: ${show(beside)}${showInstructions(options, beside)}; ` +
+    `ratio ${(cpuOf(ours) / cpuOf(beside)).toFixed(2)}${stockText}`
   );
+}
+
+function show(rounds: readonly Round[]): string {
+  const lost = rounds.reduce((sum, one) => sum + one.lost, 0);
+  return `${figures(rounds, ({ cpu }) => cpu, 2)} CPU-s per 100,000, ${figures(rounds, ({ rate }) => rate, 0)}/s, ${lost} lost`;
+}
+
+function showInstructions(options: BenchOptions, rounds: readonly Round[]): string {
+  return options.instructions ? `, ${figures(rounds, one => one.instructions, 1)} k instructions each` : '';
+}
+
+function figures(rounds: readonly Round[], pick: (round: Round) => number, digits: number): string {
+  const values = rounds.map(pick);
+  const text = (value: number): string => value.toFixed(digits);
+  return `${text(median(values))} (${text(Math.min(...values))}–${text(Math.max(...values))})`;
 }
 
 async function heard<Kind extends UdpEvent['event']>(
