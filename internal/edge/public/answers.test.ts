@@ -61,6 +61,28 @@ describe('a connector that answers badly', () => {
     );
   });
 
+  it('cannot put lines into the head of an upgrade', async t => {
+    const world = await EdgeWorld.open(t);
+    const bad = [
+      ['x', `a\r\n\r\n${injected}`],
+      [`x: a\r\n\r\n${injected}`, 'a'],
+      ['x\ny', 'a'],
+    ];
+    for (const [index, headers] of bad.entries()) {
+      const tunnel = await world.makeTunnel(`u${index}.example.test`);
+      await registerBare(t, world, tunnel, incoming => {
+        incoming.body.on('error', () => undefined).resume();
+        incoming.respond({ status: 101, headers: ['Sec-WebSocket-Accept', 'x', ...headers] });
+      });
+      const visitor = await RawVisitor.open(t, world.httpPort);
+      visitor.send(
+        `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n`,
+      );
+      await visitor.answered();
+      assert.deepEqual(visitor.statuses, [502], visitor.text);
+    }
+  });
+
   it('with more or less than the announced length breaks the answer off', async t => {
     const world = await EdgeWorld.open(t);
     // A transfer coding hides nothing: it is not the origin's to announce.

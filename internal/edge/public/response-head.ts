@@ -13,6 +13,7 @@ export interface VisitorHead {
 
 /** What ends a line or a string: RFC 9110 §5.5 allows tabs, visible and high characters. */
 const notText = /[^\t\x20-\x7e\x80-\xff]/;
+const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Names that frame or route a message and so mean nothing, or harm, after its body. */
 const noTrailers = new Set([
   'content-length',
@@ -43,9 +44,15 @@ export function visitorHead(answer: EdgeResponse): VisitorHead {
   return { headers, length: Number(text) };
 }
 
-/** What accompanies a 101 beside the headers of the upgrade itself. */
+/** What accompanies a 101 beside the headers of the upgrade itself. Throws 'protocol.malformed' for what is no header. */
 export function upgradeHeaders(headers: HeaderList): HeaderList {
-  return without(withoutHopByHop(headers), 'content-length');
+  const kept = without(withoutHopByHop(headers), 'content-length');
+  for (let index = 0; index + 1 < kept.length; index += 2) {
+    // Nobody else checks these: the head of a 101 is written by hand.
+    if (!token.test(kept[index] ?? '')) throw malformed('a header name that is none');
+    if (notText.test(kept[index + 1] ?? '')) throw malformed('a header value with control characters');
+  }
+  return kept;
 }
 
 /** Trailers that may follow a response. Returns the same list when all may. */
@@ -53,8 +60,8 @@ export function visitorTrailers(trailers: HeaderList): HeaderList {
   let kept = trailers;
   for (let index = 0; index + 1 < trailers.length; index += 2) {
     const name = (trailers[index] ?? '').toLowerCase();
-    const isText = !notText.test(trailers[index + 1] ?? '');
-    if (!isText || noTrailers.has(name) || isHopByHop(name) || name.startsWith(':')) kept = without(kept, name);
+    const isField = token.test(name) && !notText.test(trailers[index + 1] ?? '');
+    if (!isField || noTrailers.has(name) || isHopByHop(name)) kept = without(kept, name);
   }
   return kept;
 }
