@@ -32,8 +32,9 @@ export async function openHelloWorld(): Promise<HelloWorldServer> {
 }
 
 function route(request: IncomingMessage, response: ServerResponse, startTime: Date): void {
-  const url = new URL(request.url ?? '/', 'http://hello-world');
-  switch (url.pathname) {
+  // Visitors choose the target: `//` would be a URL without a host if it were resolved against a base.
+  const url = URL.parse(`http://hello-world${request.url ?? '/'}`);
+  switch (url?.pathname) {
     case '/_health':
       response.end('ok');
       return;
@@ -42,7 +43,7 @@ function route(request: IncomingMessage, response: ServerResponse, startTime: Da
       response.end(JSON.stringify({ startTime: startTime.toISOString(), uptime: uptimeText(startTime) }));
       return;
     case '/sse':
-      sendEvents(response, parseGoDuration(url.searchParams.get('freq')) ?? eventIntervalMs);
+      sendEvents(response, parseGoDuration(url?.searchParams.get('freq') ?? null) ?? eventIntervalMs);
       return;
     default:
       echoPage(request, response);
@@ -53,6 +54,8 @@ function sendEvents(response: ServerResponse, intervalMs: number): void {
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
   let counter = 0;
   const send = (): void => {
+    // A reader that stands still gets fewer events, not a queue of them.
+    if (response.writableNeedDrain) return;
     response.write(`${counter}\n\n`);
     counter += 1;
   };

@@ -33,8 +33,14 @@ export function createTagHeaders(connectorId: string, tags: Readonly<Record<stri
 /** Host to send: configured, else as received, else the origin's own address (HTTP/1.1 demands one). */
 export function hostOf(head: ExchangeHead, policy: HeaderPolicy, fallback: string): string {
   const host = policy.hostHeader !== '' ? policy.hostHeader : head.host !== '' ? head.host : fallback;
-  if (badHost.test(host)) throw requestRejected(`Host ${JSON.stringify(host)} holds a character that no host may hold`);
+  checkHost(host);
+  // Goes into X-Forwarded-Host where the policy replaces it.
+  if (host !== head.host) checkHost(head.host);
   return host;
+}
+
+function checkHost(host: string): void {
+  if (badHost.test(host)) throw requestRejected(`Host ${JSON.stringify(host)} holds a character that no host may hold`);
 }
 
 /**

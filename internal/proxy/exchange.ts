@@ -2,7 +2,7 @@
 // Source: spec ingress-and-origin §8.4 (errors and log fields), edge-protocol §9.3.4 (ending a stream).
 
 import type { Duplex } from 'node:stream';
-import { describeError, type PosternError } from '../errors/error.ts';
+import { describeError, PosternError } from '../errors/error.ts';
 import { countGarbage } from '../net/young-garbage.ts';
 import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -55,11 +55,19 @@ export class StreamExchange implements Exchange {
 
   respond(status: number, headers: HeaderList, endStream = false): void {
     if (this.#failed || this.body.destroyed) return;
+    try {
+      if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
+      else this.#incoming.respond({ status, headers });
+    } catch (error) {
+      // A head that the transport cannot carry: the visitor gets to know that the origin failed, the origin that it is over.
+      if (!(error instanceof PosternError)) throw error;
+      this.fail(error);
+      this.work?.cancel();
+      return;
+    }
     this.#responded = true;
     this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
-    if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
-    else this.#incoming.respond({ status, headers });
   }
 
   trailers(list: HeaderList): void {

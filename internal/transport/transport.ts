@@ -58,7 +58,11 @@ export interface IncomingStream {
    * stream whose `head.bodyLength` is 0 closes after its response without having been read.
    */
   readonly body: Duplex;
-  /** Send the response head, once. `endStream` for responses without a body. `flush` false lets small writes be gathered. */
+  /**
+   * Send the response head, once. Throws 'origin.failed' for a head that the transport cannot carry; nothing was sent
+   * then, and `refuse` still can tell the edge. `endStream` for responses without a body. `flush` false lets small
+   * writes be gathered.
+   */
   respond(head: ResponseHead, options?: { endStream?: boolean }): void;
   /** Trailers to follow the body; call before `body.end()`. Returns false where the transport carries none (QUIC). */
   trailers(list: HeaderList): boolean;

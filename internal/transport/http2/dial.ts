@@ -27,6 +27,9 @@ import { connectionWindowBytes, connectorOptions } from './settings.ts';
 /** The edge must open the control stream this soon after TLS (spec §10.1 item 2 allows 10 s for its preface). */
 const controlTimeoutMs = 10_000;
 
+/** RFC 9110 §15: what is beyond is no status, and Node does not send it. */
+const maxStatus = 599;
+
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */
 export async function dialHttp2(options: DialOptions): Promise<ConnectorConnection> {
   return new Http2ConnectorConnection(await connectTls(options));
@@ -158,14 +161,14 @@ class Http2IncomingStream implements IncomingStream {
     const { body } = this;
     if (body.destroyed || body.headersSent) return;
     const endStream = options?.endStream === true;
-    // An HTTP answer may be complete before the request is: then the edge is told to stop sending (RFC 9113 §8.1).
-    if (this.head.kind === 'http' && this.head.bodyLength !== 0) body.once('finish', stopUnreadRequest);
     // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
     const raw = encodeResponseHead(head);
-    if (!fitsPeer(raw)) {
-      this.refuse({ message: 'The headers of the response are too large to be passed on.' });
-      return;
-    }
+    if (!fitsPeer(raw))
+      throw new PosternError('origin.failed', 'The headers of the response are too large to be passed on.');
+    if (head.status > maxStatus)
+      throw new PosternError('origin.failed', `The status ${head.status} of the response is none of HTTP.`);
+    // An HTTP answer may be complete before the request is: then the edge is told to stop sending (RFC 9113 §8.1).
+    if (this.head.kind === 'http' && this.head.bodyLength !== 0) body.once('finish', stopUnreadRequest);
     const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
     if (waitForTrailers) body.once('wantTrailers', () => body.sendTrailers(pairHeaders(this.#trailers)));
     body.respond(raw, { endStream, waitForTrailers });
