@@ -24,24 +24,20 @@ export interface ConnectorInputs {
   readonly options: BenchOptions;
   /** A directory of its own: home, config and log. */
   readonly directory: string;
-  readonly edge: { readonly port: number; readonly caPin: string };
+  /** The bench's own edge on loopback, or a token that a real edge gave. */
+  readonly edge: { readonly port: number; readonly caPin: string } | { readonly token: string };
   readonly originPort: number;
   readonly sinkPort: number;
   readonly haConnections: number;
   /** Further flags of `tunnel run`. */
   readonly runFlags?: readonly string[];
+  /** Words that run the program somewhere else and become it: `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
 }
 
 export async function startConnector(inputs: ConnectorInputs): Promise<Connector> {
   const { directory, edge, options } = inputs;
-  if (tunnelId === undefined) throw new Error('the tunnel id is not valid');
-  const token = encodeToken({
-    accountTag: 'bench',
-    tunnelId,
-    secret: Buffer.from('a secret of the benchmark'),
-    edge: [`127.0.0.1:${edge.port}`],
-    caPin: edge.caPin,
-  });
+  const token = 'token' in edge ? edge.token : tokenFor(edge);
   const config = join(directory, 'config.yml');
   await writeFile(
     config,
@@ -52,9 +48,10 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
 `,
   );
   const startedMs = performance.now();
-  const child = spawn(
-    process.execPath,
-    [
+  const [file = '', ...args] = [
+    ...(inputs.prefix ?? []),
+    ...[
+      process.execPath,
       '--disable-warning=ExperimentalWarning',
       ...options.nodeFlags,
       entry,
@@ -62,12 +59,12 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
       ...['--ha-connections', String(inputs.haConnections), '--grace-period', '1s', 'run'],
       ...(inputs.runFlags ?? []),
     ],
-    {
-      cwd: directory,
-      env: { HOME: directory, PATH: process.env.PATH ?? '', TUNNEL_TOKEN: token },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    },
-  );
+  ];
+  const child = spawn(file, args, {
+    cwd: directory,
+    env: { HOME: directory, PATH: process.env.PATH ?? '', TUNNEL_TOKEN: token },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const log = join(directory, 'connector.log');
   child.stderr.pipe(createWriteStream(log, { flags: 'a' }));
   const exited = new Promise<number | string>(resolve =>
@@ -82,4 +79,10 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
       if (end !== 0) throw new Error(`The connector ended with ${end}; see ${log}`);
     },
   };
+}
+
+function tokenFor({ port, caPin }: { readonly port: number; readonly caPin: string }): string {
+  if (tunnelId === undefined) throw new Error('the tunnel id is not valid');
+  const secret = Buffer.from('a secret of the benchmark');
+  return encodeToken({ accountTag: 'bench', tunnelId, secret, edge: [`127.0.0.1:${port}`], caPin });
 }

@@ -11,6 +11,7 @@ import { type LoadClient, openLoadClient, openUploadSink } from './load-client.t
 import { measure, type Subject, warmUpSeconds } from './measure.ts';
 import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
+import { benchPing } from './ping.ts';
 import { benchPrivateTcp } from './private-tcp.ts';
 import { cpuSeconds, residentMb } from './process-usage.ts';
 import { formatReport, type Report, type Sample } from './report.ts';
@@ -91,6 +92,7 @@ else {
     if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory, calibration)));
     if (options.privateTcp) console.log(await benchPrivateTcp(options, directory, calibration));
     if (options.udp) console.log(await benchUdp(options, directory, calibration));
+    if (options.ping) console.log(await benchPing(options, directory));
   } finally {
     await rm(directory, { recursive: true, force: true });
   }

@@ -7,7 +7,7 @@ export const loadKinds = ['small', 'down', 'up'] as const;
 /** `small` 23-byte answers, `down` and `up` bodies of `bulkBytes`. */
 export type LoadKind = (typeof loadKinds)[number];
 
-const subjects = [...loadKinds, 'private-tcp', 'udp'] as const;
+const subjects = [...loadKinds, 'private-tcp', 'udp', 'ping'] as const;
 
 export interface BenchOptions {
   /** Measure the machine first, so that figures of another machine can be put beside. */
@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly udp: boolean;
   /** Measure TCP flows into a private network. */
   readonly privateTcp: boolean;
+  /** Measure echoes into a private network, over QUIC too. */
+  readonly ping: boolean;
   /** Length of one measured load, in seconds. */
   readonly seconds: number;
   readonly rounds: number;
@@ -27,7 +29,7 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp]... [--seconds 3] [--rounds 3]
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping]... [--seconds 3] [--rounds 3]
              [--protocol http2|quic] [--calibrate] [--instructions] [--node-flag=FLAG]...
 
 Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain proxy in the same run.
@@ -60,6 +62,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     kinds: loadKinds.filter(kind => asked.includes(kind)),
     udp: asked.includes('udp'),
     privateTcp: asked.includes('private-tcp'),
+    ping: asked.includes('ping'),
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),

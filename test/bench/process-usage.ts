@@ -1,6 +1,6 @@
 // What a process and its children have used, from /proc (Linux): CPU seconds and resident memory. Source: proc(5).
 
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Clock ticks a second in /proc/PID/stat; 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100;
@@ -15,6 +15,14 @@ export function cpuSeconds(pid: number): number {
     ticks += Number(fields[11]) + Number(fields[12]);
   }
   return ticks / ticksPerSecond;
+}
+
+/** As `cpuSeconds`, but to the microsecond, and of `pid` alone: from the scheduler's own count of each living thread. */
+export function exactCpuSeconds(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`))
+    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+  return nanoseconds / 1e9;
 }
 
 /** Resident memory of `pid` and its living children, in MB (10^6 bytes). */

@@ -1,11 +1,12 @@
 // npm run bench -- --only udp: what echoed UDP datagrams cost the connector, a child process, over QUIC; edge and origin
 // are other processes. Beside it the same datagrams through nginx's stream module as a UDP proxy.
 
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { hearing } from './child-events.ts';
 import { startConnector } from './connector.ts';
 import { median } from './figures.ts';
 import { countInstructions } from './instructions.ts';
@@ -17,7 +18,7 @@ import { type Calibration, type StockFigure, stockDatagrams } from './stock.ts';
 import { payloadBytes, type UdpCommand, type UdpEvent } from './udp-command.ts';
 
 const directoryOfThis = dirname(fileURLToPath(import.meta.url));
-const waitMs = 60_000;
+const heard = hearing<UdpEvent>();
 /** Enough for a core to be busy, little enough that no queue overflows. */
 const atOnce = 128;
 /** Datagrams of a round for each second asked for; compilers settle in a quarter of that first. */
@@ -118,24 +119,4 @@ function figures(rounds: readonly Round[], pick: (round: Round) => number, digit
   const values = rounds.map(pick);
   const text = (value: number): string => value.toFixed(digits);
   return `${text(median(values))} (${text(Math.min(...values))}–${text(Math.max(...values))})`;
-}
-
-async function heard<Kind extends UdpEvent['event']>(
-  child: ChildProcess,
-  kind: Kind,
-): Promise<Extract<UdpEvent, { event: Kind }>> {
-  const { promise, resolve, reject } = Promise.withResolvers<Extract<UdpEvent, { event: Kind }>>();
-  const onMessage = (message: unknown): void => {
-    const event = message as UdpEvent;
-    if (event.event === kind) resolve(event as Extract<UdpEvent, { event: Kind }>);
-  };
-  const fail = (): void => reject(new Error(`The edge of the benchmark did not tell '${kind}'.`));
-  const timer = setTimeout(fail, waitMs);
-  child.on('message', onMessage).once('exit', fail);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    child.off('message', onMessage).off('exit', fail);
-  }
 }
