@@ -1,5 +1,7 @@
 // Path templates of the route table: `/accounts/{account}/cfd_tunnel/{id}`. Parameters are whole segments.
 
+import { PosternError } from '../errors/error.ts';
+
 /** The parameters of a template, by name. */
 export type PathParams<Path extends string> = {
   readonly [Name in ParamName<Path>]: string;
@@ -9,9 +11,17 @@ type ParamName<Path extends string> = Path extends `${string}{${infer Name}}${in
   ? Name | ParamName<Rest>
   : never;
 
-/** The template with its parameters put in, percent-encoded. */
+/**
+ * The template with its parameters put in, percent-encoded. Throws 'api.invalid' for a parameter that would make it
+ * another path: an empty one, and dot segments, which no encoding hides from URL parsers.
+ */
 export function formatPath(template: string, params: Readonly<Record<string, string>>): string {
-  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = params[name] ?? '';
+    if (value === '' || value === '.' || value === '..')
+      throw new PosternError('api.invalid', `${JSON.stringify(value)} is not a valid ${name}`);
+    return encodeURIComponent(value);
+  });
 }
 
 /** Matches decoded path segments against a template; the parameters, or undefined when it is another path. */
@@ -33,10 +43,11 @@ export function matchPath(
   return params;
 }
 
-/** The decoded segments of a path, or undefined when its percent-encoding is broken. */
+/** The decoded segments of a path, or undefined when its percent-encoding is broken or hides a separator. */
 export function splitPath(path: string): string[] | undefined {
   try {
-    return path.split('/').map(decodeURIComponent);
+    const segments = path.split('/').map(decodeURIComponent);
+    return segments.some(segment => /[/\\]/.test(segment)) ? undefined : segments;
   } catch {
     // decodeURIComponent throws for `%zz`; such a path names nothing.
     return undefined;

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { splice } from '../net/splice.ts';
 import { countGarbage } from '../net/young-garbage.ts';
 import type { Http1Request, RequestConnection } from './http1-request.ts';
+import { keepReading, restoreWrites } from './keep-reading.ts';
 import type { ResponseHead } from './response-head.ts';
 import { ResponseParser, type ResponseSink } from './response-parser.ts';
 
@@ -14,6 +15,9 @@ export interface ConnectionOwner {
   /** The connection is gone. */
   dropped(connection: Http1Connection): void;
 }
+
+/** What an origin said before it closed is here already, or comes within a round trip; origins are near. */
+const lastWordsMs = 1000;
 
 export class Http1Connection implements RequestConnection, ResponseSink {
   /** When an idle connection is given up, in milliseconds of `performance.now()`; the pool's. */
@@ -28,6 +32,9 @@ export class Http1Connection implements RequestConnection, ResponseSink {
   #ended = false;
   #upgraded = false;
   #error: Error | undefined;
+  /** How writes are seen to: `destroy` by Node's way, `keep` so that a failed one leaves reading be, `broken` after one. */
+  #writes: 'destroy' | 'keep' | 'broken' = 'destroy';
+  #lastWords: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.#socket = socket;
@@ -59,6 +66,10 @@ export class Http1Connection implements RequestConnection, ResponseSink {
       this.#socket.write(request.text, 'latin1');
       if (request.gathered !== undefined && request.gathered.length > 0) this.#socket.write(request.gathered);
       return;
+    }
+    if (this.#writes === 'destroy') {
+      this.#writes = 'keep';
+      keepReading(this.#socket, this.#onBrokenWrite);
     }
     // Body bytes that are here already go out in one write with the head: they are read before this turn is over.
     this.#socket.cork();
@@ -128,7 +139,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
   #settle(): void {
     this.#ended = false;
     this.#request = undefined;
-    if (!this.#reusable || this.#socket.destroyed) {
+    if (!this.#reusable || this.#writes === 'broken' || this.#socket.destroyed) {
       this.#socket.destroy();
       return;
     }
@@ -141,6 +152,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
     const request = this.#request;
     const socket = this.#socket;
     this.#request = undefined;
+    if (this.#writes === 'keep') restoreWrites(socket);
     socket
       .off('data', this.#onData)
       .off('end', this.#onEnd)
@@ -158,11 +170,22 @@ export class Http1Connection implements RequestConnection, ResponseSink {
 
   readonly #onEnd = (): void => {
     try {
-      this.#parser.finish();
+      // A body that ends with the connection is not known to be whole when the connection broke (RFC 9112 §8).
+      if (this.#writes !== 'broken') this.#parser.finish();
     } catch (error) {
       this.#error ??= error as Error;
     }
     this.#socket.destroy();
+  };
+
+  /** The origin takes no more of the request; its answer may be here all the same. */
+  readonly #onBrokenWrite = (error: Error): void => {
+    this.#writes = 'broken';
+    this.#error ??= error;
+    this.#request?.onUnwritable();
+    this.#lastWords = setTimeout(() => {
+      if (this.#request?.responding !== true) this.#socket.destroy();
+    }, lastWordsMs);
   };
 
   readonly #onError = (error: Error): void => {
@@ -170,6 +193,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
   };
 
   readonly #onClose = (): void => {
+    clearTimeout(this.#lastWords);
     const request = this.#request;
     this.#request = undefined;
     this.#owner.dropped(this);

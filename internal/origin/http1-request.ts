@@ -78,6 +78,11 @@ export class Http1Request implements Cancelable {
     return this.#state === 'done';
   }
 
+  /** The head of the answer has come, and its body is on the way. */
+  get responding(): boolean {
+    return this.#state === 'responding';
+  }
+
   /** The pool's choice; from here on the connection is this request's. */
   startOn(connection: RequestConnection): void {
     this.dialing = undefined;
@@ -156,6 +161,11 @@ export class Http1Request implements Cancelable {
 
   onDrain(): void {
     this.#body?.onDrain();
+  }
+
+  /** The connection takes no more bytes: the rest of the body is of no use. An answer may still come. */
+  onUnwritable(): void {
+    this.#body?.stop();
   }
 
   /** The connection broke; `error` is what it said, if anything. */

@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import { createServer } from 'node:tls';
 import { headerOf, type TestIncoming } from '../../test/support/incoming.ts';
-import { listenRaw, readUntil } from '../../test/support/origin-server.ts';
+import { listen, listenRaw, readUntil } from '../../test/support/origin-server.ts';
 import { httpService, proxyTo, type TestProxy } from '../../test/support/proxied.ts';
+import { createTestCa } from '../../test/support/test-ca.ts';
 import { until, within } from '../../test/support/wait.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 
@@ -267,6 +269,56 @@ describe('HTTP/1.1 to the origin', () => {
     assert.equal((await within('an answer', incoming.response)).status, 413);
     assert.equal(String(await within('its body', incoming.bytes())), 'big');
     await until('the stream to close', () => incoming.body.destroyed);
+  });
+
+  it('delivers the answer of an origin that then resets the connection under the upload', async t => {
+    const leaf = await (await createTestCa()).issue(['127.0.0.1']);
+    for (const protocol of ['http', 'https'] as const) {
+      const refuse = (socket: Socket): void => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => {
+          socket.pause();
+          socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig', () =>
+            // Unread bytes make a close a reset.
+            socket.destroy(),
+          );
+        });
+      };
+      const port = protocol === 'http' ? await listenRaw(t, refuse) : await listen(t, createServer(leaf, refuse));
+      const test = await proxyTo(httpService(port, protocol), { noTLSVerify: true });
+      t.after(() => test.close());
+      for (let round = 0; round < 40; round += 1) {
+        const incoming = test.request({ method: 'POST', bodyLength: round % 2 === 0 ? 64 << 20 : -1 });
+        const chunk = Buffer.alloc(64 * 1024);
+        const pump = (): void => {
+          while (!incoming.edge.destroyed && incoming.edge.write(chunk));
+          incoming.edge.once('drain', pump);
+        };
+        pump();
+        assert.equal((await within('an answer', incoming.response)).status, 413);
+        assert.equal(String(await within('its body', incoming.bytes())), 'big');
+        await until('the stream to close', () => incoming.body.destroyed);
+      }
+      assert.ok(test.lines.every(line => line.level !== 'error'));
+    }
+  });
+
+  it('fails an upload to an origin that resets the connection without an answer', async t => {
+    const test = await raw(t, socket => {
+      socket.once('data', () => {
+        socket.pause();
+        setImmediate(() => socket.resetAndDestroy());
+      });
+    });
+    for (let round = 0; round < 10; round += 1) {
+      const incoming = test.request({ method: 'POST', bodyLength: -1 });
+      const pump = (): void => {
+        while (!incoming.edge.destroyed && incoming.edge.write(Buffer.alloc(64 * 1024)));
+        incoming.edge.once('drain', pump);
+      };
+      pump();
+      await assert.rejects(within('a refusal', incoming.response), /Could not send the request to/);
+    }
   });
 
   it('passes bodies that end with the connection', async t => {

@@ -151,10 +151,18 @@ export class EdgeWorld {
 export async function openWorld(
   t: TestContext,
   originPort: number,
-  options: { readonly edge?: Partial<EdgeOptions>; readonly tunnel?: Partial<TunnelOptions> } = {},
+  options: {
+    readonly edge?: Partial<EdgeOptions>;
+    readonly tunnel?: Partial<TunnelOptions>;
+    /** Default HTTP/2. */
+    readonly protocol?: 'http2' | 'quic';
+  } = {},
 ): Promise<{ world: EdgeWorld; tunnel: KnownTunnel; connector: Tunnel }> {
   const world = await EdgeWorld.open(t, options.edge);
   const tunnel = await world.makeTunnel();
-  const connector = await world.connect(tunnel, [{ service: `http://127.0.0.1:${originPort}` }], options.tunnel);
+  const connector = await world.connect(tunnel, [{ service: `http://127.0.0.1:${originPort}` }], {
+    policy: fixedProtocol(options.protocol ?? 'http2'),
+    ...options.tunnel,
+  });
   return { world, tunnel, connector };
 }

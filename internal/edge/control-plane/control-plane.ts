@@ -92,14 +92,12 @@ export function createControlPlane(
   return (request, response) => {
     answer(request)
       .catch((error: unknown) => refuse(error, request, options.logger))
-      .then(
-        outcome => send(request, response, outcome),
-        // Only a bug can end here; the server goes on with its other requests.
-        (error: unknown) => {
-          options.logger.error({ error: describeError(error) }, 'Control-plane request failed');
-          response.destroy();
-        },
-      );
+      .then(outcome => send(request, response, outcome))
+      // Only a bug can end here; the server goes on with its other requests.
+      .catch((error: unknown) => {
+        options.logger.error({ error: describeError(error) }, 'Control-plane request failed');
+        response.destroy();
+      });
   };
 }
 
@@ -139,7 +137,7 @@ const knownCalls: readonly KnownCall[] = Object.entries(apiRoutes).map(([name, r
 }));
 
 function findCall(method: string, pathname: string): { call: KnownCall; params: Record<string, string> } {
-  const segments = splitPath(pathname.replace(/\/+$/, ''));
+  const segments = splitPath(pathname.endsWith('/') ? pathname.slice(0, -1) : pathname);
   let pathIsKnown = false;
   for (const call of segments === undefined ? [] : knownCalls) {
     const params = matchPath(call.template, segments ?? []);
@@ -151,10 +149,16 @@ function findCall(method: string, pathname: string): { call: KnownCall; params: 
   throw apiProblem('noRoute', `Could not route to ${pathname.slice(0, 200)}, ${why}`);
 }
 
+/**
+ * A path that a URL parser would rewrite (dot segments, backslashes, a fragment) is refused: whoever stood in front of us
+ * may have judged it in the form it came in.
+ */
 function parseUrl(text: string): URL {
-  if (!text.startsWith('/') || !URL.canParse(`http://edge${text}`))
+  const url = text.startsWith('/') ? URL.parse(`http://edge${text}`) : null;
+  const query = text.indexOf('?');
+  if (url === null || url.hash !== '' || url.pathname !== (query === -1 ? text : text.slice(0, query)))
     throw apiProblem('noRoute', 'Could not route there');
-  return new URL(`http://edge${text}`);
+  return url;
 }
 
 /** Query keys as an object; calls without a query ignore what is sent. Of a repeated key the last one counts. */

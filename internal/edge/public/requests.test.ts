@@ -239,6 +239,27 @@ describe('a request of a visitor', () => {
     await untilIdle(world);
   });
 
+  for (const protocol of ['http2', 'quic'] as const) {
+    both(`gets the refusal of an origin that resets its connection, over ${protocol}`, async (t, asker) => {
+      const origin = await listenRaw(t, socket => {
+        socket
+          .on('error', () => undefined)
+          .once('data', () => {
+            socket.pause();
+            // Unread bytes make a close a reset.
+            socket.write('HTTP/1.1 413 Large\r\nContent-Length: 9\r\n\r\ntoo large', () => socket.destroy());
+          });
+      });
+      const { world } = await openWorld(t, origin, { protocol });
+      const ask = asker(world);
+      for (let round = 0; round < 5; round += 1) {
+        const answer = await ask('POST', '/', {}, 'x'.repeat(4 << 20));
+        assert.deepEqual([answer.status, answer.body], [413, 'too large']);
+      }
+      await untilIdle(world);
+    });
+  }
+
   it('is told to go on with its body, unless the origin refuses first', async t => {
     const { world } = await worldWith(t, async (message, response) => {
       if (message.url === '/refuse') response.writeHead(417).end();
