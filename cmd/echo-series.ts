@@ -2,8 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Flag } from '../internal/config/flag.ts';
+import { formatPrivateHost, parsePrivateHost } from '../internal/edge/private/private-host.ts';
 import { PosternError } from '../internal/errors/error.ts';
-import { formatIp, parseIp, unmapIpv4 } from '../internal/net/ip.ts';
 import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api-echo.ts';
 import type { Invocation } from './command.ts';
 import type { CommandContext } from './context.ts';
@@ -11,8 +11,10 @@ import { openApi } from './tunnel/api.ts';
 import { findOptionalNetwork } from './tunnel/find-network.ts';
 
 export interface EchoSeries {
-  /** Address text in its usual form. */
-  readonly address: string;
+  /** What was asked for: address text in its usual form, or a host name. */
+  readonly target: string;
+  /** Text of the address; of a name only after an answer. */
+  readonly address: string | undefined;
   /** Sends the next request of the series. Throws 'api.not-found' where no route leads, and what API calls throw. */
   probe(fields: { readonly ttl: number; readonly size: number; readonly timeoutMs: number }): Promise<EchoAnswer>;
 }
@@ -29,27 +31,28 @@ export async function openEchoSeries(
   context: CommandContext,
 ): Promise<EchoSeries> {
   const [text = ''] = invocation.args;
-  const bytes = parseIp(text);
-  if (bytes === undefined) {
-    throw new PosternError(
-      'usage.invalid',
-      `${JSON.stringify(text)} is not an IP address; names are not resolved here`,
-    );
+  const host = parsePrivateHost(text);
+  if (host === undefined) {
+    throw new PosternError('usage.invalid', `${JSON.stringify(text)} is neither an IP address nor a host name`);
   }
-  const address = formatIp(unmapIpv4(bytes));
+  const target = formatPrivateHost(host);
   const api = await openApi(invocation, context);
   const networkId = await findOptionalNetwork(api, vnet);
   const session = randomUUID();
   let sent = 0;
+  let address = host.kind === 'address' ? target : undefined;
   return {
-    address,
+    target,
+    get address() {
+      return address;
+    },
     async probe({ ttl, size, timeoutMs }) {
       sent += 1;
       const sequence = sent;
       const result = await api.client.sendEcho({
         params: { account: api.account },
         body: {
-          destination: address,
+          destination: target,
           virtual_network_id: networkId,
           session,
           // Sixteen bits on the wire; long before they repeat the old ones have their answers.
@@ -59,9 +62,15 @@ export async function openEchoSeries(
           timeout_ms: timeoutMs,
         },
       });
+      address ??= result.address;
       return { ...result, sequence };
     },
   };
+}
+
+/** `10.1.0.2`, or `db.internal (10.1.0.2)`. */
+export function describeTarget({ target, address }: EchoSeries): string {
+  return address === undefined || address === target ? target : `${target} (${address})`;
 }
 
 /** A check of a flag: a whole number in a range. */
@@ -69,6 +78,13 @@ export function between(least: number, most: number): NonNullable<Flag['check']>
   return value =>
     typeof value === 'number' && value >= least && value <= most ? undefined : `must be from ${least} to ${most}`;
 }
+
+export const echoTarget = {
+  name: 'TARGET',
+  description:
+    'IPv4 or IPv6 address in the private network, or a host name: one with a hostname route, or one that the resolver of ' +
+    'the virtual network knows',
+} as const;
 
 export const sizeFlag = {
   name: 'size',

@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { Answer } from 'dns-packet';
+import type { Resolver } from '../internal/edge/private/dns/upstream.ts';
 import { EchoProxy } from '../internal/icmp/echo-proxy.ts';
 import { silentLogger } from '../internal/telemetry/logger.ts';
+import { openTestDns } from '../test/support/dns-server.ts';
 import { MemoryPlatform } from '../test/support/echo-network.ts';
 import { PrivateWorld, type TestConnector } from '../test/support/private-world.ts';
 import { runPostern } from '../test/support/run-cli.ts';
@@ -14,8 +17,10 @@ describe('ping and traceroute', () => {
   let proxy: EchoProxy;
   let connector: TestConnector;
   let home: string;
+  let resolver: Resolver | undefined;
   beforeEach(async () => {
-    world = await PrivateWorld.open();
+    resolver = undefined;
+    world = await PrivateWorld.open({ resolverOf: () => resolver });
     network = new MemoryPlatform();
     proxy = world.use(
       new EchoProxy({
@@ -75,15 +80,18 @@ describe('ping and traceroute', () => {
   });
 
   it('refuses addresses without route and what is no address', async () => {
-    const [outside, named, wrong] = [
+    const [outside, odd, named, wrong] = [
       await postern('ping', '-c', '1', '10.2.0.1'),
-      await postern('ping', 'db.internal'),
+      await postern('ping', '10.1'),
+      await postern('ping', '-c', '1', 'db.internal'),
       await postern('ping', '-c', '1', '-s', '1233', '10.1.0.2'),
     ];
     assert.equal(outside.code, 1);
     assert.match(outside.stderr, /No route of the virtual network default leads to 10\.2\.0\.1/);
-    assert.equal(named.code, 64);
-    assert.match(named.stderr, /"db\.internal" is not an IP address/);
+    assert.equal(odd.code, 64);
+    assert.match(odd.stderr, /"10\.1" is neither an IP address nor a host name/);
+    assert.equal(named.code, 1);
+    assert.match(named.stderr, /No hostname route .* leads to db\.internal, and the network has no resolver/);
     assert.equal(wrong.code, 64);
     await world.addNetwork('office');
     const elsewhere = await postern('ping', '-c', '1', '--vnet', 'office', '10.1.0.2');
@@ -99,6 +107,42 @@ describe('ping and traceroute', () => {
     assert.match(lines[1] ?? '', /^ 1 {2}192\.168\.7\.1 {2}[\d.]+ ms {2}[\d.]+ ms$/);
     assert.match(lines[2] ?? '', /^ 2 {2}10\.1\.0\.2 {2}[\d.]+ ms {2}[\d.]+ ms$/);
     assert.equal(lines.length, 4);
+  });
+
+  it('take names that the network’s resolver knows', async t => {
+    const record = (name: string, data: string) => [`A ${name}`, [{ type: 'A', name, ttl: 60, data }]] as const;
+    const dns = await openTestDns({
+      records: new Map(
+        [record('db.internal', '10.1.0.2'), record('far.example', '10.9.0.9')].map(([key, all]) => [
+          key,
+          [...all] as Answer[],
+        ]),
+      ),
+    });
+    t.after(() => dns.close());
+    const { tunnelId } = connector;
+    await world.addRoute('127.0.0.0/8', tunnelId);
+    resolver = { host: { kind: 'address', address: Uint8Array.of(127, 0, 0, 1) }, port: dns.port };
+    const ping = await postern('ping', '-c', '2', '-i', '0.1', 'DB.internal');
+    assert.deepEqual([ping.code, ping.stderr], [0, '']);
+    assert.match(
+      ping.stdout,
+      /^PING db\.internal \(10\.1\.0\.2\): 56 data bytes\n64 bytes from 10\.1\.0\.2: icmp_seq=1 /,
+    );
+    assert.match(ping.stdout, /--- db\.internal ping statistics ---\n2 packets transmitted, 2 received/);
+    const trace = await postern('traceroute', '-q', '1', 'db.internal');
+    assert.match(
+      trace.stdout,
+      /^traceroute to db\.internal \(10\.1\.0\.2\), 30 hops max.*\n 1 {2}192.*\n 2 {2}10\.1\.0\.2 /,
+    );
+    const json = await postern('ping', '-c', '1', '--output', 'json', 'db.internal');
+    const { target, address } = JSON.parse(json.stdout) as { target: string; address: string };
+    assert.deepEqual([target, address], ['db.internal', '10.1.0.2']);
+    const none = await postern('ping', '-c', '1', 'none.internal');
+    assert.equal(none.code, 1);
+    assert.match(none.stderr, /knows no address of none\.internal/);
+    // Without a route of its own the address needs one.
+    assert.match((await postern('ping', '-c', '1', 'far.example')).stderr, /leads to 10\.9\.0\.9/);
   });
 
   it('traceroute gives up on silence', async () => {

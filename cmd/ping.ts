@@ -1,12 +1,14 @@
-// `ping ADDRESS`: echo requests through a tunnel into a private network, printed as the usual tool prints them. Exit
+// `ping TARGET`: echo requests through a tunnel into a private network, printed as the usual tool prints them. Exit
 // codes: 0 when an answer came, 1 when none did. Source: issue "private networks" point 5.
 
 import { defineCommand } from './command.ts';
 import type { CommandContext } from './context.ts';
 import {
   between,
+  describeTarget,
   type EchoAnswer,
   type EchoSeries,
+  echoTarget,
   formatRtt,
   maxWaitSeconds,
   openEchoSeries,
@@ -32,9 +34,9 @@ interface Tally {
 
 export const command = defineCommand({
   description:
-    'Sends ICMP echo requests through the tunnel whose private route leads to the address. The times are those that the ' +
+    'Sends ICMP echo requests through the tunnel whose private route leads to the target. The times are those that the ' +
     'edge measured between request and reply.',
-  positionals: [{ name: 'ADDRESS', description: 'IPv4 or IPv6 address in the private network' }],
+  positionals: [echoTarget],
   flags: [
     networkFlag,
     {
@@ -79,6 +81,7 @@ export const command = defineCommand({
   examples: [
     ['postern ping 10.1.0.2', 'Until interrupted'],
     ['postern ping -c 3 --vnet office 10.1.0.2', 'Three times, in another virtual network'],
+    ['postern ping db.internal', 'A host by its name'],
   ],
   run: async (invocation, context) => {
     const { flags } = invocation;
@@ -94,9 +97,19 @@ export const command = defineCommand({
     const print = (line: string): void => {
       if (format === undefined) context.stdout.write(`${line}\n`);
     };
-    print(`PING ${series.address}: ${settings.size} data bytes`);
-    const tally = await runSeries(series, settings, context, answer => print(answerLine(answer, settings)));
-    const summary = summarize(series.address, tally);
+    // The address of a name is known with the first answer.
+    let isAnnounced = false;
+    const announce = (): void => {
+      if (!isAnnounced) print(`PING ${describeTarget(series)}: ${settings.size} data bytes`);
+      isAnnounced = true;
+    };
+    if (series.address !== undefined) announce();
+    const tally = await runSeries(series, settings, context, answer => {
+      announce();
+      print(answerLine(answer, settings));
+    });
+    announce();
+    const summary = summarize(series, tally);
     if (format === undefined) printSummary(summary, print);
     else writeFormatted(context, format, { ...summary, answers: tally.answers });
     return summary.received > 0 ? 0 : 1;
@@ -167,13 +180,14 @@ function answerLine(answer: EchoAnswer, { size }: Settings): string {
   }
 }
 
-function summarize(address: string, { answers, transmitted, startedMs }: Tally) {
+function summarize({ target, address }: EchoSeries, { answers, transmitted, startedMs }: Tally) {
   const times = answers.flatMap(answer => (answer.kind === 'reply' ? [answer.rtt_ms] : []));
   const errors = answers.filter(answer => answer.kind === 'time-exceeded').length;
   const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
   const variance = times.reduce((sum, time) => sum + (time - mean) ** 2, 0) / times.length;
   return {
-    address,
+    target,
+    address: address ?? null,
     transmitted,
     received: times.length,
     errors,
@@ -187,9 +201,9 @@ function summarize(address: string, { answers, transmitted, startedMs }: Tally) 
 }
 
 function printSummary(summary: ReturnType<typeof summarize>, print: (line: string) => void): void {
-  const { address, transmitted, received, errors, loss, duration_ms: durationMs, rtt_ms: rtt } = summary;
+  const { target, transmitted, received, errors, loss, duration_ms: durationMs, rtt_ms: rtt } = summary;
   const percent = `${Number((loss * 100).toFixed(4))}% packet loss`;
-  print(`\n--- ${address} ping statistics ---`);
+  print(`\n--- ${target} ping statistics ---`);
   print(
     `${transmitted} packets transmitted, ${received} received, ${errors > 0 ? `+${errors} errors, ` : ''}${percent}, time ${durationMs}ms`,
   );

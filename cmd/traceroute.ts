@@ -1,9 +1,18 @@
-// `traceroute ADDRESS`: the hops on the way into a private network that the tunnel shows: the connector, then the
+// `traceroute TARGET`: the hops on the way into a private network that the tunnel shows: the connector, then the
 // destination. Exit codes: 0 when the destination answered, 1 when not. Source: spec datagrams §7.2, §12.14; issue
 // "private networks" point 5.
 
 import { defineCommand } from './command.ts';
-import { between, type EchoAnswer, formatRtt, maxWaitSeconds, openEchoSeries, sizeFlag } from './echo-series.ts';
+import {
+  between,
+  describeTarget,
+  type EchoAnswer,
+  echoTarget,
+  formatRtt,
+  maxWaitSeconds,
+  openEchoSeries,
+  sizeFlag,
+} from './echo-series.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from './output.ts';
 import { networkFlag } from './tunnel/find-network.ts';
 
@@ -12,9 +21,9 @@ const silentHopsLimit = 5;
 
 export const command = defineCommand({
   description:
-    'Sends ICMP echo requests with rising time to live through the tunnel whose private route leads to the address. The ' +
+    'Sends ICMP echo requests with rising time to live through the tunnel whose private route leads to the target. The ' +
     'connector answers for the first hop; behind it only the destination shows.',
-  positionals: [{ name: 'ADDRESS', description: 'IPv4 or IPv6 address in the private network' }],
+  positionals: [echoTarget],
   flags: [
     networkFlag,
     {
@@ -54,7 +63,14 @@ export const command = defineCommand({
     const print = (line: string): void => {
       if (format === undefined) context.stdout.write(`${line}\n`);
     };
-    print(`traceroute to ${series.address}, ${flags.maxHops} hops max, ${flags.size} data bytes`);
+    // The address of a name is known with the first answer.
+    let isAnnounced = false;
+    const announce = (): void => {
+      if (!isAnnounced)
+        print(`traceroute to ${describeTarget(series)}, ${flags.maxHops} hops max, ${flags.size} data bytes`);
+      isAnnounced = true;
+    };
+    if (series.address !== undefined) announce();
     const hops: { ttl: number; answers: EchoAnswer[] }[] = [];
     let silentHops = 0;
     let reached = false;
@@ -62,13 +78,15 @@ export const command = defineCommand({
       const timeoutMs = Math.round(flags.wait * 1000);
       const probe = { ttl, size: flags.size, timeoutMs };
       const answers = await Promise.all(Array.from({ length: flags.queries }, () => series.probe(probe)));
+      announce();
       hops.push({ ttl, answers });
       print(hopLine(ttl, answers));
       reached = answers.some(answer => answer.kind === 'reply');
       const heard = answers.some(answer => answer.kind === 'reply' || answer.kind === 'time-exceeded');
       silentHops = heard ? 0 : silentHops + 1;
     }
-    if (format !== undefined) writeFormatted(context, format, { address: series.address, reached, hops });
+    if (format !== undefined)
+      writeFormatted(context, format, { target: series.target, address: series.address, reached, hops });
     return reached ? 0 : 1;
   },
 });

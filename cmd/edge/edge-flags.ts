@@ -98,7 +98,7 @@ export const edgeFlags = [
     valueName: 'LISTENER',
     description:
       'DNS listener, as VNET=HOST:PORT,resolver=IP[:PORT]; its queries go through the tunnel to that resolver of the ' +
-      'virtual network; repeatable',
+      'virtual network, which the other ways in ask for names too; repeatable',
   },
   {
     name: 'grace-period',

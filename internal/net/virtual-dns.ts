@@ -4,7 +4,7 @@
 import { randomInt } from 'node:crypto';
 import { getServers } from 'node:dns';
 import { PosternError } from '../errors/error.ts';
-import { type IpBytes, parseIp, parseIpPort } from './ip.ts';
+import { type IpBytes, parseIp, parseIpPort, sameIp } from './ip.ts';
 
 export interface ResolverAddress {
   readonly address: IpBytes;
@@ -12,16 +12,16 @@ export interface ResolverAddress {
 }
 
 /** `[2606:4700:cf1:2000::1]:53`. */
-const virtualAddress = Uint8Array.of(0x26, 0x06, 0x47, 0, 0x0c, 0xf1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 1);
-const virtualPort = 53;
+export const virtualDns: ResolverAddress = {
+  address: Uint8Array.of(0x26, 0x06, 0x47, 0, 0x0c, 0xf1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+  port: 53,
+};
 const addressLimit = 10;
 const fallback: ResolverAddress = { address: Uint8Array.of(127, 0, 0, 1), port: 53 };
 
 /** Whether a private destination is the virtual DNS service. */
 export function isVirtualDns(address: IpBytes, port: number): boolean {
-  return (
-    port === virtualPort && address.length === 16 && virtualAddress.every((byte, index) => byte === address[index])
-  );
+  return port === virtualDns.port && sameIp(address, virtualDns.address);
 }
 
 /**

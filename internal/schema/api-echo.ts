@@ -9,8 +9,8 @@ export const maxEchoDataBytes = 1_232;
 export const maxEchoTimeoutMs = 10_000;
 
 export const sendEchoSchema = z.object({
-  /** Address text. */
-  destination: z.string().min(2).max(45),
+  /** Address text, or a host name that the virtual network knows. */
+  destination: z.string().min(1).max(253),
   virtual_network_id: uuidSchema.nullish().transform(id => id ?? undefined),
   /** Names the series that the probe belongs to: its probes share an echo id and a connection. */
   session: uuidSchema,
@@ -22,15 +22,17 @@ export const sendEchoSchema = z.object({
 });
 
 const rttMs = z.number();
+/** Text of the address that the request went to: what the name of the series stands for. */
+const address = z.string().optional();
 
 export const echoResultSchema = z.discriminatedUnion('kind', [
   /** `ttl` as it arrived; `bytes` of the ICMP message. */
-  z.object({ kind: z.literal('reply'), from: z.string(), rtt_ms: rttMs, ttl: z.number(), bytes: z.number() }),
-  z.object({ kind: z.literal('time-exceeded'), from: z.string(), rtt_ms: rttMs }),
-  z.object({ kind: z.literal('timeout') }),
+  z.object({ kind: z.literal('reply'), address, from: z.string(), rtt_ms: rttMs, ttl: z.number(), bytes: z.number() }),
+  z.object({ kind: z.literal('time-exceeded'), address, from: z.string(), rtt_ms: rttMs }),
+  z.object({ kind: z.literal('timeout'), address }),
   /** The packet could not be sent: the connection's queue is full, or it is too large for the path. */
-  z.object({ kind: z.literal('unsent') }),
+  z.object({ kind: z.literal('unsent'), address }),
   /** No connector of the route's tunnel is connected in a way that carries packets (QUIC). */
-  z.object({ kind: z.literal('unreachable') }),
+  z.object({ kind: z.literal('unreachable'), address }),
 ]);
 export type ApiEchoResult = z.output<typeof echoResultSchema>;

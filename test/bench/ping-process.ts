@@ -57,7 +57,7 @@ async function makeTunnel(): Promise<string> {
 /** The round trip; undefined when no reply came. */
 async function probe(): Promise<number | undefined> {
   sequence = (sequence + 1) & 0xffff;
-  const result = await privateServices.echo.probe({ ...echoRequest, sequence });
+  const { result } = await privateServices.echo.probe({ ...echoRequest, sequence });
   return result.kind === 'reply' ? result.rttMs : undefined;
 }
 

@@ -102,6 +102,32 @@ describe('private networks in namespaces', () => {
       }
     });
 
+    await t.test('names lead where the resolver of each network says', async t => {
+      if (!(await haveTools(t, 'curl'))) return;
+      for (const [vnet, label, address] of [
+        ['default', 'A', '10.1.0.2'],
+        ['office', 'B', '10.1.0.3'],
+      ] as const) {
+        const { code, stdout, stderr } = await lab.postern('ping', '-c', '1', '--vnet', vnet, 'who.internal');
+        assert.equal(code, 0, `${stdout}\n${stderr}`);
+        assert.match(
+          stdout,
+          new RegExp(`^PING who\\.internal \\(${address}\\): 56 data bytes\\n64 bytes from ${address}: `),
+        );
+        const proxy: string[] = ['--socks5-hostname', `${lab.address}:${lab.ports.socks}`, '--proxy-user'];
+        const args: string[] = [
+          '--silent',
+          '--max-time',
+          '20',
+          ...proxy,
+          `${vnet}:${lab.token}`,
+          'http://who.internal/',
+        ];
+        const page = await run('curl', args);
+        assert.equal(page.stdout, `${label} ${address}`);
+      }
+    });
+
     await t.test('UDP goes both ways in both networks at once, and a narrow path drops what is too large', async () => {
       const [one, two, third] = await Promise.all([
         associate(t, lab, 'default', '10.1.0.2'),

@@ -1,5 +1,5 @@
 // A private host for tests, in a namespace of its own: on each of its addresses an HTTP server, a UDP echo and a DNS
-// resolver that say who they are. Arguments: a label, then the addresses. Writes `ready` once everything listens.
+// resolver that say who they are; the resolver gives its own address for every name. Arguments: a label, then the addresses. Writes `ready` once everything listens.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -14,7 +14,9 @@ const [label = '', ...addresses] = process.argv.slice(2);
 function resolve(query: Packet, address: string): Buffer {
   const [question] = query.questions ?? [];
   const name = question?.name ?? '';
-  const answers: Answer[] = question?.type === 'TXT' ? [{ type: 'TXT', name, data: `${label} ${address}` }] : [];
+  const answers: Answer[] = [];
+  if (question?.type === 'TXT') answers.push({ type: 'TXT', name, data: `${label} ${address}` });
+  if (question?.type === 'A' && !address.includes(':')) answers.push({ type: 'A', name, ttl: 60, data: address });
   return encode({ ...query, type: 'response', additionals: [], answers });
 }
 

@@ -18,6 +18,7 @@ import { createControlPlane } from '../../internal/edge/control-plane/control-pl
 import type { FlowEvent } from '../../internal/edge/flows/flow.ts';
 import { type FlowLimits, FlowTracker } from '../../internal/edge/flows/flow-tracker.ts';
 import { Admission } from '../../internal/edge/private/admission.ts';
+import type { Resolver } from '../../internal/edge/private/dns/upstream.ts';
 import { EchoService } from '../../internal/edge/private/echo-service.ts';
 import { PrivateNetwork } from '../../internal/edge/private/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/edge/private/route-table.ts';
@@ -26,6 +27,7 @@ import { createApiToken, createSecretBox, digestApiToken } from '../../internal/
 import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
 import type { Store } from '../../internal/edge/store/store.ts';
 import { PosternError } from '../../internal/errors/error.ts';
+import type { ResolverAddress } from '../../internal/net/virtual-dns.ts';
 import { serveConnector } from '../../internal/rpc/connector-service.ts';
 import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
@@ -57,6 +59,8 @@ export interface ConnectorOptions {
   readonly silent?: boolean;
   /** Takes ICMP packets. */
   readonly packets?: PacketHandler;
+  /** For the virtual DNS service; the system's by default. */
+  readonly resolvers?: readonly ResolverAddress[];
 }
 
 export class PrivateWorld {
@@ -80,6 +84,7 @@ export class PrivateWorld {
     token: string;
     directory: string;
     limits: FlowLimits | undefined;
+    resolverOf: ((network: NetworkRecord) => Resolver | undefined) | undefined;
   }) {
     this.store = parts.store;
     this.routes = parts.routes;
@@ -92,10 +97,19 @@ export class PrivateWorld {
     this.tracker = new FlowTracker(parts.limits === undefined ? {} : { limits: parts.limits });
     this.tracker.subscribe(event => this.events.push(event));
     const { routes, registry, tracker } = this;
-    this.network = new PrivateNetwork({ routes, registry, tracker, logger: silentLogger(), reconnectWaitMs: 200 });
+    const { resolverOf } = parts;
+    this.network = new PrivateNetwork({
+      ...{ routes, registry, tracker, resolverOf, logger: silentLogger(), reconnectWaitMs: 200 },
+    });
   }
 
-  static async open(options: { readonly limits?: FlowLimits } = {}): Promise<PrivateWorld> {
+  static async open(
+    options: {
+      readonly limits?: FlowLimits;
+      /** Of the network, asked for each name. */
+      readonly resolverOf?: (network: NetworkRecord) => Resolver | undefined;
+    } = {},
+  ): Promise<PrivateWorld> {
     const directory = mkdtempSync(join(tmpdir(), 'postern-private-'));
     const store = await openSqliteStore({ path: join(directory, 'edge.db') });
     const { local, cert } = await ensureLocalAccounts(store, {
@@ -104,7 +118,8 @@ export class PrivateWorld {
     const routes = await openRouteTable(store, error => {
       throw error;
     });
-    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits: options.limits };
+    const { limits, resolverOf } = options;
+    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits, resolverOf };
     return new PrivateWorld(parts);
   }
 
@@ -172,8 +187,8 @@ export class PrivateWorld {
     options: ConnectorOptions = {},
     accountTag = this.accountTag,
   ): Promise<TestConnector> {
-    const { version = 3, connections = 1, streamsOnly = false, silent = false, packets } = options;
-    const environment = sessionEnvironment();
+    const { version = 3, connections = 1, streamsOnly = false, silent = false, packets, resolvers = [] } = options;
+    const environment = sessionEnvironment({ resolvers });
     const proxy: TestProxy = await proxyTo({ kind: 'status', text: 'http_status:404', status: 404 });
     const v3 = new ConnectorSessionsV3(environment);
     const v2: ConnectorMuxV2[] = [];

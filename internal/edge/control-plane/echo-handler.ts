@@ -3,7 +3,7 @@
 import type { ApiHandlers } from '../../api/routes.ts';
 import { isPosternError } from '../../errors/error.ts';
 import { formatIp } from '../../net/ip.ts';
-import type { EchoResult } from '../private/echo-session.ts';
+import type { EchoOutcome } from '../private/echo-service.ts';
 import { parsePrivateHost } from '../private/private-host.ts';
 import { apiProblem } from './api-problem.ts';
 import { type Caller, type ControlPlaneParts, requireAccount } from './handler-context.ts';
@@ -14,8 +14,8 @@ export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers
       requireAccount(caller, params.account);
       if (echo === undefined) throw apiProblem('noRoute', 'This edge serves no private networks');
       const host = parsePrivateHost(body.destination);
-      if (host?.kind !== 'address')
-        throw apiProblem('invalid', `${JSON.stringify(body.destination)} is not an IP address`);
+      if (host === undefined)
+        throw apiProblem('invalid', `${JSON.stringify(body.destination)} is neither an IP address nor a host name`);
       const network = echo.networkOf(caller.accountTag, body.virtual_network_id);
       if (network === undefined) throw apiProblem('notFound', 'Virtual network not found');
       try {
@@ -27,7 +27,8 @@ export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers
           }),
         );
       } catch (error) {
-        if (isPosternError(error, 'flow.denied')) throw apiProblem('noPrivateRoute', error.message);
+        if (isPosternError(error, 'flow.denied') || isPosternError(error, 'origin.unreachable'))
+          throw apiProblem('noPrivateRoute', error.message);
         if (isPosternError(error, 'flow.limit')) throw apiProblem('rateLimited', error.message);
         if (isPosternError(error, 'usage.invalid')) throw apiProblem('invalid', error.message);
         throw error;
@@ -36,17 +37,18 @@ export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers
   };
 }
 
-function showResult(result: EchoResult) {
+function showResult({ address: destination, result }: EchoOutcome) {
+  const address = formatIp(destination);
   switch (result.kind) {
     case 'reply': {
       const { kind, from, rttMs, ttl, bytes } = result;
-      return { kind, from: formatIp(from), rtt_ms: rttMs, ttl, bytes };
+      return { kind, address, from: formatIp(from), rtt_ms: rttMs, ttl, bytes };
     }
     case 'time-exceeded':
-      return { kind: result.kind, from: formatIp(result.from), rtt_ms: result.rttMs };
+      return { kind: result.kind, address, from: formatIp(result.from), rtt_ms: result.rttMs };
     case 'timeout':
     case 'unsent':
     case 'unreachable':
-      return { kind: result.kind };
+      return { kind: result.kind, address };
   }
 }

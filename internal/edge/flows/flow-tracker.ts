@@ -35,7 +35,7 @@ export interface OpenFlow extends Flow {
 export class FlowTracker {
   /** Flows that were denied, by reason. */
   readonly denied: Record<FlowDenialReason, number> = {
-    ...{ 'no-route': 0, 'special-destination': 0, limit: 0, unreachable: 0 },
+    ...{ 'no-route': 0, 'special-destination': 0, limit: 0, unresolved: 0 },
   };
   readonly #limits: FlowLimits;
   readonly #now: () => number;

@@ -3,7 +3,8 @@
 
 import type { TunnelId } from '../../schema/api-id.ts';
 
-export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo';
+/** `names`: the edge itself, asking about the names that visitors of the others gave. */
+export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names';
 export type FlowProtocol = 'tcp' | 'udp' | 'icmp';
 
 /** Payload bytes so far: up = from the visitor, down = to the visitor. */
@@ -46,8 +47,8 @@ export interface Flow extends FlowSubject {
  */
 export type FlowEndReason = 'closed' | 'reset' | 'idle' | 'refused' | 'unreachable' | 'route-changed' | 'edge-stopped';
 
-/** Why there was no flow: no route leads there, the destination is the connector's own machine, a limit, no connector. */
-export type FlowDenialReason = 'no-route' | 'special-destination' | 'limit' | 'unreachable';
+/** Why there was no flow: no route leads there, the destination is the connector's own machine, a limit, no address for the name. */
+export type FlowDenialReason = 'no-route' | 'special-destination' | 'limit' | 'unresolved';
 
 export type FlowEvent =
   | { readonly kind: 'started'; readonly flow: Flow }

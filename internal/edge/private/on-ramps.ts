@@ -65,7 +65,10 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   );
   const tracker = new FlowTracker();
   opened.defer(logFlows(tracker, logger));
-  const network = new PrivateNetwork({ routes, registry, tracker, logger });
+  // The first listener of a network names the resolver that knows its names.
+  const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
+    onRamps.dns.find(({ vnet }) => networkNamed(routes, accountTag, vnet)?.id === id)?.resolver;
+  const network = new PrivateNetwork({ routes, registry, tracker, logger, resolverOf });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
   opened.defer(() => echo.close());

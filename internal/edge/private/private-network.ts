@@ -7,60 +7,40 @@ import { EdgeEcho } from '../../datagram/edge-echo.ts';
 import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../../datagram/edge-flow.ts';
 import { IdleWheel } from '../../datagram/idle-wheel.ts';
 import { isPosternError, PosternError } from '../../errors/error.ts';
+import type { IpBytes } from '../../net/ip.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../../transport/transport.ts';
 import type { ConnectorRegistry, RegisteredConnection } from '../connectors/connector-registry.ts';
-import type { FlowEndReason, FlowProtocol, FlowSubject, OnRamp } from '../flows/flow.ts';
+import type { FlowEndReason, FlowSubject } from '../flows/flow.ts';
 import type { FlowTracker, OpenFlow } from '../flows/flow-tracker.ts';
 import type { NetworkRecord } from '../store/records.ts';
 import { ConnectionDatagrams } from './connection-datagrams.ts';
+import { Destinations } from './destinations.ts';
+import type { Resolver } from './dns/upstream.ts';
 import { EchoSession } from './echo-session.ts';
-import {
-  formatPrivateHost,
-  formatPrivateTarget,
-  type PrivateHost,
-  parsePrivateHost,
-  routeAllows,
-} from './private-host.ts';
+import { NamedUdpFlow } from './named-udp-flow.ts';
+import type { NameResolver } from './names/name-resolver.ts';
+import { formatPrivateTarget, type PrivateHost } from './private-host.ts';
 import type { RouteTable } from './route-table.ts';
+import type { UdpFlow, UdpFlowEvents } from './udp-flow.ts';
+import { formatSource, subjectOf, type Visitor } from './visitor.ts';
 
 export interface PrivateNetworkOptions {
   readonly routes: RouteTable;
   readonly registry: ConnectorRegistry;
   readonly tracker: FlowTracker;
   readonly logger: Logger;
+  /** The resolver that knows the names of a network; undefined = none does. */
+  readonly resolverOf?: ((network: NetworkRecord) => Resolver | undefined) | undefined;
   /** How long a stream waits for a connector that is just coming back. Default 3,000, as visitors over HTTP. */
   readonly reconnectWaitMs?: number;
-}
-
-/** Who asks: an admitted visitor of one on-ramp, in the virtual network that it was admitted to. */
-export interface Visitor {
-  readonly onRamp: OnRamp;
-  readonly network: NetworkRecord;
-  /** Address text. */
-  readonly sourceAddress: string;
-  readonly sourcePort: number;
 }
 
 export interface TcpFlow {
   /** Both directions half-open; its 'close' ends the flow. */
   readonly stream: Duplex;
   readonly flow: OpenFlow;
-}
-
-export interface UdpFlowEvents {
-  /** One payload from the destination; the view is valid only during the call. Must not throw. */
-  readonly payload: (payload: Uint8Array) => void;
-  /** Exactly once. Must not throw. */
-  readonly ended: (end: FlowEnd) => void;
-}
-
-export interface UdpFlow {
-  /** Sends one payload, copied if it has to wait; false when it was dropped, which is counted. */
-  send(payload: Uint8Array): boolean;
-  /** Idempotent. */
-  close(): void;
 }
 
 /** Connections tried for one stream: the four of a connector, once each. */
@@ -83,18 +63,24 @@ export class PrivateNetwork {
   readonly tracker: FlowTracker;
   readonly echo = new EdgeEcho(echoSources);
   readonly udp: EdgeFlows;
+  readonly #destinations: Destinations;
   readonly #registry: ConnectorRegistry;
   readonly #datagrams: ConnectionDatagrams;
   readonly #reconnectWaitMs: number;
   readonly #unfollow: () => void;
   #recheck: NodeJS.Timeout | undefined;
 
-  constructor({ routes, registry, tracker, logger, reconnectWaitMs }: PrivateNetworkOptions) {
+  constructor({ routes, registry, tracker, logger, resolverOf, reconnectWaitMs }: PrivateNetworkOptions) {
     this.#reconnectWaitMs = reconnectWaitMs ?? 3_000;
     this.routes = routes;
     this.tracker = tracker;
     this.udp = new EdgeFlows({ wheel: new IdleWheel(), log: logger });
     this.#registry = registry;
+    this.#destinations = new Destinations({
+      ...{ routes, tracker, resolverOf: resolverOf ?? (() => undefined) },
+      openUdp: (...flow) => this.openUdp(...flow),
+      openVia: (...flow) => this.#openVia(...flow),
+    });
     this.#datagrams = new ConnectionDatagrams({ registry, echo: this.echo, logger });
     this.#unfollow = routes.onChange(() => {
       this.#recheck ??= setTimeout(() => this.#cutStrayFlows(), recheckDelayMs);
@@ -102,13 +88,20 @@ export class PrivateNetwork {
   }
 
   /**
-   * Opens a TCP stream. Throws 'flow.denied' (no route, or the connector's own machine), 'flow.limit', 'connection.lost'
-   * (no connector), 'origin.unreachable' (the connector could not), 'dial.timeout', 'stream.aborted' (`visitor` closed
-   * first, or the route went). The caller joins the two with `joinFlow`.
+   * Opens a TCP stream. A name with a route of its own travels to that connector, which resolves it; any other stands for
+   * the address that the network's resolver gives. Throws 'flow.denied' (no route, or the connector's own machine),
+   * 'flow.limit', 'connection.lost' (no connector), 'origin.unreachable' (the connector could not, or the name has no
+   * address), 'dial.timeout', 'stream.aborted' (`visitor` closed first, or the route went). The caller joins the two with
+   * `joinFlow`.
    */
-  async openTcp(who: Visitor, host: PrivateHost, port: number, visitor: Duplex): Promise<TcpFlow> {
+  async openTcp(who: Visitor, to: PrivateHost, port: number, visitor: Duplex): Promise<TcpFlow> {
+    const host =
+      to.kind === 'address' || this.#destinations.hostnameRoute(who.network, to.name) !== undefined
+        ? to
+        : (await this.#destinations.locate(who, 'tcp', to, port)).host;
+    if (visitor.destroyed) throw aborted();
     const subject = subjectOf(who, 'tcp', host, port);
-    const tunnelId = this.#route(subject, who.network, host);
+    const tunnelId = this.#destinations.route(subject, who.network, host);
     const flow = this.tracker.open(subject, tunnelId);
     let stream: OutgoingStream | undefined;
     let cutBy: FlowEndReason | undefined;
@@ -140,6 +133,7 @@ export class PrivateNetwork {
           const { body } = stream;
           body.on('error', ignore);
           await answered(stream);
+          if (cutBy !== undefined) throw aborted();
           body.once('close', () => flow.end(body.readableEnded && body.writableFinished ? 'closed' : 'reset'));
           return { stream: body, flow };
         } catch (error) {
@@ -159,55 +153,49 @@ export class PrivateNetwork {
   }
 
   /**
-   * Opens a UDP flow to an address; payloads may be sent at once. Throws 'flow.denied' and 'flow.limit'; whatever goes
-   * wrong later is told by `ended`.
+   * Opens a UDP flow; payloads may be sent at once, some wait while a name is resolved: by the connector of the name's
+   * route, else by the network's resolver. Throws 'flow.denied' and 'flow.limit'; whatever goes wrong later is told by
+   * `ended`.
    */
   openUdp(who: Visitor, host: PrivateHost, port: number, idleMs: number, events: UdpFlowEvents): UdpFlow {
-    const subject = subjectOf(who, 'udp', host, port);
-    const { accountTag } = who.network;
-    if (host.kind === 'name') {
-      this.tracker.deny(subject, 'no-route');
-      throw new PosternError('flow.denied', `UDP to ${host.name} needs an address: names travel with TCP only`);
+    if (host.kind === 'address') {
+      const subject = subjectOf(who, 'udp', host, port);
+      return this.#openVia(subject, this.#destinations.route(subject, who.network, host), host.address, idleMs, events);
     }
-    const tunnelId = this.#route(subject, who.network, host);
-    const flow = this.tracker.open(subject, tunnelId);
-    let carrier: EdgeFlow | undefined;
-    flow.measure = () => ({ up: carrier?.bytesUp ?? 0, down: carrier?.bytesDown ?? 0 });
-    flow.cut = reason => {
-      flow.end(reason);
-      carrier?.close();
-    };
-    carrier = this.udp.open({
-      address: host.address,
-      port,
-      idleMs,
-      route: () => this.#datagrams.pick(tunnelId, accountTag),
-      payload: events.payload,
-      ended: end => {
-        flow.end(endReason(end));
-        events.ended(end);
-      },
+    this.#destinations.sourceFor(who, 'udp', host, port);
+    const opening = this.#destinations
+      .locate(who, 'udp', host, port)
+      .then(({ address, host: shown }) => (own: UdpFlowEvents) => {
+        const subject = subjectOf(who, 'udp', shown, port);
+        return this.#openVia(subject, this.#destinations.route(subject, who.network, shown), address, idleMs, own);
+      });
+    return new NamedUdpFlow(opening, events, () => {
+      this.udp.counters.droppedWaiting += 1;
     });
-    return carrier;
   }
 
-  /** Opens a series of echo requests to one address. Throws 'flow.denied' and 'flow.limit'. Close it. */
-  openEcho(who: Visitor, host: PrivateHost): EchoSession {
+  /**
+   * Opens a series of echo requests to one address, which a name is resolved to first, as for UDP. Throws 'flow.denied',
+   * 'flow.limit' and 'origin.unreachable' (the name has no address). Close it.
+   */
+  async openEcho(who: Visitor, to: PrivateHost): Promise<EchoSession> {
+    const { address, host } =
+      to.kind === 'address' ? { address: to.address, host: to } : await this.#destinations.locate(who, 'icmp', to, 0);
     const subject = subjectOf(who, 'icmp', host, 0);
-    if (host.kind === 'name') {
-      this.tracker.deny(subject, 'no-route');
-      throw new PosternError('flow.denied', `Echo requests need an address, ${host.name} is a name`);
-    }
-    const tunnelId = this.#route(subject, who.network, host);
+    const tunnelId = this.#destinations.route(subject, who.network, host);
     const flow = this.tracker.open(subject, tunnelId);
     try {
-      return new EchoSession(host.address, this.echo.createClient(), flow, () =>
+      return new EchoSession(address, this.echo.createClient(), flow, () =>
         this.#datagrams.pick(tunnelId, who.network.accountTag),
       );
     } catch (error) {
       flow.end('refused');
       throw error;
     }
+  }
+
+  get names(): NameResolver {
+    return this.#destinations.names;
   }
 
   /** Whether any connection of the edge carries datagrams of this tunnel. */
@@ -219,38 +207,30 @@ export class PrivateNetwork {
   close(): void {
     clearTimeout(this.#recheck);
     this.#unfollow();
+    this.#destinations.names.close();
     this.tracker.close();
     this.udp.close();
     this.#datagrams.close();
   }
 
-  /** The tunnel of the destination's route. Throws 'flow.denied', which is told to the tracker. */
-  #route(subject: FlowSubject, network: NetworkRecord, host: PrivateHost): TunnelId {
-    const found = this.#lookup(network.id, network.accountTag, host);
-    if (typeof found === 'object') return found.tunnelId;
-    this.tracker.deny(subject, found);
-    const text = formatPrivateHost(host);
-    throw new PosternError(
-      'flow.denied',
-      found === 'no-route'
-        ? `No route of the virtual network ${network.name} leads to ${text}`
-        : `${text} is an address of the connector's own machine or link; only a route that names it leads there`,
-    );
-  }
-
-  #lookup(
-    networkId: string,
-    accountTag: string,
-    host: PrivateHost,
-  ): { readonly tunnelId: TunnelId } | 'no-route' | 'special-destination' {
-    if (this.routes.network(networkId)?.accountTag !== accountTag) return 'no-route';
-    const named = host.kind === 'name' ? this.routes.lookupHostname(networkId, host.name) : undefined;
-    const addressed = host.kind === 'address' ? this.routes.lookup(networkId, host.address) : undefined;
-    const route = named ?? addressed;
-    if (route === undefined || route.accountTag !== accountTag) return 'no-route';
-    if (addressed !== undefined && host.kind === 'address' && !routeAllows(addressed.prefix, host.address))
-      return 'special-destination';
-    return route;
+  #openVia(subject: FlowSubject, tunnelId: TunnelId, address: IpBytes, idleMs: number, events: UdpFlowEvents): UdpFlow {
+    const flow = this.tracker.open(subject, tunnelId);
+    let carrier: EdgeFlow | undefined;
+    flow.measure = () => ({ up: carrier?.bytesUp ?? 0, down: carrier?.bytesDown ?? 0 });
+    flow.cut = reason => {
+      flow.end(reason);
+      carrier?.close();
+    };
+    carrier = this.udp.open({
+      ...{ address, port: subject.destinationPort, idleMs },
+      route: () => this.#datagrams.pick(tunnelId, subject.accountTag),
+      payload: events.payload,
+      ended: end => {
+        flow.end(endReason(end));
+        events.ended(end);
+      },
+    });
+    return carrier;
   }
 
   async #pick(tunnelId: TunnelId, accountTag: string, tried: readonly EdgeConnection[]): Promise<RegisteredConnection> {
@@ -265,28 +245,9 @@ export class PrivateNetwork {
   #cutStrayFlows(): void {
     this.#recheck = undefined;
     for (const flow of this.tracker.active()) {
-      const host = parsePrivateHost(flow.destination);
-      const found = host === undefined ? 'no-route' : this.#lookup(flow.networkId, flow.accountTag, host);
-      if (typeof found !== 'object' || found.tunnelId !== flow.tunnelId) flow.cut('route-changed');
+      if (!this.#destinations.stillLeads(flow)) flow.cut('route-changed');
     }
   }
-}
-
-function subjectOf(who: Visitor, protocol: FlowProtocol, host: PrivateHost, port: number): FlowSubject {
-  return {
-    onRamp: who.onRamp,
-    protocol,
-    accountTag: who.network.accountTag,
-    networkId: who.network.id,
-    sourceAddress: who.sourceAddress,
-    sourcePort: who.sourcePort,
-    destination: formatPrivateHost(host),
-    destinationPort: port,
-  };
-}
-
-function formatSource({ sourceAddress, sourcePort }: Visitor): string {
-  return sourceAddress.includes(':') ? `[${sourceAddress}]:${sourcePort}` : `${sourceAddress}:${sourcePort}`;
 }
 
 /** Settles when the connector has dialled; throws what it said, or 'dial.timeout'. */

@@ -4,6 +4,7 @@
 import { type IpBytes, parseIp, unmapIpv4 } from '../../net/ip.ts';
 import { parsePrefix } from '../../net/prefix.ts';
 import { PrefixTable } from '../../net/prefix-table.ts';
+import type { TunnelId } from '../../schema/api-id.ts';
 import type { StoreChange } from '../store/changes.ts';
 import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
@@ -13,6 +14,8 @@ export interface RouteTable extends Disposable {
   lookup(networkId: string, address: IpBytes): IpRouteRecord | undefined;
   /** The route of a name: the exact one, else the wildcard with the longest suffix. Letter case does not matter. */
   lookupHostname(networkId: string, hostname: string): PrivateHostnameRecord | undefined;
+  /** Whether any name of the network leads to the tunnel. */
+  hasHostnameOf(networkId: string, tunnelId: TunnelId): boolean;
   /** A live network by id. */
   network(id: string): NetworkRecord | undefined;
   /** A live network of an account by name, or its default one without a name. */
@@ -130,6 +133,10 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
   return {
     lookup: (networkId, address) => routes.get(networkId)?.prefixes.lookup(unmapIpv4(address)),
     lookupHostname,
+    hasHostnameOf(networkId, tunnelId) {
+      for (const route of routes.get(networkId)?.hostnames.values() ?? []) if (route.tunnelId === tunnelId) return true;
+      return false;
+    },
     network: id => networks.get(id),
     networkOf(accountTag, name) {
       for (const network of networks.values()) {

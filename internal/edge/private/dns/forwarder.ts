@@ -4,15 +4,16 @@
 
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
-import { describeError } from '../../../errors/error.ts';
+import { describeError, isPosternError } from '../../../errors/error.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
 import type { NetworkRecord } from '../../store/records.ts';
 import { joinFlow } from '../join-flow.ts';
 import { type ListenOptions, listenFailed, openListener, type TcpListener } from '../listener.ts';
 import { plainAddress } from '../private-host.ts';
-import type { PrivateNetwork, Visitor } from '../private-network.ts';
+import type { PrivateNetwork } from '../private-network.ts';
+import type { Visitor } from '../visitor.ts';
 import { encodeFailure, readQuery, responseCode } from './message.ts';
-import { type DnsUpstream, type Resolver, tryOpenUpstream } from './upstream.ts';
+import { DnsUpstream, type Resolver } from './upstream.ts';
 
 export interface DnsForwarderOptions extends ListenOptions {
   readonly network: PrivateNetwork;
@@ -168,9 +169,18 @@ class UdpForwarder {
     const visitor = visitorOf(this.#options, address, port);
     if (visitor === undefined) return undefined;
     const { network, resolver } = this.#options;
-    const upstream = tryOpenUpstream(network, visitor, resolver, () => this.#clients.delete(address));
-    if (upstream !== undefined) this.#clients.set(address, upstream);
-    return upstream;
+    try {
+      const upstream = new DnsUpstream(
+        (idleMs, events) => network.openUdp(visitor, resolver.host, resolver.port, idleMs, events),
+        () => this.#clients.delete(address),
+      );
+      this.#clients.set(address, upstream);
+      return upstream;
+    } catch (error) {
+      if (!isPosternError(error, 'flow.denied') && !isPosternError(error, 'flow.limit')) throw error;
+      // The tracker has been told why.
+      return undefined;
+    }
   }
 
   #send(message: Uint8Array, { address, port }: RemoteInfo): void {

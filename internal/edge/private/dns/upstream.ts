@@ -1,10 +1,9 @@
-// Queries of one client over one UDP flow to a resolver inside a virtual network: ids of our own, so that clients cannot
+// Queries over one UDP flow to a resolver inside a virtual network: ids of our own, so that clients cannot
 // collide and answers cannot be guessed from outside; bounded in number, each with a deadline. Source: RFC 5452 §9.
 
 import { randomInt } from 'node:crypto';
-import { isPosternError } from '../../../errors/error.ts';
 import type { PrivateHost } from '../private-host.ts';
-import type { PrivateNetwork, UdpFlow, Visitor } from '../private-network.ts';
+import type { OpenUdpFlow, UdpFlow } from '../udp-flow.ts';
 import { answersQuestion, limitUdpSize, type QueryLayout, questionOf, readId, writeId } from './message.ts';
 
 /** The resolver of a virtual network. */
@@ -29,7 +28,7 @@ interface Waiting {
   readonly settle: (outcome: QueryOutcome) => void;
 }
 
-/** Queries of one client that wait at once: a page of a browser asks for dozens. */
+/** Queries of one flow that wait at once: a page of a browser asks for dozens. */
 const maxWaiting = 512;
 /** Clients give up or repeat after this time. */
 const deadlineMs = 5_000;
@@ -45,16 +44,10 @@ export class DnsUpstream {
   #sweep: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** Opens the flow. Throws 'flow.denied' and 'flow.limit'. `ended` is called once, when it takes no more queries. */
-  constructor(
-    network: PrivateNetwork,
-    visitor: Visitor,
-    resolver: Resolver,
-    ended: () => void,
-    now: () => number = () => performance.now(),
-  ) {
+  /** Throws what `open` throws: 'flow.denied' and 'flow.limit'. `ended` is called once, when it takes no more queries. */
+  constructor(open: OpenUdpFlow, ended: () => void, now: () => number = () => performance.now()) {
     this.#now = now;
-    this.#flow = network.openUdp(visitor, resolver.host, resolver.port, idleMs, {
+    this.#flow = open(idleMs, {
       payload: message => this.#answer(message),
       ended: end => {
         this.#closed = true;
@@ -121,20 +114,5 @@ export class DnsUpstream {
   #settle(id: number, waiting: Waiting, outcome: QueryOutcome): void {
     this.#waiting.delete(id);
     waiting.settle(outcome);
-  }
-}
-
-/** A new upstream, or undefined where the network does not allow one; the tracker has been told why. */
-export function tryOpenUpstream(
-  network: PrivateNetwork,
-  visitor: Visitor,
-  resolver: Resolver,
-  ended: () => void,
-): DnsUpstream | undefined {
-  try {
-    return new DnsUpstream(network, visitor, resolver, ended);
-  } catch (error) {
-    if (isPosternError(error, 'flow.denied') || isPosternError(error, 'flow.limit')) return undefined;
-    throw error;
   }
 }

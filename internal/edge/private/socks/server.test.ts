@@ -8,6 +8,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { openTestDns } from '../../../../test/support/dns-server.ts';
 import { listen } from '../../../../test/support/origin-server.ts';
 import type { TestConnector } from '../../../../test/support/private-world.ts';
 import { PrivateWorld } from '../../../../test/support/private-world.ts';
@@ -16,6 +17,7 @@ import { openUdpEcho } from '../../../../test/support/udp-echo.ts';
 import { until } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
 import { silentLogger } from '../../../telemetry/logger.ts';
+import type { Resolver } from '../dns/upstream.ts';
 import { encodeUdpHeader } from './codec.ts';
 import { openSocksServer } from './server.ts';
 
@@ -24,8 +26,10 @@ const run = promisify(execFile);
 describe('SOCKS on-ramp', () => {
   let world: PrivateWorld;
   let connector: TestConnector;
+  let resolver: Resolver | undefined;
   beforeEach(async () => {
-    world = await PrivateWorld.open();
+    resolver = undefined;
+    world = await PrivateWorld.open({ resolverOf: () => resolver });
     const tunnel = await world.addTunnel('home');
     await world.addRoute('127.0.0.0/8', tunnel);
     connector = await world.connect(tunnel);
@@ -220,6 +224,39 @@ describe('SOCKS on-ramp', () => {
     client.close();
     stranger.close();
     await Promise.all([echo.close(), second.close()]);
+  });
+
+  it('carries UDP to names, and answers from their addresses', async t => {
+    const dns = await openTestDns({
+      records: new Map([['A db.internal', [{ type: 'A', name: 'db.internal', ttl: 60, data: '127.0.0.1' }]]]),
+    });
+    resolver = { host: { kind: 'address', address: Uint8Array.of(127, 0, 0, 1) }, port: dns.port };
+    const echo = await openUdpEcho();
+    const socket = await dial(t, await open());
+    socket.write(Buffer.concat([hello('default', world.token), request(3, 0, [0, 0, 0, 0])]));
+    await readExactly(socket, 4);
+    const relay = (await readExactly(socket, 10)).readUInt16BE(8);
+    const client = createSocket('udp4');
+    t.after(() => client.close());
+    const got: Buffer[] = [];
+    client.on('message', message => got.push(message));
+    const named = (name: string): Buffer =>
+      Buffer.concat([
+        Buffer.from([0, 0, 0, 3, name.length]),
+        Buffer.from(name),
+        Buffer.from([echo.port >> 8, echo.port & 255]),
+      ]);
+    for (const text of ['one', 'two'])
+      client.send(Buffer.concat([named('db.internal'), Buffer.from(text)]), relay, '127.0.0.1');
+    for (let again = 0; again < 10; again += 1)
+      client.send(Buffer.concat([named('none.internal'), Buffer.from('x')]), relay, '127.0.0.1');
+    await until('the echoes', () => got.length === 2);
+    const header = encodeUdpHeader(Uint8Array.of(127, 0, 0, 1), echo.port);
+    assert.deepEqual(got, [Buffer.concat([header, Buffer.from('one')]), Buffer.concat([header, Buffer.from('two')])]);
+    await until('the refusal', () => world.tracker.denied.unresolved === 1);
+    socket.destroy();
+    await until('the flows’ ends', () => world.tracker.active().every(({ onRamp }) => onRamp === 'names'));
+    await Promise.all([echo.close(), dns.close()]);
   });
 
   it('takes no datagram from port 0, where no answer can go', async t => {

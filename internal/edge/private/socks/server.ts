@@ -10,7 +10,8 @@ import type { Admission } from '../admission.ts';
 import { joinFlow } from '../join-flow.ts';
 import { type ListenOptions, openListener, type TcpListener } from '../listener.ts';
 import { plainAddress } from '../private-host.ts';
-import type { PrivateNetwork, Visitor } from '../private-network.ts';
+import type { PrivateNetwork } from '../private-network.ts';
+import type { Visitor } from '../visitor.ts';
 import {
   command,
   encodeReply,

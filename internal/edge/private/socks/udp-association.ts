@@ -5,7 +5,9 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isPosternError } from '../../../errors/error.ts';
 import { formatIp, parseIp, unmapIpv4 } from '../../../net/ip.ts';
 import type { PrivateHost } from '../private-host.ts';
-import type { PrivateNetwork, UdpFlow, Visitor } from '../private-network.ts';
+import type { PrivateNetwork } from '../private-network.ts';
+import type { UdpFlow } from '../udp-flow.ts';
+import type { Visitor } from '../visitor.ts';
 import { decodeUdpHeader, encodeUdpHeader } from './codec.ts';
 
 /** Destinations of one client at once: a browser with HTTP/3 and DNS uses dozens. More are dropped. */
@@ -16,6 +18,8 @@ const idleMs = 120_000;
 const refusalMs = 1_000;
 /** Datagrams waiting in user space for the client before more are dropped. */
 const sendQueueLimit = 512;
+
+const unspecified = new Uint8Array(4);
 
 export interface AssociationCounters {
   /** From the client: not its address, cut, fragmented, no route, too many flows, or the flow's queue was full. */
@@ -131,14 +135,18 @@ export class UdpAssociation {
   }
 
   #open(key: string, host: PrivateHost, port: number): UdpFlow | undefined {
-    if (this.#flows.size >= maxFlows || port === 0 || host.kind !== 'address') return undefined;
+    if (this.#flows.size >= maxFlows || port === 0) return undefined;
     if ((this.#refused.get(key) ?? 0) > performance.now()) return undefined;
     this.#refused.delete(key);
-    const header = encodeUdpHeader(host.address, port);
+    let header: Buffer | undefined;
     let flow: UdpFlow;
     try {
       flow = this.#network.openUdp(this.#visitor, host, port, idleMs, {
-        payload: payload => this.#toClient(header, payload),
+        payload: payload => {
+          // Clients know the sender by its address, also where they gave a name.
+          header ??= encodeUdpHeader(flow.address ?? unspecified, port);
+          this.#toClient(header, payload);
+        },
         ended: end => {
           this.#flows.delete(key);
           if (this.#lastFlow === flow) this.#lastFlow = undefined;
