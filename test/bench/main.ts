@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { calibrate } from './calibrate.ts';
 import { type ConnectorInputs, startConnector } from './connector.ts';
 import { type LoadClient, openLoadClient, openUploadSink } from './load-client.ts';
-import { measure, type Subject, warmUpSeconds } from './measure.ts';
+import { measure, proxyWarmUpSeconds, type Subject } from './measure.ts';
 import { ensureNginx, openNginxOrigin, openNginxProxy } from './nginx.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPing } from './ping.ts';
@@ -65,8 +65,8 @@ async function bench(options: BenchOptions, directory: string, calibration: Cali
   const tunnel: Subject = { pid: connector.pid, countsInstructions };
   const proxy: Subject = { pid: nginx.pid, proxyPort: nginx.port, countsInstructions };
   for (const kind of loads.keys()) {
-    await measure(load, { kind, seconds: warmUpSeconds }, tunnel);
-    await measure(load, { kind, seconds: warmUpSeconds }, proxy);
+    await measure(load, { kind, seconds: options.warmUpSeconds }, tunnel);
+    await measure(load, { kind, seconds: proxyWarmUpSeconds }, proxy);
   }
   for (let round = 0; round < options.rounds; round += 1) {
     for (const [kind, { postern, nginx: beside }] of loads) {
@@ -76,7 +76,7 @@ async function bench(options: BenchOptions, directory: string, calibration: Cali
   }
   await delay(restMs);
   const afterMb = residentMb(connector.pid);
-  const title = `postern over ${options.protocol}, Node ${process.versions.node}: ${options.rounds} rounds of ${options.seconds} s, medians (range)`;
+  const title = `postern over ${options.protocol}, Node ${process.versions.node}: ${options.rounds} rounds of ${options.seconds} s after ${options.warmUpSeconds} s of warm-up, medians (range)`;
   const stock: Report['stock'] = kind => stockHttp(calibration, options.protocol, kind);
   return { title, loads, stock, startMs, startCpu, idleMb, afterMb };
 }

@@ -14,8 +14,8 @@ export interface Subject {
   readonly countsInstructions: boolean;
 }
 
-/** Lets compilers and pools settle before the first round. */
-export const warmUpSeconds = 1;
+/** nginx's only: it has no compiler that would have to settle. */
+export const proxyWarmUpSeconds = 1;
 
 export async function measure(
   load: LoadClient,

@@ -22,6 +22,8 @@ export interface BenchOptions {
   /** Length of one measured load, in seconds. */
   readonly seconds: number;
   readonly rounds: number;
+  /** Load on the connector before the first round of a kind, in seconds; not for UDP and ping, which have their own. */
+  readonly warmUpSeconds: number;
   readonly protocol: Protocol;
   /** Count instructions with perf(1) too. */
   readonly instructions: boolean;
@@ -29,10 +31,11 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping]... [--seconds 3] [--rounds 3]
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping]... [--seconds 3] [--rounds 3] [--warm-up 3]
              [--protocol http2|quic] [--calibrate] [--instructions] [--node-flag=FLAG]...
 
 Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain proxy in the same run.
+--warm-up is load before what is measured: over its first tens of thousands of requests the connector is slower.
 --calibrate first measures how this machine compares with the one on which a stock cloudflared was measured, and puts
 what that would spend here, an estimate, beside; without --only it measures nothing else. With neither, all is measured.
 --instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
@@ -46,6 +49,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
       only: { type: 'string', multiple: true },
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
+      'warm-up': { type: 'string', default: '3' },
       protocol: { type: 'string', default: 'http2' },
       calibrate: { type: 'boolean', default: false },
       instructions: { type: 'boolean', default: false },
@@ -65,6 +69,7 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     ping: asked.includes('ping'),
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
+    warmUpSeconds: positive('--warm-up', values['warm-up']),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
     instructions: values.instructions,
     nodeFlags: values['node-flag'],

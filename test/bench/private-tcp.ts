@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startConnector } from './connector.ts';
 import { openLoadClient } from './load-client.ts';
-import { measure, type Subject, warmUpSeconds } from './measure.ts';
+import { measure, proxyWarmUpSeconds, type Subject } from './measure.ts';
 import { ensureNginx, openNginxTcpProxy } from './nginx.ts';
 import type { BenchOptions } from './options.ts';
 import { type Compared, formatLoad, type Sample } from './report.ts';
@@ -57,7 +57,8 @@ export async function benchPrivateTcp(
     await using proxy = await openNginxTcpProxy(program, join(home, `nginx-${kind}`), tcpPort);
     const beside: Subject = { pid: proxy.pid, proxyPort: proxy.port, countsInstructions };
     const compared = { postern: [] as Sample[], nginx: [] as Sample[] } satisfies Compared;
-    for (const subject of [tunnel, beside]) await measure(load, { kind, seconds: warmUpSeconds, tcpPort }, subject);
+    await measure(load, { kind, seconds: options.warmUpSeconds, tcpPort }, tunnel);
+    await measure(load, { kind, seconds: proxyWarmUpSeconds, tcpPort }, beside);
     for (let round = 0; round < options.rounds; round += 1) {
       compared.postern.push(await measure(load, { kind, seconds: options.seconds, tcpPort }, tunnel));
       compared.nginx.push(await measure(load, { kind, seconds: options.seconds, tcpPort }, beside));
