@@ -22,7 +22,8 @@ export interface ExchangeHead {
 
 /** Work in hand at an origin; told once when the visitor has gone. */
 export interface Cancelable {
-  cancel(): void;
+  /** Returns whether the answer was still incomplete, so that there was something to give up. */
+  cancel(): boolean;
 }
 
 /**

@@ -100,11 +100,12 @@ export class Http1Request implements Cancelable {
   }
 
   /** The visitor went away. */
-  cancel(): void {
-    if (this.#state === 'done') return;
+  cancel(): boolean {
+    if (this.#state === 'done') return false;
     this.#end();
     this.dialing?.cancel();
     this.#connection?.destroy();
+    return true;
   }
 
   /** No connection could be had. */

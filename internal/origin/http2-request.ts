@@ -60,10 +60,11 @@ export class Http2Request implements Cancelable {
     if (head.bodyLength !== 0) body.pipe(stream);
   }
 
-  cancel(): void {
-    if (this.#state === 'done') return;
+  cancel(): boolean {
+    if (this.#state === 'done') return false;
     this.#state = 'done';
     this.#stream?.close(constants.NGHTTP2_CANCEL);
+    return true;
   }
 
   fail(error: unknown): void {

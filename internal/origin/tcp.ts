@@ -72,8 +72,9 @@ class CancelDial implements Cancelable {
     this.#dial = running;
   }
 
-  cancel(): void {
+  cancel(): boolean {
     this.#dial.cancel();
+    return true;
   }
 }
 

@@ -108,9 +108,12 @@ export class StreamExchange implements Exchange {
   }
 
   #onClose(): void {
-    if (!this.body.writableFinished && !this.#failed)
+    // The stream's own state does not tell: node:http2 closes one whose two sides have ended without a 'finish', and ends
+    // the writable side of one that was reset.
+    const givenUp = this.work?.cancel() === true;
+    const unsent = this.body.writableLength > 0 || (this.#upgraded && !this.body.readableEnded);
+    if ((givenUp || unsent) && !this.#failed)
       this.#subject.log.debug({ event: 1, ingressRule: this.#subject.ruleIndex }, 'Stream closed before its end');
-    this.work?.cancel();
     this.#subject.metrics?.requestEnded();
     this.#owner.exchangeEnded();
   }

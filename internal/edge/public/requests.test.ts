@@ -260,6 +260,35 @@ describe('a request of a visitor', () => {
     });
   }
 
+  for (const protocol of ['http2', 'quic'] as const) {
+    it(`is logged as broken off only where it was, over ${protocol}`, async t => {
+      const origin = createServer((message, response) => {
+        message.resume();
+        if (message.url === '/endless') response.write('x');
+        else if (message.url === '/none') message.on('end', () => response.writeHead(204).end());
+        else message.on('end', () => response.end('hello'));
+      });
+      const { world } = await openWorld(t, await listen(t, origin), { protocol });
+      const ask = askHttp1(world);
+      const brokenOff = (): number =>
+        world.lines.filter(line => line.message === 'Stream closed before its end').length;
+      for (let round = 0; round < 5; round += 1) {
+        for (const path of ['/', '/none']) {
+          await ask('GET', path);
+          await ask('POST', path, {}, 'body');
+        }
+        await ask('HEAD', '/');
+      }
+      await untilIdle(world);
+      assert.equal(brokenOff(), 0);
+      const visitor = await RawVisitor.open(t, world.httpPort);
+      visitor.send(`GET /endless HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await visitor.sees('x\r\n');
+      visitor.socket.destroy();
+      await until('the line', () => brokenOff() === 1);
+    });
+  }
+
   it('is told to go on with its body, unless the origin refuses first', async t => {
     const { world } = await worldWith(t, async (message, response) => {
       if (message.url === '/refuse') response.writeHead(417).end();
