@@ -4,8 +4,6 @@
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
-import { openApi } from './api.ts';
-import { findTunnel } from './find-tunnel.ts';
 import { resolveRunCredentials } from './run-credentials.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
@@ -31,7 +29,11 @@ export const command = defineCommand({
         settings,
         file,
         args: invocation.args,
-        findByName: async name => findTunnel(await openApi(invocation, context), name),
+        findByName: async name => {
+          // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
+          const [{ openApi }, { findTunnel }] = await Promise.all([import('./api.ts'), import('./find-tunnel.ts')]);
+          return findTunnel(await openApi(invocation, context), name);
+        },
       },
       context,
     );

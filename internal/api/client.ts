@@ -1,10 +1,10 @@
 // The API client, derived from the route table: one method a call. Works on Cloudflare's API and on our edge's.
 // Source: spec cli-and-api §9.1 (headers, envelope, error texts, paging).
 
-import { STATUS_CODES } from 'node:http';
 import type { z } from 'zod';
 import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
+import { nodeHttp } from '../net/node-http.ts';
 import { envelopeSchema } from '../schema/api-common.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';
@@ -137,7 +137,7 @@ function checkStatus(response: JsonResponse, op: string): void {
         ? 'unauthorized'
         : status === 404
           ? 'not found'
-          : `API call to ${op} failed with status ${status}: ${STATUS_CODES[status] ?? ''}`.trimEnd();
+          : `API call to ${op} failed with status ${status}: ${nodeHttp.STATUS_CODES[status] ?? ''}`.trimEnd();
   throw new PosternError(code, text, { details: { status } });
 }
 

@@ -4,9 +4,10 @@
 // It is not for visitors: a request that came through a tunnel (it then carries this program's tag header) is refused; so
 // is, on loopback, one for a full host name, which only a page in the user's browser that rebinds its DNS name would send.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { nodeHttp } from '../net/node-http.ts';
 
 export interface HealthSource {
   /** Registered connections now. */
@@ -40,7 +41,7 @@ const requestTimeoutMs = 10_000;
 /** Rejects with 'listen.failed'. */
 export async function openHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   let onLoopback = true;
-  const server = createServer((request, response) => {
+  const server = nodeHttp.createServer((request, response) => {
     if (isForeign(request, onLoopback)) {
       send(response, 403, 'forbidden\n');
       return;

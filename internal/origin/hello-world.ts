@@ -2,9 +2,10 @@
 // Source: spec ingress-and-origin §13. (Plain HTTP: it never leaves this process.)
 
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
+import { nodeHttp } from '../net/node-http.ts';
 import { upgradeHeaders } from './websocket-accept.ts';
 import { WebSocketStream } from './websocket-stream.ts';
 
@@ -20,7 +21,7 @@ const maxEchoBytes = 16 * 1024;
 /** Listens on 127.0.0.1, port chosen by the system. Throws 'listen.failed'. */
 export async function openHelloWorld(): Promise<HelloWorldServer> {
   const startTime = new Date();
-  const server = createServer((request, response) => route(request, response, startTime));
+  const server = nodeHttp.createServer((request, response) => route(request, response, startTime));
   server.on('upgrade', (request, socket, head) => echoWebSocket(request, socket as Socket, head));
   try {
     server.listen(0, '127.0.0.1');

@@ -1,7 +1,7 @@
 // One request to an HTTP/2 origin as one stream, trailers and early responses included, so that gRPC works.
 // Source: RFC 9113 §8; spec ingress-and-origin §8.4, edge-protocol §10.11. The stream is node:http2's; this maps it.
 
-import { type ClientHttp2Session, type ClientHttp2Stream, constants } from 'node:http2';
+import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { countGarbage } from '../net/young-garbage.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
@@ -13,6 +13,11 @@ export interface Http2RequestOwner {
   /** The origin refused the stream unprocessed: sends the request again on another session. */
   again(request: Http2Request): void;
 }
+
+/** RFC 9113 §7. */
+const errorCodes = { noError: 0, refusedStream: 7, cancel: 8 } as const;
+/** RFC 9113 §6.2. */
+const endStreamFlag = 1;
 
 export class Http2Request implements Cancelable {
   readonly #owner: Http2RequestOwner;
@@ -63,7 +68,7 @@ export class Http2Request implements Cancelable {
   cancel(): boolean {
     if (this.#state === 'done') return false;
     this.#state = 'done';
-    this.#stream?.close(constants.NGHTTP2_CANCEL);
+    this.#stream?.close(errorCodes.cancel);
     return true;
   }
 
@@ -85,7 +90,7 @@ export class Http2Request implements Cancelable {
       if (name === ':status') status = Number(raw[index + 1]);
       else headers.push(name, raw[index + 1] as string);
     }
-    if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) {
+    if ((flags & endStreamFlag) === 0) {
       this.#exchange.respond(status, headers);
       return;
     }
@@ -109,7 +114,7 @@ export class Http2Request implements Cancelable {
 
   #onEnd(): void {
     // A reset stream may also say 'end'; whether it ended well shows in the code.
-    if (this.#state !== 'responding' || (this.#stream?.rstCode ?? 0) !== constants.NGHTTP2_NO_ERROR) return;
+    if (this.#state !== 'responding' || (this.#stream?.rstCode ?? 0) !== errorCodes.noError) return;
     this.#state = 'done';
     this.#exchange.body.end();
     this.#release();
@@ -118,7 +123,7 @@ export class Http2Request implements Cancelable {
   /** Called for 'error' and again for 'close'; of a stream that was given up for another one nothing is heard. */
   #onError(stream: ClientHttp2Stream, error: Error): void {
     if (this.#state === 'done' || stream !== this.#stream) return;
-    const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+    const refused = stream.rstCode === errorCodes.refusedStream;
     if (refused && this.#state === 'waiting' && this.#attempts === 1 && this.#exchange.head.bodyLength === 0) {
       this.#stream = undefined;
       this.#owner.again(this);
@@ -132,7 +137,7 @@ export class Http2Request implements Cancelable {
     const stream = this.#stream;
     if (stream === undefined) return;
     this.#exchange.body.unpipe(stream);
-    if (!stream.writableEnded) stream.close(constants.NGHTTP2_CANCEL);
+    if (!stream.writableEnded) stream.close(errorCodes.cancel);
   }
 }
 

@@ -2,9 +2,10 @@
 // it, or with prior knowledge over plain TCP (h2c). Source: spec ingress-and-origin §4 (http2Origin), RFC 9113 §3.
 // On node:http2, not undici: it carries trailers and starts the response before the request has ended.
 
-import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
+import type { ClientHttp2Session, ClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
+import { nodeHttp2 } from '../net/node-http.ts';
 import type { Dial, DialDone } from './dial.ts';
 import type { Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
@@ -138,7 +139,10 @@ export class Http2Pool implements Http2RequestOwner {
   }
 
   #adopt(socket: Socket): void {
-    const session = connect(`${this.scheme}://origin`, { ...sessionOptions, createConnection: () => socket });
+    const session = nodeHttp2().connect(`${this.scheme}://origin`, {
+      ...sessionOptions,
+      createConnection: () => socket,
+    });
     session.setLocalWindowSize(8 * 1024 * 1024);
     const open: OpenSession = { session, active: 0, limit: 0, leaving: false };
     const late = setTimeout(() => session.destroy(new Error('no HTTP/2 settings came')), settingsTimeoutMs);

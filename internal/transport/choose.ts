@@ -1,17 +1,16 @@
-// Names the transport variants: the one place that knows which exist. Source: the seam's rules in transport.ts.
+// Names the transport variants: the one place that knows which exist. Source: the seam's rules in transport.ts. A variant
+// is loaded by its first dial: a connector that stays on QUIC never loads Node's HTTP/2, which takes 10 MiB.
 
 import { PosternError } from '../errors/error.ts';
-import { dialHttp2 } from './http2/dial.ts';
-import { dialQuic } from './quic/dial.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from './transport.ts';
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout', 'tls.failed', or 'unavailable' for a protocol that is not built in. */
 export async function dialTransport(protocol: Protocol, options: DialOptions): Promise<ConnectorConnection> {
   switch (protocol) {
     case 'http2':
-      return dialHttp2(options);
+      return (await import('./http2/dial.ts')).dialHttp2(options);
     case 'quic':
-      return dialQuic(options);
+      return (await import('./quic/dial.ts')).dialQuic(options);
     case 'memory':
       throw new PosternError(
         'unavailable',
