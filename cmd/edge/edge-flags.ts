@@ -101,6 +101,13 @@ export const edgeFlags = [
       'virtual network, which the other ways in ask for names too; repeatable',
   },
   {
+    name: 'metrics',
+    type: 'string',
+    valueName: 'HOST:PORT',
+    description:
+      'Where metrics are served, over HTTP without authentication: /metrics, /ready, /healthcheck (default: nowhere)',
+  },
+  {
     name: 'grace-period',
     type: 'duration',
     default: '30s',

@@ -15,6 +15,7 @@ import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
 import { parseListen } from '../tunnel/run-tunnel.ts';
+import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
 
@@ -62,6 +63,8 @@ export const command = defineCommand({
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
       onRamps,
+      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics),
+      version,
       logger,
     });
     const pointerDir = join(context.homeDir, '.postern');
@@ -101,7 +104,12 @@ function announce(edge: Edge, publicHost: string, logger: Logger): void {
   if (edge.httpsPort !== undefined)
     logger.info({ address: `${host}:${edge.httpsPort}` }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
+  if (edge.metrics !== undefined) logger.info({ address: hostAndPort(edge.metrics) }, 'Serving metrics');
   logger.info('Edge ready');
+}
+
+function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function announceOnRamps({ privateServices }: Edge, { socks, httpProxy, dns }: OnRampSettings, logger: Logger): void {

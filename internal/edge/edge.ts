@@ -18,6 +18,7 @@ import { pushConfiguration } from './connectors/push-configuration.ts';
 import { serveConnector, unregisteredLimits } from './connectors/serve-connector.ts';
 import { ensureLocalAccounts } from './control-plane/accounts.ts';
 import { apiBasePath, createControlPlane } from './control-plane/control-plane.ts';
+import { openMetricsListener } from './metrics-listener.ts';
 import { type OnRampSettings, openPrivateServices, type PrivateServices } from './private/on-ramps.ts';
 import { forward } from './public/forward.ts';
 import { openPublicServer, type PublicServer } from './public/server.ts';
@@ -61,6 +62,10 @@ export interface EdgeOptions {
   readonly unregistered?: AddressLimits;
   /** Ways into private networks; none by default. */
   readonly onRamps?: OnRampSettings;
+  /** Where metrics are served, without authentication; undefined = nowhere. */
+  readonly metrics?: ListenAddress | undefined;
+  /** Version text of this program, for the metrics. */
+  readonly version?: string | undefined;
   readonly logger: Logger;
 }
 
@@ -73,6 +78,8 @@ export interface Edge {
   /** Base of the quick-tunnel service. */
   readonly quickServiceUrl: string;
   readonly caPem: string;
+  /** Where metrics are served. */
+  readonly metrics: ListenAddress | undefined;
   readonly registry: ConnectorRegistry;
   readonly store: Store;
   readonly privateServices: PrivateServices;
@@ -146,6 +153,15 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       ...{ store, registry, logger, accountTag: accounts.local.tag, onRamps: options.onRamps ?? { dns: [] } },
     }),
   );
+  const metrics =
+    options.metrics &&
+    (await openMetricsListener({
+      listen: options.metrics,
+      build: { version: options.version ?? '', runtime: `node ${process.version}` },
+      families: privateServices.metrics,
+      connections: () => registry.all().length,
+    }));
+  if (metrics !== undefined) opened.defer(() => metrics.close());
   const secrets = await openSecretBox(stateDir);
   let quick: QuickTunnels | undefined;
   if (options.quickTunnels) {
@@ -202,6 +218,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     apiUrl,
     quickServiceUrl: api.origin,
     caPem: certificates.caPem,
+    metrics: metrics?.address,
     registry,
     store,
     privateServices,

@@ -1,20 +1,15 @@
-// The connector's counters under cloudflared's metric names, so that existing dashboards work.
+// The connector's counters under cloudflared's metric names, so that existing dashboards work; and those of an edge, under
+// the names that its rooms give them.
 // Source: spec cli-and-api §14 (the metrics whose features exist here).
 
 import { Counter, Gauge, Registry } from 'prom-client';
-import type { ConnectorMetrics, MetricFamily, MetricsText } from './metric-values.ts';
+import type { BuildInfo, ConnectorMetrics, MetricFamily, MetricsText } from './metric-values.ts';
 
 const tunnel = 'cloudflared_tunnel';
 
 /** Every value is read when it is asked for. */
 export function createExposition(metrics: ConnectorMetrics): () => Promise<MetricsText> {
-  const registry = new Registry();
-  new Gauge({
-    name: 'build_info',
-    help: 'Build and version information',
-    labelNames: ['goversion', 'type', 'revision', 'version'],
-    registers: [registry],
-  }).set({ goversion: metrics.build.runtime, type: 'postern', revision: '', version: metrics.build.version }, 1);
+  const registry = newRegistry(metrics.build);
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,
@@ -65,6 +60,27 @@ export function createExposition(metrics: ConnectorMetrics): () => Promise<Metri
   exposeLabelled(registry, metrics);
   for (const family of metrics.families) exposeFamily(registry, family);
   return async () => ({ text: await registry.metrics(), contentType: registry.contentType });
+}
+
+/** Only families. */
+export function createFamilyExposition(
+  build: BuildInfo,
+  families: readonly MetricFamily[],
+): () => Promise<MetricsText> {
+  const registry = newRegistry(build);
+  for (const family of families) exposeFamily(registry, family);
+  return async () => ({ text: await registry.metrics(), contentType: registry.contentType });
+}
+
+function newRegistry({ runtime, version }: BuildInfo): Registry {
+  const registry = new Registry();
+  new Gauge({
+    name: 'build_info',
+    help: 'Build and version information',
+    labelNames: ['goversion', 'type', 'revision', 'version'],
+    registers: [registry],
+  }).set({ goversion: runtime, type: 'postern', revision: '', version }, 1);
+  return registry;
 }
 
 function exposeFamily(registry: Registry, { kind, name, help, labelNames, read }: MetricFamily): void {

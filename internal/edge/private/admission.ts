@@ -30,6 +30,8 @@ const refusalLimits = { burst: 20, perSecond: 0.2 };
 const maxTokenLength = 512;
 
 export class Admission {
+  /** Visitors who were not admitted: wrong credentials, and more of them than an address may show. Only rise. */
+  readonly refused = { credentials: 0, rate: 0 };
   readonly #options: AdmissionOptions;
   readonly #refusals: RateLimiter;
 
@@ -53,8 +55,11 @@ export class Admission {
   async admit(credentials: Credentials | undefined, address: string): Promise<NetworkRecord> {
     const network = await this.#find(credentials);
     if (network !== undefined) return network;
-    if (!this.#refusals.take(countedAddress(address)))
+    if (!this.#refusals.take(countedAddress(address))) {
+      this.refused.rate += 1;
       throw new PosternError('api.rate-limited', 'Too many wrong credentials from this address');
+    }
+    this.refused.credentials += 1;
     throw new PosternError(
       'credentials.refused',
       'The user name must name a virtual network of the API token’s account',

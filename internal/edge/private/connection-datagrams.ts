@@ -1,6 +1,7 @@
 // The datagrams of every registered connection: makes the muxer of the version that the connector announced, ends it with
 // the connection, and chooses one for a new flow. Source: spec datagrams §2, §4.2, §4.4.
 
+import { createDatagramCounters, type DatagramCounters } from '../../datagram/counters.ts';
 import type { EdgeEcho } from '../../datagram/edge-echo.ts';
 import type { EdgeMux } from '../../datagram/edge-mux.ts';
 import { EdgeMuxV2, type SessionCalls } from '../../datagram/edge-v2.ts';
@@ -28,6 +29,7 @@ export class ConnectionDatagrams {
   readonly #options: ConnectionDatagramsOptions;
   readonly #muxes = new Map<RegisteredConnection, EdgeMux>();
   readonly #unsubscribe: () => void;
+  readonly #past = createDatagramCounters();
   #next = 0;
 
   /** Follows the registry, beginning with what is registered already. */
@@ -43,6 +45,13 @@ export class ConnectionDatagrams {
   /** Connections that carry datagrams. */
   get size(): number {
     return this.#muxes.size;
+  }
+
+  /** What the connections of now and of before counted together. */
+  totals(): Pick<DatagramCounters, 'dropped' | 'droppedPackets' | 'malformed'> {
+    const sum = addCounters(createDatagramCounters(), this.#past);
+    for (const mux of this.#muxes.values()) addCounters(sum, mux.counters);
+    return sum;
   }
 
   /** The connection of the tunnel with the fewest sessions; equals take turns. Undefined when none carries datagrams. */
@@ -92,8 +101,22 @@ export class ConnectionDatagrams {
   #detach(registered: RegisteredConnection): void {
     const mux = this.#muxes.get(registered);
     this.#muxes.delete(registered);
-    mux?.close();
+    if (mux === undefined) return;
+    mux.close();
+    addCounters(this.#past, mux.counters);
   }
+}
+
+/** Drops and malformed datagrams, added to those of `sum`, which is returned. */
+function addCounters(sum: DatagramCounters, more: DatagramCounters): DatagramCounters {
+  addEach(sum.dropped, more.dropped);
+  addEach(sum.droppedPackets, more.droppedPackets);
+  addEach(sum.malformed, more.malformed);
+  return sum;
+}
+
+function addEach<K extends string>(sum: Record<K, number>, more: Readonly<Record<K, number>>): void {
+  for (const key in more) sum[key] += more[key];
 }
 
 /** The connector's session manager over one connection: a stream for each call, since a stream is served for 5 s only. */

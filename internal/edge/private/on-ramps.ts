@@ -2,19 +2,22 @@
 // together. Source: issue "private networks" point 5.
 
 import { describeError, PosternError } from '../../errors/error.ts';
+import type { MetricFamily } from '../../management/metric-values.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorRegistry } from '../connectors/connector-registry.ts';
+import { FlowCounts } from '../flows/flow-counts.ts';
 import { FlowTracker } from '../flows/flow-tracker.ts';
 import { logFlows } from '../flows/log-flows.ts';
 import type { NetworkRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { Admission } from './admission.ts';
-import { openDnsForwarder } from './dns/forwarder.ts';
+import { type DnsCounters, openDnsForwarder } from './dns/forwarder.ts';
 import type { Resolver } from './dns/upstream.ts';
 import { EchoService } from './echo-service.ts';
 import { openHttpProxy } from './http-proxy.ts';
 import { isLoopbackHost, type ListenOptions } from './listener.ts';
 import { networkNamed } from './network-named.ts';
+import { onRampMetrics } from './on-ramp-metrics.ts';
 import { PrivateNetwork } from './private-network.ts';
 import { openRouteTable } from './route-table.ts';
 import { openSocksServer } from './socks/server.ts';
@@ -51,6 +54,8 @@ export interface PrivateServices extends AsyncDisposable {
   readonly httpProxyPort: number | undefined;
   /** In the order of the settings. */
   readonly dnsPorts: readonly number[];
+  /** What all of them count. */
+  readonly metrics: readonly MetricFamily[];
 }
 
 /**
@@ -65,6 +70,7 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   );
   const tracker = new FlowTracker();
   opened.defer(logFlows(tracker, logger));
+  const flows = opened.use(new FlowCounts(tracker));
   // The first listener of a network names the resolver that knows its names.
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
     onRamps.dns.find(({ vnet }) => networkNamed(routes, accountTag, vnet)?.id === id)?.resolver;
@@ -88,12 +94,13 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const socksServer =
     socks && keep(await openSocksServer({ ...shared, ...socks, admission: socks.open ? openAdmission : admission }));
   const proxyServer = httpProxy && keep(await openHttpProxy({ ...shared, ...httpProxy, admission }));
-  const dnsPorts: number[] = [];
+  const forwarders: { readonly vnet: string; readonly counters: DnsCounters; readonly port: number }[] = [];
   for (const settings of onRamps.dns) {
     const vnet = (): NetworkRecord | undefined => networkNamed(routes, accountTag, settings.vnet);
     if (vnet() === undefined)
       logger.warn({ vnet: settings.vnet }, 'There is no such virtual network yet; its DNS listener refuses until then');
-    dnsPorts.push(keep(await openDnsForwarder({ ...shared, ...settings, vnet })).port);
+    const { counters, port } = keep(await openDnsForwarder({ ...shared, ...settings, vnet }));
+    forwarders.push({ vnet: settings.vnet, counters, port });
   }
   const resources = opened.move();
   return {
@@ -105,7 +112,10 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
     },
     socksPort: socksServer?.port,
     httpProxyPort: proxyServer?.port,
-    dnsPorts,
+    dnsPorts: forwarders.map(({ port }) => port),
+    metrics: onRampMetrics({
+      ...{ network, flows, echo, dns: forwarders, socks: socksServer, admissions: [admission, openAdmission] },
+    }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -194,6 +194,11 @@ export class PrivateNetwork {
     }
   }
 
+  /** What the datagrams of all connections of now and of before counted together. */
+  datagramTotals(): ReturnType<ConnectionDatagrams['totals']> {
+    return this.#datagrams.totals();
+  }
+
   get names(): NameResolver {
     return this.#destinations.names;
   }

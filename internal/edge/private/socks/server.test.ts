@@ -259,6 +259,28 @@ describe('SOCKS on-ramp', () => {
     await Promise.all([echo.close(), dns.close()]);
   });
 
+  it('has a limit of associations for an address, and gives places back', async t => {
+    const { network } = world;
+    const server = world.use(
+      await openSocksServer({
+        ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+        associationLimits: { total: 10, perAccount: 10, perAddress: 1 },
+      }),
+    );
+    const associate = async (): Promise<{ readonly socket: Socket; readonly status: number | undefined }> => {
+      const socket = await dial(t, server.port);
+      socket.write(Buffer.concat([hello('default', world.token), request(3, 0, [0, 0, 0, 0])]));
+      await readExactly(socket, 4);
+      return { socket, status: (await readExactly(socket, 10))[1] };
+    };
+    const first = await associate();
+    assert.deepEqual([first.status, (await associate()).status], [0, 1]);
+    assert.deepEqual([server.associations.active, server.refusedAssociations()], [1, 1]);
+    first.socket.destroy();
+    await until('the end', () => server.associations.active === 0);
+    assert.equal((await associate()).status, 0);
+  });
+
   it('takes no datagram from port 0, where no answer can go', async t => {
     const sendPortless = await openPortlessSender(t);
     if (sendPortless === undefined) return;

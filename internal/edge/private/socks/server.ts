@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../../errors/error.ts';
+import { AddressLimiter } from '../../../net/address-limiter.ts';
 import { parseIp } from '../../../net/ip.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
 import type { NetworkRecord } from '../../store/records.ts';
@@ -23,30 +24,61 @@ import {
   type SocksRequest,
   socksVersion,
 } from './codec.ts';
-import { UdpAssociation } from './udp-association.ts';
+import { type AssociationCounters, createAssociationCounters, UdpAssociation } from './udp-association.ts';
 
 export interface SocksServerOptions extends ListenOptions {
   readonly network: PrivateNetwork;
   readonly admission: Admission;
   readonly logger: Logger;
+  /** Default: room for thousands. */
+  readonly associationLimits?: { readonly total: number; readonly perAccount: number; readonly perAddress: number };
 }
+
+export interface SocksServer extends TcpListener {
+  readonly associations: AssociationCounters;
+  /** Associations refused at their limit. */
+  refusedAssociations(): number;
+}
+
+/**
+ * UDP associations at once: each is a socket of the edge. One address has room for a busy office behind NAT, one account for
+ * half of the places.
+ */
+const associationLimits = { total: 8_192, perAccount: 4_096, perAddress: 1_024 } as const;
 
 /** For greeting, credentials and request: three messages that a client sends at once. */
 const handshakeTimeoutMs = 10_000;
 
+/** A server's state. */
+interface Serving extends SocksServerOptions {
+  readonly associations: AssociationCounters;
+  readonly perAddress: AddressLimiter;
+  readonly perAccount: AddressLimiter;
+  refused: number;
+}
+
 /** Listens. Throws 'listen.failed'. */
-export function openSocksServer(options: SocksServerOptions): Promise<TcpListener> {
-  return openListener(options, socket => {
-    serve(socket, options).catch((error: unknown) => {
+export async function openSocksServer(options: SocksServerOptions): Promise<SocksServer> {
+  const { total, perAccount, perAddress } = options.associationLimits ?? associationLimits;
+  const serving: Serving = {
+    ...options,
+    associations: createAssociationCounters(),
+    perAddress: new AddressLimiter({ total, perAddress }),
+    perAccount: new AddressLimiter({ total, perAddress: perAccount }),
+    refused: 0,
+  };
+  const listener = await openListener(options, socket => {
+    serve(socket, serving).catch((error: unknown) => {
       options.logger.debug({ src: socket.remoteAddress, error: describeError(error) }, 'SOCKS client not served');
       // A refusal that was written still goes out.
       if (socket.writableEnded) socket.destroySoon();
       else socket.destroy();
     });
   });
+  return { ...listener, associations: serving.associations, refusedAssociations: () => serving.refused };
 }
 
-async function serve(socket: Socket, options: SocksServerOptions): Promise<void> {
+async function serve(socket: Socket, options: Serving): Promise<void> {
   const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
   let network: NetworkRecord | undefined;
   let request: SocksRequest;
@@ -115,17 +147,38 @@ async function connect(
 
 async function associate(
   socket: Socket,
-  { port }: SocksRequest,
+  { port: clientPort }: SocksRequest,
   visitor: Visitor,
-  { network }: SocksServerOptions,
+  options: Serving,
 ): Promise<void> {
-  const local = plainAddress(socket.localAddress);
-  const association = await UdpAssociation.open(network, visitor, local, port);
+  const places = [
+    options.perAccount.admit(visitor.network.accountTag),
+    options.perAddress.admit(visitor.sourceAddress),
+  ];
+  const giveBack = (): void => {
+    for (const place of places) place?.();
+  };
+  if (places.includes(undefined)) {
+    giveBack();
+    options.refused += 1;
+    refuse(socket, encodeReply(reply.failure));
+    return;
+  }
+  socket.once('close', giveBack);
+  const localAddress = plainAddress(socket.localAddress);
+  let association: UdpAssociation;
+  try {
+    const { network, associations: counters } = options;
+    association = await UdpAssociation.open({ network, visitor, localAddress, clientPort, counters });
+  } catch (error) {
+    socket.end(encodeReply(reply.failure));
+    throw error;
+  }
   // The TCP connection carries nothing more; its end is the association's.
   socket.once('close', () => association.close());
   socket.once('end', () => socket.destroy());
   if (socket.destroyed) association.close();
-  else socket.resume().write(encodeReply(reply.success, parseIp(local), association.port));
+  else socket.resume().write(encodeReply(reply.success, parseIp(localAddress), association.port));
 }
 
 /** The last thing the client hears. */

@@ -21,17 +21,39 @@ const sendQueueLimit = 512;
 
 const unspecified = new Uint8Array(4);
 
+/**
+ * Why a datagram of a client was dropped. `not_client`: from elsewhere; `malformed`: cut, fragmented or of an unknown kind;
+ * `flows_full`: too many destinations; `refused`: no route, over a limit, no address for the name, or refused a moment ago;
+ * `not_sent`: the flow was full or the payload too large; `client_full`: to the client, whose socket was full.
+ */
+export type AssociationDrop = 'not_client' | 'malformed' | 'flows_full' | 'refused' | 'not_sent' | 'client_full';
+
+/** Of all associations of a server. Counts only rise, but for `active`. */
 export interface AssociationCounters {
-  /** From the client: not its address, cut, fragmented, no route, too many flows, or the flow's queue was full. */
-  droppedUp: number;
-  /** To the client: its socket's queue was full. */
-  droppedDown: number;
+  active: number;
+  total: number;
+  readonly dropped: Record<AssociationDrop, number>;
+}
+
+export function createAssociationCounters(): AssociationCounters {
+  const dropped = { not_client: 0, malformed: 0, flows_full: 0, refused: 0, not_sent: 0, client_full: 0 };
+  return { active: 0, total: 0, dropped };
+}
+
+export interface AssociationOptions {
+  readonly network: PrivateNetwork;
+  readonly visitor: Visitor;
+  /** Where the client's TCP connection arrived, as address text; the datagrams arrive there too. */
+  readonly localAddress: string;
+  /** The port that the client announced; 0 = the first datagram from its address tells. */
+  readonly clientPort: number;
+  readonly counters: AssociationCounters;
 }
 
 export class UdpAssociation {
-  readonly counters: AssociationCounters = { droppedUp: 0, droppedDown: 0 };
   readonly #network: PrivateNetwork;
   readonly #visitor: Visitor;
+  readonly #counters: AssociationCounters;
   readonly #socket: Socket;
   /** Header bytes as Latin-1 text → flow. */
   readonly #flows = new Map<string, UdpFlow>();
@@ -45,28 +67,24 @@ export class UdpAssociation {
   #clientAddress: string | undefined;
   #closed = false;
 
-  private constructor(network: PrivateNetwork, visitor: Visitor, socket: Socket, clientPort: number) {
+  private constructor({ network, visitor, clientPort, counters }: AssociationOptions, socket: Socket) {
     this.#network = network;
     this.#visitor = visitor;
+    this.#counters = counters;
     this.#socket = socket;
     this.#clientPort = clientPort;
+    counters.active += 1;
+    counters.total += 1;
     socket.on('message', (message, from) => this.#message(message, from));
     socket.on('error', () => {
       // ICMP errors about single datagrams to the client; the association lives as long as its TCP connection.
-      this.counters.droppedDown += 1;
+      this.#counters.dropped.client_full += 1;
     });
   }
 
-  /**
-   * @param localAddress where the client's TCP connection arrived, as bytes text; the datagrams arrive there too
-   * @param clientPort the port that the client announced; 0 = the first datagram from its address tells
-   */
-  static async open(
-    network: PrivateNetwork,
-    visitor: Visitor,
-    localAddress: string,
-    clientPort: number,
-  ): Promise<UdpAssociation> {
+  /** Rejects with what the system says when there is no socket left. */
+  static async open(options: AssociationOptions): Promise<UdpAssociation> {
+    const { localAddress } = options;
     const family = localAddress.includes(':') ? 6 : 4;
     const socket = createSocket({
       type: family === 6 ? 'udp6' : 'udp4',
@@ -80,7 +98,7 @@ export class UdpAssociation {
         resolve();
       });
     });
-    return new UdpAssociation(network, visitor, socket, clientPort);
+    return new UdpAssociation(options, socket);
   }
 
   get port(): number {
@@ -93,16 +111,19 @@ export class UdpAssociation {
     this.#closed = true;
     for (const flow of this.#flows.values()) flow.close();
     this.#flows.clear();
+    this.#counters.active -= 1;
     this.#socket.close();
   }
 
   #message(message: Buffer, from: RemoteInfo): void {
+    const { dropped } = this.#counters;
     if (this.#closed || !this.#isClient(from)) {
-      this.counters.droppedUp += 1;
+      dropped.not_client += 1;
       return;
     }
     const flow = this.#flowOf(message);
-    if (flow === undefined || !flow.send(message.subarray(this.#lastHeader.length))) this.counters.droppedUp += 1;
+    // Undefined: dropped and counted.
+    if (flow !== undefined && !flow.send(message.subarray(this.#lastHeader.length))) dropped.not_sent += 1;
   }
 
   /** Only the client that asked may use the association, from one port. */
@@ -125,7 +146,10 @@ export class UdpAssociation {
     if (this.#lastFlow !== undefined && message.length >= last.length && startsWith(message, last))
       return this.#lastFlow;
     const header = decodeUdpHeader(message);
-    if (header?.host === undefined) return undefined;
+    if (header?.host === undefined || header.port === 0) {
+      this.#counters.dropped.malformed += 1;
+      return undefined;
+    }
     const key = message.toString('latin1', 0, header.bytes);
     const flow = this.#flows.get(key) ?? this.#open(key, header.host, header.port);
     if (flow === undefined) return undefined;
@@ -135,8 +159,15 @@ export class UdpAssociation {
   }
 
   #open(key: string, host: PrivateHost, port: number): UdpFlow | undefined {
-    if (this.#flows.size >= maxFlows || port === 0) return undefined;
-    if ((this.#refused.get(key) ?? 0) > performance.now()) return undefined;
+    const { dropped } = this.#counters;
+    if (this.#flows.size >= maxFlows) {
+      dropped.flows_full += 1;
+      return undefined;
+    }
+    if ((this.#refused.get(key) ?? 0) > performance.now()) {
+      dropped.refused += 1;
+      return undefined;
+    }
     this.#refused.delete(key);
     let header: Buffer | undefined;
     let flow: UdpFlow;
@@ -156,6 +187,7 @@ export class UdpAssociation {
     } catch (error) {
       // Denied or over a limit, which the tracker tells; SOCKS has no way to tell a client.
       if (!isPosternError(error)) throw error;
+      dropped.refused += 1;
       this.#refuse(key);
       return undefined;
     }
@@ -171,7 +203,7 @@ export class UdpAssociation {
 
   #toClient(header: Buffer, payload: Uint8Array): void {
     if (this.#closed || this.#socket.getSendQueueCount() >= sendQueueLimit) {
-      this.counters.droppedDown += 1;
+      this.#counters.dropped.client_full += 1;
       return;
     }
     const datagram = Buffer.allocUnsafe(header.length + payload.length);
@@ -181,12 +213,12 @@ export class UdpAssociation {
       this.#socket.send(datagram, this.#sent);
     } catch {
       // Not connected yet: the client's first datagram is still being dealt with, and UDP may lose this one.
-      this.counters.droppedDown += 1;
+      this.#counters.dropped.client_full += 1;
     }
   }
 
   readonly #sent = (error: Error | null): void => {
-    if (error !== null) this.counters.droppedDown += 1;
+    if (error !== null) this.#counters.dropped.client_full += 1;
   };
 }
 

@@ -1,0 +1,124 @@
+// A small HTTP server for the machine's operator: health and metrics, by GET, without authentication, so that it listens
+// on loopback unless told otherwise. What is answered is given by others. Source: spec cli-and-api §13.
+//
+// It is not for visitors: a request that came through a tunnel (it then carries this program's tag header) is refused; so
+// is, on loopback, one for a full host name, which only a page in the user's browser that rebinds its DNS name would send.
+
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { type AddressInfo, isIP } from 'node:net';
+import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { nodeHttp } from '../net/node-http.ts';
+
+export interface LocalAddress {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface LocalAnswer {
+  readonly status: number;
+  readonly text: string;
+  /** Default: plain text in UTF-8. */
+  readonly contentType?: string | undefined;
+}
+
+export interface LocalServer {
+  /** IP address and port it is bound to. */
+  readonly address: LocalAddress;
+  /** Settles when closed; running answers get up to two seconds. */
+  close(): Promise<void>;
+}
+
+/** As the spec's server: requests are tiny. */
+const requestTimeoutMs = 10_000;
+
+/**
+ * Listens on the first of `candidates` whose port is free. Rejects with 'listen.failed'.
+ * @param answer the answer for a path without query; undefined = there is none
+ */
+export async function openLocalServer(
+  candidates: readonly LocalAddress[],
+  answer: (path: string) => LocalAnswer | undefined | Promise<LocalAnswer | undefined>,
+): Promise<LocalServer> {
+  let onLoopback = true;
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    request.resume();
+    if (isForeign(request, onLoopback)) {
+      send(response, { status: 403, text: 'forbidden\n' });
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      send(response, { status: 405, text: 'Method Not Allowed\n' });
+    } else {
+      const found = await answer(request.url?.split('?', 1)[0] ?? '/');
+      send(response, found ?? { status: 404, text: '404 page not found\n' });
+    }
+  };
+  const server = nodeHttp.createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' }).end(`${describeError(error)}\n`);
+    });
+  });
+  server.requestTimeout = requestTimeoutMs;
+  server.headersTimeout = requestTimeoutMs;
+  server.maxConnections = 256;
+  await listen(server, candidates);
+  const { address, port } = server.address() as AddressInfo;
+  onLoopback = address === '::1' || address.startsWith('127.');
+  return {
+    address: { host: address, port },
+    close: () =>
+      new Promise(resolve => {
+        const cut = setTimeout(() => server.closeAllConnections(), 2_000);
+        server.close(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+async function listen(server: Server, candidates: readonly LocalAddress[]): Promise<void> {
+  for (const [index, { host, port }] of candidates.entries()) {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.removeListener('error', reject);
+          resolve();
+        });
+      });
+      return;
+    } catch (error) {
+      if (foreignCode(error) === 'EADDRINUSE' && index + 1 < candidates.length) continue;
+      throw new PosternError(
+        'listen.failed',
+        `Error opening metrics server listener: failed to bind to address (${host}:${port}): ${foreignCode(error) ?? 'unknown'}`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+function isForeign(request: IncomingMessage, onLoopback: boolean): boolean {
+  const { headers } = request;
+  return (
+    headers['cf-warp-tag-id'] !== undefined ||
+    headers['cf-ray'] !== undefined ||
+    (onLoopback && !isLocalHost(headers.host))
+  );
+}
+
+function send(
+  response: ServerResponse,
+  { status, text, contentType = 'text/plain; charset=utf-8' }: LocalAnswer,
+): void {
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }).end(text);
+}
+
+/** An IP address, or a name without a dot such as `localhost`, with or without a port. */
+function isLocalHost(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.replace(/:\d+$/, '');
+  return isIP(name) !== 0 || !name.includes('.');
+}
