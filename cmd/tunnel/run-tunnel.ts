@@ -5,7 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
-import { describeSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { AutoProtocol } from '../../internal/connector/auto-protocol.ts';
 import { systemClock } from '../../internal/connector/clock.ts';
@@ -53,6 +53,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info({ event: 0 }, `Version ${version}`);
   logger.info({ event: 0 }, `Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn({ event: 0 }, warning);
+  for (const name of inertSettings(settings)) logger.warn({ event: 0 }, `--${name} has no effect in Postern`);
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
   const endSignals = handleSignals(tunnel, watcher, logger, context);
@@ -103,6 +104,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     retries: settings.retries,
     gracePeriodMs: settings.gracePeriodMs,
     rpcTimeoutMs: settings.rpcTimeoutMs,
+    writeStreamTimeoutMs: settings.writeStreamTimeoutMs,
     postQuantum: settings.postQuantum,
     features: settings.features,
     tags: Object.fromEntries(

@@ -19,7 +19,7 @@ export interface Flag {
   readonly default?: string | number;
   /** Not in the help; documented nevertheless. */
   readonly hidden?: boolean;
-  /** Accepted and checked, but no part of the program reads it yet: neither in the help nor documented. */
+  /** Accepted and checked, but no part of the program reads it: neither in the help nor documented, warned of in use. */
   readonly inert?: boolean;
   /** May come from the config file. */
   readonly fromFile?: boolean;

@@ -192,6 +192,7 @@ export const tunnelFlags = [
   },
   {
     name: 'max-edge-addr-retries',
+    // A protocol that does not get through is raced by the other one after a moment: nothing counts failures.
     inert: true,
     type: 'integer',
     default: 8,
@@ -218,13 +219,12 @@ export const tunnelFlags = [
   },
   {
     name: 'write-stream-timeout',
-    inert: true,
     type: 'duration',
     env: ['TUNNEL_STREAM_WRITE_TIMEOUT'],
     default: '0s',
     fromFile: true,
     hidden: true,
-    description: 'Limit for one write of a proxied stream; 0 for none',
+    description: 'Reset a stream whose reader takes nothing for so long; 0 for never',
   },
   {
     name: 'grace-period',

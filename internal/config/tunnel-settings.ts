@@ -33,6 +33,13 @@ export function resolveTunnelSettings(inputs: TunnelSettingsInputs): TunnelSetti
   return Object.freeze({ ...values, sources: Object.freeze(sources) });
 }
 
+/** Names of flags that are set although nothing reads them. */
+export function inertSettings(settings: TunnelSettings): readonly string[] {
+  return (tunnelSettingFlags as readonly Flag[])
+    .filter(flag => flag.inert === true && settings.sources[flag.name] !== undefined)
+    .map(flag => flag.name);
+}
+
 /** The flags that are set, as texts, secrets masked: for the log line `Settings` and the local configuration. */
 export function describeSettings(settings: TunnelSettings): Readonly<Record<string, string>> {
   const values: Readonly<Record<string, unknown>> = settings;

@@ -65,6 +65,8 @@ export interface TunnelOptions {
   readonly gracePeriodMs: number;
   /** Deadline of each registration call. */
   readonly rpcTimeoutMs: number;
+  /** A stream whose reader takes nothing for so long is reset; 0 or absent = never. */
+  readonly writeStreamTimeoutMs?: number | undefined;
   readonly postQuantum: boolean;
   readonly features: readonly string[];
   readonly tags: Readonly<Record<string, string>>;
@@ -179,6 +181,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     allowPrivate: policy.allowsPrivate,
     allowNamed: policy.allowsNamed,
     resolvers,
+    writeTimeoutMs: options.writeStreamTimeoutMs,
     configuration: incoming => serveConfiguration(incoming, orchestrator),
   });
   const orchestrator = new Orchestrator({

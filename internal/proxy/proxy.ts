@@ -18,6 +18,7 @@ import { FlowLimiter } from './flow-limiter.ts';
 import { Generation, type Route } from './generation.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { serveTcp } from './tcp.ts';
+import { WriteWatch } from './write-watch.ts';
 
 export interface ProxyOptions {
   readonly log: Logger;
@@ -35,6 +36,8 @@ export interface ProxyOptions {
   readonly allowPrivate?: AllowAddress | undefined;
   /** Asked about destinations that visitors of bastion and socks-proxy rules name; by default every one is allowed. */
   readonly allowNamed?: AllowAddress | undefined;
+  /** Streams whose reader takes nothing for so long are reset, private TCP destinations as well; 0 or absent = never. */
+  readonly writeTimeoutMs?: number | undefined;
   /** Resolvers given for the virtual DNS service; empty or absent = the system's. */
   readonly resolvers?: readonly ResolverAddress[] | undefined;
   /** Checks rules with `access.required`; given by tests, whose issuer is their own. */
@@ -49,6 +52,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #tags: HeaderList;
   readonly #limiter: FlowLimiter;
   readonly #access: AccessGuard;
+  readonly #writes: WriteWatch | undefined;
   readonly #retired = new Set<Generation>();
   #generation: Generation | undefined;
   #closed = false;
@@ -57,6 +61,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     this.#options = options;
     this.#limiter = options.limiter ?? new FlowLimiter();
     this.#access = options.access ?? new AccessGuard();
+    const { writeTimeoutMs = 0 } = options;
+    if (writeTimeoutMs > 0) this.#writes = new WriteWatch(writeTimeoutMs);
     this.#tags = createTagHeaders(options.connectorId, options.tags);
   }
 
@@ -89,6 +95,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   /** Serves one stream from the edge. Never throws. */
   stream(incoming: IncomingStream): void {
     try {
+      this.#writes?.watch(incoming.body, () => this.#giveUp(incoming));
       this.#dispatch(incoming);
     } catch (error) {
       this.#options.log.error({ error: describeError(error) }, 'Stream failed');
@@ -102,6 +109,13 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     if (this.#generation !== undefined) this.#retire(this.#generation);
     this.#generation = undefined;
     await Promise.all([...this.#retired].map(generation => generation.closed));
+  }
+
+  #giveUp(incoming: IncomingStream): void {
+    const { log, writeTimeoutMs } = this.#options;
+    const { host, kind } = incoming.head;
+    log.debug({ host, kind }, `Stream reset: its reader took nothing for ${writeTimeoutMs} ms`);
+    incoming.reset();
   }
 
   #dispatch(incoming: IncomingStream): void {
@@ -147,7 +161,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const { allowPrivate: allow, log, metrics, resolvers = [] } = this.#options;
     const routing = this.#generation?.config.warpRouting;
     if (routing === undefined) refuseUnserved(incoming, 'the connector has no configuration');
-    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing, allow, resolvers });
+    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing, allow, resolvers, writes: this.#writes });
   }
 
   #configuration(incoming: IncomingStream): void {

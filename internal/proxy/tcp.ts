@@ -12,6 +12,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
 import { type FlowLimiter, flowLimitMessage } from './flow-limiter.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import type { WriteWatch } from './write-watch.ts';
 
 export interface TcpContext {
   readonly log: Logger;
@@ -22,6 +23,8 @@ export interface TcpContext {
   readonly allow: AllowAddress | undefined;
   /** For the virtual DNS service; empty = the system's. */
   readonly resolvers: readonly ResolverAddress[];
+  /** Watches the destination's side; undefined = it may take its time. */
+  readonly writes: WriteWatch | undefined;
 }
 
 /** Spec datagrams §8. */
@@ -60,6 +63,7 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
     else {
       incoming.respond({ status: 200, headers: upgradeHeaders(head.headers) });
       splice(body, socket);
+      context.writes?.watch(socket, () => socket.destroy());
     }
   });
   body.once('close', () => {

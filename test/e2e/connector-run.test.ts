@@ -37,6 +37,36 @@ async function world(t: TestContext) {
 const metricsFlags = ['--metrics', '127.0.0.1:0'];
 
 describe('postern tunnel run', () => {
+  it('resets streams that nobody reads by --write-stream-timeout, and names flags that have no effect', async t => {
+    const { edge, home } = await world(t);
+    const origin = await listen(
+      t,
+      createServer((_request, response) => {
+        const pump = (): void => {
+          while (!response.destroyed && response.write(Buffer.alloc(64_000)));
+        };
+        response.on('drain', pump);
+        pump();
+      }),
+    );
+    const program = startProgram(
+      t,
+      [
+        ...['tunnel', '--url', `http://127.0.0.1:${origin}`, ...metricsFlags, '--loglevel', 'debug'],
+        ...['--write-stream-timeout', '200ms', '--max-edge-addr-retries', '3', 'run'],
+      ],
+      { home, env: { TUNNEL_TOKEN: ownToken(edge) } },
+    );
+    await program.logged(/WRN --max-edge-addr-retries has no effect in Postern/);
+    await until('a registration', () => edge.registered.length > 0);
+    const unread = edge.connection(edge.indexes[0] ?? 0).request({
+      ...{ kind: 'http', method: 'GET', scheme: 'https', host: 'app.example.com', path: '/' },
+      ...{ headers: [], bodyLength: 0 },
+    });
+    assert.equal((await unread.response).status, 200);
+    await program.logged(/Stream reset: its reader took nothing for 200 ms/);
+  });
+
   it('joins with nothing but a token, logs what scripts look for, and stops with exit code 0', async t => {
     const { edge, home } = await world(t);
     const origin = await listen(

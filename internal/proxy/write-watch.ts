@@ -1,0 +1,61 @@
+// `--write-stream-timeout`: gives up streams whose reader takes nothing for so long. Off by default. Source: spec
+// edge-protocol §4.1, ingress-and-origin §11. A stream counts as stuck while its writer has been told to wait, or has
+// ended and not all is out, and no write is done meanwhile; sampled, so that a write costs nothing.
+
+import type { Duplex } from 'node:stream';
+
+interface Watched {
+  readonly onStuck: () => void;
+  /** When it was first seen stuck as it is now, in milliseconds of `performance.now()`. */
+  sinceMs: number | undefined;
+  /** Bytes that waited then. */
+  waiting: number;
+}
+
+/** Looked at so many times within the time-out: a stream is given up a quarter late at most. */
+const samples = 4;
+
+export class WriteWatch {
+  readonly #timeoutMs: number;
+  readonly #streams = new Map<Duplex, Watched>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `timeoutMs` above 0. */
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Calls `onStuck` at most once, until `stream` closes; the callee ends the stream. */
+  watch(stream: Duplex, onStuck: () => void): void {
+    const watched: Watched = { onStuck, sinceMs: undefined, waiting: 0 };
+    this.#streams.set(stream, watched);
+    stream.on('drain', () => {
+      watched.sinceMs = undefined;
+    });
+    stream.once('close', () => this.#forget(stream));
+    this.#timer ??= setInterval(this.#sample, Math.max(1, this.#timeoutMs / samples)).unref();
+  }
+
+  #forget(stream: Duplex): void {
+    this.#streams.delete(stream);
+    if (this.#streams.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  readonly #sample = (): void => {
+    const nowMs = performance.now();
+    for (const [stream, watched] of this.#streams) {
+      const waiting = stream.writableLength;
+      const isStuck = stream.writableNeedDrain || (stream.writableEnded && waiting > 0);
+      if (!isStuck) watched.sinceMs = undefined;
+      else if (watched.sinceMs === undefined || watched.waiting !== waiting) {
+        watched.sinceMs = nowMs;
+        watched.waiting = waiting;
+      } else if (nowMs - watched.sinceMs >= this.#timeoutMs) {
+        this.#forget(stream);
+        watched.onStuck();
+      }
+    }
+  };
+}
