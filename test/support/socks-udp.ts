@@ -1,6 +1,6 @@
 // A SOCKS5 client's UDP association, for tests that send datagrams through an on-ramp.
 
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
@@ -15,29 +15,40 @@ export interface SocksUdp {
   close(): void;
 }
 
-/** Associates as `user` and talks to one destination. Closed with the test. */
-export async function openSocksUdp(
-  t: TestContext,
-  proxy: { readonly host: string; readonly port: number; readonly user: string; readonly password: string },
-  destination: { readonly address: string; readonly port: number },
-): Promise<SocksUdp> {
+/** An association before anything was sent. */
+export interface SocksAssociation {
+  /** Where the client sends from; its 'message' listeners are the caller's. */
+  readonly socket: Socket;
+  /** Sends bytes, header included. */
+  send(datagram: Uint8Array): void;
+  close(): void;
+}
+
+/** How a client says who it is; without a user it says nothing. */
+export interface SocksProxy {
+  readonly host: string;
+  readonly port: number;
+  readonly user?: string;
+  readonly password?: string;
+}
+
+/** Associates as the proxy's user. Closed with the test. */
+export async function openSocksAssociation(t: TestContext, proxy: SocksProxy): Promise<SocksAssociation> {
   const control = connect(proxy.port, proxy.host);
   control.on('error', () => undefined);
   await once(control, 'connect');
-  const [user, password] = [Buffer.from(proxy.user), Buffer.from(proxy.password)];
-  const hello = [5, 1, 2, 1, user.length, ...user, password.length, ...password, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0];
-  control.write(Buffer.from(hello));
-  const status = [...(await readExactly(control, 4)), ...(await readExactly(control, 4))];
-  if (status[3] !== 0 || status[5] !== 0) throw new Error(`The association was refused: ${status.join(' ')}`);
-  const family = status[7] === 4 ? 16 : 4;
+  const [user, password] = [Buffer.from(proxy.user ?? ''), Buffer.from(proxy.password ?? '')];
+  const credentials = [5, 1, 2, 1, user.length, ...user, password.length, ...password];
+  control.write(Buffer.from([...(proxy.user === undefined ? [5, 1, 0] : credentials), 5, 3, 0, 1, 0, 0, 0, 0, 0, 0]));
+  const chosen = await readExactly(control, 2);
+  const admitted = proxy.user === undefined ? 0 : (await readExactly(control, 2))[1];
+  const status = await readExactly(control, 4);
+  if (chosen[1] === 0xff || admitted !== 0 || status[1] !== 0)
+    throw new Error(`The association was refused: ${[...chosen, admitted, ...status].join(' ')}`);
+  const family = status[3] === 4 ? 16 : 4;
   await readExactly(control, family);
   const relay = (await readExactly(control, 2)).readUInt16BE(0);
-  const address = parseIp(destination.address);
-  if (address === undefined) throw new Error(`${destination.address} is no address`);
-  const header = encodeUdpHeader(address, destination.port);
   const socket = createSocket(family === 16 ? 'udp6' : 'udp4');
-  const received: Buffer[] = [];
-  socket.on('message', message => received.push(message.subarray(header.length)));
   let open = true;
   const close = (): void => {
     if (!open) return;
@@ -46,9 +57,20 @@ export async function openSocksUdp(
     socket.close();
   };
   t.after(close);
-  return {
-    received,
-    send: payload => socket.send(Buffer.concat([header, payload]), relay, proxy.host),
-    close,
-  };
+  return { socket, send: datagram => socket.send(datagram, relay, proxy.host), close };
+}
+
+/** Associates and talks to one destination. Closed with the test. */
+export async function openSocksUdp(
+  t: TestContext,
+  proxy: SocksProxy,
+  destination: { readonly address: string; readonly port: number },
+): Promise<SocksUdp> {
+  const address = parseIp(destination.address);
+  if (address === undefined) throw new Error(`${destination.address} is no address`);
+  const header = encodeUdpHeader(address, destination.port);
+  const { socket, send, close } = await openSocksAssociation(t, proxy);
+  const received: Buffer[] = [];
+  socket.on('message', message => received.push(message.subarray(header.length)));
+  return { received, send: payload => send(Buffer.concat([header, payload])), close };
 }
