@@ -21,7 +21,9 @@ import { apiBasePath, createControlPlane } from './control-plane/control-plane.t
 import { openMetricsListener } from './metrics-listener.ts';
 import { type OnRampSettings, openPrivateServices, type PrivateServices } from './private/on-ramps.ts';
 import { forward } from './public/forward.ts';
+import { type VisitorTimeouts, visitorTimeouts } from './public/limits.ts';
 import { openPublicServer, type PublicServer } from './public/server.ts';
+import { UploadWatch } from './public/upload-watch.ts';
 import { type QuickTunnels, startQuickTunnels } from './quick/quick-tunnels.ts';
 import { type HostnameTable, openHostnameTable } from './routing/hostname-table.ts';
 import { openSecretBox } from './store/secret-box.ts';
@@ -58,6 +60,8 @@ export interface EdgeOptions {
   readonly gracePeriodMs: number;
   /** How long a request waits for a connector that is just coming back. Default 10 s. */
   readonly returnWaitMs?: number | undefined;
+  /** Default: `visitorTimeouts` of public/limits.ts. */
+  readonly visitorTimeouts?: VisitorTimeouts | undefined;
   /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits;
   /** Ways into private networks; none by default. */
@@ -245,13 +249,16 @@ function openVisitors(
   hostnames: HostnameTable,
   registry: ConnectorRegistry,
 ): Promise<PublicServer> {
-  const { logger, returnWaitMs } = options;
+  const { logger, returnWaitMs, visitorTimeouts: timeouts = visitorTimeouts } = options;
+  const uploads = new UploadWatch(timeouts.stallMs);
+  const forwarding = { hostnames, registry, logger, returnWaitMs, timeouts, uploads };
   return openPublicServer({
+    timeouts,
     host: options.publicHost,
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,
     certificates,
-    handle: (request, response) => void forward(request, response, { hostnames, registry, logger, returnWaitMs }),
+    handle: (request, response) => void forward(request, response, forwarding),
   });
 }
 

@@ -4,6 +4,7 @@
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/virtual-dns.ts';
+import { WriteWatch } from '../net/write-watch.ts';
 import type { AllowAddress } from '../origin/dial.ts';
 import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
@@ -18,7 +19,6 @@ import { FlowLimiter } from './flow-limiter.ts';
 import { Generation, type Route } from './generation.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { serveTcp } from './tcp.ts';
-import { WriteWatch } from './write-watch.ts';
 
 export interface ProxyOptions {
   readonly log: Logger;

@@ -5,6 +5,7 @@ import { describeError, type PosternError } from '../errors/error.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 import { splice } from '../net/splice.ts';
 import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/virtual-dns.ts';
+import type { WriteWatch } from '../net/write-watch.ts';
 import { type AllowAddress, type DialTarget, dial } from '../origin/dial.ts';
 import { upgradeHeaders } from '../origin/websocket-accept.ts';
 import type { WarpRouting } from '../schema/ingress-rule.ts';
@@ -12,7 +13,6 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
 import { type FlowLimiter, flowLimitMessage } from './flow-limiter.ts';
 import type { ProxyMetrics } from './metrics.ts';
-import type { WriteWatch } from './write-watch.ts';
 
 export interface TcpContext {
   readonly log: Logger;

@@ -14,15 +14,19 @@ import type {
 } from '../../transport/transport.ts';
 import type { ConnectorRegistry } from '../connectors/connector-registry.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
+import type { VisitorTimeouts } from './limits.ts';
 import { answerProblem, type Problem } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
+import type { UploadWatch } from './upload-watch.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export interface ForwardOptions {
   readonly hostnames: HostnameTable;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
+  readonly timeouts: VisitorTimeouts;
+  readonly uploads: UploadWatch;
   /** How long a request waits for a connector that is just coming back; default 10 s. */
   readonly returnWaitMs: number | undefined;
 }
@@ -54,20 +58,27 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const { kind } = problemOf(error);
+    const problem: Problem = visit.stalled ? { kind: 'stalled' } : problemOf(error);
+    const { kind } = problem;
+    // What is left of the body might still come, and be taken for a request.
+    if (visit.stalled) response.closeAfter();
     const fields = { host: request.host, path: request.path, failed: kind, error: describeError(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
-    answerProblem(response, request, problemOf(error));
+    answerProblem(response, request, problem);
   }
 }
 
 class Visit {
+  /** The visitor stopped sending its body. */
+  stalled = false;
   readonly #request: VisitorRequest;
   readonly #response: VisitorResponse;
   readonly #tunnelId: TunnelId;
   readonly #registry: ConnectorRegistry;
   readonly #returnWaitMs: number;
+  readonly #timeouts: VisitorTimeouts;
+  readonly #uploads: UploadWatch;
   #stream: OutgoingStream | undefined;
   #gone = false;
   #waited = false;
@@ -77,6 +88,8 @@ class Visit {
     this.#response = response;
     this.#tunnelId = tunnelId;
     this.#registry = options.registry;
+    this.#timeouts = options.timeouts;
+    this.#uploads = options.uploads;
     this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
     response.onGone(() => {
       this.#gone = true;
@@ -148,14 +161,21 @@ class Visit {
     const timer = setTimeout(() => this.#response.continue(), continueWaitMs);
     stream.body.once('close', () => {
       clearTimeout(timer);
+      this.#uploads.forget(body);
       body.unpipe(stream.body);
       body.resume();
     });
-    stream.response.then(
-      () => clearTimeout(timer),
-      () => clearTimeout(timer),
-    );
+    const answered = (): void => {
+      clearTimeout(timer);
+      // A call that streams both ways may be silent for as long as it likes.
+      if (bodyLength < 0) this.#uploads.forget(body);
+    };
+    stream.response.then(answered, answered);
     body.pipe(stream.body);
+    this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, () => {
+      this.stalled = true;
+      stream.reset();
+    });
   }
 
   #joinRaw(stream: OutgoingStream, answer: EdgeResponse): void {

@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { foreignCode } from '../../errors/error.ts';
+import type { WriteWatch } from '../../net/write-watch.ts';
 import { Http1Response, readHttp1 } from './http1-visitor.ts';
 import { maxHeaderBytes, type VisitorTimeouts } from './limits.ts';
 import { refuseRequest } from './refuse.ts';
@@ -12,8 +13,11 @@ import type { HandleVisitor } from './visitor.ts';
 /** Requests that one connection may have sent and not been answered: browsers do not pipeline, and others send a few. */
 const maxPipelined = 64;
 
-/** A server that does not listen yet, and may also get connections by `emit('connection', socket)`. */
-export function createHttp1Server(handle: HandleVisitor, timeouts: VisitorTimeouts): Server {
+/**
+ * A server that does not listen yet, and may also get connections by `emit('connection', socket)`. `writes` watches for
+ * visitors who take nothing of their answers.
+ */
+export function createHttp1Server(handle: HandleVisitor, timeouts: VisitorTimeouts, writes: WriteWatch): Server {
   const server = createServer({
     headersTimeout: timeouts.headersMs,
     requestTimeout: 0,
@@ -34,6 +38,10 @@ export function createHttp1Server(handle: HandleVisitor, timeouts: VisitorTimeou
     const { socket } = this.req;
     running.set(socket, (running.get(socket) ?? 1) - 1);
   };
+  const watchAnswer = (response: ServerResponse, socket: Duplex): void => {
+    // A pipelined answer waits for those before it, not for the visitor, until it has the socket.
+    writes.watch(response, () => (response.socket === null ? watchAnswer(response, socket) : socket.destroy()));
+  };
   const serve = (message: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const { socket } = message;
     const count = (running.get(socket) ?? 0) + 1;
@@ -42,6 +50,7 @@ export function createHttp1Server(handle: HandleVisitor, timeouts: VisitorTimeou
     if (socket.destroyed) return;
     running.set(socket, count);
     response.once('close', answered);
+    watchAnswer(response, socket);
     begin(message, Http1Response.ordinary(response, expectsContinue), false);
   };
   const begin = (message: IncomingMessage, response: Http1Response, upgrade: boolean): void => {

@@ -3,6 +3,8 @@
 
 import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
+import type { WriteWatch } from '../../net/write-watch.ts';
+import { resetStream } from '../../transport/http2/clean-end.ts';
 import { Http2Response, readHttp2 } from './http2-visitor.ts';
 import { maxHeaderBytes, maxHeaders, type VisitorTimeouts } from './limits.ts';
 import { refuseRequest } from './refuse.ts';
@@ -21,12 +23,13 @@ const settings = {
 const goawayMs = 500;
 const connectionWindowBytes = 8 << 20;
 
-/** Serves a session until it ends; `sessions` holds it so long. */
+/** Serves a session until it ends; `sessions` holds it so long. `writes` watches for visitors who take nothing. */
 export function serveHttp2(
   socket: TLSSocket,
   sessions: Set<ServerHttp2Session>,
   handle: HandleVisitor,
   timeouts: VisitorTimeouts,
+  writes: WriteWatch,
 ): void {
   const session = performServerHandshake(socket, {
     settings,
@@ -60,6 +63,7 @@ export function serveHttp2(
   session.on('stream', (stream, headers, flags, raw) => {
     running += 1;
     stream.once('close', left);
+    writes.watch(stream, () => resetStream(stream));
     const response = new Http2Response(stream, headers.expect === '100-continue');
     const request = readHttp2(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
     if (typeof request === 'number') refuseRequest(response, request);

@@ -3,12 +3,21 @@
 export interface VisitorTimeouts {
   /** For a request's head, and for a TLS handshake: slow-loris. Bodies may take as long as they flow. */
   readonly headersMs: number;
+  /** Between two pieces of a body that was announced with its length, and for a visitor who takes nothing of an answer. */
+  readonly stallMs: number;
+  /** Between two pieces of a body of unknown length until the answer begins: calls that stream may be silent for long. */
+  readonly streamStallMs: number;
   /** How long a connection without a request is kept. */
   readonly keepAliveMs: number;
 }
 
-/** Keep-alive is a little above the idle time of common clients and balancers (60 s). */
-export const visitorTimeouts: VisitorTimeouts = { headersMs: 20_000, keepAliveMs: 75_000 };
+/** Keep-alive is a little above the idle time of common clients and balancers (60 s). A minute is nginx's patience, too. */
+export const visitorTimeouts: VisitorTimeouts = {
+  headersMs: 20_000,
+  stallMs: 60_000,
+  streamStallMs: 600_000,
+  keepAliveMs: 75_000,
+};
 /** Large cookies and tokens pass; a header bomb does not. */
 export const maxHeaderBytes = 128 * 1024;
 /** Header fields of one request, so that many tiny ones cannot cost more than a few large ones. */

@@ -4,7 +4,7 @@ import type { VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export type Problem =
   | { readonly kind: 'no-route'; readonly host: string }
-  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' | 'too-large' };
+  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' | 'too-large' | 'stalled' };
 
 interface Answer {
   readonly status: number;
@@ -23,6 +23,7 @@ const answers: Readonly<Record<Problem['kind'], Answer>> = {
   },
   edge: { status: 500, hop: 'edge', text: 'The edge failed to forward the request. Its log names the cause.' },
   'too-large': { status: 431, hop: 'edge', text: 'A header of the request, or its path, is too long.' },
+  stalled: { status: 408, hop: 'edge', text: 'The body of the request did not arrive in time.' },
   'flow-limit': {
     status: 503,
     hop: 'connector',

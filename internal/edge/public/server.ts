@@ -6,6 +6,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { WriteWatch } from '../../net/write-watch.ts';
 import type { Certificates } from '../certificates/open-certificates.ts';
 import { createHttp1Server } from './http1-server.ts';
 import { serveHttp2 } from './http2-server.ts';
@@ -33,7 +34,8 @@ export interface PublicServer {
 /** Listens. Throws 'listen.failed'. */
 export async function openPublicServer(options: PublicServerOptions): Promise<PublicServer> {
   const { timeouts = visitorTimeouts } = options;
-  const http = createHttp1Server(options.handle, timeouts);
+  const writes = new WriteWatch(timeouts.stallMs);
+  const http = createHttp1Server(options.handle, timeouts, writes);
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
   const limit = (socket: Socket): void => {
@@ -50,7 +52,7 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   let draining = false;
   const tls = createTls(options, limit, socket => {
     if (draining) socket.destroy();
-    else if (socket.alpnProtocol === 'h2') serveHttp2(socket, sessions, options.handle, timeouts);
+    else if (socket.alpnProtocol === 'h2') serveHttp2(socket, sessions, options.handle, timeouts, writes);
     else http.emit('connection', socket);
   });
   const { host } = options;

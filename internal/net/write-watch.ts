@@ -1,8 +1,8 @@
-// `--write-stream-timeout`: gives up streams whose reader takes nothing for so long. Off by default. Source: spec
-// edge-protocol §4.1, ingress-and-origin §11. A stream counts as stuck while its writer has been told to wait, or has
-// ended and not all is out, and no write is done meanwhile; sampled, so that a write costs nothing.
+// Notices streams whose reader takes nothing: `--write-stream-timeout` of the connector (spec edge-protocol §4.1,
+// ingress-and-origin §11), and visitors of the edge. A stream counts as stuck while its writer has been told to wait, or
+// has ended and not all is out, and no write is done meanwhile; sampled, so that a write costs nothing.
 
-import type { Duplex } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 interface Watched {
   readonly onStuck: () => void;
@@ -17,7 +17,7 @@ const samples = 4;
 
 export class WriteWatch {
   readonly #timeoutMs: number;
-  readonly #streams = new Map<Duplex, Watched>();
+  readonly #streams = new Map<Writable, Watched>();
   #timer: NodeJS.Timeout | undefined;
 
   /** `timeoutMs` above 0. */
@@ -26,7 +26,7 @@ export class WriteWatch {
   }
 
   /** Calls `onStuck` at most once, until `stream` closes; the callee ends the stream. */
-  watch(stream: Duplex, onStuck: () => void): void {
+  watch(stream: Writable, onStuck: () => void): void {
     const watched: Watched = { onStuck, sinceMs: undefined, waiting: 0 };
     this.#streams.set(stream, watched);
     stream.on('drain', () => {
@@ -36,7 +36,7 @@ export class WriteWatch {
     this.#timer ??= setInterval(this.#sample, Math.max(1, this.#timeoutMs / samples)).unref();
   }
 
-  #forget(stream: Duplex): void {
+  #forget(stream: Writable): void {
     this.#streams.delete(stream);
     if (this.#streams.size > 0) return;
     clearInterval(this.#timer);
