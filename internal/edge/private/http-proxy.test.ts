@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { listen } from '../../../test/support/origin-server.ts';
 import { PrivateWorld, type TestConnector } from '../../../test/support/private-world.ts';
-import { until } from '../../../test/support/wait.ts';
+import { until, within } from '../../../test/support/wait.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { openHttpProxy } from './http-proxy.ts';
 
@@ -95,6 +96,58 @@ describe('HTTP proxy on-ramp', () => {
     const { stdout } = await curl('--proxy-user', `default:${world.token}`, `http://127.0.0.1:${origin}/`);
     assert.equal(stdout, 'private');
     await assert.rejects(() => curl(`http://127.0.0.1:${origin}/`), /407/);
+  });
+
+  it('notices clients that vanish, as TCP keep-alive does', { skip: process.platform !== 'linux' }, async t => {
+    const origin = await listen(
+      t,
+      createServer({ allowHalfOpen: true }, socket => socket.pipe(socket)),
+    );
+    const socket = connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    socket.write(`CONNECT 127.0.0.1:${origin} HTTP/1.1\r\n${login()}\r\n`);
+    await once(socket, 'data');
+    // Local address, remote address, state 1 (established), queues, and the kind of timer: 2 is keep-alive.
+    const hex = (value: number): string => value.toString(16).toUpperCase().padStart(4, '0');
+    const entry = new RegExp(`0100007F:${hex(port)} 0100007F:${hex(socket.localPort ?? 0)} 01 \\S+ 02:`);
+    assert.match(readFileSync('/proc/net/tcp', 'latin1'), entry);
+  });
+
+  it('holds few connections of one address that say nothing', async t => {
+    const { network } = world;
+    const limited = await openHttpProxy({
+      ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+      handshakeLimits: { total: 10, perAddress: 2 },
+    });
+    world.use(limited);
+    const dial = async () => {
+      const socket = connect(limited.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      t.after(() => socket.destroy());
+      await once(socket, 'connect');
+      return socket;
+    };
+    const first = await dial();
+    await dial();
+    const third = (await dial()).resume();
+    await within('the cut', once(third, 'close'), 5_000);
+    first.destroy();
+    const origin = await listen(
+      t,
+      createServer(socket => socket.pipe(socket)),
+    );
+    // Those that were admitted count no more.
+    for (let index = 0; index < 4; index += 1) {
+      let answer = '';
+      await until('an answer', async () => {
+        const socket = await dial();
+        socket.write(`CONNECT 127.0.0.1:${origin} HTTP/1.1\r\n${login()}\r\n`);
+        const [data = ''] = await Promise.race([once(socket, 'data'), once(socket, 'close').then(() => [])]);
+        answer = String(data);
+        return answer !== '';
+      });
+      assert.match(answer, /^HTTP\/1\.1 200 /);
+    }
   });
 
   it('refuses a head that is too long', async t => {

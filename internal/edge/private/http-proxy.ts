@@ -5,10 +5,12 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError, isPosternError } from '../../errors/error.ts';
+import { AddressLimiter, type AddressLimits } from '../../net/address-limiter.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { countedAddress } from '../control-plane/rate-limiter.ts';
 import type { Admission, Credentials } from './admission.ts';
 import { joinFlow } from './join-flow.ts';
-import { type ListenOptions, serverListener, type TcpListener } from './listener.ts';
+import { handshakeLimits, type ListenOptions, maxConnections, serverListener, type TcpListener } from './listener.ts';
 import { type PrivateHost, parsePrivateHost, plainAddress } from './private-host.ts';
 import type { PrivateNetwork } from './private-network.ts';
 
@@ -16,10 +18,13 @@ export interface HttpProxyOptions extends ListenOptions {
   readonly network: PrivateNetwork;
   readonly admission: Admission;
   readonly logger: Logger;
+  /** Default: `handshakeLimits`. */
+  readonly handshakeLimits?: AddressLimits;
 }
 
 const headersTimeoutMs = 10_000;
-const maxConnections = 16_384;
+/** How often Node looks for heads that take too long; its default would let them take 40 s. */
+const headersCheckMs = 5_000;
 
 /** Listens. Throws 'listen.failed'. */
 export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
@@ -28,13 +33,28 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
     headersTimeout: headersTimeoutMs,
     requestTimeout: headersTimeoutMs,
     keepAliveTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: headersCheckMs,
+    // A client that vanished ends its flow, as on every on-ramp.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
     maxHeaderSize: 16 * 1024,
     noDelay: true,
   });
   server.maxConnections = maxConnections;
+  const handshakes = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
+  const places = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
+    const leave = handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
+    if (leave === undefined) {
+      socket.on('error', ignore).destroy();
+      return;
+    }
+    places.set(socket, leave);
     sockets.add(socket);
-    socket.on('error', ignore).on('close', () => sockets.delete(socket));
+    socket.on('error', ignore).on('close', () => {
+      leave();
+      sockets.delete(socket);
+    });
   });
   server.on('request', (_request, response) => {
     // A client that is refused may send CONNECT on the same connection; one with a body has to start again.
@@ -45,7 +65,7 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
     const socket = stream as Socket;
     // At once, while the socket's own end is still to come: behind it nothing can be put back.
     if (head.length > 0) socket.unshift(head);
-    serve(request, socket, options).catch((error: unknown) => {
+    serve(request, socket, options, () => places.get(socket)?.()).catch((error: unknown) => {
       options.logger.debug({ src: socket.remoteAddress, error: describeError(error) }, 'Proxy client not served');
       refuse(socket, error);
     });
@@ -57,9 +77,11 @@ async function serve(
   request: IncomingMessage,
   socket: Socket,
   { admission, network }: HttpProxyOptions,
+  admitted: () => void,
 ): Promise<void> {
   const credentials = readBasic(request.headers['proxy-authorization']);
   const vnet = await admission.admit(credentials, socket.remoteAddress ?? '');
+  admitted();
   const target = parseAuthority(request.url ?? '');
   if (target === undefined) {
     answer(socket, '400 Bad Request', [], 'CONNECT needs HOST:PORT.');

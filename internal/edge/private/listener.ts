@@ -4,6 +4,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import type { AddressLimits } from '../../net/address-limiter.ts';
 import { isLoopback, parseIp } from '../../net/ip.ts';
 
 export interface ListenOptions {
@@ -21,7 +22,12 @@ export interface TcpListener {
 }
 
 /** Connections at once on one listener: a tenth of what a process with raised limits may open. Later ones are cut. */
-const maxConnections = 16_384;
+export const maxConnections = 16_384;
+/**
+ * Connections whose visitor has not been admitted yet: half of all at most, and of one address room for an office whose
+ * machines all wake at once, so that who says nothing leaves room for others.
+ */
+export const handshakeLimits: AddressLimits = { total: 8_192, perAddress: 1_024 };
 
 /** Listens; sockets are half-open capable and survive their errors. Throws 'listen.failed'. */
 export async function openListener(options: ListenOptions, accept: (socket: Socket) => void): Promise<TcpListener> {
@@ -43,7 +49,8 @@ export async function serverListener(
   sockets: ReadonlySet<Socket>,
 ): Promise<TcpListener> {
   await new Promise<void>((resolve, reject) => {
-    server.once('error', error => reject(listenFailed(options, error)));
+    // Stays: later it hears that a connection could not be accepted, which ends nothing.
+    server.on('error', error => reject(listenFailed(options, error)));
     server.listen(options.port, options.host, resolve);
   });
   let closed: Promise<void> | undefined;

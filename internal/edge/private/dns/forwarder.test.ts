@@ -199,6 +199,27 @@ describe('DNS on-ramp', () => {
     assert.deepEqual(connector.dialled, [`127.0.0.1:${resolver.port}`]);
   });
 
+  it('opens nothing for a TCP client that says nothing', async t => {
+    const resolver = await openResolver(t);
+    const { port } = await open(resolver.port);
+    const silent = connect(port, '127.0.0.1');
+    t.after(() => silent.destroy());
+    await once(silent, 'connect');
+    const gone = connect(port, '127.0.0.1');
+    await once(gone, 'connect');
+    gone.end();
+    await once(gone.resume(), 'close');
+    const asking = connect(port, '127.0.0.1');
+    t.after(() => asking.destroy());
+    const message = encode({ type: 'query', id: 1, questions: [{ type: 'A', name: 'tcp.internal' }] });
+    // A byte at a time is enough to begin.
+    asking.write(Buffer.from([message.length >> 8]));
+    await until('the flow', () => connector.dialled.length > 0);
+    asking.write(Buffer.concat([Buffer.from([message.length & 0xff]), message]));
+    await readExactly(asking, 2);
+    assert.deepEqual([connector.dialled.length, world.tracker.size], [1, 1]);
+  });
+
   it('serves dig over UDP and TCP', async t => {
     if (!(await haveTools(t, 'dig'))) return;
     const resolver = await openResolver(t);

@@ -198,13 +198,20 @@ class UdpForwarder {
   };
 }
 
-/** TCP goes as it is: length-prefixed messages in both directions, over a stream of its own. Never rejects. */
+/**
+ * TCP goes as it is: length-prefixed messages in both directions, over a stream of its own, opened when the client has said
+ * something. Never rejects.
+ */
 async function serveTcp(socket: Socket, options: DnsForwarderOptions): Promise<void> {
   const { network, resolver, logger } = options;
-  const visitor = visitorOf(options, socket.remoteAddress, socket.remotePort ?? 0);
   socket.setTimeout(tcpIdleMs, () => socket.destroy());
   try {
-    if (visitor === undefined) socket.destroy();
+    await new Promise<void>(resolve => {
+      socket.once('readable', resolve).once('close', resolve);
+    });
+    const visitor = visitorOf(options, socket.remoteAddress, socket.remotePort ?? 0);
+    // Nothing to read: it has ended.
+    if (visitor === undefined || socket.readableLength === 0) socket.destroy();
     else joinFlow(socket, await network.openTcp(visitor, resolver.host, resolver.port, socket));
   } catch (error) {
     logger.debug({ src: socket.remoteAddress, error: describeError(error) }, 'DNS client over TCP not served');

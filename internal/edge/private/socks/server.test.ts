@@ -14,12 +14,12 @@ import type { TestConnector } from '../../../../test/support/private-world.ts';
 import { PrivateWorld } from '../../../../test/support/private-world.ts';
 import { openPortlessSender } from '../../../../test/support/raw-udp.ts';
 import { openUdpEcho } from '../../../../test/support/udp-echo.ts';
-import { until } from '../../../../test/support/wait.ts';
+import { until, within } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
 import { silentLogger } from '../../../telemetry/logger.ts';
 import type { Resolver } from '../dns/upstream.ts';
 import { encodeUdpHeader } from './codec.ts';
-import { openSocksServer } from './server.ts';
+import { openSocksServer, type SocksServer } from './server.ts';
 
 const run = promisify(execFile);
 
@@ -27,6 +27,7 @@ describe('SOCKS on-ramp', () => {
   let world: PrivateWorld;
   let connector: TestConnector;
   let resolver: Resolver | undefined;
+  let server: SocksServer | undefined;
   beforeEach(async () => {
     resolver = undefined;
     world = await PrivateWorld.open({ resolverOf: () => resolver });
@@ -38,7 +39,7 @@ describe('SOCKS on-ramp', () => {
   const open = async (options: { open?: boolean } = {}): Promise<number> => {
     const { network } = world;
     const admission = world.admission(options);
-    const server = await openSocksServer({ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() });
+    server = await openSocksServer({ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() });
     return world.use(server).port;
   };
   const dial = async (t: TestContext, port: number): Promise<Socket> => {
@@ -279,6 +280,53 @@ describe('SOCKS on-ramp', () => {
     first.socket.destroy();
     await until('the end', () => server.associations.active === 0);
     assert.equal((await associate()).status, 0);
+  });
+
+  it('holds few connections of one address that say nothing', async t => {
+    const { network } = world;
+    const server = world.use(
+      await openSocksServer({
+        ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+        handshakeLimits: { total: 10, perAddress: 2 },
+      }),
+    );
+    const silent = await dial(t, server.port);
+    await dial(t, server.port);
+    await within('the cut', once((await dial(t, server.port)).resume(), 'end'), 5_000);
+    silent.destroy();
+    const origin = await echoServer(t);
+    // Those that were admitted count no more.
+    for (let index = 0; index < 4; index += 1) {
+      await until('an answer', async () => {
+        const socket = await dial(t, server.port);
+        socket.write(Buffer.concat([hello('default', world.token), request(1, origin)]));
+        return readExactly(socket, 14).then(
+          answer => answer[5] === 0,
+          () => false,
+        );
+      });
+    }
+    assert.equal(world.tracker.size, 4);
+  });
+
+  it('drops payloads that no datagram of the tunnel carries, also while a session is being made', async t => {
+    const echo = await openUdpEcho();
+    const socket = await dial(t, await open());
+    socket.write(Buffer.concat([hello('default', world.token), request(3, 0, [0, 0, 0, 0])]));
+    await readExactly(socket, 4);
+    const relay = (await readExactly(socket, 10)).readUInt16BE(8);
+    const client = createSocket('udp4');
+    t.after(() => client.close());
+    const got: number[] = [];
+    client.on('message', message => got.push(message.length - 10));
+    const header = encodeUdpHeader(Uint8Array.of(127, 0, 0, 1), echo.port);
+    for (const bytes of [60_000, 1_281, 1_280])
+      client.send(Buffer.concat([header, Buffer.alloc(bytes)]), relay, '127.0.0.1');
+    await until('an echo', () => got.length === 1);
+    assert.deepEqual([got, server?.associations.dropped.too_large], [[1_280], 2]);
+    socket.destroy();
+    await until('the flow’s end', () => world.tracker.size === 0);
+    await echo.close();
   });
 
   it('takes no datagram from port 0, where no answer can go', async t => {

@@ -3,13 +3,14 @@
 
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../../errors/error.ts';
-import { AddressLimiter } from '../../../net/address-limiter.ts';
+import { AddressLimiter, type AddressLimits } from '../../../net/address-limiter.ts';
 import { parseIp } from '../../../net/ip.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
+import { countedAddress } from '../../control-plane/rate-limiter.ts';
 import type { NetworkRecord } from '../../store/records.ts';
 import type { Admission } from '../admission.ts';
 import { joinFlow } from '../join-flow.ts';
-import { type ListenOptions, openListener, type TcpListener } from '../listener.ts';
+import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../listener.ts';
 import { plainAddress } from '../private-host.ts';
 import type { PrivateNetwork } from '../private-network.ts';
 import type { Visitor } from '../visitor.ts';
@@ -30,6 +31,8 @@ export interface SocksServerOptions extends ListenOptions {
   readonly network: PrivateNetwork;
   readonly admission: Admission;
   readonly logger: Logger;
+  /** Default: `handshakeLimits`. */
+  readonly handshakeLimits?: AddressLimits;
   /** Default: room for thousands. */
   readonly associationLimits?: { readonly total: number; readonly perAccount: number; readonly perAddress: number };
 }
@@ -52,6 +55,7 @@ const handshakeTimeoutMs = 10_000;
 /** A server's state. */
 interface Serving extends SocksServerOptions {
   readonly associations: AssociationCounters;
+  readonly handshakes: AddressLimiter;
   readonly perAddress: AddressLimiter;
   readonly perAccount: AddressLimiter;
   refused: number;
@@ -63,6 +67,7 @@ export async function openSocksServer(options: SocksServerOptions): Promise<Sock
   const serving: Serving = {
     ...options,
     associations: createAssociationCounters(),
+    handshakes: new AddressLimiter(options.handshakeLimits ?? handshakeLimits),
     perAddress: new AddressLimiter({ total, perAddress }),
     perAccount: new AddressLimiter({ total, perAddress: perAccount }),
     refused: 0,
@@ -79,6 +84,11 @@ export async function openSocksServer(options: SocksServerOptions): Promise<Sock
 }
 
 async function serve(socket: Socket, options: Serving): Promise<void> {
+  const leave = options.handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
+  if (leave === undefined) {
+    socket.destroy();
+    return;
+  }
   const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
   let network: NetworkRecord | undefined;
   let request: SocksRequest;
@@ -88,6 +98,7 @@ async function serve(socket: Socket, options: Serving): Promise<void> {
     request = await readRequest(socket, () => socket.end(encodeReply(reply.address)));
   } finally {
     clearTimeout(deadline);
+    leave();
   }
   const visitor: Visitor = {
     onRamp: 'socks',
@@ -120,7 +131,13 @@ async function authenticate(socket: Socket, { admission }: SocksServerOptions): 
     refuse(socket, Buffer.from([socksVersion, method.noneAcceptable]));
     return undefined;
   }
-  const network = await admission.admit(undefined, address);
+  let network: NetworkRecord;
+  try {
+    network = await admission.admit(undefined, address);
+  } catch (error) {
+    socket.end(Buffer.from([socksVersion, method.noneAcceptable]));
+    throw error;
+  }
   socket.write(Buffer.from([socksVersion, method.none]));
   return network;
 }

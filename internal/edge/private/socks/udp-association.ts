@@ -4,6 +4,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { isPosternError } from '../../../errors/error.ts';
 import { formatIp, parseIp, unmapIpv4 } from '../../../net/ip.ts';
+import { udpPayloadLimit } from '../../../wire/datagram-problem.ts';
 import type { PrivateHost } from '../private-host.ts';
 import type { PrivateNetwork } from '../private-network.ts';
 import type { UdpFlow } from '../udp-flow.ts';
@@ -24,9 +25,16 @@ const unspecified = new Uint8Array(4);
 /**
  * Why a datagram of a client was dropped. `not_client`: from elsewhere; `malformed`: cut, fragmented or of an unknown kind;
  * `flows_full`: too many destinations; `refused`: no route, over a limit, no address for the name, or refused a moment ago;
- * `not_sent`: the flow was full or the payload too large; `client_full`: to the client, whose socket was full.
+ * `too_large`: for any datagram of the tunnel; `not_sent`: the flow was full; `client_full`: to the client, whose socket was full.
  */
-export type AssociationDrop = 'not_client' | 'malformed' | 'flows_full' | 'refused' | 'not_sent' | 'client_full';
+export type AssociationDrop =
+  | 'not_client'
+  | 'malformed'
+  | 'flows_full'
+  | 'refused'
+  | 'too_large'
+  | 'not_sent'
+  | 'client_full';
 
 /** Of all associations of a server. Counts only rise, but for `active`. */
 export interface AssociationCounters {
@@ -36,7 +44,7 @@ export interface AssociationCounters {
 }
 
 export function createAssociationCounters(): AssociationCounters {
-  const dropped = { not_client: 0, malformed: 0, flows_full: 0, refused: 0, not_sent: 0, client_full: 0 };
+  const dropped = { not_client: 0, malformed: 0, flows_full: 0, refused: 0, too_large: 0, not_sent: 0, client_full: 0 };
   return { active: 0, total: 0, dropped };
 }
 
@@ -122,8 +130,12 @@ export class UdpAssociation {
       return;
     }
     const flow = this.#flowOf(message);
-    // Undefined: dropped and counted.
-    if (flow !== undefined && !flow.send(message.subarray(this.#lastHeader.length))) dropped.not_sent += 1;
+    // Dropped and counted.
+    if (flow === undefined) return;
+    const payload = message.subarray(this.#lastHeader.length);
+    // Here, since it could only wait for a session in vain, and sixteen large ones for each flow are much memory.
+    if (payload.length > udpPayloadLimit) dropped.too_large += 1;
+    else if (!flow.send(payload)) dropped.not_sent += 1;
   }
 
   /** Only the client that asked may use the association, from one port. */
