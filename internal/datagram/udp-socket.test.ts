@@ -63,6 +63,29 @@ for (const [name, openUdp] of openers) {
       await echo.close();
     });
 
+    it('serve hundreds of sockets that are readable at once, and more after all were closed', async () => {
+      const echo = await openUdpEcho();
+      const many = Array.from({ length: 200 }, () => new Events());
+      const sockets = many.map(events => openUdp(loopback, echo.port, events));
+      await until('connected', () => many.every(events => events.connects === 1));
+      // A round at a time: the echo's receive buffer does not hold all three.
+      for (let round = 0; round < 3; round += 1) {
+        for (const [index, socket] of sockets.entries()) socket.send(Buffer.from(`${index}.${round}`));
+        await until('echoes', () => many.every(events => events.messages.length === round + 1));
+      }
+      for (const [index, events] of many.entries())
+        assert.deepEqual(events.messages, [`${index}.0`, `${index}.1`, `${index}.2`]);
+      for (const socket of sockets) socket.close();
+      // A socket opened after all were closed is watched like the first.
+      const late = new Events();
+      const socket = openUdp(loopback, echo.port, late);
+      await until('connected', () => late.connects === 1);
+      socket.send(Buffer.from('late'));
+      await until('echo', () => late.messages.length === 1);
+      socket.close();
+      await echo.close();
+    });
+
     it('keep sockets apart that send in turns', async () => {
       const echo = await openUdpEcho();
       const both = [new Events(), new Events()];

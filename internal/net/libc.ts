@@ -1,5 +1,5 @@
 // The C library's socket calls through koffi, for Linux and macOS: only what ICMP and UDP sockets of ours need. Loaded on
-// first use. Source: Linux and Darwin headers; socket(2), bind(2), connect(2), sendmsg(2), recvmmsg(2).
+// first use. Source: Linux and Darwin headers; socket(2), bind(2), connect(2), sendmsg(2), recvmmsg(2), epoll_ctl(2).
 
 import { PosternError } from '../errors/error.ts';
 import type { IpBytes } from './ip.ts';
@@ -44,6 +44,10 @@ export interface LibC {
   send(fd: number, data: bigint, length: number, flags: number): number;
   sendmsg(fd: number, message: bigint, flags: number): number;
   recvmmsg(fd: number, messages: bigint, count: number, flags: number, timeout: null): number;
+  epollCreate(flags: number): number;
+  /** `event` is the address of an epoll_event. */
+  epollControl(set: number, operation: number, fd: number, event: bigint): number;
+  epollWait(set: number, events: bigint, count: number, timeoutMs: number): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
   /** `from` and `fromLength` (4 bytes) are written. */
   recvfrom(
@@ -87,17 +91,18 @@ async function load(): Promise<LibC> {
     const { default: koffi } = await import('koffi');
     // Symbols of the process itself: the C library is loaded already.
     const library = koffi.load(null);
+    // Looked up on Linux alone: a missing symbol would fail the whole load.
+    const ofLinux = (signature: string) => (process.platform === 'linux' ? library.func(signature) : () => -1);
     return {
       socket: library.func('int socket(int domain, int type, int protocol)'),
       bind: library.func('int bind(int fd, const uint8_t *addr, uint32_t len)'),
       connect: library.func('int connect(int fd, const uint8_t *addr, uint32_t len)'),
       send: library.func('long send(int fd, void *data, size_t length, int flags)'),
       sendmsg: library.func('long sendmsg(int fd, void *message, int flags)'),
-      // Linux only; looked up there alone, a missing symbol would fail the whole load.
-      recvmmsg:
-        process.platform === 'linux'
-          ? library.func('int recvmmsg(int fd, void *messages, uint32_t count, int flags, void *timeout)')
-          : () => -1,
+      recvmmsg: ofLinux('int recvmmsg(int fd, void *messages, uint32_t count, int flags, void *timeout)'),
+      epollCreate: ofLinux('int epoll_create1(int flags)'),
+      epollControl: ofLinux('int epoll_ctl(int set, int operation, int fd, void *event)'),
+      epollWait: ofLinux('int epoll_wait(int set, void *events, int count, int timeout)'),
       close: library.func('int close(int fd)'),
       setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *val, uint32_t len)'),
       sendto: library.func(
