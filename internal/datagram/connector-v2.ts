@@ -190,7 +190,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
       dropped.read_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
+    return sendCounted(this.#channel, this.#scratch, length, dropped);
   }
 
   #log(id: Uint8Array, message: string): void {

@@ -227,7 +227,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
       dropped.read_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
+    return sendCounted(this.#channel, this.#scratch, length, dropped);
   }
 
   #log(id: Uint8Array, message: string, end?: SessionEnd): void {

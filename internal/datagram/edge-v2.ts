@@ -185,6 +185,6 @@ export class EdgeMuxV2 implements EdgeMux {
       dropped.write_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
+    return sendCounted(this.#channel, this.#scratch, length, dropped);
   }
 }

@@ -194,7 +194,7 @@ export class EdgeMuxV3 implements EdgeMux {
       dropped.write_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch.subarray(0, length), dropped);
+    return sendCounted(this.#channel, this.#scratch, length, dropped);
   }
 }
 

@@ -3,14 +3,15 @@
 import type { DatagramChannel } from '../transport/transport.ts';
 import type { DatagramCounters } from './counters.ts';
 
-/** Sends a view, which may be reused at once. False when it was dropped, which is counted on `dropped`. */
+/** Sends the first `length` bytes of a buffer, which may be reused at once. False when dropped, counted on `dropped`. */
 export function sendCounted(
   channel: DatagramChannel,
-  datagram: Uint8Array,
+  buffer: Uint8Array,
+  length: number,
   dropped: DatagramCounters['dropped'],
 ): boolean {
-  if (channel.send(datagram)) return true;
-  if (datagram.length > channel.maxBytes) dropped.send_too_large += 1;
+  if (channel.send(buffer, length)) return true;
+  if (length > channel.maxBytes) dropped.send_too_large += 1;
   else dropped.send_full += 1;
   return false;
 }

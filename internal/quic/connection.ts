@@ -97,7 +97,7 @@ export type DatagramResult = 'queued' | 'full' | 'too-large' | 'closed';
 /** Streams that may wait for the peer's allowance; beyond that the peer is not keeping up and opening fails. */
 const maxWaitingStreams = 16_384;
 /** Datagrams are read in batches of this many bytes; any single one fits. */
-const datagramBuffer = Buffer.allocUnsafeSlow(128 * 1024);
+const datagramBuffer = new Uint8Array(128 * 1024);
 
 interface Waiter {
   readonly resolve: () => void;
@@ -185,10 +185,10 @@ export class QuicConnection implements StreamOwner {
     return this.#expected;
   }
 
-  /** Copies the datagram and queues it; never waits. */
-  sendDatagram(datagram: Uint8Array): DatagramResult {
+  /** Copies the first `length` bytes and queues them as one datagram; never waits. */
+  sendDatagram(datagram: Uint8Array, length = datagram.length): DatagramResult {
     if (this.ending !== undefined) return 'closed';
-    const result = this.native.sendDatagram(this.handle, datagram);
+    const result = this.native.sendDatagram(this.handle, datagram, length);
     if (result === 1) return 'queued';
     if (result === 0) return 'full';
     return result === -1 ? 'too-large' : 'closed';
@@ -308,7 +308,7 @@ export class QuicConnection implements StreamOwner {
       if (filled <= 0) return;
       for (let at = 0; at < filled; ) {
         const start = at + 2;
-        at = start + datagramBuffer.readUInt16LE(at);
+        at = start + (datagramBuffer[at] ?? 0) + (datagramBuffer[at + 1] ?? 0) * 256;
         this.handler?.onDatagram(datagramBuffer.subarray(start, at));
       }
     }

@@ -72,7 +72,8 @@ describe('quic native module', () => {
       assert.equal(raw.openStream(handle), -2);
       assert.equal(raw.write(handle, 0, bytes, true), -2);
       assert.equal(raw.read(handle, 0, bytes, 0), 0);
-      assert.equal(raw.sendDatagram(handle, bytes), -2);
+      assert.equal(raw.sendDatagram(handle, bytes, 100), -2);
+      assert.throws(() => raw.sendDatagram(handle, bytes, 101), { message: /length is outside of the buffer/ });
       assert.equal(raw.stats(handle), 0);
       assert.equal(raw.remoteAddress(handle), '');
       raw.close(handle, 0, '');

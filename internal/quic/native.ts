@@ -72,7 +72,7 @@ export interface NativeEndpoint {
   write(connection: number, stream: number, bytes: Uint8Array, fin: boolean): number;
   reset(connection: number, stream: number, code: number): void;
   stop(connection: number, stream: number, code: number): void;
-  sendDatagram(connection: number, bytes: Uint8Array): number;
+  sendDatagram(connection: number, bytes: Uint8Array, length: number): number;
   readDatagrams(connection: number, buffer: Uint8Array): number;
   maxDatagram(connection: number): number;
   stats(connection: number): number;
@@ -98,7 +98,7 @@ interface NativeModule {
 }
 
 /** Version of the interface that this file speaks. */
-const interfaceVersion = 3;
+const interfaceVersion = 4;
 const here = dirname(fileURLToPath(import.meta.url));
 const fileName = 'postern-quic.node';
 

@@ -83,8 +83,11 @@ export interface ConnectorHandler {
 export interface DatagramChannel {
   /** Largest datagram that fits the path now, in bytes; changes with path MTU discovery. */
   readonly maxBytes: number;
-  /** Copies and queues; false when dropped (too large or queue full), which the channel counts. Never throws, never waits. */
-  send(datagram: Uint8Array): boolean;
+  /**
+   * Copies and queues the first `length` bytes (default: all); false when dropped (too large or queue full), which the
+   * channel counts. Never throws, never waits.
+   */
+  send(datagram: Uint8Array, length?: number): boolean;
   /** Sets the one receiver. The view is valid only during the call: copy what must be kept. */
   receive(handler: (datagram: Uint8Array) => void): void;
   readonly dropped: { tooLarge: number; queueFull: number; receiveOverflow: number };

@@ -31,8 +31,9 @@ export class MemoryDatagramChannel implements DatagramChannel {
     this.#lose = options.lose ?? (() => false);
   }
 
-  send(datagram: Uint8Array): boolean {
-    if (datagram.length > this.maxBytes) {
+  send(buffer: Uint8Array, length = buffer.length): boolean {
+    const datagram = buffer.subarray(0, length);
+    if (length > this.maxBytes) {
       this.dropped.tooLarge += 1;
       return false;
     }

@@ -302,8 +302,8 @@ class MemoryDatagrams implements DatagramChannel {
   #handler: ((datagram: Uint8Array) => void) | undefined;
   #queue: Uint8Array[] = [];
 
-  send(datagram: Uint8Array): boolean {
-    if (datagram.byteLength > this.maxBytes) {
+  send(datagram: Uint8Array, length = datagram.length): boolean {
+    if (length > this.maxBytes) {
       this.dropped.tooLarge += 1;
       return false;
     }
@@ -312,7 +312,7 @@ class MemoryDatagrams implements DatagramChannel {
       this.dropped.queueFull += 1;
       return false;
     }
-    peer.#queue.push(datagram.slice());
+    peer.#queue.push(datagram.slice(0, length));
     if (peer.#queue.length === 1) setImmediate(() => peer.#deliver());
     return true;
   }

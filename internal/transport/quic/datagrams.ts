@@ -24,8 +24,8 @@ export class QuicDatagrams implements DatagramChannel {
     return { tooLarge: this.#tooLarge, queueFull: this.#queueFull, receiveOverflow: overflow + this.#unreceived };
   }
 
-  send(datagram: Uint8Array): boolean {
-    const result = this.#connection.sendDatagram(datagram);
+  send(datagram: Uint8Array, length = datagram.length): boolean {
+    const result = this.#connection.sendDatagram(datagram, length);
     if (result === 'too-large') this.#tooLarge += 1;
     else if (result === 'full') this.#queueFull += 1;
     return result === 'queued';

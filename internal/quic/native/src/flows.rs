@@ -142,9 +142,10 @@ pub fn stop(call: &Call, shared: &Shared) -> Outcome {
     Ok(call.env.undefined())
 }
 
-/// sendDatagram(connection, buffer) → 1 queued, 0 the queue is full, -1 too large for the path or the peer
+/// sendDatagram(connection, buffer, length) → of the first `length` bytes: 1 queued, 0 the queue is full, -1 too large for the path or the peer
 pub fn send_datagram(call: &Call, shared: &Shared) -> Outcome {
-    let buffer = call.bytes(1)?;
+    let length = call.number(2)? as usize;
+    let buffer = call.bytes(1)?.get(..length).ok_or_else(|| Fault::argument("length is outside of the buffer"))?;
     let result = with_conn(call, shared, |engine, slot| {
         let Some(conn) = engine.conns.get_mut(slot) else { return Ok(GONE) };
         let mut datagrams = conn.inner.datagrams();

@@ -30,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 /// Version of the interface between this library and `native.ts`; both must say the same.
-const INTERFACE: i32 = 3;
+const INTERFACE: i32 = 4;
 
 thread_local! {
     /// Where the last panic of this thread began.

@@ -129,6 +129,17 @@ impl Shared {
         self.schedule_flush();
     }
 
+    /// Hands over the events of what was just received. Sending waits for the end of the loop's turn, so that what
+    /// JavaScript sends in other callbacks of it (answers of origins) shares packets and system calls, and takes the
+    /// acknowledgements along.
+    fn deliver(&self) {
+        let Some(mut engine) = self.engine() else { return };
+        engine.collect_dirty();
+        drop(engine);
+        self.emit();
+        self.schedule_flush();
+    }
+
     /// Hands over events, lets JavaScript act on them, sends what came of it; then sets timer and readiness.
     fn turn(&self) {
         for _ in 0..ROUNDS {
@@ -259,7 +270,7 @@ unsafe extern "C" fn on_poll(handle: *mut c_void, status: c_int, ready: c_int) {
                 engine.receive();
             }
         }
-        shared.turn();
+        shared.deliver();
     };
     // SAFETY: libuv calls with an open handle of ours.
     unsafe { guarded(handle, run) };

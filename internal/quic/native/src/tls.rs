@@ -4,10 +4,18 @@ use crate::config::Settings;
 use crate::napi::Fault;
 use crate::pin::PinnedAuthority;
 use quinn_proto as qp;
+use rustls::SupportedCipherSuite;
+use rustls::crypto::aws_lc_rs::cipher_suite::{
+    TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
+
+/// All of TLS 1.3 that QUIC uses, the cheapest first: every packet pays for the longer key of AES-256, and none gains.
+const CIPHER_SUITES: [SupportedCipherSuite; 3] =
+    [TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256];
 
 fn fault(what: &str, error: impl std::fmt::Display) -> Fault {
     Fault::new(c"ERR_TLS", format_args!("{what}: {error}"))
@@ -22,7 +30,7 @@ fn provider(groups: &str) -> Result<Arc<CryptoProvider>, Fault> {
         _ => Err(Fault::argument(&format!("'{name}' is not X25519MLKEM768, P-256 or X25519"))),
     };
     let kx_groups = groups.split(',').map(known).collect::<Result<Vec<_>, _>>()?;
-    Ok(Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }))
+    Ok(Arc::new(CryptoProvider { kx_groups, cipher_suites: CIPHER_SUITES.to_vec(), ..aws_lc_rs::default_provider() }))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
