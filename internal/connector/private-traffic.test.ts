@@ -234,13 +234,18 @@ describe('private traffic that is out of order', () => {
     );
   });
 
-  it('refuses session ids and addresses of impossible length with an exception, and forgives an unknown id', async t => {
+  it('answers impossible session ids with an exception, impossible addresses in the result, and forgives an unknown id', async t => {
     const edge = await PrivateEdge.open(t);
     await start(t, edge, { features: v2 });
     const calls = sessionCalls(edge.edge.connection(0));
     await assert.rejects(calls.register({ id: new Uint8Array(15), address: loopback, port: 53, idleHintNs: 0n }));
+    const [none, odd] = [0, 5].map(length => new Uint8Array(length));
     await assert.rejects(
-      calls.register({ id: new Uint8Array(16), address: new Uint8Array(5), port: 53, idleHintNs: 0n }),
+      calls.register({ id: new Uint8Array(16), address: none ?? loopback, port: 53, idleHintNs: 0n }),
+    );
+    assert.equal(
+      await calls.register({ id: new Uint8Array(16), address: odd ?? loopback, port: 53, idleHintNs: 0n }),
+      'unable to parse destination IP',
     );
     const client = new ConnectorClient((await edge.edge.connection(0).openRpc?.()) ?? assert.fail(), {
       timeoutMs: 5_000,

@@ -203,7 +203,7 @@ describe('connector client', () => {
     assert.equal(await closed, undefined);
   });
 
-  it('refuses parameters that are malformed', async () => {
+  it('refuses parameters that are malformed, and leaves an address of odd length to the service', async () => {
     const [edge, connector] = duplexPair();
     const { handler, sessions } = accepting();
     const closed = serveConnector(connector, handler);
@@ -215,11 +215,15 @@ describe('connector client', () => {
       closeAfterIdleMs: 0,
       traceContext: '',
     };
-    await assert.rejects(
-      client.registerUdpSession(request),
-      error => isPosternError(error, 'rpc.exception') && error.message.includes('malformed'),
-    );
+    for (const malformed of [{ dstIp: new Uint8Array() }, { sessionId: Buffer.alloc(15, 9) }]) {
+      await assert.rejects(
+        client.registerUdpSession({ ...request, ...malformed }),
+        error => isPosternError(error, 'rpc.exception') && error.message.includes('malformed'),
+      );
+    }
     assert.equal(sessions.length, 0);
+    await client.registerUdpSession(request);
+    assert.deepEqual(sessions[0]?.dstIp, request.dstIp);
     client.close();
     await closed;
   });

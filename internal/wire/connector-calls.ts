@@ -29,7 +29,7 @@ export interface ConfigurationResult {
 export interface UdpSessionRequest {
   /** 16 raw bytes. */
   readonly sessionId: Uint8Array;
-  /** 4 or 16 raw bytes. */
+  /** 4 or 16 raw bytes; as decoded, of any length but 0. */
   readonly dstIp: Uint8Array;
   readonly dstPort: number;
   /** How long the session may be idle; 0 = the connector's default. */
@@ -80,11 +80,13 @@ export function encodeSessionParams(payload: StructWriter, request: UdpSessionRe
     .text(2, request.traceContext);
 }
 
-/** Copies what it returns. Throws 'protocol.malformed' for ids and addresses of impossible length. */
+/**
+ * Copies what it returns. Throws 'protocol.malformed' for ids of impossible length and when there is no address. An address
+ * of impossible length is returned: it is answered in the result, not with an exception (spec datagrams §4.2).
+ */
 export function decodeSessionParams(params: StructReader): UdpSessionRequest {
   const dstIp = Uint8Array.from(params.bytes(1));
-  if (dstIp.length !== 4 && dstIp.length !== 16)
-    throw new PosternError('protocol.malformed', `An IP address has 4 or 16 bytes, not ${dstIp.length}`);
+  if (dstIp.length === 0) throw new PosternError('protocol.malformed', 'The session has no destination address');
   const idleNs = params.int64(8);
   return {
     sessionId: sessionIdOf(params.bytes(0)),
