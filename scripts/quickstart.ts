@@ -24,13 +24,20 @@ interface Hop {
 const seen = { arrivedMs: 0, answeredMs: 0 };
 const children: ChildProcess[] = [];
 let origin: Server | undefined;
+let stopping = false;
+/** Rejects when a part of this ends before it was told to. */
+const died = Promise.withResolvers<never>();
+/** As many last lines of a part that died are shown. */
+const lastWords = 10;
+/** Of what a part writes so much is kept: a start writes a tenth of it. */
+const maxTextLength = 64 * 1024;
 
 const { values } = parseArgs({
   options: { once: { type: 'boolean', default: false }, url: { type: 'string' }, protocol: { type: 'string' } },
 });
 
 try {
-  await main();
+  await Promise.race([main(), died.promise]);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
@@ -39,23 +46,27 @@ try {
 
 async function main(): Promise<void> {
   const target = values.url ?? (await startOrigin());
-  const edge = start(['edge', 'run', '--output', 'json', '--https-port', '-1', ...(await edgePorts())]);
+  const edge = start('edge', ['edge', 'run', '--output', 'json', '--https-port', '-1', ...(await edgePorts())]);
   const api = await edge.logged(/"url":"(http:\/\/[^"]+)\/client\/v4"/);
   await edge.logged(/"message":"Edge ready"/);
   console.log(`Edge:   on loopback, API at ${api}`);
   const protocol = values.protocol === undefined ? [] : ['--protocol', values.protocol];
-  const tunnel = start(['tunnel', '--url', target, '--quick-service', api, '--output', 'json', ...protocol]);
+  const tunnel = start('connector', [
+    ...['tunnel', '--url', target, '--quick-service', api, '--output', 'json', ...protocol],
+  ]);
   const publicUrl = await tunnel.printed(/^(https?:\/\/\S+) ⟶ /m);
   const carrier = await tunnel.logged(
     /"protocol":"(\w+)","message":"Registered tunnel connection"|"message":"Registered tunnel connection"/,
   );
   console.log(`${publicUrl} ⟶ ${target}`);
   await report(publicUrl, carrier);
-  if (values.once) await stop();
-  else {
+  if (!values.once) {
+    const asked = Promise.withResolvers<void>();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => asked.resolve());
     console.log('Serving until Ctrl-C.');
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
+    await asked.promise;
   }
+  await stop();
 }
 
 /** The hello-world origin; on port 3000 when that is free. */
@@ -97,35 +108,37 @@ interface Running {
   printed(pattern: RegExp): Promise<string>;
 }
 
-/** Starts `postern ARGS`; the program's log is shown only when it fails. */
-function start(args: readonly string[]): Running {
+/** Starts `postern ARGS` as the part `name`; the program's log is shown only when it fails. */
+function start(name: string, args: readonly string[]): Running {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
   const texts = { stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].on('data', (chunk: Buffer) => {
-      texts[name] += chunk.toString();
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream].on('data', (chunk: Buffer) => {
+      texts[stream] = (texts[stream] + chunk.toString()).slice(-maxTextLength);
       for (const look of watchers) look();
     });
   }
-  child.once('close', () => {
+  child.once('close', (code, signal) => {
+    const said = texts.stderr.trimEnd().split('\n').slice(-lastWords).join('\n');
+    if (!stopping) died.reject(new Error(`The ${name} ended by itself (${signal ?? `exit code ${code}`}):\n${said}`));
     for (const look of watchers) look();
   });
-  const find = (name: 'stdout' | 'stderr', pattern: RegExp): Promise<string> =>
+  const find = (stream: 'stdout' | 'stderr', pattern: RegExp): Promise<string> =>
     new Promise((resolve, reject) => {
       const settle = (action: () => void): void => {
         clearTimeout(timer);
         watchers.delete(look);
         action();
       };
-      const fail = (): void => reject(new Error(`postern ${args[0]} did not start:\n${texts.stderr}`));
+      const fail = (): void => reject(new Error(`The ${name} did not start:\n${texts.stderr}`));
       const look = (): void => {
-        const match = pattern.exec(texts[name]);
+        const match = pattern.exec(texts[stream]);
         if (match !== null) settle(() => resolve(match[1] ?? match[0]));
-        else if (child.exitCode !== null) settle(fail);
+        else if (child.exitCode !== null || child.signalCode !== null) settle(fail);
       };
       const timer = setTimeout(() => settle(fail), startTimeoutMs);
       watchers.add(look);
@@ -177,6 +190,7 @@ async function report(url: string, carrier: string): Promise<void> {
 
 /** Ends the connector first, so that it unregisters, then the edge and the origin. */
 async function stop(): Promise<void> {
+  stopping = true;
   for (const child of children.reverse()) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
     const ended = new Promise(resolve => child.once('close', resolve));

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -9,11 +10,11 @@ import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { listen } from '../support/origin-server.ts';
 import { temporaryDirectory } from '../support/program.ts';
-import { within } from '../support/wait.ts';
+import { until, within } from '../support/wait.ts';
 
 const script = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'scripts', 'quickstart.ts');
 
-async function quickstart(t: TestContext, args: readonly string[]) {
+async function startQuickstart(t: TestContext, args: readonly string[]) {
   const home = await temporaryDirectory(t);
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
     cwd: home,
@@ -28,8 +29,19 @@ async function quickstart(t: TestContext, args: readonly string[]) {
   }
   const closed = new Promise<number | null>(resolve => child.once('close', resolve));
   t.after(() => child.kill('SIGTERM'));
-  const code = await within('the quickstart to end', closed, 90_000);
-  return { code, output };
+  return { pid: child.pid ?? 0, closed, output: () => output };
+}
+
+async function quickstart(t: TestContext, args: readonly string[]) {
+  const { closed, output } = await startQuickstart(t, args);
+  return { code: await within('the quickstart to end', closed, 90_000), output: output() };
+}
+
+/** The child of `pid` whose command line has `word`, from proc(5). */
+function childWith(pid: number, word: string): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ');
+  const found = children.find(child => readFileSync(`/proc/${child}/cmdline`, 'latin1').split('\0').includes(word));
+  return Number(found ?? assert.fail(`no child of ${pid} has ${word}`));
 }
 
 describe('quickstart', { timeout: 240_000 }, () => {
@@ -71,4 +83,18 @@ describe('quickstart', { timeout: 240_000 }, () => {
     assert.match(output, /502/);
     assert.match(output, /origin/);
   });
+
+  const withoutProc = process.platform === 'linux' ? false : 'finds its processes in /proc';
+  for (const [part, word] of [
+    ['edge', 'edge'],
+    ['connector', '--quick-service'],
+  ] as const) {
+    it(`ends when the ${part} dies, and says so`, { skip: withoutProc }, async t => {
+      const { pid, closed, output } = await startQuickstart(t, []);
+      await until('the quickstart to serve', () => output().includes('Serving until Ctrl-C.'), 90_000);
+      process.kill(childWith(pid, word), 'SIGKILL');
+      assert.equal(await within('the quickstart to end', closed), 1, output());
+      assert.match(output(), new RegExp(`^The ${part} ended by itself \\(SIGKILL\\):\\n\\{.*"message":`, 'm'));
+    });
+  }
 });
