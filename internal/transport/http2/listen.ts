@@ -29,6 +29,7 @@ import type {
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead, fitsPeer } from './head.ts';
 import { Http2Link } from './link.ts';
+import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, edgeOptions } from './settings.ts';
 
 export interface Http2ListenOptions {
@@ -179,9 +180,11 @@ class Http2EdgeConnection implements EdgeConnection {
     const raw = encodeRequestHead(head);
     if (!fitsPeer(raw))
       throw new PosternError('protocol.too-large', 'A header of the request is too large to be passed on.');
-    const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
+    // Trailers follow only a body whose length was not announced; waiting for them costs an event a request.
+    const waitForTrailers = head.kind === 'http' && head.bodyLength < 0;
+    const stream = this.#session.request(raw, { endStream: head.bodyLength === 0, waitForTrailers });
     this.#link.track(stream);
-    return new Http2OutgoingStream(stream, head.kind, this.#link);
+    return new Http2OutgoingStream(stream, head.kind, this.#link, waitForTrailers);
   }
 
   ping(timeoutMs: number): Promise<number> {
@@ -209,9 +212,11 @@ class Http2OutgoingStream implements OutgoingStream {
   readonly body: ClientHttp2Stream;
   readonly response: Promise<EdgeResponse>;
   trailers: HeaderList = [];
+  #requestTrailers: HeaderList = [];
 
-  constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link) {
+  constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link, waitForTrailers: boolean) {
     this.body = stream;
+    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(pairHeaders(this.#requestTrailers)));
     endOnlyWhenClean(stream);
     stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
       this.trailers = raw;
@@ -234,6 +239,11 @@ class Http2OutgoingStream implements OutgoingStream {
     });
     // A stream reset before anybody awaits the response must not be an unhandled rejection.
     this.response.catch(() => undefined);
+  }
+
+  sendTrailers(list: HeaderList): boolean {
+    this.#requestTrailers = list;
+    return true;
   }
 
   reset(): void {
