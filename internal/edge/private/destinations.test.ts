@@ -2,9 +2,12 @@
 // to, and what it does not.
 
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
+import { decode, encode } from 'dns-packet';
 import { openTestDns, type TestDns } from '../../../test/support/dns-server.ts';
 import { MemoryPlatform } from '../../../test/support/echo-network.ts';
 import { listen } from '../../../test/support/origin-server.ts';
@@ -155,6 +158,54 @@ describe('names as destinations', () => {
       ['names', 'socks'],
     );
     session.close();
+  });
+
+  it('are looked up over TCP where the tunnel carries no datagrams', async t => {
+    const { world, dns, address } = await openWorld(t);
+    const tunnel = await world.addTunnel('home');
+    await world.addRoute('127.0.0.0/8', tunnel);
+    const connector = await world.connect(tunnel, { streamsOnly: true });
+    address('db.internal', '127.0.0.1');
+    const port = await listen(
+      t,
+      createServer(socket => socket.end('here')),
+    );
+    const tcp = (name: string) => world.network.openTcp(visitorOf(world.vnet), host(name), port, new PassThrough());
+    const { stream } = await tcp('db.internal');
+    assert.equal(Buffer.concat(await stream.toArray()).toString(), 'here');
+    stream.end();
+    assert.deepEqual(connector.dialled, [`127.0.0.1:${dns.port}`, `127.0.0.1:${dns.port}`, `127.0.0.1:${port}`]);
+    await assert.rejects(() => tcp('none.internal'), /knows no address of none\.internal/);
+    await until('the flows’ ends', () => world.tracker.size === 0);
+  });
+
+  it('are not used when their route changes meanwhile', async t => {
+    const world = await PrivateWorld.open();
+    const held: (() => void)[] = [];
+    const resolver = createSocket('udp4');
+    resolver.on('message', (message, from) => {
+      const query = decode(message);
+      const [question] = query.questions ?? [];
+      const answers =
+        question?.type === 'A' ? [{ type: 'A', name: question.name, ttl: 1, data: '10.1.0.2' } as const] : [];
+      held.push(() => resolver.send(encode({ ...query, type: 'response', answers }), from.port, from.address));
+    });
+    resolver.bind(0, '127.0.0.1');
+    await once(resolver, 'listening');
+    t.after(async () => {
+      await world.close();
+      resolver.close();
+    });
+    const tunnel = await world.addTunnel('home');
+    const { port } = resolver.address();
+    await world.connect(tunnel, { resolvers: [{ address: Uint8Array.of(127, 0, 0, 1), port }] });
+    await world.addHostname('*.internal', tunnel);
+    const opening = world.network.openEcho(visitorOf(world.vnet), host('db.internal'));
+    const refused = assert.rejects(opening, /route of db\.internal was changed while it was resolved/);
+    await until('both questions', () => held.length === 2);
+    await world.addHostname('db.internal', await world.addTunnel('other'));
+    for (const answer of held) answer();
+    await refused;
   });
 
   it('lead nowhere outside the routes of their own network, and say why', async t => {

@@ -2,6 +2,7 @@
 // the connector of that route, any other to the network's resolver, both asked through the tunnel. Opens nothing but the
 // flows to resolvers. Source: issue "private networks" points 3, 5, 6; spec datagrams §8 (the resolver beside connectors).
 
+import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../../errors/error.ts';
 import { type IpBytes, isSpecialDestination } from '../../net/ip.ts';
 import { virtualDns } from '../../net/virtual-dns.ts';
@@ -11,6 +12,7 @@ import type { FlowTracker } from '../flows/flow-tracker.ts';
 import type { NetworkRecord, PrivateHostnameRecord } from '../store/records.ts';
 import type { Resolver } from './dns/upstream.ts';
 import { NameResolver, type NameSource } from './names/name-resolver.ts';
+import type { OpenDnsStream } from './names/tcp-query.ts';
 import {
   formatPrivateHost,
   formatPrivateTarget,
@@ -29,6 +31,8 @@ export interface DestinationsOptions {
   readonly resolverOf: (network: NetworkRecord) => Resolver | undefined;
   /** Opens a UDP flow where routes lead. */
   readonly openUdp: (who: Visitor, host: PrivateHost, port: number, idleMs: number, events: UdpFlowEvents) => UdpFlow;
+  /** Opens a stream where routes lead. */
+  readonly openTcp: (who: Visitor, host: PrivateHost, port: number, visitor: Duplex) => Promise<Duplex>;
   /** Opens a UDP flow through a tunnel, whatever the routes. */
   readonly openVia: (
     subject: FlowSubject,
@@ -93,7 +97,7 @@ export class Destinations {
     port: number,
   ): { readonly route: PrivateHostnameRecord | undefined; readonly source: NameSource } {
     const { network } = who;
-    const { openUdp, openVia, resolverOf } = this.#options;
+    const { openTcp, openUdp, openVia, resolverOf } = this.#options;
     const asker: Visitor = { onRamp: 'names', network, sourceAddress: '', sourcePort: 0 };
     const route = this.hostnameRoute(network, host.name);
     if (route !== undefined) {
@@ -105,8 +109,9 @@ export class Destinations {
     const resolver = this.#options.routes.network(network.id) === undefined ? undefined : resolverOf(network);
     if (resolver !== undefined) {
       const open: OpenUdpFlow = (idleMs, events) => openUdp(asker, resolver.host, resolver.port, idleMs, events);
+      const openStream: OpenDnsStream = visitor => openTcp(asker, resolver.host, resolver.port, visitor);
       const key = `${network.id} ${formatPrivateTarget(resolver.host, resolver.port)}`;
-      return { route, source: { key, title: `The resolver of the virtual network ${network.name}`, open } };
+      return { route, source: { key, title: `The resolver of the virtual network ${network.name}`, open, openStream } };
     }
     this.#options.tracker.deny(subjectOf(who, protocol, host, port), 'no-route');
     throw new PosternError(

@@ -78,6 +78,7 @@ export class PrivateNetwork {
     this.#registry = registry;
     this.#destinations = new Destinations({
       ...{ routes, tracker, resolverOf: resolverOf ?? (() => undefined) },
+      openTcp: async (...flow) => (await this.openTcp(...flow)).stream,
       openUdp: (...flow) => this.openUdp(...flow),
       openVia: (...flow) => this.#openVia(...flow),
     });

@@ -34,8 +34,7 @@ export function encodeAddressQuery(name: string, type: AddressType): Buffer {
 
 /**
  * Reads the response to such a query: aliases are followed within it. Undefined when it is malformed or reports a failure.
- * That it answers the question must have been checked. A truncated response counts for the addresses that are in it: more
- * than forty of them fit.
+ * That it answers the question must have been checked.
  */
 export function decodeAddressAnswer(message: Uint8Array, name: string, type: AddressType): AddressAnswer | undefined {
   if (message.length < headerBytes) return undefined;

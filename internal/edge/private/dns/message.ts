@@ -41,6 +41,11 @@ export function readQuery(message: Uint8Array): QueryLayout | undefined {
   return { questionEnd, udpSizeAt };
 }
 
+/** Whether a response was cut to fit a datagram. */
+export function isTruncated(message: Uint8Array): boolean {
+  return (byte(message, 2) & flag.truncated) !== 0;
+}
+
 export function readId(message: Uint8Array): number {
   return word(message, 0);
 }

@@ -9,8 +9,9 @@ import {
   decodeAddressAnswer,
   encodeAddressQuery,
 } from '../dns/address-query.ts';
-import { readQuery } from '../dns/message.ts';
+import { answersQuestion, isTruncated, questionOf, readId, readQuery } from '../dns/message.ts';
 import type { DnsUpstream } from '../dns/upstream.ts';
+import { askOverTcp, type OpenDnsStream } from './tcp-query.ts';
 
 /** What came of a look-up: addresses (IPv4 first), none, or no answer. */
 export type NameAnswer =
@@ -31,6 +32,8 @@ export interface AddressLookupOptions {
   readonly name: string;
   /** Asked for each try; undefined = there is no way to the resolver now. */
   readonly upstream: () => DnsUpstream | undefined;
+  /** Opens a stream to the same resolver, where datagrams do not get there or answers are cut; undefined = there is none. */
+  readonly openStream?: OpenDnsStream | undefined;
   /** Called exactly once, never within the constructor's call. */
   readonly settle: (answer: NameAnswer) => void;
   /** Default: `triesMs`. */
@@ -41,6 +44,8 @@ export interface AddressLookupOptions {
 export class AddressLookup {
   readonly #options: AddressLookupOptions;
   readonly #answers = new Map<AddressType, AddressAnswer | undefined>();
+  readonly #overTcp = new Set<AddressType>();
+  #abort: AbortController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #tries = 0;
   #settled = false;
@@ -63,7 +68,8 @@ export class AddressLookup {
     }
     this.#tries += 1;
     this.#timer = setTimeout(() => this.#try(), waitMs);
-    for (const type of [addressType.A, addressType.AAAA]) if (!this.#answers.has(type)) this.#ask(type);
+    for (const type of [addressType.A, addressType.AAAA])
+      if (!this.#answers.has(type) && !this.#overTcp.has(type)) this.#ask(type);
   }
 
   #ask(type: AddressType): void {
@@ -75,11 +81,32 @@ export class AddressLookup {
       return;
     }
     upstream.ask(query, layout, outcome => {
-      if (outcome.kind === 'answered')
+      if (outcome.kind === 'failed' || (outcome.kind === 'answered' && isTruncated(outcome.message)))
+        this.#askOverTcp(type);
+      else if (outcome.kind === 'answered')
         this.#answered(type, decodeAddressAnswer(outcome.message, this.#options.name, type));
-      else if (outcome.kind === 'failed') this.#answered(type, undefined);
       // What was dropped is asked again when the timer says so.
     });
+  }
+
+  #askOverTcp(type: AddressType): void {
+    const { name, openStream } = this.#options;
+    if (openStream === undefined) {
+      this.#answered(type, undefined);
+      return;
+    }
+    if (this.#settled || this.#overTcp.has(type)) return;
+    this.#overTcp.add(type);
+    this.#abort ??= new AbortController();
+    const query = encodeAddressQuery(name, type);
+    askOverTcp(openStream, query, this.#abort.signal).then(
+      message => {
+        const isOurs = readId(message) === 0 && answersQuestion(message, questionOf(query, query.length));
+        this.#answered(type, isOurs ? decodeAddressAnswer(message, name, type) : undefined);
+      },
+      // No way either; the tracker tells of the flow.
+      () => this.#answered(type, undefined),
+    );
   }
 
   #answered(type: AddressType, answer: AddressAnswer | undefined): void {
@@ -108,6 +135,7 @@ export class AddressLookup {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#timer);
+    this.#abort?.abort();
     this.#options.settle(answer);
   }
 }

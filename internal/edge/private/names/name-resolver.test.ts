@@ -1,6 +1,7 @@
 // The cache and the limits of names, with a resolver of memory at the flow's seam.
 
 import assert from 'node:assert/strict';
+import { type Duplex, duplexPair } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { type Answer, decode, encode } from 'dns-packet';
 import { until } from '../../../../test/support/wait.ts';
@@ -144,6 +145,47 @@ describe('name resolver', () => {
       },
     };
     assert.deepEqual(await resolve(names, half, 'db.internal'), ['10.0.0.1']);
+  });
+
+  it('asks over a stream when an answer was cut, and closes it', async t => {
+    const { names } = open(t, [60_000]);
+    const source = new MemoryResolver();
+    const streams: Duplex[] = [];
+    let isMute = false;
+    const cut: NameSource = {
+      ...{ key: source.key, title: source.title },
+      open: (idleMs, events) =>
+        source.open(idleMs, {
+          ...events,
+          payload: payload => {
+            payload[2] = (payload[2] ?? 0) | 0x02;
+            events.payload(payload);
+          },
+        }),
+      openStream: async () => {
+        const [ours, theirs] = duplexPair();
+        streams.push(ours);
+        theirs
+          .on('error', () => undefined)
+          .once('data', (chunk: Buffer) => {
+            const query = decode(chunk.subarray(2));
+            const [question] = query.questions ?? [];
+            const data = Array.from({ length: 100 }, (_, index) => `10.0.0.${index}`);
+            const answers = question?.type === 'A' ? data.map(one => record('db.internal', one, 10)) : [];
+            const answer = encode({ ...query, type: 'response', answers });
+            if (!isMute) theirs.write(Buffer.concat([Buffer.from([answer.length >> 8, answer.length & 0xff]), answer]));
+          });
+        return ours;
+      },
+    };
+    assert.equal((await resolve(names, cut, 'db.internal')).length, 100);
+    assert.ok(streams.length === 2 && streams.every(stream => stream.destroyed));
+    isMute = true;
+    const waiting = assert.rejects(() => resolve(names, cut, 'mute.internal'), unreachable);
+    await until('the streams', () => streams.length === 4);
+    names.close();
+    await waiting;
+    await until('their end', () => streams.every(stream => stream.destroyed));
   });
 
   it('keeps sources apart', async t => {

@@ -6,6 +6,7 @@ import type { IpBytes } from '../../../net/ip.ts';
 import { DnsUpstream } from '../dns/upstream.ts';
 import type { OpenUdpFlow } from '../udp-flow.ts';
 import { AddressLookup, type NameAnswer } from './address-lookup.ts';
+import type { OpenDnsStream } from './tcp-query.ts';
 
 /** A resolver that knows the names of one virtual network. */
 export interface NameSource {
@@ -15,6 +16,8 @@ export interface NameSource {
   readonly title: string;
   /** Opens a flow to it. */
   readonly open: OpenUdpFlow;
+  /** Opens a stream to it, where datagrams do not suffice. */
+  readonly openStream?: OpenDnsStream | undefined;
 }
 
 /** Counts only rise. */
@@ -120,6 +123,7 @@ export class NameResolver {
     const lookup = new AddressLookup({
       name,
       waitsMs: this.#waitsMs,
+      openStream: source.openStream,
       upstream: () => this.#upstream(source, state),
       settle: answer => {
         state.lookups.delete(name);
