@@ -14,11 +14,13 @@ import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
+import { isUnreachable, rotates } from './judge-failure.ts';
 import { linkEnd } from './link-end.ts';
 import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { raceDial } from './race-dial.ts';
 import type { RegistrationSession } from './registration.ts';
+import { reuseSourcePort } from './source-port.ts';
 import { moveTimeoutMs, TakeOver } from './take-over.ts';
 
 /** How an attempt ended: without an error when the edge drained it, `registered` when it had served. */
@@ -38,6 +40,8 @@ const refusalsBeforeFatal = 3;
 export class ConnectionLoop extends EventEmitter<LoopEvents> {
   readonly connIndex: number;
   readonly #context: LoopContext;
+  /** For trials: leaves from any port. */
+  readonly #trialContext: LoopContext;
   readonly #backOff: BackOff;
   readonly #stop = Promise.withResolvers<void>();
   readonly #lingering = new Set<Promise<void>>();
@@ -58,7 +62,8 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   constructor(connIndex: number, context: LoopContext) {
     super();
     this.connIndex = connIndex;
-    this.#context = context;
+    this.#trialContext = context;
+    this.#context = { ...context, dial: reuseSourcePort(context.dial) };
     this.#graceMs = context.gracePeriodMs;
     this.#backOff = new BackOff({
       baseMs: 1_000,
@@ -126,7 +131,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   async dialForTrial(protocol: Protocol, signal?: AbortSignal): Promise<ConnectorConnection> {
     const address = await this.#context.directory.acquire(this.connIndex, false);
     const trust = await this.#context.trust();
-    return dialEdge(this.#context, protocol, { address, trust, signal, timeoutMs: moveTimeoutMs });
+    return dialEdge(this.#trialContext, protocol, { address, trust, signal, timeoutMs: moveTimeoutMs });
   }
 
   /**
@@ -344,8 +349,9 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   }
 
   /**
-   * Network errors never end the program. Bad configuration and a protocol that this build does not have do; so do credentials that no registration of this run has
-   * passed with. Once a connection had registered, a refusal may be an edge in trouble: it is retried with long waits.
+   * Network errors never end the program. Bad configuration and a protocol that this build does not have do; so do
+   * credentials that no registration of this run has passed with. Once a connection had registered, a refusal may be an
+   * edge in trouble: it is retried with long waits.
    */
   #isFatal(error: PosternError): boolean {
     if (error.kind.scope === 'config' || error.kind.scope === 'usage' || error.code === 'unavailable') return true;
@@ -386,14 +392,4 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     const { connIndex, connectionId, ip, location, protocol } = info;
     return this.#context.logger.child({ connIndex, connection: connectionId, event: 0, ip, location, protocol });
   }
-}
-
-function isUnreachable(error: unknown): boolean {
-  return error instanceof PosternError && error.kind.scope === 'network';
-}
-
-/** Whether the next dial should go to another address: the edge could not be reached, or said that it has us already. */
-function rotates(error: unknown, registered: boolean): boolean {
-  if (registered || !(error instanceof PosternError)) return false;
-  return error.kind.retry === 'elsewhere' || error.kind.scope === 'network';
 }

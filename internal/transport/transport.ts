@@ -144,6 +144,8 @@ interface Connection {
 
 /** The connector's end. Dialled by us; streams are opened by the edge. */
 export interface ConnectorConnection extends Connection {
+  /** UDP source port, on QUIC. */
+  readonly localPort?: number;
   /** The control stream that carries the registration RPC; on HTTP/2 the edge opens it. Rejects if the connection ends first. */
   readonly control: Promise<Duplex>;
   /** Start delivering streams. Call once, before awaiting `control`; streams that arrived earlier are delivered then. */
@@ -211,6 +213,8 @@ export interface DialOptions {
   /** Name sent as SNI and verified: `h2.cftunnel.com`, `quic.cftunnel.com`. */
   readonly serverName: string;
   readonly localAddress?: string | undefined;
+  /** QUIC only: UDP source port to use again; any port when it is taken. */
+  readonly localPort?: number | undefined;
   /** Offer only post-quantum key exchange groups. */
   readonly postQuantum?: boolean;
   /** Limit for connect plus handshake. */

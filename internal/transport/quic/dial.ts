@@ -24,8 +24,6 @@ import { ignore, QuicLink } from './link.ts';
 import { alpn, connectorTuning, noCode, type QuicTuning, refusedCode } from './settings.ts';
 
 export interface QuicDialOptions extends DialOptions {
-  /** UDP source port to use again, so that a NAT's binding and firewall rules stay; any port when it is taken. */
-  readonly localPort?: number;
   readonly tuning?: QuicTuning;
 }
 
