@@ -179,7 +179,7 @@ describe('name resolver', () => {
       },
     };
     assert.equal((await resolve(names, cut, 'db.internal')).length, 100);
-    assert.ok(streams.length === 2 && streams.every(stream => stream.destroyed));
+    await until('their end', () => streams.length === 2 && streams.every(stream => stream.destroyed));
     isMute = true;
     const waiting = assert.rejects(() => resolve(names, cut, 'mute.internal'), unreachable);
     await until('the streams', () => streams.length === 4);
