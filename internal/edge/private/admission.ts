@@ -30,8 +30,11 @@ const refusalLimits = { burst: 20, perSecond: 0.2 };
 const maxTokenLength = 512;
 
 export class Admission {
-  /** Visitors who were not admitted: wrong credentials, and more of them than an address may show. Only rise. */
-  readonly refused = { credentials: 0, rate: 0 };
+  /**
+   * Visitors who were not admitted: wrong credentials, more of them than an address may show, and connections cut because
+   * too many of their address had said nothing yet. Only rise.
+   */
+  readonly refused = { credentials: 0, rate: 0, connections: 0 };
   readonly #options: AdmissionOptions;
   readonly #refusals: RateLimiter;
 

@@ -46,6 +46,7 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
   server.on('connection', (socket: Socket) => {
     const leave = handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
     if (leave === undefined) {
+      options.admission.refused.connections += 1;
       socket.on('error', ignore).destroy();
       return;
     }

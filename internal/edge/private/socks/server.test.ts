@@ -283,16 +283,17 @@ describe('SOCKS on-ramp', () => {
   });
 
   it('holds few connections of one address that say nothing', async t => {
-    const { network } = world;
+    const [{ network }, admission] = [world, world.admission()];
     const server = world.use(
       await openSocksServer({
-        ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+        ...{ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() },
         handshakeLimits: { total: 10, perAddress: 2 },
       }),
     );
     const silent = await dial(t, server.port);
     await dial(t, server.port);
     await within('the cut', once((await dial(t, server.port)).resume(), 'end'), 5_000);
+    assert.equal(admission.refused.connections, 1);
     silent.destroy();
     const origin = await echoServer(t);
     // Those that were admitted count no more.

@@ -86,6 +86,7 @@ export async function openSocksServer(options: SocksServerOptions): Promise<Sock
 async function serve(socket: Socket, options: Serving): Promise<void> {
   const leave = options.handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
   if (leave === undefined) {
+    options.admission.refused.connections += 1;
     socket.destroy();
     return;
   }
