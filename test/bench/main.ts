@@ -1,7 +1,8 @@
 // npm run bench: the connector alone as a child process, between an edge and a plain origin in other processes, beside the
 // same load through nginx as a reverse proxy. Prints a table; asserts nothing. Needs Linux (/proc) and nginx.
 
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdir, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -85,15 +86,15 @@ const options = parseBenchOptions(process.argv.slice(2));
 if (options === undefined) console.log(usage);
 else {
   const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'));
-  try {
-    const calibrated = options.calibrate ? await calibrate() : undefined;
-    if (calibrated !== undefined) console.log(`${calibrated.text}\n`);
-    const calibration = calibrated?.factor === undefined ? undefined : calibrated;
-    if (options.kinds.length > 0) console.log(formatReport(await bench(options, directory, calibration)));
-    if (options.privateTcp) console.log(await benchPrivateTcp(options, directory, calibration));
-    if (options.udp) console.log(await benchUdp(options, directory, calibration));
-    if (options.ping) console.log(await benchPing(options, directory));
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  // A signal would end the process without its 'exit' otherwise, and leave directory and namespaces behind.
+  const stop = (): never => process.exit(1);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const calibrated = options.calibrate ? await calibrate() : undefined;
+  if (calibrated !== undefined) console.log(`${calibrated.text}\n`);
+  const calibration = calibrated?.factor === undefined ? undefined : calibrated;
+  if (options.kinds.length > 0) console.log(`${formatReport(await bench(options, directory, calibration))}\n`);
+  if (options.privateTcp) console.log(await benchPrivateTcp(options, directory, calibration));
+  if (options.udp) console.log(`${await benchUdp(options, directory, calibration)}\n`);
+  if (options.ping) console.log(await benchPing(options, directory));
 }

@@ -1,4 +1,4 @@
-// Network namespaces for the benchmark, removed at its end, however it ends, and processes in them.
+// Network namespaces for the benchmark, removed when its process exits at the latest, and processes in them.
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { createNamespaces, type Namespaces } from '../support/namespaces.ts';
@@ -9,14 +9,12 @@ export interface BenchNamespaces extends Namespaces, Disposable {}
 export function openNamespaces(): BenchNamespaces | { readonly lacking: string } {
   const made = createNamespaces();
   if ('lacking' in made) return made;
-  // A signal would end the process without its 'exit' otherwise.
-  const stop = (): never => process.exit(1);
-  process.once('SIGINT', stop).once('SIGTERM', stop).once('exit', made.remove);
+  process.once('exit', made.remove);
   made.setPingGroupRange('0 0');
   return {
     ...made,
     [Symbol.dispose]: () => {
-      process.off('SIGINT', stop).off('SIGTERM', stop).off('exit', made.remove);
+      process.off('exit', made.remove);
       made.remove();
     },
   };
