@@ -2,6 +2,7 @@
 // Source: spec edge-protocol §10.9.
 
 import { PosternError } from '../errors/error.ts';
+import { isDeeperThan, maxJsonDepth } from '../schema/json-depth.ts';
 import type { IncomingStream } from '../transport/transport.ts';
 import type { Orchestrator } from './orchestrator.ts';
 
@@ -50,6 +51,7 @@ async function answer(incoming: IncomingStream, orchestrator: Orchestrator, text
 function parseUpdate(text: string): { version: number; config: string } | PosternError {
   const malformed = (why: string): PosternError =>
     new PosternError('protocol.malformed', `Configuration update: ${why}`);
+  if (isDeeperThan(text, maxJsonDepth)) return malformed(`the body is nested more than ${maxJsonDepth} levels deep`);
   let document: unknown;
   try {
     document = JSON.parse(text);

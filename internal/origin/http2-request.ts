@@ -10,7 +10,7 @@ import type { RequestLine } from './http1-request.ts';
 export interface Http2RequestOwner {
   readonly dest: string;
   readonly scheme: 'http' | 'https';
-  /** The origin refused the stream unprocessed: sends the request again on another session. */
+  /** The origin refused the stream unprocessed: sends the request again, on a new session where there is no other. */
   again(request: Http2Request): void;
 }
 
@@ -21,7 +21,8 @@ const endStreamFlag = 1;
 
 export class Http2Request implements Cancelable {
   readonly #owner: Http2RequestOwner;
-  readonly #exchange: Exchange;
+  readonly exchange: Exchange;
+  readonly line: RequestLine;
   readonly #headers: readonly string[];
   #stream: ClientHttp2Stream | undefined;
   #state: 'waiting' | 'responding' | 'done' = 'waiting';
@@ -29,7 +30,8 @@ export class Http2Request implements Cancelable {
 
   constructor(owner: Http2RequestOwner, exchange: Exchange, line: RequestLine) {
     this.#owner = owner;
-    this.#exchange = exchange;
+    this.exchange = exchange;
+    this.line = line;
     this.#headers = requestHeaders(owner.scheme, exchange, line);
     exchange.work = this;
   }
@@ -40,7 +42,7 @@ export class Http2Request implements Cancelable {
 
   /** Opens the stream on `session`; `ended` is called once when it is over. */
   startOn(session: ClientHttp2Session, ended: () => void): void {
-    const { head, body } = this.#exchange;
+    const { head, body } = this.exchange;
     this.#attempts += 1;
     let stream: ClientHttp2Stream;
     try {
@@ -58,7 +60,7 @@ export class Http2Request implements Cancelable {
     stream
       .on('response', (_headers, flags, raw) => this.#onResponse(raw as unknown as string[], flags))
       .on('trailers', (headers, _flags, raw) => this.#onTrailers(raw as unknown as string[] | undefined, headers))
-      .on('wantTrailers', () => stream.sendTrailers(pairTrailers(this.#exchange.requestTrailers())))
+      .on('wantTrailers', () => stream.sendTrailers(pairTrailers(this.exchange.requestTrailers())))
       .on('data', (chunk: Buffer) => this.#onData(chunk))
       .on('end', () => this.#onEnd())
       .on('error', error => this.#onError(stream, error))
@@ -81,7 +83,7 @@ export class Http2Request implements Cancelable {
     const hop = this.#state === 'waiting' ? 'request' : 'response';
     this.#state = 'done';
     this.#release();
-    this.#exchange.fail(originFailure(hop, this.#owner.dest, error));
+    this.exchange.fail(originFailure(hop, this.#owner.dest, error));
   }
 
   #onResponse(raw: readonly string[], flags: number): void {
@@ -95,11 +97,11 @@ export class Http2Request implements Cancelable {
       else headers.push(name, raw[index + 1] as string);
     }
     if ((flags & endStreamFlag) === 0) {
-      this.#exchange.respond(status, headers);
+      this.exchange.respond(status, headers);
       return;
     }
     this.#state = 'done';
-    this.#exchange.respond(status, headers, true);
+    this.exchange.respond(status, headers, true);
     this.#release();
   }
 
@@ -107,20 +109,20 @@ export class Http2Request implements Cancelable {
     countGarbage(chunk.length);
     const stream = this.#stream;
     if (this.#state !== 'responding' || stream === undefined) return;
-    if (this.#exchange.body.write(chunk)) return;
+    if (this.exchange.body.write(chunk)) return;
     stream.pause();
-    this.#exchange.body.once('drain', () => stream.resume());
+    this.exchange.body.once('drain', () => stream.resume());
   }
 
   #onTrailers(raw: readonly string[] | undefined, trailers: object): void {
-    if (this.#state === 'responding') this.#exchange.trailers(raw ?? Object.entries(trailers).flat().map(String));
+    if (this.#state === 'responding') this.exchange.trailers(raw ?? Object.entries(trailers).flat().map(String));
   }
 
   #onEnd(): void {
     // A reset stream may also say 'end'; whether it ended well shows in the code.
     if (this.#state !== 'responding' || (this.#stream?.rstCode ?? 0) !== errorCodes.noError) return;
     this.#state = 'done';
-    this.#exchange.body.end();
+    this.exchange.body.end();
     this.#release();
   }
 
@@ -128,7 +130,7 @@ export class Http2Request implements Cancelable {
   #onError(stream: ClientHttp2Stream, error: Error): void {
     if (this.#state === 'done' || stream !== this.#stream) return;
     const refused = stream.rstCode === errorCodes.refusedStream;
-    if (refused && this.#state === 'waiting' && this.#attempts === 1 && this.#exchange.head.bodyLength === 0) {
+    if (refused && this.#state === 'waiting' && this.#attempts === 1 && this.exchange.head.bodyLength === 0) {
       this.#stream = undefined;
       this.#owner.again(this);
       return;
@@ -140,7 +142,7 @@ export class Http2Request implements Cancelable {
   #release(): void {
     const stream = this.#stream;
     if (stream === undefined) return;
-    this.#exchange.body.unpipe(stream);
+    this.exchange.body.unpipe(stream);
     if (!stream.writableEnded) stream.close(errorCodes.cancel);
   }
 }

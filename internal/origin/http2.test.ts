@@ -41,6 +41,22 @@ async function h2c(
 }
 
 describe('HTTP/2 to the origin', () => {
+  it('makes a request that a leaving origin refused again on a new connection', async t => {
+    const { test, sessions } = await h2c(t, (stream, _headers, session) => {
+      if (session === 1) {
+        stream.session?.close();
+        stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      } else {
+        stream.respond({ ':status': 200 });
+        stream.end('again');
+      }
+    });
+    const incoming = test.request();
+    assert.equal((await within('a response', incoming.response)).status, 200);
+    assert.equal((await incoming.bytes()).toString(), 'again');
+    assert.equal(sessions.length, 2);
+  });
+
   it('forwards request and answer with prior knowledge', async t => {
     const { test, sessions } = await h2c(t, (stream, headers) => {
       stream.respond({ ':status': 201, 'x-many': ['a', 'b'], 'set-cookie': ['c=1', 'd=2'] });

@@ -53,7 +53,7 @@ export class Http2Pool implements Http2RequestOwner {
   readonly #settings: Http2Settings;
   readonly #sessions = new Set<OpenSession>();
   /** Wait for the dial under way. */
-  #waiting: { readonly request: Http2Request; readonly exchange: Exchange; readonly line: RequestLine }[] = [];
+  #waiting: Http2Request[] = [];
   #dialing: Dial | undefined;
   #onlyHttp1 = false;
   #closed = false;
@@ -71,19 +71,16 @@ export class Http2Pool implements Http2RequestOwner {
       this.#settings.http1.request(exchange, line);
       return;
     }
-    const request = new Http2Request(this, exchange, line);
-    const session = this.#pick();
-    if (session !== undefined) this.#start(session, request);
-    else {
-      this.#waiting.push({ request, exchange, line });
-      this.#dial();
-    }
+    this.again(new Http2Request(this, exchange, line));
   }
 
   again(request: Http2Request): void {
     const session = this.#pick();
-    if (session === undefined) request.fail(new Error('the origin refused the stream'));
-    else this.#start(session, request);
+    if (session !== undefined) this.#start(session, request);
+    else {
+      this.#waiting.push(request);
+      this.#dial();
+    }
   }
 
   /** Ends sessions as soon as they carry nothing; requests that run or wait are still served. */
@@ -176,14 +173,14 @@ export class Http2Pool implements Http2RequestOwner {
   /** Starts what waits where there is room, and dials again for the rest. */
   #startWaiting(): void {
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      if (next.request.done) continue;
+      if (next.done) continue;
       const session = this.#pick();
       if (session === undefined) {
         this.#waiting.unshift(next);
         this.#dial();
         return;
       }
-      this.#start(session, next.request);
+      this.#start(session, next);
     }
     if (this.#retired) this.retire();
   }
@@ -194,12 +191,12 @@ export class Http2Pool implements Http2RequestOwner {
     this.#settings.http1.adopt(socket);
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { request, exchange, line } of waiting) if (!request.done) this.#settings.http1.request(exchange, line);
+    for (const { done, exchange, line } of waiting) if (!done) this.#settings.http1.request(exchange, line);
   }
 
   #failWaiting(error: PosternError): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { request } of waiting) request.fail(error);
+    for (const request of waiting) request.fail(error);
   }
 }

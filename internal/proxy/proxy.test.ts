@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { describe, it } from 'node:test';
-import { headerOf } from '../../test/support/incoming.ts';
+import { headerOf, TestIncoming } from '../../test/support/incoming.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, proxyTo, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
@@ -21,6 +21,21 @@ describe('proxy', () => {
     await test.close();
     await assert.rejects(test.request().response, /no configuration/);
     await assert.rejects(test.proxy.swap(createConfig([{ service: httpService(1) }])), /closed/);
+  });
+
+  it('does not count streams that closed before they were served', async () => {
+    const test = new TestProxy();
+    await test.proxy.swap(createConfig([{ service: { kind: 'status', text: 'http_status:503', status: 503 } }], 1));
+    for (const kind of ['http', 'websocket', 'tcp'] as const) {
+      const incoming = new TestIncoming({ kind, host: '127.0.0.1:9', bodyLength: -1 });
+      incoming.body.on('error', () => undefined);
+      incoming.vanish();
+      await until('the stream to close', () => incoming.body.closed);
+      test.proxy.stream(incoming);
+    }
+    // The one flow that is allowed is free, and nothing holds the configuration.
+    await assert.rejects(test.request({ kind: 'tcp', host: '127.0.0.1:9' }).response, /unable to dial/);
+    await within('the proxy to close', test.close());
   });
 
   it('hands configuration streams over', async t => {

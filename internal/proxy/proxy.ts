@@ -94,6 +94,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
 
   /** Serves one stream from the edge. Never throws. */
   stream(incoming: IncomingStream): void {
+    // One that closed while it waited to be served tells nobody of its end any more.
+    if (incoming.body.destroyed) return;
     try {
       this.#writes?.watch(incoming.body, () => this.#giveUp(incoming));
       this.#dispatch(incoming);

@@ -5,6 +5,7 @@ import { ConfigError, type ConfigIssue } from './config-error.ts';
 import { createDocumentReader, type DocumentReader } from './document-reader.ts';
 import type { IngressConfig } from './ingress-rule.ts';
 import { IssueCollector } from './issue-collector.ts';
+import { isDeeperThan, maxJsonDepth } from './json-depth.ts';
 import { completeConfig, parseIngress, type StructuredKeys } from './parse-ingress.ts';
 
 /**
@@ -42,6 +43,8 @@ function openJson(text: string | undefined): DocumentReader {
     throw new ConfigError([issue], { cause });
   };
   if (text === undefined) return fail('the configuration is not JSON');
+  if (isDeeperThan(text, maxJsonDepth))
+    return fail(`the configuration is nested more than ${maxJsonDepth} levels deep`);
   try {
     // The reader below keeps places but is lenient: it reads YAML's superset of JSON.
     JSON.parse(text);

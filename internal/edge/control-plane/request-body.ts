@@ -1,6 +1,7 @@
 // Reads a request's JSON body within bounds of size and time.
 
 import type { IncomingMessage } from 'node:http';
+import { isDeeperThan, maxJsonDepth } from '../../schema/json-depth.ts';
 import { apiProblem } from './api-problem.ts';
 
 /** Largest body: a remote configuration of some thousand rules; everything else is far smaller. */
@@ -8,46 +9,18 @@ const maxBodyBytes = 1024 * 1024;
 /** Time for a body to arrive whole; the client's own deadline for a call is 15 s. */
 const bodyTimeoutMs = 10_000;
 
-/** Documents of the API are five levels deep. Much deeper ones overflow the stack of whoever walks them. */
-const maxDepth = 64;
-
 /** The body's JSON value, undefined for an empty one. Throws `api.invalid`. */
 export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   const text = await readText(request);
   if (text === '') return undefined;
-  if (isDeeperThan(text, maxDepth))
-    throw apiProblem('invalid', `The request body is nested more than ${maxDepth} levels deep`);
+  if (isDeeperThan(text, maxJsonDepth))
+    throw apiProblem('invalid', `The request body is nested more than ${maxJsonDepth} levels deep`);
   try {
     return JSON.parse(text);
   } catch {
     // The parser's message quotes the body, which can hold a secret.
     throw apiProblem('invalid', 'The request body is not valid JSON');
   }
-}
-
-/** Counts brackets outside strings; of text that is no JSON the answer means nothing. */
-function isDeeperThan(json: string, levels: number): boolean {
-  let depth = 0;
-  for (let at = 0; at < json.length; at += 1) {
-    switch (json.charCodeAt(at)) {
-      case 0x22:
-        at += 1;
-        while (at < json.length && json.charCodeAt(at) !== 0x22) at += json.charCodeAt(at) === 0x5c ? 2 : 1;
-        break;
-      case 0x5b:
-      case 0x7b:
-        depth += 1;
-        if (depth > levels) return true;
-        break;
-      case 0x5d:
-      case 0x7d:
-        depth -= 1;
-        break;
-      default:
-        break;
-    }
-  }
-  return false;
 }
 
 function readText(request: IncomingMessage): Promise<string> {

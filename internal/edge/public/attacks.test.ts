@@ -113,6 +113,7 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
     await visit(
       `GET http://app.example.test/x HTTP/1.1\r\nHost: other.example\r\nCF-Connecting-IP: 9.9.9.9\r\nCf-Ray: forged\r\n` +
         'X-Forwarded-Proto: https\r\nX-Forwarded-For: 8.8.8.8\r\ncf-cloudflared-proxy-src: a\r\n' +
+        'Cf_Connecting_Ip: 9.9.9.9\r\nX-Forwarded_For: 9.9.9.9\r\nx_kept: 1\r\n' +
         'cf-cloudflared-proxy-connection-upgrade: control-stream\r\nCf-Int-Thing: b\r\nConnection: x-forwarded-for, x-gone\r\nX-Gone: y\r\n\r\n',
     );
     const [{ headers } = assert.fail('nothing arrived')] = seen;
@@ -120,6 +121,11 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
     assert.equal(headers['cf-connecting-ip'], '127.0.0.1');
     assert.equal(headers['x-forwarded-for'], '127.0.0.1');
     assert.equal(headers['x-forwarded-proto'], 'http');
+    // CGI would read them as the real ones.
+    assert.deepEqual(
+      Object.keys(headers).filter(name => name.includes('_')),
+      ['x_kept'],
+    );
     assert.match(String(headers['cf-ray']), /^[0-9a-f]{16}$/);
     assert.ok(
       !Object.keys(headers).some(

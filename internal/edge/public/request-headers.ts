@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { HeaderList } from '../../transport/transport.ts';
-import { withoutHopByHop } from '../../wire/hop-by-hop.ts';
+import { isHopByHop, withoutHopByHop } from '../../wire/hop-by-hop.ts';
 import { isProtocolHeader } from '../../wire/response-headers.ts';
 import { traceHeader } from '../../wire/upgrade-header.ts';
 import type { VisitorRequest } from './visitor.ts';
@@ -26,7 +26,7 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     const name = given[index] ?? '';
     const value = given[index + 1] ?? '';
     const lower = name.toLowerCase();
-    if (edgeOwned.has(lower) || isProtocolHeader(lower)) continue;
+    if (edgeOwned.has(lower) || isProtocolHeader(lower) || isDisguised(lower)) continue;
     if (lower === 'x-forwarded-for') forwardedFor = forwardedFor === '' ? value : `${forwardedFor}, ${value}`;
     else if (lower === 'cookie') cookies.push(value);
     else headers.push(name, value);
@@ -45,6 +45,13 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     nextRay(),
   );
   return headers;
+}
+
+/** CGI and its heirs read `_` as `-`: such a name would reach them as one that only the edge may set. */
+function isDisguised(lower: string): boolean {
+  if (!lower.includes('_')) return false;
+  const plain = lower.replaceAll('_', '-');
+  return edgeOwned.has(plain) || isProtocolHeader(plain) || plain === 'x-forwarded-for' || isHopByHop(plain);
 }
 
 const rayPrefix = randomBytes(4).toString('hex');
