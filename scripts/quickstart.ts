@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const entry = join(dirname(fileURLToPath(import.meta.url)), '..', 'cmd', 'postern.ts');
+const entry = join(dirname(fileURLToPath(import.meta.url)), '..', 'cmd', 'postern.js');
 /** Ports a person would guess; others are taken when they are in use. */
 const wanted = { http: 8080, connectors: 7844, api: 7845, origin: 3000 } as const;
 const startTimeoutMs = 30_000;

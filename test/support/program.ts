@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { within } from './wait.ts';
 
-const entry = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'cmd', 'postern.ts');
+const entry = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'cmd', 'postern.js');
 
 export interface Program {
   readonly child: ChildProcess;
