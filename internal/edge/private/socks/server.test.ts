@@ -330,6 +330,31 @@ describe('SOCKS on-ramp', () => {
     await echo.close();
   });
 
+  it('takes whoever sends the first whole datagram from the client’s address for the client', async t => {
+    const echo = await openUdpEcho();
+    const socket = await dial(t, await open());
+    socket.write(Buffer.concat([hello('default', world.token), request(3, 0, [0, 0, 0, 0])]));
+    await readExactly(socket, 4);
+    const relay = (await readExactly(socket, 10)).readUInt16BE(8);
+    const [stray, client] = [createSocket('udp4'), createSocket('udp4')];
+    t.after(() => {
+      stray.close();
+      client.close();
+    });
+    let got = 0;
+    client.on('message', () => {
+      got += 1;
+    });
+    stray.send('stray', relay, '127.0.0.1');
+    await until('the drop', () => server?.associations.dropped.malformed === 1);
+    const header = encodeUdpHeader(Uint8Array.of(127, 0, 0, 1), echo.port);
+    client.send(Buffer.concat([header, Buffer.from('x')]), relay, '127.0.0.1');
+    await until('an echo', () => got === 1);
+    socket.destroy();
+    await until('the flow’s end', () => world.tracker.size === 0);
+    await echo.close();
+  });
+
   it('takes no datagram from port 0, where no answer can go', async t => {
     const sendPortless = await openPortlessSender(t);
     if (sendPortless === undefined) return;

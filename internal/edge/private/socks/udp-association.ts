@@ -129,6 +129,14 @@ export class UdpAssociation {
       dropped.not_client += 1;
       return;
     }
+    if (this.#clientAddress === undefined) {
+      // Only what a SOCKS client sends may claim the association: a stray datagram must not shut its client out.
+      if (decodeUdpHeader(message)?.host === undefined) {
+        dropped.malformed += 1;
+        return;
+      }
+      this.#claim(from);
+    }
     const flow = this.#flowOf(message);
     // Dropped and counted.
     if (flow === undefined) return;
@@ -144,12 +152,14 @@ export class UdpAssociation {
     const bytes = parseIp(address.replace(/%.*$/, ''));
     // UDP may come from port 0 (RFC 768), where nothing can be sent: Node would throw.
     if (port === 0 || bytes === undefined || formatIp(unmapIpv4(bytes)) !== this.#visitor.sourceAddress) return false;
-    if (this.#clientPort !== 0 && this.#clientPort !== port) return false;
+    return this.#clientPort === 0 || this.#clientPort === port;
+  }
+
+  #claim({ address, port }: RemoteInfo): void {
     this.#clientPort = port;
     // From here on the kernel keeps everybody else's datagrams away; some may be waiting already.
     this.#clientAddress = address;
     this.#socket.connect(port, address);
-    return true;
   }
 
   /** The flow of the datagram's destination; `#lastHeader` is its header then. */
