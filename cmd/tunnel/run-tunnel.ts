@@ -29,7 +29,6 @@ import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
-import { settleHeap } from './settle-heap.ts';
 
 export interface RunTunnelInputs {
   readonly settings: TunnelSettings;
@@ -47,9 +46,6 @@ export interface RunTunnelInputs {
 const signalNumbers: Readonly<Partial<Record<SignalName, number>>> = { SIGINT: 2, SIGTERM: 15 };
 const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'interrupt', SIGTERM: 'terminated' };
 
-/** After the first registration: the second connection is dialled a second after the first, so this falls between them. */
-const settleAfterMs = 500;
-
 /** Settles after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
   const { credentials, file, logger, settings } = inputs;
@@ -65,10 +61,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     settings.pidfile === undefined || settings.pidfile === ''
       ? undefined
       : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
-  const heap = new DisposableStack();
   tunnel.connector.once('connected', () => {
-    const timer = setTimeout(() => heap.use(settleHeap()), settleAfterMs);
-    heap.defer(() => clearTimeout(timer));
     if (pidFile !== undefined) void writePidFile(pidFile, logger);
     inputs.onReady?.();
   });
@@ -79,7 +72,6 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     logger.error({ event: 0, error: describeError(error) }, 'Initiating shutdown');
     throw error;
   } finally {
-    heap.dispose();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined) await rm(pidFile, { force: true });
