@@ -21,7 +21,7 @@ const directoryOfThis = dirname(fileURLToPath(import.meta.url));
 const heard = hearing<UdpEvent>();
 /** Enough for a core to be busy, little enough that no queue overflows. */
 const atOnce = 128;
-/** Datagrams of a round for each second asked for; compilers settle in a quarter of that first. */
+/** Datagrams of a round for each second asked for, and of the warm-up for each second of that. */
 const datagramsPerSecond = 20_000;
 
 /** Gives the report as text. */
@@ -89,7 +89,7 @@ async function benchOne(
     const instructions = ((await counter?.stop()) ?? Number.NaN) / echoed / 1_000;
     return { cpu, rate: (echoed / elapsedMs) * 1_000, lost, instructions };
   };
-  await run(connector.pid, count / 4);
+  await run(connector.pid, Math.ceil(datagramsPerSecond * options.warmUpSeconds));
   await run(nginx.pid, count / 4, nginx.port);
   const ours: Round[] = [];
   const beside: Round[] = [];
