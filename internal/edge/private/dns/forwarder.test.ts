@@ -11,7 +11,7 @@ import { decode, encode, type Packet } from 'dns-packet';
 import { PrivateWorld, type TestConnector } from '../../../../test/support/private-world.ts';
 import { openPortlessSender } from '../../../../test/support/raw-udp.ts';
 import { haveTools } from '../../../../test/support/tools.ts';
-import { until } from '../../../../test/support/wait.ts';
+import { until, within } from '../../../../test/support/wait.ts';
 import { readExactly } from '../../../net/read-exactly.ts';
 import { silentLogger } from '../../../telemetry/logger.ts';
 import { parsePrivateHost } from '../private-host.ts';
@@ -197,6 +197,23 @@ describe('DNS on-ramp', () => {
       assert.equal(decode(await readExactly(socket, length)).id, id);
     }
     assert.deepEqual(connector.dialled, [`127.0.0.1:${resolver.port}`]);
+  });
+
+  it('holds few TCP clients of one address that say nothing', async t => {
+    const { network } = world;
+    const forwarder = world.use(
+      await openDnsForwarder({
+        ...{ host: '127.0.0.1', port: 0, network, vnet: () => world.vnet, logger: silentLogger() },
+        ...{ resolver: { host: resolverHost, port: 53 }, handshakeLimits: { total: 10, perAddress: 1 } },
+      }),
+    );
+    const [first, second] = [connect(forwarder.port, '127.0.0.1'), connect(forwarder.port, '127.0.0.1')];
+    for (const socket of [first, second]) {
+      socket.on('error', () => undefined).resume();
+      t.after(() => socket.destroy());
+    }
+    await within('one to be cut', Promise.race([once(first, 'close'), once(second, 'close')]), 5_000);
+    assert.equal([first, second].filter(socket => socket.destroyed).length, 1);
   });
 
   it('opens nothing for a TCP client that says nothing', async t => {

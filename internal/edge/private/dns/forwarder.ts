@@ -2,13 +2,16 @@
 // tunnel. It has no authentication, as DNS has none: who can reach the listener may ask. Source: RFC 1035 §4.2, RFC 7766;
 // issue "private networks" point 5.
 
-import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
+import type { RemoteInfo, Socket as UdpSocket } from 'node:dgram';
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../../errors/error.ts';
+import { AddressLimiter, type AddressLimits } from '../../../net/address-limiter.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
+import { countedAddress } from '../../control-plane/rate-limiter.ts';
 import type { NetworkRecord } from '../../store/records.ts';
+import { openBoundSocket } from '../bound-socket.ts';
 import { joinFlow } from '../join-flow.ts';
-import { type ListenOptions, listenFailed, openListener, type TcpListener } from '../listener.ts';
+import { handshakeLimits, type ListenOptions, listenFailed, openListener, type TcpListener } from '../listener.ts';
 import { plainAddress } from '../private-host.ts';
 import type { PrivateNetwork } from '../private-network.ts';
 import type { Visitor } from '../visitor.ts';
@@ -21,6 +24,8 @@ export interface DnsForwarderOptions extends ListenOptions {
   readonly vnet: () => NetworkRecord | undefined;
   readonly resolver: Resolver;
   readonly logger: Logger;
+  /** Of TCP clients that have said nothing yet. Default: `handshakeLimits`. */
+  readonly handshakeLimits?: AddressLimits;
 }
 
 export interface DnsForwarder {
@@ -50,7 +55,12 @@ const tcpIdleMs = 30_000;
 
 /** Listens on UDP and TCP. Throws 'listen.failed'. */
 export async function openDnsForwarder(options: DnsForwarderOptions): Promise<DnsForwarder> {
-  const tcp = await openListener(options, socket => void serveTcp(socket, options));
+  const silent = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
+  const tcp = await openListener(options, socket => {
+    const leave = silent.admit(countedAddress(socket.remoteAddress ?? ''));
+    if (leave === undefined) socket.destroy();
+    else void serveTcp(socket, options, leave);
+  });
   try {
     const udp = await UdpForwarder.open(options, tcp.port);
     return new Forwarder(tcp, udp);
@@ -104,17 +114,12 @@ class UdpForwarder {
   }
 
   static async open(options: DnsForwarderOptions, port: number): Promise<UdpForwarder> {
-    const family = options.host.includes(':') ? 6 : 4;
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      // Addresses are literal: nothing is to be looked up, and no thread taken.
-      lookup: (host, _options, done) => done(null, host, family),
-    });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', error => reject(listenFailed({ host: options.host, port }, error)));
-      socket.bind(port, options.host, resolve);
-    });
-    socket.removeAllListeners('error');
+    let socket: UdpSocket;
+    try {
+      socket = await openBoundSocket(options.host, port);
+    } catch (error) {
+      throw listenFailed({ host: options.host, port }, error);
+    }
     return new UdpForwarder(options, socket);
   }
 
@@ -200,15 +205,16 @@ class UdpForwarder {
 
 /**
  * TCP goes as it is: length-prefixed messages in both directions, over a stream of its own, opened when the client has said
- * something. Never rejects.
+ * something, which is when `heard` is called. Never rejects.
  */
-async function serveTcp(socket: Socket, options: DnsForwarderOptions): Promise<void> {
+async function serveTcp(socket: Socket, options: DnsForwarderOptions, heard: () => void): Promise<void> {
   const { network, resolver, logger } = options;
   socket.setTimeout(tcpIdleMs, () => socket.destroy());
   try {
     await new Promise<void>(resolve => {
       socket.once('readable', resolve).once('close', resolve);
     });
+    heard();
     const visitor = visitorOf(options, socket.remoteAddress, socket.remotePort ?? 0);
     // Nothing to read: it has ended.
     if (visitor === undefined || socket.readableLength === 0) socket.destroy();

@@ -1,10 +1,11 @@
 // One UDP ASSOCIATE: a socket that the client sends wrapped datagrams to, and a flow into the private network for every
 // destination. Lives as long as the client's TCP connection. Source: RFC 1928 §7.
 
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { RemoteInfo, Socket } from 'node:dgram';
 import { isPosternError } from '../../../errors/error.ts';
 import { formatIp, parseIp, unmapIpv4 } from '../../../net/ip.ts';
 import { udpPayloadLimit } from '../../../wire/datagram-problem.ts';
+import { openBoundSocket } from '../bound-socket.ts';
 import type { PrivateHost } from '../private-host.ts';
 import type { PrivateNetwork } from '../private-network.ts';
 import type { UdpFlow } from '../udp-flow.ts';
@@ -92,21 +93,7 @@ export class UdpAssociation {
 
   /** Rejects with what the system says when there is no socket left. */
   static async open(options: AssociationOptions): Promise<UdpAssociation> {
-    const { localAddress } = options;
-    const family = localAddress.includes(':') ? 6 : 4;
-    const socket = createSocket({
-      type: family === 6 ? 'udp6' : 'udp4',
-      // Addresses are literal: nothing is to be looked up, and no thread taken.
-      lookup: (host, _options, done) => done(null, host, family),
-    });
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind(0, localAddress, () => {
-        socket.off('error', reject);
-        resolve();
-      });
-    });
-    return new UdpAssociation(options, socket);
+    return new UdpAssociation(options, await openBoundSocket(options.localAddress, 0));
   }
 
   get port(): number {
