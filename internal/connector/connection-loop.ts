@@ -3,25 +3,26 @@
 
 import { EventEmitter } from 'node:events';
 import { BackOff } from '../discovery/back-off.ts';
+import type { EdgeAddress } from '../discovery/edge-address.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
 import { formatDuration } from '../schema/duration.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectionStats, ConnectorConnection, Protocol } from '../transport/transport.ts';
 import { logFigures } from './connection-metrics.ts';
-import type { ConnectionState } from './connection-state.ts';
+import type { ConnectedState, ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
 import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
-import { isUnreachable, rotates } from './judge-failure.ts';
+import { isFatal, isUnreachable, refusedWait, rotates } from './judge-failure.ts';
 import { linkEnd } from './link-end.ts';
 import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { raceDial } from './race-dial.ts';
 import type { RegistrationSession } from './registration.ts';
 import { reuseSourcePort } from './source-port.ts';
-import { moveTimeoutMs, TakeOver } from './take-over.ts';
+import { type MoveTarget, moveTimeoutMs, TakeOver, type TakeOverEnd } from './take-over.ts';
 
 /** How an attempt ended: without an error when the edge drained it, `registered` when it had served. */
 interface AttemptEnd {
@@ -31,11 +32,6 @@ interface AttemptEnd {
 
 /** A connection that lasted this long was good: its next failure starts the back-off anew. */
 const stableMs = 10_000;
-/** Wait after the edge called credentials invalid that it had accepted before: a deleted tunnel, or an edge in trouble. */
-const refusedWaitMs = 60_000;
-const refusedJitterMs = 60_000;
-/** Refusals of a first registration before giving up. Fresh tunnels take seconds to be known everywhere on large edges. */
-const refusalsBeforeFatal = 3;
 
 export class ConnectionLoop extends EventEmitter<LoopEvents> {
   readonly connIndex: number;
@@ -146,14 +142,35 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       state.leave();
       return true;
     }
-    const move = new TakeOver(this.#context, this.connIndex, state.link, target);
-    this.#move = move;
-    void move.link.then(next => {
-      if (next !== undefined) return state.leave();
-      this.#move = undefined;
-      this.#leavesFirst = move.refused;
+    void this.#takeOver(state, { protocol: target, address: state.link.address }).then(({ error, refused }) => {
+      if (error !== undefined && !refused) this.#context.policy.tried?.(error);
+      this.#leavesFirst = refused;
     });
     return true;
+  }
+
+  /**
+   * If registered and idle: dials `address`, registers there in the present connection's place and lets that go. Resolves
+   * to whether it has moved; undefined when it did not begin.
+   */
+  moveToAddress(address: EdgeAddress): Promise<boolean> | undefined {
+    const state = this.#state;
+    if (state.kind !== 'connected' || this.#move !== undefined || this.#stopping) return undefined;
+    const { connection } = state.link;
+    if (connection.stats().openStreams > 0) return undefined;
+    return this.#takeOver(state, { protocol: connection.protocol, address }).then(({ moved }) => moved);
+  }
+
+  async #takeOver(state: ConnectedState, target: MoveTarget): Promise<TakeOverEnd> {
+    const move = new TakeOver(this.#context, this.connIndex, target);
+    this.#move = move;
+    const next = await move.link;
+    if (next === undefined) this.#move = undefined;
+    else {
+      this.#context.directory.assign(this.connIndex, target.address);
+      state.leave();
+    }
+    return { moved: next !== undefined, error: move.error, refused: move.refused };
   }
 
   /** Where service goes on after a connection's end: the connection that was to take its place, if one comes. */
@@ -261,7 +278,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     if (next === undefined && watch.lost) this.#skipWait = true;
     this.emit('disconnected', info, typeof why === 'string' ? undefined : why);
     if (next !== undefined) {
-      this.#log(info).info(`Moving this connection to ${next.connection.protocol}`);
+      this.#log(info).info(`Moving this connection to ${next.address.ip} over ${next.connection.protocol}`);
       this.#linger(this.#drainOne(link, info, true));
     } else if (why === 'stop' || why === 'move') {
       this.#state = { kind: 'draining', connection };
@@ -316,7 +333,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       return this.#stagger();
     if (!registered && error !== undefined) this.#reportFailure(error);
     if (isPosternError(error, 'credentials.refused')) this.#refusals += 1;
-    if (isPosternError(error) && this.#isFatal(error)) {
+    if (isPosternError(error) && isFatal(error, this.#context.everRegistered(), this.#refusals)) {
       this.emit('fatal', error);
       return undefined;
     }
@@ -332,8 +349,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   #nextWait(error: unknown): { waitMs: number; upToMs: number } {
     if (!isPosternError(error, 'credentials.refused') || !this.#context.everRegistered()) return this.#backOff.next();
-    const jitterMs = Math.floor(this.#context.random() * refusedJitterMs);
-    return { waitMs: refusedWaitMs + jitterMs, upToMs: refusedWaitMs + refusedJitterMs };
+    return refusedWait(this.#context.random);
   }
 
   /** Connections that all redial at once keep a little distance, so that an edge that just came up is not hit by a burst. */
@@ -346,17 +362,6 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     const fields = { connIndex: this.connIndex, event: 0, error: describeError(error) };
     this.#context.logger.error(fields, 'Unable to establish connection with the edge');
     this.emit('registrationFailed', { connIndex: this.connIndex, reason: code });
-  }
-
-  /**
-   * Network errors never end the program. Bad configuration and a protocol that this build does not have do; so do
-   * credentials that no registration of this run has passed with. Once a connection had registered, a refusal may be an
-   * edge in trouble: it is retried with long waits.
-   */
-  #isFatal(error: PosternError): boolean {
-    if (error.kind.scope === 'config' || error.kind.scope === 'usage' || error.code === 'unavailable') return true;
-    if (error.code !== 'credentials.refused') return error.kind.scope === 'credentials';
-    return !this.#context.everRegistered() && this.#refusals >= refusalsBeforeFatal;
   }
 
   async #wait(waitMs: number, unreachable: boolean): Promise<void> {

@@ -616,3 +616,43 @@ describe('connector: choosing the protocol', () => {
     assert.equal(world.edge.unregistered, 1);
   });
 });
+
+describe('connector: spreading over edges', () => {
+  const hosts = (world: World): string[] => world.connector.connections.map(info => info.ip).sort();
+
+  it('moves idle connections back to an edge that was away, and drops no stream for it', async t => {
+    const edge = new FakeEdge();
+    const [home, other] = ['198.51.1.1', '198.51.2.1'];
+    let away = true;
+    edge.onDial = options => {
+      if (away && options.host === other) throw new PosternError('dial.failed', 'away');
+      return edge.connect('http2', options);
+    };
+    const world = start(t, { edge, addressCount: 2, share: true });
+    await world.clock.advance(60_000);
+    assert.deepEqual(hosts(world), [home, home, home, home]);
+
+    // A trial fails and costs nothing.
+    await world.clock.advance(5 * 60_000);
+    assert.ok(edge.dials.filter(dial => dial.host === other).length > 0);
+    assert.deepEqual(hosts(world), [home, home, home, home]);
+    assert.equal(edge.live.length, 4);
+
+    away = false;
+    const busy = edge.live[0] ?? assert.fail();
+    busy.openStreams = 1;
+    const registrations: number[] = [];
+    for (let minute = 0; minute < 60; minute += 1) {
+      await world.clock.advance(60_000);
+      registrations.push(world.connector.readyCount);
+    }
+    assert.deepEqual(hosts(world), [home, home, other, other]);
+    assert.deepEqual([...new Set(registrations)], [4]);
+    assert.equal(busy.aborted ?? busy.drained, false);
+    assert.deepEqual(
+      edge.requests.slice(-2).map(request => request.replaceExisting),
+      [true, true],
+    );
+    assert.equal(edge.live.length, 4);
+  });
+});

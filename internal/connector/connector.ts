@@ -9,6 +9,7 @@ import { type ConnectionFigures, figuresOf } from './connection-metrics.ts';
 import type { ConnectionInfo, ConnectorEvents } from './connector-events.ts';
 import type { LoopContext } from './loop-context.ts';
 import { machineAddresses, watchMachine } from './machine-watch.ts';
+import { Spread } from './spread.ts';
 
 export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
   /** How many connections are wanted; fewer when the edge has fewer addresses. */
@@ -21,6 +22,8 @@ export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
 const startSpacingMs = 1_000;
 /** How often the figures of connections are logged, at debug level. */
 const figuresEveryMs = 60_000;
+/** How often uneven use of edges is looked for, and an idle moment to move a connection. */
+const spreadTickMs = 10_000;
 /** How often the policy is asked for trials and moves. */
 const trialTickMs = 5_000;
 
@@ -76,11 +79,13 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     });
     const endTrials = this.#tryProtocols();
     const endFigures = this.#logFigures();
+    const endSpread = this.#spread();
     this.#start(0);
     await this.#ended.promise;
     endWatch();
     endTrials();
     endFigures();
+    endSpread();
     if (this.#fatal !== undefined) throw this.#fatal;
   }
 
@@ -135,6 +140,18 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       }
     };
     let cancel = clock.after(figuresEveryMs, log);
+    return () => cancel();
+  }
+
+  /** Moves connections to edges that have become usable again, while all connections are well. */
+  #spread(): () => void {
+    const { clock, directory, random } = this.#options;
+    const spread = new Spread({ directory, clock, random });
+    const tick = (): void => {
+      cancel = clock.after(spreadTickMs, tick);
+      spread.tick(this.#connected.size < this.#loops.length ? undefined : this.#loops);
+    };
+    let cancel = clock.after(spreadTickMs, tick);
     return () => cancel();
   }
 

@@ -1,6 +1,7 @@
-// A connection over another protocol that takes the place of a registered one: dialled and registered while that one still
-// serves, so that the edge always has one of the two. Ours; spec edge-protocol §6.2 names `replaceExisting` and no use of it.
+// A connection over another protocol, or to another address, that takes the place of a registered one: dialled and
+// registered while that one still serves, so that the edge always has one of the two. Ours; spec edge-protocol §6.2 names `replaceExisting` and no use of it.
 
+import { type EdgeAddress, formatEdgeAddress } from '../discovery/edge-address.ts';
 import { describeError, isPosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
 import { rivalAfterMs } from './auto-protocol.ts';
@@ -12,17 +13,31 @@ import type { LoopContext } from './loop-context.ts';
 /** A trial or a move must be there this soon: slower than that, HTTP/2 would win the next race anyway. */
 export const moveTimeoutMs = 2 * rivalAfterMs;
 
+/** Where a connection goes. */
+export interface MoveTarget {
+  readonly protocol: Protocol;
+  readonly address: EdgeAddress;
+}
+
+/** How a move ended: `error` says why it did not come about, `refused` that the edge lets nobody take a place over. */
+export interface TakeOverEnd {
+  readonly moved: boolean;
+  readonly error: unknown;
+  readonly refused: boolean;
+}
+
 export class TakeOver {
   /** The registered connection, its taker's to close; undefined when it came to nothing. Never rejects. */
   readonly link: Promise<EdgeLink | undefined>;
   readonly #abort = new AbortController();
   readonly #context: LoopContext;
   #refused = false;
+  #error: unknown;
 
   /** Begins at once. */
-  constructor(context: LoopContext, connIndex: number, present: EdgeLink, target: Protocol) {
+  constructor(context: LoopContext, connIndex: number, target: MoveTarget) {
     this.#context = context;
-    this.link = this.#run(connIndex, present, target);
+    this.link = this.#run(connIndex, target);
   }
 
   /** Whether the edge refused to let the new connection take the old one's place. */
@@ -30,32 +45,39 @@ export class TakeOver {
     return this.#refused;
   }
 
+  /** Why it came to nothing; undefined while under way, when it worked or was aborted. */
+  get error(): unknown {
+    return this.#error;
+  }
+
   /** `link` settles soon, with undefined or with a connection that had registered already. */
   abort(): void {
     this.#abort.abort();
   }
 
-  async #run(connIndex: number, present: EdgeLink, target: Protocol): Promise<EdgeLink | undefined> {
+  async #run(connIndex: number, { protocol, address }: MoveTarget): Promise<EdgeLink | undefined> {
     const { logger, policy, trust } = this.#context;
     const { signal } = this.#abort;
-    const { address } = present;
     try {
       const dial = { address, trust: await trust(), signal, timeoutMs: moveTimeoutMs };
-      const connection = await dialEdge(this.#context, target, dial);
+      const connection = await dialEdge(this.#context, protocol, dial);
       const onAbort = (): void => connection.abort(stoppedError());
       signal.addEventListener('abort', onAbort, { once: true });
       if (signal.aborted) onAbort();
       const options = { connIndex, address, previousAttempts: 0, replaceExisting: true };
       const link = await registerLink(this.#context, connection, options);
       signal.removeEventListener('abort', onAbort);
-      policy.registered(connIndex, target);
+      policy.registered(connIndex, protocol);
       return link;
     } catch (error) {
       if (signal.aborted) return undefined;
       this.#refused = isPosternError(error, 'registration.duplicate');
-      if (!this.#refused) policy.tried?.(error);
+      this.#error = error;
       const fields = { connIndex, event: 0, error: describeError(error) };
-      logger.debug(fields, `This connection could not move to ${target} and stays as it is`);
+      logger.debug(
+        fields,
+        `This connection could not move to ${formatEdgeAddress(address)} over ${protocol} and stays as it is`,
+      );
       return undefined;
     }
   }

@@ -185,3 +185,52 @@ describe('address pool: replacing the table', () => {
     assert.equal(pool.get(1)?.family, 4);
   });
 });
+
+describe('address pool: uneven use', () => {
+  /** Shared addresses, of which connections 0 to 3 found the first one only. */
+  function afterAnOutage(a: readonly EdgeAddress[], b: readonly EdgeAddress[]): AddressPool {
+    const pool = new AddressPool([a, b], { version: 'auto', share: true, random: () => 0, nowMs: () => 0 });
+    for (const connIndex of [0, 1, 2, 3]) {
+      pool.get(connIndex);
+      pool.assign(connIndex, a[0] ?? v4(1));
+    }
+    return pool;
+  }
+
+  it('is none as long as no address has two users more than another', () => {
+    const pool = new AddressPool([[v4(1)], [v4(2)]], { version: 'auto', share: true, random: () => 0, nowMs: () => 0 });
+    for (const connIndex of [0, 1, 2]) {
+      pool.get(connIndex);
+      assert.equal(pool.uneven, undefined);
+    }
+  });
+
+  it('names who could move and where to, until all is even', () => {
+    const pool = afterAnOutage([v4(1)], [v4(2)]);
+    assert.deepEqual(pool.uneven, { to: v4(2), users: [0, 1, 2, 3] });
+    pool.assign(3, v4(2));
+    assert.deepEqual(pool.uneven, { to: v4(2), users: [0, 1, 2] });
+    pool.assign(1, v4(2));
+    assert.equal(pool.uneven, undefined);
+    assert.deepEqual([pool.get(0), pool.get(1), pool.get(2), pool.get(3)], [v4(1), v4(2), v4(1), v4(2)]);
+    pool.assign(0, v4(7));
+    assert.deepEqual(pool.get(0), v4(1));
+  });
+
+  it('counts an address that is listed twice once', () => {
+    const pool = afterAnOutage([v4(1), v4(2)], [v4(2)]);
+    pool.assign(0, v4(2));
+    pool.assign(1, v4(2));
+    assert.equal(pool.uneven, undefined);
+    const alone = afterAnOutage([v4(1), v4(1)], []);
+    assert.equal(alone.uneven, undefined);
+  });
+
+  it('is none where connections have addresses of their own', () => {
+    const pool = new AddressPool([[v4(1), v4(2), v4(3)], []], {
+      ...{ version: 'auto', share: false, random: () => 0, nowMs: () => 0 },
+    });
+    pool.get(0);
+    assert.equal(pool.uneven, undefined);
+  });
+});

@@ -21,6 +21,12 @@ export interface AddressPoolOptions {
 /** How long the other family is preferred after an IPv6 address failed. */
 export const primaryTimeoutMs = 10 * 60_000;
 
+/** Addresses that are used unevenly: one of the most used, one of the least used, and who uses the first. */
+export interface UnevenUse {
+  readonly to: EdgeAddress;
+  readonly users: readonly number[];
+}
+
 interface Entry {
   readonly address: EdgeAddress;
   readonly users: Set<number>;
@@ -68,6 +74,36 @@ export class AddressPool {
     if (found === undefined) return;
     found.entry.users.delete(connIndex);
     if (connectivityError) this.#noteFailure(found.region, found.entry.address.family);
+  }
+
+  /**
+   * Where connections share addresses, and one has at least two users more than another; undefined when all is even. An
+   * address that is listed several times counts once.
+   */
+  get uneven(): UnevenUse | undefined {
+    if (!this.#options.share) return undefined;
+    const uses = new Map<string, { readonly address: EdgeAddress; readonly users: number[] }>();
+    for (const { address, users } of this.#regions.flatMap(active)) {
+      const key = formatEdgeAddress(address);
+      const use = uses.get(key) ?? { address, users: [] };
+      use.users.push(...users);
+      uses.set(key, use);
+    }
+    const byUse = [...uses.values()].sort((a, b) => a.users.length - b.users.length);
+    const [least, most] = [byUse[0], byUse.at(-1)];
+    if (least === undefined || most === undefined || most.users.length - least.users.length < 2) return undefined;
+    return { to: least.address, users: most.users };
+  }
+
+  /** `connIndex` uses `address` from now on, if that is still listed. */
+  assign(connIndex: number, address: EdgeAddress): void {
+    const key = formatEdgeAddress(address);
+    const all = this.#regions.flatMap(region => region.entries);
+    const same = all.filter(entry => formatEdgeAddress(entry.address) === key);
+    const entry = same.sort((a, b) => a.users.size - b.users.size)[0];
+    if (entry === undefined || entry.users.has(connIndex)) return;
+    this.giveBack(connIndex, false);
+    entry.users.add(connIndex);
   }
 
   /** Takes a new table. A connection keeps its address if that is still listed; regions keep their family when possible. */

@@ -3,7 +3,7 @@
 
 import { PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { AddressPool, type EdgeIpVersion } from './address-pool.ts';
+import { AddressPool, type EdgeIpVersion, type UnevenUse } from './address-pool.ts';
 import type { EdgeAddress, EdgeRegions } from './edge-address.ts';
 
 export interface EdgeDirectoryOptions {
@@ -58,6 +58,16 @@ export class EdgeDirectory {
       });
     }
     return address;
+  }
+
+  /** See AddressPool.uneven. */
+  get uneven(): UnevenUse | undefined {
+    return this.#pool?.uneven;
+  }
+
+  /** The connection has moved: `address` is its own now. */
+  assign(connIndex: number, address: EdgeAddress): void {
+    this.#pool?.assign(connIndex, address);
   }
 
   /** The connection needs its address no more. */
