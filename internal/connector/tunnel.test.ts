@@ -5,6 +5,7 @@ import type { Answer } from 'dns-packet';
 import { openTestDns } from '../../test/support/dns-server.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { refusal, SmallEdge } from '../../test/support/small-edge.ts';
+import { TestClock } from '../../test/support/test-clock.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { srvName } from '../discovery/discover.ts';
 import { createDns } from '../discovery/dns.ts';
@@ -302,5 +303,40 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     await within('the drain', drained);
     await until('a registration at the other edge', () => to.registered.length === 1);
     await until('readiness', () => tunnel.connector.readyCount === 1);
+  });
+
+  it('spreads over both edges again after one was away', async t => {
+    const clock = new TestClock();
+    const home = await openEdge(t);
+    let other = await openEdge(t, home);
+    const edges = (): readonly SmallEdge[] => [home, other];
+    const uses = (): number[] => edges().map(edge => edge.registered.length);
+    // Time stands still while a registration is under way: its limits are meant for real time.
+    const pass = async (): Promise<void> => {
+      if (edges().every(edge => edge.open === edge.registered.length)) await clock.advance(1_000);
+    };
+    const reach = (what: string, wanted: readonly number[]): Promise<void> =>
+      until(what, async () => {
+        await pass();
+        return uses().every((count, at) => count === wanted[at]);
+      });
+    const { tunnel } = await start(t, edges(), { clock, haConnections: 4 });
+    await reach('two connections at each edge', [2, 2]);
+    await other.close();
+    await reach('all at the one that is left', [4, 0]);
+    other = await SmallEdge.open({ port: other.port, ca: home.ca });
+    t.after(() => other.close());
+    await until('two connections at each edge again', async () => {
+      await pass();
+      assert.ok(tunnel.connector.readyCount >= 3, `${tunnel.connector.readyCount} connections`);
+      return uses().every(count => count === 2);
+    });
+    assert.deepEqual(
+      edges()
+        .flatMap(edge => edge.indexes)
+        .sort(),
+      [0, 1, 2, 3],
+    );
+    assert.equal((await other.request(other.indexes[0] ?? 0)).status, 200);
   });
 });
