@@ -41,6 +41,26 @@ async function h2c(
 }
 
 describe('HTTP/2 to the origin', () => {
+  it('delivers an early answer although the origin resets the upload', async t => {
+    for (const code of [constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_CANCEL, constants.NGHTTP2_REFUSED_STREAM]) {
+      const { test } = await h2c(t, stream => {
+        stream.respond({ ':status': 413, 'content-length': '3' });
+        stream.end('big', () => stream.close(code));
+      });
+      for (let round = 0; round < 10; round += 1) {
+        const incoming = test.request({ method: 'POST', bodyLength: -1 });
+        const pump = (): void => {
+          while (!incoming.edge.destroyed && incoming.edge.write(Buffer.alloc(64 * 1024)));
+          incoming.edge.once('drain', pump);
+        };
+        pump();
+        assert.equal((await within('an answer', incoming.response)).status, 413);
+        assert.equal((await within('its body', incoming.bytes())).toString(), 'big', `code ${code}`);
+        await until('the stream to close', () => incoming.body.destroyed);
+      }
+    }
+  });
+
   it('makes a request that a leaving origin refused again on a new connection', async t => {
     const { test, sessions } = await h2c(t, (stream, _headers, session) => {
       if (session === 1) {

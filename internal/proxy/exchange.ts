@@ -108,7 +108,8 @@ export class StreamExchange implements Exchange {
 
   /** The response is out. What is left of the request body nobody will read: end the stream without an error. */
   #onFinish(): void {
-    if (!this.#upgraded && !this.body.readableEnded) this.body.destroy();
+    // Not at once: over HTTP/2 the head of an answer without a body is flushed at the end of this turn, and lost by then.
+    if (!this.#upgraded && !this.body.readableEnded) setImmediate(endUnread, this.body);
   }
 
   #onClose(): void {
@@ -128,6 +129,10 @@ function refusalText(error: PosternError): string {
   if (error.kind.scope === 'visitor') return `Incoming request ended abruptly: ${describeError(error)}`;
   if (error.details?.hop === 'access') return error.message;
   return `Unable to reach the origin service. The service may be down or it may not be responding to traffic from cloudflared: ${describeError(error)}`;
+}
+
+function endUnread(body: Duplex): void {
+  if (!body.readableEnded) body.destroy();
 }
 
 function ignore(): void {

@@ -147,10 +147,10 @@ export class EdgeWorld {
   }
 }
 
-/** An edge, a tunnel and a connector whose one rule leads to the HTTP origin on `originPort`. */
+/** An edge, a tunnel and a connector whose one rule leads to the HTTP origin on a port, or to a service. */
 export async function openWorld(
   t: TestContext,
-  originPort: number,
+  origin: number | string,
   options: {
     readonly edge?: Partial<EdgeOptions>;
     readonly tunnel?: Partial<TunnelOptions>;
@@ -160,9 +160,13 @@ export async function openWorld(
 ): Promise<{ world: EdgeWorld; tunnel: KnownTunnel; connector: Tunnel }> {
   const world = await EdgeWorld.open(t, options.edge);
   const tunnel = await world.makeTunnel();
-  const connector = await world.connect(tunnel, [{ service: `http://127.0.0.1:${originPort}` }], {
-    policy: fixedProtocol(options.protocol ?? 'http2'),
-    ...options.tunnel,
-  });
+  const connector = await world.connect(
+    tunnel,
+    [{ service: typeof origin === 'string' ? origin : `http://127.0.0.1:${origin}` }],
+    {
+      policy: fixedProtocol(options.protocol ?? 'http2'),
+      ...options.tunnel,
+    },
+  );
   return { world, tunnel, connector };
 }

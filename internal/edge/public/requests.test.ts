@@ -306,6 +306,34 @@ describe('a request of a visitor', () => {
   }
 
   for (const protocol of ['http2', 'quic'] as const) {
+    both(`gets a refusal without a body while it still uploads, over ${protocol}`, async (t, asker) => {
+      const origin = await listenRaw(t, socket => {
+        socket
+          .on('error', () => undefined)
+          .once('data', () => {
+            socket.pause();
+            socket.write('HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n');
+          });
+      });
+      const { world } = await openWorld(t, origin, { protocol });
+      const ask = asker(world);
+      for (let round = 0; round < 5; round += 1) {
+        const answer = await ask('POST', '/', {}, 'x'.repeat(4 << 20));
+        assert.equal(answer.status, 401, answer.body);
+      }
+      await untilIdle(world);
+    });
+
+    both(`gets a status that the connector answers by itself while it uploads, over ${protocol}`, async (t, asker) => {
+      const { world } = await openWorld(t, 'http_status:403', { protocol });
+      const ask = asker(world);
+      for (let round = 0; round < 5; round += 1) {
+        const answer = await ask('POST', '/', {}, 'x'.repeat(4 << 20));
+        assert.equal(answer.status, 403, answer.body);
+      }
+      await untilIdle(world);
+    });
+
     it(`is logged as broken off only where it was, over ${protocol}`, async t => {
       const origin = createServer((message, response) => {
         message.resume();

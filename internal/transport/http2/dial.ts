@@ -188,7 +188,10 @@ class Http2IncomingStream implements IncomingStream {
   refuse(refusal: StreamRefusal): void {
     if (this.body.destroyed) return;
     if (this.body.headersSent) this.reset();
-    else this.body.respond(encodeRefusal(refusal), { endStream: true });
+    else {
+      if (this.head.bodyLength !== 0) this.body.once('finish', stopUnreadRequest);
+      this.body.respond(encodeRefusal(refusal), { endStream: true });
+    }
   }
 
   reset(): void {
@@ -196,6 +199,14 @@ class Http2IncomingStream implements IncomingStream {
   }
 }
 
+/** Not at once: nghttp2 drops the head of a stream that is reset before the head was flushed, at the end of this turn. */
 function stopUnreadRequest(this: ServerHttp2Stream): void {
-  if (!this.readableEnded && !this.destroyed) this.close(constants.NGHTTP2_NO_ERROR);
+  if (!this.readableEnded) setImmediate(stopReceiving, this);
+}
+
+function stopReceiving(stream: ServerHttp2Stream): void {
+  if (stream.readableEnded || stream.destroyed) return;
+  stream.close(constants.NGHTTP2_NO_ERROR);
+  // Node keeps a stream until its bytes were read, whoever wants them.
+  stream.resume();
 }

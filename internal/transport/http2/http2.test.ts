@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { type TransportPair, transportConformance } from '../../../test/conformance/transport.ts';
 import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
+import { until } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
 import type { EdgeConnection, IncomingStream } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
+import { controlRequest, encodeRequestHead } from './head.ts';
 import { listenHttp2 } from './listen.ts';
 
 const serverName = 'h2.cftunnel.com';
@@ -62,6 +68,36 @@ describe('http2', () => {
     await drained;
     assert.deepEqual(await connector.closed, { orderly: true });
     await close();
+  });
+
+  it('is rid of a refused stream although the edge leaves it open', async () => {
+    const ca = await authority;
+    const accepted = Promise.withResolvers<ClientHttp2Session>();
+    const server = createTlsServer(await ca.issue([serverName]), socket =>
+      accepted.resolve(connectHttp2('https://connector', { createConnection: () => socket })),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const connector = await dialHttp2({ host: '127.0.0.1', port, ca: [ca.cert], serverName, timeoutMs: 10_000 });
+    connector.serve({ stream: incoming => incoming.refuse({ message: 'no' }), rpc: stream => stream.destroy() });
+    const session = await accepted.promise;
+    session.on('error', () => undefined);
+    const control = session.request([...controlRequest], { endStream: false });
+    control.on('error', () => undefined);
+    await connector.control;
+    for (const kind of ['tcp', 'websocket', 'http'] as const) {
+      const head = { method: 'POST', scheme: 'https', host: '10.0.0.1:1', path: '/', headers: [], bodyLength: -1 };
+      const stream = session.request(encodeRequestHead({ ...head, kind }), { endStream: false });
+      stream.on('error', () => undefined).resume();
+      const [answer] = (await once(stream, 'response')) as [{ ':status': number }];
+      assert.equal(answer[':status'], 502);
+      await until(`the ${kind} stream to close`, () => connector.openStreams === 0);
+    }
+    connector.abort(new PosternError('connection.closed', 'The test is over.'));
+    await connector.closed;
+    session.destroy();
+    server.close();
   });
 
   it('knows the negotiated group at the connector, and the round trip after a ping', async () => {
