@@ -3,8 +3,9 @@
 
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { type AddressInfo, BlockList, isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { listenTcp } from '../net/listen-tcp.ts';
 import type { Certificates } from './certificates/open-certificates.ts';
 
 export interface ApiListenerOptions {
@@ -68,22 +69,15 @@ function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-function listen(server: Server, { host, port }: ApiListenerOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      const reason = foreignCode(error) ?? error.message;
-      reject(
-        new PosternError(
-          'listen.failed',
-          `Cannot listen for the API on ${bracketed(host)}:${port} (${reason}); choose another --api address.`,
-          { cause: error },
-        ),
-      );
-    };
-    server.once('error', fail);
-    server.listen(port, host, () => {
-      server.off('error', fail);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
+async function listen(server: Server, { host, port }: ApiListenerOptions): Promise<number> {
+  try {
+    return await listenTcp(server, host, port);
+  } catch (error) {
+    const reason = foreignCode(error) ?? String(error);
+    throw new PosternError(
+      'listen.failed',
+      `Cannot listen for the API on ${bracketed(host)}:${port} (${reason}); choose another --api address.`,
+      { cause: error },
+    );
+  }
 }

@@ -7,6 +7,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { listenTcp } from '../net/listen-tcp.ts';
 import { nodeHttp } from '../net/node-http.ts';
 
 export interface LocalAddress {
@@ -81,13 +82,7 @@ export async function openLocalServer(
 async function listen(server: Server, candidates: readonly LocalAddress[]): Promise<void> {
   for (const [index, { host, port }] of candidates.entries()) {
     try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, () => {
-          server.removeListener('error', reject);
-          resolve();
-        });
-      });
+      await listenTcp(server, host, port);
       return;
     } catch (error) {
       if (foreignCode(error) === 'EADDRINUSE' && index + 1 < candidates.length) continue;

@@ -3,8 +3,9 @@
 
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
+import { listenTcp } from '../net/listen-tcp.ts';
 import { nodeHttp } from '../net/node-http.ts';
 import { upgradeHeaders } from './websocket-accept.ts';
 import { WebSocketStream } from './websocket-stream.ts';
@@ -24,12 +25,10 @@ export async function openHelloWorld(): Promise<HelloWorldServer> {
   const server = nodeHttp.createServer((request, response) => route(request, response, startTime));
   server.on('upgrade', (request, socket, head) => echoWebSocket(request, socket as Socket, head));
   try {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
+    return { port: await listenTcp(server, '127.0.0.1', 0), close: () => closeServer(server) };
   } catch (cause) {
     throw new PosternError('listen.failed', 'Could not listen on 127.0.0.1 for hello_world.', { cause });
   }
-  return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
 }
 
 function route(request: IncomingMessage, response: ServerResponse, startTime: Date): void {

@@ -1,11 +1,11 @@
 // A TCP listener of an on-ramp: bounded in connections, closed with everything it holds. Source: issue "private networks"
 // point 5.
 
-import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import type { AddressLimits } from '../../net/address-limiter.ts';
 import { isLoopback, parseIp } from '../../net/ip.ts';
+import { listenTcp } from '../../net/listen-tcp.ts';
 
 export interface ListenOptions {
   readonly host: string;
@@ -48,11 +48,12 @@ export async function serverListener(
   options: ListenOptions,
   sockets: ReadonlySet<Socket>,
 ): Promise<TcpListener> {
-  await new Promise<void>((resolve, reject) => {
-    // Stays: later it hears that a connection could not be accepted, which ends nothing.
-    server.on('error', error => reject(listenFailed(options, error)));
-    server.listen(options.port, options.host, resolve);
-  });
+  let port: number;
+  try {
+    port = await listenTcp(server, options.host, options.port);
+  } catch (error) {
+    throw listenFailed(options, error);
+  }
   let closed: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     closed ??= new Promise(resolve => {
@@ -61,7 +62,7 @@ export async function serverListener(
     return closed;
   };
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     stop: () => void stop(),
     close() {
       const ended = stop();

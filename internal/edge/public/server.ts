@@ -3,9 +3,10 @@
 
 import type { Server } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { listenTcp } from '../../net/listen-tcp.ts';
 import { WriteWatch } from '../../net/write-watch.ts';
 import type { Certificates } from '../certificates/open-certificates.ts';
 import { createHttp1Server } from './http1-server.ts';
@@ -113,25 +114,18 @@ async function listen(
   what: string,
 ): Promise<number | undefined> {
   if (port === undefined) return undefined;
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      const reason = foreignCode(error) ?? error.message;
-      const remedy =
-        reason === 'EADDRINUSE' ? 'another program uses it; choose another port' : 'choose another address or port';
-      reject(
-        new PosternError(
-          'listen.failed',
-          `Cannot listen for ${what} visitors on ${host}:${port} (${reason}): ${remedy}.`,
-          { cause: error },
-        ),
-      );
-    };
-    server.once('error', fail);
-    server.listen(port, host, () => {
-      server.off('error', fail);
-      resolve((server.address() as AddressInfo).port);
-    });
-  });
+  try {
+    return await listenTcp(server, host, port);
+  } catch (error) {
+    const reason = foreignCode(error) ?? String(error);
+    const remedy =
+      reason === 'EADDRINUSE' ? 'another program uses it; choose another port' : 'choose another address or port';
+    throw new PosternError(
+      'listen.failed',
+      `Cannot listen for ${what} visitors on ${host}:${port} (${reason}): ${remedy}.`,
+      { cause: error },
+    );
+  }
 }
 
 /** Settles when the listener is closed and so are its connections; at once where there is none. */

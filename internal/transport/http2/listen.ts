@@ -13,6 +13,7 @@ import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/address-limiter.ts';
+import { listenTcp } from '../../net/listen-tcp.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
@@ -101,18 +102,15 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
       options.onConnection(connection);
     });
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', error => {
-      reject(
-        new PosternError(
-          'listen.failed',
-          `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? error.message}); choose another address or port.`,
-          { cause: error },
-        ),
-      );
-    });
-    server.listen(options.port, options.host, resolve);
-  });
+  try {
+    await listenTcp(server, options.host, options.port);
+  } catch (error) {
+    throw new PosternError(
+      'listen.failed',
+      `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? String(error)}); choose another address or port.`,
+      { cause: error },
+    );
+  }
   const address = server.address() as AddressInfo;
   return {
     address: { host: address.address, port: address.port },
