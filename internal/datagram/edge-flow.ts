@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto';
 import { copyBytes } from '../net/copy-bytes.ts';
 import type { IpBytes } from '../net/ip.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { udpPayloadLimit } from '../wire/datagram-problem.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
 import type { IdleEntry, IdleWheel } from './idle-wheel.ts';
 
@@ -38,7 +39,7 @@ export interface FlowCounters {
   active: number;
   total: number;
   moved: number;
-  /** Payloads dropped because the flow was still (or again) being registered and its queue full. */
+  /** Payloads dropped while the flow was (or again was) being registered: its queue was full, or they were too large. */
   droppedWaiting: number;
 }
 
@@ -215,7 +216,8 @@ export class EdgeFlow implements EdgeSession, IdleEntry {
   }
 
   #wait(payload: Uint8Array): boolean {
-    if (this.#waiting.length >= waitingLimit) {
+    // What no datagram carries would only wait in vain.
+    if (this.#waiting.length >= waitingLimit || payload.length > udpPayloadLimit) {
       this.#counters.droppedWaiting += 1;
       return false;
     }

@@ -12,6 +12,7 @@ import {
   writeIcmpPrefixV3,
   writePayloadPrefixV3,
 } from '../wire/datagram-v3.ts';
+import { features } from '../wire/features.ts';
 import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
@@ -37,6 +38,8 @@ export class EdgeMuxV3 implements EdgeMux {
   readonly version = 3;
   readonly connIndex: number;
   readonly counters: DatagramCounters = createDatagramCounters();
+  /** The recorded peer would only begin its first idle time anew. */
+  readonly #changesIdleTime: boolean;
   readonly #channel: DatagramChannel;
   readonly #sessions = new IdTable<Entry>();
   readonly #view = new DatagramV3View();
@@ -44,7 +47,9 @@ export class EdgeMuxV3 implements EdgeMux {
   #packets: PacketHandler | undefined;
   #open = true;
 
-  constructor(channel: DatagramChannel, connIndex: number) {
+  /** @param advertised features that the connector told at its registration */
+  constructor(channel: DatagramChannel, connIndex: number, advertised: readonly string[] = []) {
+    this.#changesIdleTime = advertised.includes(features.v3IdleTime);
     this.#channel = channel;
     this.connIndex = connIndex;
     channel.receive(datagram => this.#receive(datagram));
@@ -84,9 +89,10 @@ export class EdgeMuxV3 implements EdgeMux {
     return this.#send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
   }
 
-  /** v3 has no message for this: the connector's side idles out. */
+  /** v3 has no message for this: the connector's side idles out, within a second or two where it can be told to. */
   unregister(session: EdgeSession): void {
     this.#forget(session);
+    if (this.#changesIdleTime) this.#sendRegistration(session, 1);
   }
 
   sendPacket(packet: Uint8Array): boolean {
@@ -139,7 +145,8 @@ export class EdgeMuxV3 implements EdgeMux {
   #response(view: DatagramV3View): void {
     const entry = this.#sessions.get(view.datagram, view.idAt);
     if (entry === undefined) {
-      this.counters.dropped.write_flow_unknown += 1;
+      // A session that was ended here answers once more.
+      if (view.code !== responseCodeV3.ok) this.counters.dropped.write_flow_unknown += 1;
       return;
     }
     const { session } = entry;
@@ -175,8 +182,7 @@ export class EdgeMuxV3 implements EdgeMux {
     entry.session.registered({ kind: 'no-answer' });
   }
 
-  #sendRegistration(session: EdgeSession): void {
-    const idleSeconds = Math.min(Math.ceil(session.idleHintMs / 1000), longestHintSeconds);
+  #sendRegistration(session: EdgeSession, idleSeconds = idleSecondsOf(session)): void {
     const { id, address, port } = session;
     this.#send(encodeRegistrationV3(this.#scratch, { id, address, port, idleSeconds }), this.counters.dropped);
   }
@@ -196,6 +202,10 @@ export class EdgeMuxV3 implements EdgeMux {
     }
     return sendCounted(this.#channel, this.#scratch, length, dropped);
   }
+}
+
+function idleSecondsOf({ idleHintMs }: EdgeSession): number {
+  return Math.min(Math.ceil(idleHintMs / 1000), longestHintSeconds);
 }
 
 const refusals: Readonly<Record<number, string>> = {

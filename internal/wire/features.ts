@@ -11,6 +11,8 @@ export const features = {
   postQuantum: 'postquantum',
   /** Ours: the edge may end the control stream of a QUIC connection first, while requests go on there. */
   controlEndsFirst: 'postern_control_ends_first',
+  /** Ours: a repeated registration of a v3 session changes its idle time, so that the edge can end it. */
+  v3IdleTime: 'postern_v3_idle_time',
 } as const;
 
 /** Advertised by every connector. */
@@ -50,6 +52,9 @@ export function advertisedFeatures(options: {
   const names = new Set(alwaysAdvertised);
   for (const name of options.requested) if (!withdrawn.includes(name)) names.add(name);
   if (options.postQuantum) names.add(features.postQuantum);
-  if (options.datagramVersion === 3) names.add(features.datagramV3);
+  if (options.datagramVersion === 3) {
+    names.add(features.datagramV3);
+    names.add(features.v3IdleTime);
+  }
   return [...names];
 }

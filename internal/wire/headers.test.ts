@@ -11,6 +11,7 @@ describe('features', () => {
     const v3 = advertisedFeatures({ requested: [], postQuantum: true, datagramVersion: 3 });
     assert.ok(v3.includes('support_datagram_v2') && v3.includes('postquantum'));
     assert.equal(datagramVersionOf(v3), 3);
+    assert.deepEqual(v3.slice(-2), ['support_datagram_v3_2', 'postern_v3_idle_time']);
     const v2 = advertisedFeatures({
       requested: ['support_datagram_v3', 'mine', 'serialized_headers'],
       postQuantum: false,

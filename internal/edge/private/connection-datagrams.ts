@@ -83,7 +83,7 @@ export class ConnectionDatagrams {
     const { echo, logger } = this.#options;
     let mux: EdgeMux;
     if (registered.datagramVersion === 3) {
-      mux = new EdgeMuxV3(datagrams, connIndex);
+      mux = new EdgeMuxV3(datagrams, connIndex, registered.features);
     } else {
       const v2 = new EdgeMuxV2(datagrams, connIndex, sessionCalls(openRpc), logger);
       connection.acceptRpc(stream => {
