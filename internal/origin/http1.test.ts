@@ -260,12 +260,7 @@ describe('HTTP/1.1 to the origin', () => {
       });
     });
     const incoming = test.request({ method: 'POST', bodyLength: 64 << 20 });
-    const chunk = Buffer.alloc(64 * 1024);
-    const pump = (): void => {
-      while (!incoming.edge.destroyed && incoming.edge.write(chunk));
-      incoming.edge.once('drain', pump);
-    };
-    pump();
+    incoming.flood();
     assert.equal((await within('an answer', incoming.response)).status, 413);
     assert.equal(String(await within('its body', incoming.bytes())), 'big');
     await until('the stream to close', () => incoming.body.destroyed);
@@ -289,12 +284,7 @@ describe('HTTP/1.1 to the origin', () => {
       t.after(() => test.close());
       for (let round = 0; round < 40; round += 1) {
         const incoming = test.request({ method: 'POST', bodyLength: round % 2 === 0 ? 64 << 20 : -1 });
-        const chunk = Buffer.alloc(64 * 1024);
-        const pump = (): void => {
-          while (!incoming.edge.destroyed && incoming.edge.write(chunk));
-          incoming.edge.once('drain', pump);
-        };
-        pump();
+        incoming.flood();
         assert.equal((await within('an answer', incoming.response)).status, 413);
         assert.equal(String(await within('its body', incoming.bytes())), 'big');
         await until('the stream to close', () => incoming.body.destroyed);
@@ -312,11 +302,7 @@ describe('HTTP/1.1 to the origin', () => {
     });
     for (let round = 0; round < 10; round += 1) {
       const incoming = test.request({ method: 'POST', bodyLength: -1 });
-      const pump = (): void => {
-        while (!incoming.edge.destroyed && incoming.edge.write(Buffer.alloc(64 * 1024)));
-        incoming.edge.once('drain', pump);
-      };
-      pump();
+      incoming.flood();
       await assert.rejects(within('a refusal', incoming.response), /Could not send the request to/);
     }
   });

@@ -144,6 +144,17 @@ export class TestIncoming implements IncomingStream {
     this.edge.destroy(new Error('local'));
   }
 
+  /** Uploads without end, until the stream is gone: a piece a turn, as a network would. */
+  flood(): void {
+    const chunk = Buffer.alloc(64 * 1024);
+    const next = (): void => {
+      if (this.edge.destroyed || this.body.destroyed) return;
+      if (this.edge.write(chunk)) setImmediate(next);
+      else this.edge.once('drain', () => setImmediate(next));
+    };
+    next();
+  }
+
   /** The whole response body. */
   async bytes(): Promise<Buffer> {
     const chunks: Buffer[] = [];
