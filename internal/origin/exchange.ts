@@ -34,8 +34,6 @@ export interface Exchange {
   readonly head: ExchangeHead;
   /** Request body in, response body out; writable after `respond`. */
   readonly body: Duplex;
-  /** Trailers of the request that may be passed on; asked for when `body` has ended. Names in lower case. */
-  requestTrailers(): HeaderList;
   /** Set by the origin: what to cancel when `body` closes early. */
   work: Cancelable | undefined;
   /** Sends the response head, once; `endStream` when no body follows. */

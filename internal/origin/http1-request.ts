@@ -91,7 +91,8 @@ export class Http1Request implements Cancelable {
   }
 
   sendBody(socket: Socket): void {
-    this.#body = new RequestBody(this.exchange, socket, this.#expectContinue, error => {
+    const { head, body } = this.exchange;
+    this.#body = new RequestBody(body, socket, head.bodyLength, this.#expectContinue, error => {
       const connection = this.#connection;
       this.#fail(originFailure('request', this.#pool.dest, error));
       connection?.destroy();

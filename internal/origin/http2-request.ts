@@ -3,7 +3,7 @@
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { countGarbage } from '../net/young-garbage.ts';
-import type { Cancelable, Exchange, HeaderList } from './exchange.ts';
+import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import type { RequestLine } from './http1-request.ts';
 
@@ -46,10 +46,7 @@ export class Http2Request implements Cancelable {
     this.#attempts += 1;
     let stream: ClientHttp2Stream;
     try {
-      stream = session.request(this.#headers, {
-        endStream: head.bodyLength === 0,
-        waitForTrailers: head.bodyLength < 0,
-      });
+      stream = session.request(this.#headers, { endStream: head.bodyLength === 0 });
     } catch (error) {
       // Node refuses what HTTP/2 forbids, for example a field that may occur once only, occurring twice.
       ended();
@@ -60,7 +57,6 @@ export class Http2Request implements Cancelable {
     stream
       .on('response', (_headers, flags, raw) => this.#onResponse(raw as unknown as string[], flags))
       .on('trailers', (headers, _flags, raw) => this.#onTrailers(raw as unknown as string[] | undefined, headers))
-      .on('wantTrailers', () => stream.sendTrailers(pairTrailers(this.exchange.requestTrailers())))
       .on('data', (chunk: Buffer) => this.#onData(chunk))
       .on('end', () => this.#onEnd())
       .on('error', error => this.#onError(stream, error))
@@ -145,18 +141,6 @@ export class Http2Request implements Cancelable {
     this.exchange.body.unpipe(stream);
     if (!stream.writableEnded) stream.close(errorCodes.cancel);
   }
-}
-
-/** As node:http2 wants them: repeated names become arrays. */
-function pairTrailers(list: HeaderList): Record<string, string | string[]> {
-  const pairs: Record<string, string | string[]> = {};
-  for (let index = 0; index + 1 < list.length; index += 2) {
-    const name = list[index] as string;
-    const value = list[index + 1] as string;
-    const before = pairs[name];
-    pairs[name] = before === undefined ? value : [before, value].flat();
-  }
-  return pairs;
 }
 
 /** Raw pairs in the order of RFC 9113 §8.3: pseudo fields first, names in lower case. */

@@ -4,7 +4,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { countGarbage } from '../net/young-garbage.ts';
-import type { Exchange, HeaderList } from './exchange.ts';
 import { visitorGone } from './failure.ts';
 
 /** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */
@@ -16,7 +15,6 @@ const continueTimeoutMs = 1000;
 const gatherBytes = 128 * 1024;
 
 export class RequestBody {
-  readonly #exchange: Exchange;
   readonly #source: Duplex;
   readonly #socket: Socket;
   /** Bytes left to come; -1 = chunked. */
@@ -28,11 +26,10 @@ export class RequestBody {
   #gathering = false;
 
   /** `fail` is called at most once, when the body does not have the length it should have. */
-  constructor(exchange: Exchange, socket: Socket, held: boolean, fail: (error: Error) => void) {
-    this.#exchange = exchange;
-    this.#source = exchange.body;
+  constructor(source: Duplex, socket: Socket, length: number, held: boolean, fail: (error: Error) => void) {
+    this.#source = source;
     this.#socket = socket;
-    this.#left = exchange.head.bodyLength;
+    this.#left = length;
     this.#fail = fail;
     if (held) this.#timer = setTimeout(() => this.start(), continueTimeoutMs);
     else this.start();
@@ -102,7 +99,7 @@ export class RequestBody {
       this.#abort(visitorGone());
       return;
     }
-    if (this.#left < 0) this.#socket.write(`0\r\n${trailerText(this.#exchange.requestTrailers())}\r\n`, 'latin1');
+    if (this.#left < 0) this.#socket.write('0\r\n\r\n', 'latin1');
     this.#source.off('data', this.#onData).off('end', this.#onEnd);
     this.#state = 'finished';
     this.flush();
@@ -119,12 +116,6 @@ export class RequestBody {
     this.stop();
     this.#fail(error);
   }
-}
-
-function trailerText(list: HeaderList): string {
-  let text = '';
-  for (let index = 0; index + 1 < list.length; index += 2) text += `${list[index]}: ${list[index + 1]}\r\n`;
-  return text;
 }
 
 function flush(body: RequestBody): void {

@@ -70,10 +70,6 @@ export class StreamExchange implements Exchange {
     this.#subject.metrics?.responded(status);
   }
 
-  requestTrailers(): HeaderList {
-    return this.#incoming.requestTrailers;
-  }
-
   trailers(list: HeaderList): void {
     if (!this.body.destroyed) this.#incoming.trailers(list);
   }

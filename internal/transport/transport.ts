@@ -59,11 +59,6 @@ export interface IncomingStream {
    */
   readonly body: Duplex;
   /**
-   * Trailers of the request that may be passed on, names in lower case; complete once `body` has ended. Empty where none
-   * came or the transport carries none (QUIC).
-   */
-  readonly requestTrailers: HeaderList;
-  /**
    * Send the response head, once. Throws 'origin.failed' for a head that the transport cannot carry; nothing was sent
    * then, and `refuse` still can tell the edge. `endStream` for responses without a body. `flush` false lets small
    * writes be gathered.
@@ -175,11 +170,6 @@ export interface OutgoingStream {
   readonly response: Promise<EdgeResponse>;
   /** Trailers, complete once `body` has ended; empty where none came. */
   readonly trailers: HeaderList;
-  /**
-   * Trailers to follow the request body, of a request of kind 'http' and unknown length; call before `body.end()`. Returns
-   * false where the transport carries none (QUIC).
-   */
-  sendTrailers(list: HeaderList): boolean;
   reset(): void;
 }
 

@@ -445,19 +445,6 @@ export function transportConformance(
       );
     });
 
-    it(
-      traits.trailers ? 'carries trailers after the body of a request' : 'says that it carries no trailers of requests',
-      withStream(post, async (outgoing, incoming) => {
-        outgoing.body.write('body');
-        assert.equal(outgoing.sendTrailers(['x-sum', 'abc', 'x-more', '1']), traits.trailers);
-        outgoing.body.end();
-        assert.equal((await readAll(incoming.body)).toString(), 'body');
-        assert.deepEqual(incoming.requestTrailers, traits.trailers ? ['x-sum', 'abc', 'x-more', '1'] : []);
-        incoming.respond({ status: 204, headers: [] }, { endStream: true });
-        assert.equal((await outgoing.response).status, 204);
-      }),
-    );
-
     if (traits.trailers) {
       it(
         'carries trailers after the body',

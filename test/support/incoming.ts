@@ -77,7 +77,6 @@ export class TestIncoming implements IncomingStream {
   /** Settles with the response head; rejects with PosternError 'origin.unreachable' when refused, or 'stream.reset'. */
   readonly response: Promise<TestAnswer>;
   readonly trailerList: string[] = [];
-  requestTrailers: HeaderList = [];
   refusal: StreamRefusal | undefined;
   #answered = false;
   readonly #resolve: (answer: TestAnswer) => void;

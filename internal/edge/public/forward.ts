@@ -12,7 +12,6 @@ import type {
   OutgoingStream,
   RequestHead,
 } from '../../transport/transport.ts';
-import { passableTrailers } from '../../wire/request-trailers.ts';
 import type { ConnectorRegistry } from '../connectors/connector-registry.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
 import type { VisitorTimeouts } from './limits.ts';
@@ -172,8 +171,6 @@ class Visit {
       if (bodyLength < 0) this.#uploads.forget(body);
     };
     stream.response.then(answered, answered);
-    // Before `pipe` ends the stream.
-    if (bodyLength < 0) body.once('end', () => stream.sendTrailers(passableTrailers(this.#request.trailers())));
     body.pipe(stream.body);
     this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, () => {
       this.stalled = true;

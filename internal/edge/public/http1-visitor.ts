@@ -47,7 +47,6 @@ export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRe
     remotePort: socket.remotePort ?? 0,
     bodyLength: codings > 0 ? -1 : length,
     body: message,
-    trailers: () => message.rawTrailers,
     upgrade,
   };
 }

@@ -34,12 +34,6 @@ export function readHttp2(
   if (host === '') host = hostHeader ?? '';
   const differs = hostHeader !== undefined && hostHeader.toLowerCase() !== host.toLowerCase();
   if (method === 'CONNECT' || differs || !isOriginForm(path) || !isAuthority(host)) return 400;
-  const bodyLength = endOfStream ? 0 : length;
-  let trailers: HeaderList = [];
-  if (bodyLength < 0)
-    stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
-      trailers = raw;
-    });
   const socket = stream.session?.socket;
   return {
     method,
@@ -49,9 +43,8 @@ export function readHttp2(
     headers,
     remoteAddress: plainAddress(socket?.remoteAddress ?? ''),
     remotePort: socket?.remotePort ?? 0,
-    bodyLength,
+    bodyLength: endOfStream ? 0 : length,
     body: stream,
-    trailers: () => trailers,
     upgrade: false,
   };
 }

@@ -12,7 +12,7 @@ import {
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
-import { EdgeWorld, openWorld } from '../../../test/support/edge-world.ts';
+import { type EdgeWorld, openWorld } from '../../../test/support/edge-world.ts';
 import { listen, listenRaw } from '../../../test/support/origin-server.ts';
 import { RawVisitor } from '../../../test/support/raw-visitor.ts';
 import { until, within } from '../../../test/support/wait.ts';
@@ -146,51 +146,6 @@ describe('a request of a visitor', () => {
     assert.deepEqual([same.status, same.headers.etag], [304, '"x"']);
     await untilIdle(world);
   });
-
-  for (const originProtocol of ['http', 'h2c'] as const) {
-    it(`has its own trailers carried to an origin over ${originProtocol}, less what only the edge may say`, async t => {
-      const seen: unknown[] = [];
-      const forHttp1 = createServer((message, response) => {
-        message.resume().on('end', () => {
-          seen.push({ ...message.trailers });
-          response.end('ok');
-        });
-      });
-      const forHttp2 = createHttp2Server().on('stream', (stream: ServerHttp2Stream) => {
-        let trailers = {};
-        stream.on('trailers', received => {
-          trailers = { ...received };
-        });
-        stream.resume().on('end', () => {
-          seen.push(trailers);
-          stream.respond({ ':status': 200 });
-          stream.end('ok');
-        });
-      });
-      const port = await listen(t, originProtocol === 'http' ? forHttp1 : forHttp2);
-      const world = await EdgeWorld.open(t);
-      await world.connect(await world.makeTunnel(), [{ service: `${originProtocol}://127.0.0.1:${port}` }]);
-      const visitor = await RawVisitor.open(t, world.httpPort);
-      const trailers = 'X-Sum: 7\r\nX-Sum: 8\r\nHost: evil\r\nX_Forwarded_For: 1.2.3.4\r\nCf-Ray: 1\r\n';
-      visitor.send(
-        `POST / HTTP/1.1\r\nHost: ${name}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n${trailers}\r\n`,
-      );
-      await visitor.sees('ok');
-      visitor.send(`POST / HTTP/1.1\r\nHost: ${name}\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`);
-      await until('the second answer', () => visitor.statuses.length === 2);
-      const session = http2Visitor(t, world);
-      const stream = session.request(
-        { ':method': 'POST', ':path': '/', ':authority': name },
-        { waitForTrailers: true },
-      );
-      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '9', authorization: 'x' }));
-      stream.end('hi');
-      stream.resume();
-      await until('three requests', () => seen.length === 3);
-      assert.deepEqual(JSON.parse(JSON.stringify(seen)), [{ 'x-sum': '7, 8' }, {}, { 'x-sum': '9' }]);
-      await untilIdle(world);
-    });
-  }
 
   both('gets trailers', async (t, asker) => {
     const { world } = await worldWith(t, (_message, response) => {

@@ -18,8 +18,6 @@ export interface VisitorRequest {
   /** 0 none, -1 unknown. */
   readonly bodyLength: number;
   readonly body: Readable;
-  /** Trailers as they came; asked for when `body` has ended. */
-  readonly trailers: () => HeaderList;
   /** A WebSocket upgrade: the answer is 101 and then raw bytes. */
   readonly upgrade: boolean;
 }

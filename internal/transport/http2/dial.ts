@@ -5,7 +5,6 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
-import { passableTrailers } from '../../wire/request-trailers.ts';
 import { connectTls } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -149,16 +148,11 @@ class Http2ConnectorConnection implements ConnectorConnection {
 class Http2IncomingStream implements IncomingStream {
   readonly head: RequestHead;
   readonly body: ServerHttp2Stream;
-  requestTrailers: HeaderList = [];
   #trailers: HeaderList = [];
 
   constructor(stream: ServerHttp2Stream, head: RequestHead) {
     this.body = stream;
     this.head = head;
-    if (head.kind === 'http' && head.bodyLength < 0)
-      stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
-        this.requestTrailers = passableTrailers(raw);
-      });
     // Node resets a server's stream whose response ended before anything was read; a raw stream may be read later.
     if (head.kind === 'tcp' || head.kind === 'websocket') stream.read(0);
   }

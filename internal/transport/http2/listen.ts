@@ -30,7 +30,6 @@ import type {
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead, fitsPeer } from './head.ts';
 import { Http2Link } from './link.ts';
-import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, edgeOptions } from './settings.ts';
 
 export interface Http2ListenOptions {
@@ -178,11 +177,12 @@ class Http2EdgeConnection implements EdgeConnection {
     const raw = encodeRequestHead(head);
     if (!fitsPeer(raw))
       throw new PosternError('protocol.too-large', 'A header of the request is too large to be passed on.');
-    // Trailers follow only a body whose length was not announced; waiting for them costs an event a request.
-    const waitForTrailers = head.kind === 'http' && head.bodyLength < 0;
-    const stream = this.#session.request(raw, { endStream: head.bodyLength === 0, waitForTrailers });
+    // Trailers of requests are not carried (nor does the recorded peer, nor can QUIC's data streams, spec edge-protocol
+    // §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is reset while its session reads
+    // (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
+    const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
-    return new Http2OutgoingStream(stream, head.kind, this.#link, waitForTrailers);
+    return new Http2OutgoingStream(stream, head.kind, this.#link);
   }
 
   ping(timeoutMs: number): Promise<number> {
@@ -210,11 +210,9 @@ class Http2OutgoingStream implements OutgoingStream {
   readonly body: ClientHttp2Stream;
   readonly response: Promise<EdgeResponse>;
   trailers: HeaderList = [];
-  #requestTrailers: HeaderList = [];
 
-  constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link, waitForTrailers: boolean) {
+  constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link) {
     this.body = stream;
-    if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(pairHeaders(this.#requestTrailers)));
     endOnlyWhenClean(stream);
     stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
       this.trailers = raw;
@@ -237,11 +235,6 @@ class Http2OutgoingStream implements OutgoingStream {
     });
     // A stream reset before anybody awaits the response must not be an unhandled rejection.
     this.response.catch(() => undefined);
-  }
-
-  sendTrailers(list: HeaderList): boolean {
-    this.#requestTrailers = list;
-    return true;
   }
 
   reset(): void {

@@ -217,7 +217,6 @@ class MemoryOutgoing implements OutgoingStream {
   readonly body: Duplex;
   readonly response: Promise<EdgeResponse>;
   trailers: HeaderList = [];
-  requestTrailers: HeaderList = [];
   readonly settle = Promise.withResolvers<EdgeResponse>();
   readonly #peer: Duplex;
 
@@ -229,11 +228,6 @@ class MemoryOutgoing implements OutgoingStream {
     body.once('close', () =>
       this.settle.reject(new PosternError('stream.reset', 'The connector ended the stream before it answered.')),
     );
-  }
-
-  sendTrailers(list: HeaderList): boolean {
-    this.requestTrailers = list;
-    return true;
   }
 
   reset(): void {
@@ -254,10 +248,6 @@ class MemoryIncoming implements IncomingStream {
     this.head = head;
     this.body = body;
     this.#outgoing = outgoing;
-  }
-
-  get requestTrailers(): HeaderList {
-    return this.#outgoing.requestTrailers;
   }
 
   respond(head: ResponseHead, options?: { endStream?: boolean }): void {

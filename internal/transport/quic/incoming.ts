@@ -7,16 +7,12 @@
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream-head.ts';
-import type { HeaderList, IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
+import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
 import { noCode } from './settings.ts';
-
-const noTrailers: HeaderList = [];
 
 export class QuicIncomingStream implements IncomingStream {
   readonly head: RequestHead;
   readonly body: QuicDuplex;
-  /** The protocol has no place for them (spec edge-protocol §9.3.1). */
-  readonly requestTrailers = noTrailers;
   readonly #halfClose: boolean;
   #answered = false;
 

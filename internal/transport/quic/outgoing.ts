@@ -36,11 +36,6 @@ export class QuicOutgoingStream implements OutgoingStream {
     link.track(this.body);
   }
 
-  /** The protocol has no place for them (spec edge-protocol §9.3.1). */
-  sendTrailers(): boolean {
-    return false;
-  }
-
   reset(): void {
     this.body.abort(noCode);
   }
