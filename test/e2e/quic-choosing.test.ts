@@ -23,7 +23,7 @@ describe('choosing the protocol', () => {
     await connector.logged(/QUIC gets through again/);
     await until('both connections to move', () => registrations(connector).length === 4, 60_000);
     assert.deepEqual(registrations(connector), ['http2', 'http2', 'quic', 'quic']);
-    assert.equal(countOf(connector, /Moving this connection to quic/g), 2);
+    assert.equal(countOf(connector, /Moving this connection to \S+ over quic/g), 2);
     for (let round = 0; round < 10; round += 1) assert.equal((await world.get(`/${round}`)).text, `origin /${round}`);
     assert.equal(countOf(connector, /Lost connection|Unable to establish/g), 0);
     // Probes are handshakes without a registration: nothing for the log of an edge.
