@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { type Answer, decode, encode } from 'dns-packet';
 import { seededRandom } from '../../../../test/support/seeded-random.ts';
 import { formatIp } from '../../../net/ip.ts';
-import { addressType, decodeAddressAnswer, encodeAddressQuery } from './address-query.ts';
+import { addressTypes, decodeAddressAnswer, encodeAddressQuery } from './address-query.ts';
 
 const name = 'db.internal';
 const respond = (answers: Answer[], code = 0): Buffer =>
@@ -11,17 +11,14 @@ const respond = (answers: Answer[], code = 0): Buffer =>
 const a = (owner: string, data: string, ttl = 60): Answer => ({ type: 'A', name: owner, ttl, data });
 const alias = (owner: string, data: string, ttl = 60): Answer => ({ type: 'CNAME', name: owner, ttl, data });
 const read = (message: Uint8Array) => {
-  const answer = decodeAddressAnswer(message, name, addressType.A);
+  const answer = decodeAddressAnswer(message, name, 'A');
   return answer && { addresses: answer.addresses.map(formatIp), ttlSeconds: answer.ttlSeconds };
 };
 
 describe('queries for addresses', () => {
   it('are those that resolvers know', () => {
-    for (const [type, number] of [
-      ['A', addressType.A],
-      ['AAAA', addressType.AAAA],
-    ] as const) {
-      const { questions, flags } = decode(encodeAddressQuery(name, number));
+    for (const type of addressTypes) {
+      const { questions, flags } = decode(encodeAddressQuery(name, type));
       assert.deepEqual([questions, flags], [[{ name, type, class: 'IN' }], 0x100]);
     }
   });
@@ -36,7 +33,7 @@ describe('queries for addresses', () => {
       ...{ type: 'response', questions: [{ type: 'AAAA', name }] },
       answers: [{ type: 'AAAA', name, ttl: 9, data: 'fd00::1' }],
     });
-    assert.deepEqual(decodeAddressAnswer(six, name, addressType.AAAA)?.addresses.map(formatIp), ['fd00::1']);
+    assert.deepEqual(decodeAddressAnswer(six, name, 'AAAA')?.addresses.map(formatIp), ['fd00::1']);
   });
 
   it('take no address of another name, nor follow aliases in circles', () => {
@@ -60,8 +57,7 @@ describe('queries for addresses', () => {
       const message = whole.slice();
       for (let flips = random.below(4); flips >= 0; flips -= 1)
         message[random.below(message.length)] = random.below(256);
-      for (const address of decodeAddressAnswer(message, name, addressType.A)?.addresses ?? [])
-        assert.equal(address.length, 4);
+      for (const address of decodeAddressAnswer(message, name, 'A')?.addresses ?? []) assert.equal(address.length, 4);
     }
     const loop = respond([a(name, '10.0.0.1')]);
     // The first answer's name points to itself.

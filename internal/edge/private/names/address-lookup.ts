@@ -5,7 +5,7 @@ import type { IpBytes } from '../../../net/ip.ts';
 import {
   type AddressAnswer,
   type AddressType,
-  addressType,
+  addressTypes,
   decodeAddressAnswer,
   encodeAddressQuery,
 } from '../dns/address-query.ts';
@@ -68,8 +68,7 @@ export class AddressLookup {
     }
     this.#tries += 1;
     this.#timer = setTimeout(() => this.#try(), waitMs);
-    for (const type of [addressType.A, addressType.AAAA])
-      if (!this.#answers.has(type) && !this.#overTcp.has(type)) this.#ask(type);
+    for (const type of addressTypes) if (!this.#answers.has(type) && !this.#overTcp.has(type)) this.#ask(type);
   }
 
   #ask(type: AddressType): void {
@@ -120,7 +119,7 @@ export class AddressLookup {
   }
 
   #conclude(): void {
-    const answers = [this.#answers.get(addressType.A), this.#answers.get(addressType.AAAA)].flatMap(one => one ?? []);
+    const answers = addressTypes.flatMap(type => this.#answers.get(type) ?? []);
     const found = answers.filter(({ addresses }) => addresses.length > 0);
     if (found.length > 0) {
       this.#finish({
