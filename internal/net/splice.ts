@@ -4,10 +4,8 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { GatheredWrites } from './gathered-writes.ts';
 import { countGarbage } from './young-garbage.ts';
-
-/** Bytes gathered into one write to a socket at most: eight DATA frames as HTTP/2 peers cut them, as in request bodies. */
-const gatherBytes = 128 * 1024;
 
 /**
  * Copies `a` to `b` and `b` to `a` with back-pressure until both directions have ended, or either stream breaks.
@@ -29,35 +27,18 @@ export function splice(a: Duplex, b: Duplex): void {
 /** Copies one direction, its end included. In place of `pipe`, which knows neither gathering nor garbage. */
 function pump(source: Duplex, sink: Duplex): void {
   // What goes the other way comes from a socket, in large pieces already.
-  const gathers = sink instanceof Socket;
-  let gathering = false;
-  const flush = (): void => {
-    if (!gathering) return;
-    gathering = false;
-    sink.uncork();
-  };
-  const end = (): void => {
-    flush();
-    sink.end();
-  };
+  const writes = sink instanceof Socket ? new GatheredWrites(sink) : undefined;
   sink.on('drain', () => source.resume());
   source.on('data', (chunk: Buffer) => {
     countGarbage(chunk.length);
-    if (!gathers) {
-      if (!sink.write(chunk)) source.pause();
-      return;
-    }
-    if (!gathering) {
-      gathering = true;
-      sink.cork();
-      setImmediate(flush);
-    }
-    sink.write(chunk);
-    if (sink.writableLength < gatherBytes) return;
-    flush();
-    // What the kernel did not take at once is the sign to wait. 'drain' follows: this much is above any high-water mark.
-    if (sink.writableLength > 0) source.pause();
+    writes?.begin();
+    const isTaken = sink.write(chunk);
+    if (!(writes?.takesMore() ?? isTaken)) source.pause();
   });
+  const end = (): void => {
+    writes?.flush();
+    sink.end();
+  };
   if (source.readableEnded) process.nextTick(end);
   else source.once('end', end);
   if (sink.writableNeedDrain) source.pause();

@@ -3,16 +3,12 @@
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { GatheredWrites } from '../net/gathered-writes.ts';
 import { countGarbage } from '../net/young-garbage.ts';
 import { visitorGone } from './failure.ts';
 
 /** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */
 const continueTimeoutMs = 1000;
-/**
- * Bytes gathered into one write at most: eight DATA frames as HTTP/2 peers cut them. With a system call a frame, a third of
- * the CPU samples of an upload were in writes. Other sizes were not compared.
- */
-const gatherBytes = 128 * 1024;
 
 export class RequestBody {
   readonly #source: Duplex;
@@ -22,13 +18,13 @@ export class RequestBody {
   readonly #fail: (error: Error) => void;
   #state: 'held' | 'sending' | 'finished' | 'stopped' = 'held';
   #timer: NodeJS.Timeout | undefined;
-  /** The socket is corked by us, until the turn of the event loop is over. */
-  #gathering = false;
+  readonly #writes: GatheredWrites;
 
   /** `fail` is called at most once, when the body does not have the length it should have. */
   constructor(source: Duplex, socket: Socket, length: number, held: boolean, fail: (error: Error) => void) {
     this.#source = source;
     this.#socket = socket;
+    this.#writes = new GatheredWrites(socket);
     this.#left = length;
     this.#fail = fail;
     if (held) this.#timer = setTimeout(() => this.start(), continueTimeoutMs);
@@ -60,7 +56,7 @@ export class RequestBody {
     if (this.#state === 'finished') return;
     if (this.#state === 'sending') this.#source.off('data', this.#onData).off('end', this.#onEnd).pause();
     this.#state = 'stopped';
-    this.flush();
+    this.#writes.flush();
   }
 
   onDrain(): void {
@@ -71,11 +67,7 @@ export class RequestBody {
     if (chunk.length === 0) return;
     countGarbage(chunk.length);
     const socket = this.#socket;
-    if (!this.#gathering) {
-      this.#gathering = true;
-      socket.cork();
-      setImmediate(flush, this);
-    }
+    this.#writes.begin();
     if (this.#left < 0) {
       socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
       socket.write(chunk);
@@ -88,10 +80,7 @@ export class RequestBody {
       this.#left -= chunk.length;
       socket.write(chunk);
     }
-    if (socket.writableLength < gatherBytes) return;
-    this.flush();
-    // What the kernel did not take at once is the sign to wait. 'drain' follows: this much is above any high-water mark.
-    if (socket.writableLength > 0) this.#source.pause();
+    if (!this.#writes.takesMore()) this.#source.pause();
   };
 
   readonly #onEnd = (): void => {
@@ -102,22 +91,11 @@ export class RequestBody {
     if (this.#left < 0) this.#socket.write('0\r\n\r\n', 'latin1');
     this.#source.off('data', this.#onData).off('end', this.#onEnd);
     this.#state = 'finished';
-    this.flush();
+    this.#writes.flush();
   };
-
-  /** Sends what was gathered. */
-  flush(): void {
-    if (!this.#gathering) return;
-    this.#gathering = false;
-    this.#socket.uncork();
-  }
 
   #abort(error: Error): void {
     this.stop();
     this.#fail(error);
   }
-}
-
-function flush(body: RequestBody): void {
-  body.flush();
 }
