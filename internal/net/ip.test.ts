@@ -11,6 +11,7 @@ import {
   isUnspecified,
   parseIp,
   parseIpPort,
+  plainAddress,
   sameIp,
   unmapIpv4,
 } from './ip.ts';
@@ -101,5 +102,16 @@ describe('IP text', () => {
     for (const text of ['223.0.0.1', 'fe80::1', '240.0.0.1']) assert.ok(!isMulticastOrBroadcast(ip(text)), text);
     assert.ok(isUnspecified(ip('::')) && isUnspecified(ip('0.0.0.0')) && !isUnspecified(ip('::1')));
     assert.equal(formatIp(unmapIpv4(ip('::ffff:1.2.3.4'))), '1.2.3.4');
+  });
+});
+
+describe('addresses of sockets', () => {
+  it('writes addresses of sockets plainly', () => {
+    assert.deepEqual(['::ffff:192.0.2.1', '192.0.2.1', 'fe80::1%eth0', undefined].map(plainAddress), [
+      '192.0.2.1',
+      '192.0.2.1',
+      'fe80::1',
+      '',
+    ]);
   });
 });

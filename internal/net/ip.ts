@@ -84,6 +84,14 @@ export function unmapIpv4(bytes: IpBytes): IpBytes {
   return isIpv4Mapped(bytes) ? bytes.subarray(12) : bytes;
 }
 
+/** Text of a socket's address for records and limits: mapped IPv4 as IPv4, no zone; empty when there is none any more. */
+export function plainAddress(text: string | undefined): string {
+  // The common case, once a request: IPv4 is plain.
+  if (text === undefined || !text.includes(':')) return text ?? '';
+  const bytes = parseIp(text.replace(/%.*$/, ''));
+  return bytes === undefined ? '' : formatIp(unmapIpv4(bytes));
+}
+
 /** `0.0.0.0`, `::`. On most systems a datagram sent there arrives at the machine itself. */
 export function isUnspecified(bytes: IpBytes): boolean {
   return bytes.every(byte => byte === 0);

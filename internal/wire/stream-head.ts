@@ -6,6 +6,7 @@ import { PosternError } from '../errors/error.ts';
 import { measureHead } from './connect-codec.ts';
 import { type ConnectionType, decodeConnectRequest, encodeConnectRequest } from './connect-request.ts';
 import { decodeConnectResponse, encodeConnectResponse } from './connect-response.ts';
+import { isToken } from './field-name.ts';
 import { classifyStream, requestPreamble } from './preamble.ts';
 import { upgradeHeader } from './upgrade-header.ts';
 
@@ -48,7 +49,6 @@ const rateLimitedKey = 'FlowConnectRateLimited';
 // Our own; stock peers ignore keys they do not know, as long as those do not contain `HttpHeader`.
 const halfCloseKey = 'PosternHalfClose';
 const sourceKey = 'PosternSource';
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const notHost = /[/?#@\\\u0000-\u0020\u007f]/;
 const unsafeInTarget = /[\u0000-\u0020\u007f]/;
 
@@ -135,7 +135,7 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
         break;
     }
   }
-  if (!token.test(method)) throw malformed(`Method '${shown(method)}' is not a token`);
+  if (!isToken(method)) throw malformed(`Method '${shown(method)}' is not a token`);
   if (unsafeInTarget.test(host)) throw malformed(`Host '${shown(host)}' has characters that no host has`);
   const { scheme, path } = parseDest(dest);
   // As in HTTP/1.1, chunked wins over a length; without either there is no body.
@@ -249,7 +249,7 @@ function findMeaning(key: string): KeyMeaning {
   if (key === halfCloseKey) return { role: 'half-close', name: '' };
   if (!key.includes(headerKey)) return { role: 'ignored', name: '' };
   const name = ownCopy(key.slice(headerPrefix.length));
-  if (!key.startsWith(headerPrefix) || !token.test(name)) throw malformed(`header Key: ${shown(key)} malformed`);
+  if (!key.startsWith(headerPrefix) || !isToken(name)) throw malformed(`header Key: ${shown(key)} malformed`);
   if (isNamed(name, 'content-length')) return { role: 'content-length', name };
   if (isNamed(name, 'transfer-encoding')) return { role: 'transfer-encoding', name };
   if (isNamed(name, upgradeHeader)) return { role: 'upgrade', name };
@@ -260,7 +260,7 @@ function findMeaning(key: string): KeyMeaning {
 function keyOf(name: string): string | undefined {
   const known = headerKeys.get(name);
   if (known !== undefined) return known;
-  if (!token.test(name)) return undefined;
+  if (!isToken(name)) return undefined;
   const key = ownCopy(headerPrefix + name);
   if (headerKeys.size < maxRememberedKeys && key.length <= maxRememberedLength) headerKeys.set(ownCopy(name), key);
   return key;

@@ -6,12 +6,13 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError, isPosternError } from '../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/address-limiter.ts';
+import { plainAddress } from '../../net/ip.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { countedAddress } from '../control-plane/rate-limiter.ts';
 import type { Admission, Credentials } from './admission.ts';
 import { joinFlow } from './join-flow.ts';
 import { handshakeLimits, type ListenOptions, maxConnections, serverListener, type TcpListener } from './listener.ts';
-import { type PrivateHost, parsePrivateHost, plainAddress } from './private-host.ts';
+import { type PrivateHost, parsePrivateHost } from './private-host.ts';
 import type { PrivateNetwork } from './private-network.ts';
 
 export interface HttpProxyOptions extends ListenOptions {

@@ -54,9 +54,3 @@ export function routeAllows(prefixText: string, address: IpBytes): boolean {
     specialPrefixes.some(special => special.bits <= prefix.bits && prefixContains(special, prefix.bytes))
   );
 }
-
-/** Text of a socket's address, as flows carry it: mapped IPv4 as IPv4, no zone; empty when there is none any more. */
-export function plainAddress(text: string | undefined): string {
-  const bytes = parseIp((text ?? '').replace(/%.*$/, ''));
-  return bytes === undefined ? '' : formatIp(unmapIpv4(bytes));
-}

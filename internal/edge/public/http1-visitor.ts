@@ -4,9 +4,10 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import { plainAddress } from '../../net/ip.ts';
 import type { HeaderList } from '../../transport/transport.ts';
 import { maxHeaders } from './limits.ts';
-import { isAuthority, isOriginForm, plainAddress } from './request-target.ts';
+import { isAuthority, isOriginForm } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 /** How long a visitor may go on sending a body after its answer is complete, before the connection is cut. */
@@ -43,7 +44,7 @@ export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRe
     host,
     path: target.path,
     headers: rawHeaders,
-    remoteAddress: plainAddress(socket.remoteAddress ?? ''),
+    remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
     bodyLength: codings > 0 ? -1 : length,
     body: message,

@@ -1,10 +1,11 @@
 // A visitor over HTTP/2. Source: RFC 9113 §8.3 (pseudo headers), §8.2.2 (what must not come), §8.5.
 
 import type { ServerHttp2Stream } from 'node:http2';
+import { plainAddress } from '../../net/ip.ts';
 import { endOnlyWhenClean, resetStream } from '../../transport/http2/clean-end.ts';
 import { pairHeaders } from '../../transport/http2/pair-headers.ts';
 import type { HeaderList } from '../../transport/transport.ts';
-import { isAuthority, isOriginForm, plainAddress } from './request-target.ts';
+import { isAuthority, isOriginForm } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 /** The request, or the status that refuses it although nghttp2 let it through. */
@@ -41,7 +42,7 @@ export function readHttp2(
     host,
     path,
     headers,
-    remoteAddress: plainAddress(socket?.remoteAddress ?? ''),
+    remoteAddress: plainAddress(socket?.remoteAddress),
     remotePort: socket?.remotePort ?? 0,
     bodyLength: endOfStream ? 0 : length,
     body: stream,

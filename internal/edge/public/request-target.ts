@@ -14,8 +14,3 @@ export function isAuthority(text: string): boolean {
 export function isOriginForm(text: string): boolean {
   return originForm.test(text);
 }
-
-/** An IPv4-mapped address as IPv4. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
-}

@@ -3,6 +3,7 @@
 
 import { PosternError } from '../../errors/error.ts';
 import type { EdgeResponse, HeaderList } from '../../transport/transport.ts';
+import { isToken } from '../../wire/field-name.ts';
 import { isHopByHop, withoutHopByHop } from '../../wire/hop-by-hop.ts';
 
 export interface VisitorHead {
@@ -13,7 +14,6 @@ export interface VisitorHead {
 
 /** What ends a line or a string: RFC 9110 §5.5 allows tabs, visible and high characters. */
 const notText = /[^\t\x20-\x7e\x80-\xff]/;
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Names that frame or route a message and so mean nothing, or harm, after its body. */
 const noTrailers = new Set([
   'content-length',
@@ -49,7 +49,7 @@ export function upgradeHeaders(headers: HeaderList): HeaderList {
   const kept = without(withoutHopByHop(headers), 'content-length');
   for (let index = 0; index + 1 < kept.length; index += 2) {
     // Nobody else checks these: the head of a 101 is written by hand.
-    if (!token.test(kept[index] ?? '')) throw malformed('a header name that is none');
+    if (!isToken(kept[index] ?? '')) throw malformed('a header name that is none');
     if (notText.test(kept[index + 1] ?? '')) throw malformed('a header value with control characters');
   }
   return kept;
@@ -60,7 +60,7 @@ export function visitorTrailers(trailers: HeaderList): HeaderList {
   let kept = trailers;
   for (let index = 0; index + 1 < trailers.length; index += 2) {
     const name = (trailers[index] ?? '').toLowerCase();
-    const isField = token.test(name) && !notText.test(trailers[index + 1] ?? '');
+    const isField = isToken(name) && !notText.test(trailers[index + 1] ?? '');
     if (!isField || noTrailers.has(name) || isHopByHop(name)) kept = without(kept, name);
   }
   return kept;

@@ -1,9 +1,8 @@
 // Flat header lists as the objects that node:http2 wants for trailers.
 
+import { isToken } from '../../wire/field-name.ts';
 import { isHopByHop } from '../../wire/hop-by-hop.ts';
 import type { HeaderList } from '../transport.ts';
-
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /**
  * Names in lower case; repeated ones become arrays. Fields that Node would refuse with an exception, where nobody could
@@ -14,7 +13,7 @@ export function pairHeaders(list: HeaderList): Record<string, string | string[]>
   for (let index = 0; index + 1 < list.length; index += 2) {
     const name = (list[index] ?? '').toLowerCase();
     const value = list[index + 1] ?? '';
-    if (!token.test(name) || isHopByHop(name)) continue;
+    if (!isToken(name) || isHopByHop(name)) continue;
     const before = headers[name];
     headers[name] = before === undefined ? value : [before, value].flat();
   }

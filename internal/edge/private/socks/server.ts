@@ -4,14 +4,13 @@
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../../net/address-limiter.ts';
-import { parseIp } from '../../../net/ip.ts';
+import { parseIp, plainAddress } from '../../../net/ip.ts';
 import type { Logger } from '../../../telemetry/logger.ts';
 import { countedAddress } from '../../control-plane/rate-limiter.ts';
 import type { NetworkRecord } from '../../store/records.ts';
 import type { Admission } from '../admission.ts';
 import { joinFlow } from '../join-flow.ts';
 import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../listener.ts';
-import { plainAddress } from '../private-host.ts';
 import type { PrivateNetwork } from '../private-network.ts';
 import type { Visitor } from '../visitor.ts';
 import {
