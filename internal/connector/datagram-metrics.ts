@@ -2,10 +2,15 @@
 // Reasons of drops that begin with `send_` are ours: what the connection to the edge had no room for.
 // Source: spec datagrams §8, §10.
 
-import type { ConnectorMetrics, MetricFamily, MetricSample } from '../management/metric-values.ts';
+import {
+  type ConnectorMetrics,
+  counter,
+  gauge,
+  type MetricFamily,
+  type MetricSample,
+  type ReadSamples,
+} from '../management/metric-values.ts';
 import type { DatagramUsage, PrivateTraffic } from './private-traffic.ts';
-
-type Read = () => readonly MetricSample[];
 
 const index = ['conn_index'];
 
@@ -43,7 +48,7 @@ export function datagramMetrics(
 function sessionMetrics(traffic: PrivateTraffic): MetricFamily[] {
   const of = (version: 2 | 3): readonly DatagramUsage[] => traffic.usage.filter(usage => usage.version === version);
   const perIndex =
-    (read: (usage: DatagramUsage) => number): Read =>
+    (read: (usage: DatagramUsage) => number): ReadSamples =>
     () =>
       of(3).map(usage => [{ conn_index: usage.connIndex }, read(usage)]);
   const udp = 'cloudflared_udp';
@@ -92,12 +97,4 @@ function created({ counters }: DatagramUsage): number {
 
 function sum(usages: readonly DatagramUsage[], read: (usage: DatagramUsage) => number): number {
   return usages.reduce((total, usage) => total + read(usage), 0);
-}
-
-function counter(name: string, help: string, labelNames: readonly string[], read: Read): MetricFamily {
-  return { kind: 'counter', name, help, labelNames, read };
-}
-
-function gauge(name: string, help: string, labelNames: readonly string[], read: Read): MetricFamily {
-  return { kind: 'gauge', name, help, labelNames, read };
 }

@@ -23,7 +23,17 @@ export interface MetricFamily {
   readonly help: string;
   readonly labelNames: readonly string[];
   /** Samples of the same labels add up. */
-  read(): readonly MetricSample[];
+  readonly read: ReadSamples;
+}
+
+export type ReadSamples = () => readonly MetricSample[];
+
+export function counter(name: string, help: string, labelNames: readonly string[], read: ReadSamples): MetricFamily {
+  return { kind: 'counter', name, help, labelNames, read };
+}
+
+export function gauge(name: string, help: string, labelNames: readonly string[], read: ReadSamples): MetricFamily {
+  return { kind: 'gauge', name, help, labelNames, read };
 }
 
 /** Counting is an addition; everything else happens when somebody asks. */

@@ -2,6 +2,7 @@
 // Source: spec edge-protocol §8.1 (identity), §13.2; cli-and-api §9.2.
 
 import { PosternError } from '../../errors/error.ts';
+import { plainAddress } from '../../net/ip.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { EdgeConnection } from '../../transport/transport.ts';
 import type { DatagramVersion } from '../../wire/features.ts';
@@ -198,8 +199,5 @@ function clientOf(id: string, connections: readonly RegisteredConnection[]): Act
 
 /** `ip:port` or `[ip]:port` → ip, an IPv4-mapped one as IPv4. */
 export function addressOnly(address: string): string {
-  return address
-    .slice(0, address.lastIndexOf(':'))
-    .replace(/^\[|\]$/g, '')
-    .replace(/^::ffff:/i, '');
+  return plainAddress(address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, ''));
 }

@@ -1,7 +1,13 @@
 // What the on-ramps count, as families of metrics for a scrape. Every label has a bounded set of values: none holds an
 // address, a name or a flow. Source: issue "private networks" point 5.
 
-import type { MetricFamily, MetricSample } from '../../management/metric-values.ts';
+import {
+  counter,
+  gauge,
+  type MetricFamily,
+  type MetricSample,
+  type ReadSamples,
+} from '../../management/metric-values.ts';
 import type { FlowCounts } from '../flows/flow-counts.ts';
 import type { Admission } from './admission.ts';
 import type { DnsCounters } from './dns/forwarder.ts';
@@ -18,15 +24,13 @@ export interface OnRampParts {
   readonly dns: readonly { readonly vnet: string; readonly counters: DnsCounters }[];
 }
 
-type Read = () => readonly MetricSample[];
-
 export function onRampMetrics(parts: OnRampParts): MetricFamily[] {
   return [...flowMetrics(parts), ...datagramMetrics(parts), ...serviceMetrics(parts)];
 }
 
 function flowMetrics({ flows }: OnRampParts): MetricFamily[] {
   const labels = ['on_ramp', 'protocol'];
-  const each = (read: (count: ReturnType<FlowCounts['flows']>[number]) => number): Read => {
+  const each = (read: (count: ReturnType<FlowCounts['flows']>[number]) => number): ReadSamples => {
     return () => flows.flows().map(count => [{ on_ramp: count.onRamp, protocol: count.protocol }, read(count)]);
   };
   return [
@@ -134,12 +138,4 @@ function samples(
   return Object.entries(counts).flatMap(([key, count]) =>
     count === undefined ? [] : [[labelsOf(key), count] satisfies MetricSample],
   );
-}
-
-function counter(name: string, help: string, labelNames: readonly string[], read: Read): MetricFamily {
-  return { kind: 'counter', name, help, labelNames, read };
-}
-
-function gauge(name: string, help: string, labelNames: readonly string[], read: Read): MetricFamily {
-  return { kind: 'gauge', name, help, labelNames, read };
 }
