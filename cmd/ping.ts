@@ -26,10 +26,17 @@ interface Settings {
   readonly timeoutMs: number;
 }
 
+/** Sums, not answers: a ping may run for weeks. */
 interface Tally {
-  readonly answers: EchoAnswer[];
-  transmitted: number;
   readonly startedMs: number;
+  transmitted: number;
+  received: number;
+  errors: number;
+  /** Of the round trips, in milliseconds. */
+  least: number;
+  most: number;
+  sum: number;
+  squares: number;
 }
 
 export const command = defineCommand({
@@ -104,14 +111,16 @@ export const command = defineCommand({
       isAnnounced = true;
     };
     if (series.address !== undefined) announce();
+    const answers: EchoAnswer[] = [];
     const tally = await runSeries(series, settings, context, answer => {
       announce();
       print(answerLine(answer, settings));
+      if (format !== undefined) answers.push(answer);
     });
     announce();
     const summary = summarize(series, tally);
     if (format === undefined) printSummary(summary, print);
-    else writeFormatted(context, format, { ...summary, answers: tally.answers });
+    else writeFormatted(context, format, { ...summary, answers });
     return summary.received > 0 ? 0 : 1;
   },
 });
@@ -123,7 +132,10 @@ async function runSeries(
   context: CommandContext,
   heard: (answer: EchoAnswer) => void,
 ): Promise<Tally> {
-  const tally: Tally = { answers: [], transmitted: 0, startedMs: performance.now() };
+  const tally: Tally = {
+    ...{ startedMs: performance.now(), transmitted: 0, received: 0, errors: 0 },
+    ...{ least: Number.POSITIVE_INFINITY, most: 0, sum: 0, squares: 0 },
+  };
   const finished = Promise.withResolvers<void>();
   let waiting = 0;
   let stopped = false;
@@ -139,7 +151,7 @@ async function runSeries(
       .probe(settings)
       .then(answer => {
         waiting -= 1;
-        tally.answers.push(answer);
+        count(tally, answer);
         heard(answer);
         if (stopped && waiting === 0) finished.resolve();
       })
@@ -164,6 +176,17 @@ async function runSeries(
   }
 }
 
+function count(tally: Tally, answer: EchoAnswer): void {
+  if (answer.kind === 'time-exceeded') tally.errors += 1;
+  if (answer.kind !== 'reply') return;
+  const rttMs = answer.rtt_ms;
+  tally.received += 1;
+  tally.least = Math.min(tally.least, rttMs);
+  tally.most = Math.max(tally.most, rttMs);
+  tally.sum += rttMs;
+  tally.squares += rttMs ** 2;
+}
+
 function answerLine(answer: EchoAnswer, { size }: Settings): string {
   const of = `icmp_seq=${answer.sequence}`;
   switch (answer.kind) {
@@ -180,23 +203,20 @@ function answerLine(answer: EchoAnswer, { size }: Settings): string {
   }
 }
 
-function summarize({ target, address }: EchoSeries, { answers, transmitted, startedMs }: Tally) {
-  const times = answers.flatMap(answer => (answer.kind === 'reply' ? [answer.rtt_ms] : []));
-  const errors = answers.filter(answer => answer.kind === 'time-exceeded').length;
-  const mean = times.reduce((sum, time) => sum + time, 0) / times.length;
-  const variance = times.reduce((sum, time) => sum + (time - mean) ** 2, 0) / times.length;
+function summarize({ target, address }: EchoSeries, tally: Tally) {
+  const { errors, least, most, received, squares, startedMs, sum, transmitted } = tally;
+  const mean = sum / received;
+  // Rounding may leave a little less than nothing.
+  const variance = Math.max(0, squares / received - mean ** 2);
   return {
     target,
     address: address ?? null,
     transmitted,
-    received: times.length,
+    received,
     errors,
-    loss: transmitted === 0 ? 0 : (transmitted - times.length) / transmitted,
+    loss: transmitted === 0 ? 0 : (transmitted - received) / transmitted,
     duration_ms: Math.round(performance.now() - startedMs),
-    rtt_ms:
-      times.length === 0
-        ? null
-        : { min: Math.min(...times), avg: mean, max: Math.max(...times), mdev: Math.sqrt(variance) },
+    rtt_ms: received === 0 ? null : { min: least, avg: mean, max: most, mdev: Math.sqrt(variance) },
   };
 }
 
