@@ -53,20 +53,24 @@ const sendQueueLimit = 1_024;
 /** A TCP client that says nothing for so long is cut (RFC 7766 §6.2.3 leaves the time to the server). */
 const tcpIdleMs = 30_000;
 
-/** Listens on UDP and TCP. Throws 'listen.failed'. */
+/** Ports tried where any will do: the one that TCP was given may be taken for UDP. */
+const portTries = 10;
+
+/** Listens on UDP and TCP, on one port number. Throws 'listen.failed'. */
 export async function openDnsForwarder(options: DnsForwarderOptions): Promise<DnsForwarder> {
   const silent = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
-  const tcp = await openListener(options, socket => {
-    const leave = silent.admit(countedAddress(socket.remoteAddress ?? ''));
-    if (leave === undefined) socket.destroy();
-    else void serveTcp(socket, options, leave);
-  });
-  try {
-    const udp = await UdpForwarder.open(options, tcp.port);
-    return new Forwarder(tcp, udp);
-  } catch (error) {
-    await tcp.close();
-    throw error;
+  for (let tries = options.port === 0 ? portTries : 1; ; tries -= 1) {
+    const tcp = await openListener(options, socket => {
+      const leave = silent.admit(countedAddress(socket.remoteAddress ?? ''));
+      if (leave === undefined) socket.destroy();
+      else void serveTcp(socket, options, leave);
+    });
+    try {
+      return new Forwarder(tcp, await UdpForwarder.open(options, tcp.port));
+    } catch (error) {
+      await tcp.close();
+      if (tries === 1) throw error;
+    }
   }
 }
 
