@@ -2,8 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Flag } from '../internal/config/flag.ts';
-import { formatPrivateHost, parsePrivateHost } from '../internal/edge/private/private-host.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { formatPrivateHost, parsePrivateHost } from '../internal/private-network/private-host.ts';
 import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api-echo.ts';
 import type { Invocation } from './command.ts';
 import type { CommandContext } from './context.ts';

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Answer } from 'dns-packet';
-import type { Resolver } from '../internal/edge/private/dns/upstream.ts';
 import { EchoProxy } from '../internal/icmp/echo-proxy.ts';
+import type { Resolver } from '../internal/private-network/dns/upstream.ts';
 import { silentLogger } from '../internal/telemetry/logger.ts';
 import { openTestDns } from '../test/support/dns-server.ts';
 import { MemoryPlatform } from '../test/support/echo-network.ts';

@@ -1,9 +1,9 @@
 // From the flags of `edge run` to the settings of its on-ramps.
 
-import type { DnsSettings, OnRampSettings } from '../../internal/edge/private/on-ramps.ts';
-import { parsePrivateHost } from '../../internal/edge/private/private-host.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseIp } from '../../internal/net/ip.ts';
+import { parseIp } from '../../internal/net/address/ip.ts';
+import type { DnsSettings, OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
+import { parsePrivateHost } from '../../internal/private-network/private-host.ts';
 
 export interface OnRampFlags {
   readonly socks: string | undefined;

@@ -7,11 +7,10 @@ import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
-import { AutoProtocol } from '../../internal/connector/auto-protocol.ts';
-import { systemClock } from '../../internal/connector/clock.ts';
-import { parseAllowedDestinations } from '../../internal/connector/destination-policy.ts';
-import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol-policy.ts';
-import { RolloutWatch } from '../../internal/connector/rollout-watch.ts';
+import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
+import { parseAllowedDestinations } from '../../internal/connector/private/destination-policy.ts';
+import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
+import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
 import {
   openTunnel,
   type PrivateNetworkOptions,
@@ -21,7 +20,8 @@ import {
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
-import { parseResolverAddresses } from '../../internal/net/virtual-dns.ts';
+import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
+import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';

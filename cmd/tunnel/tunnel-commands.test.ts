@@ -9,8 +9,8 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
-import { authenticateTunnel } from '../../internal/edge/store/authenticate-tunnel.ts';
 import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { authenticateTunnel } from '../../internal/store/authenticate-tunnel.ts';
 import { openTestControlPlane, type TestControlPlane, testEdge } from '../../test/support/control-plane.ts';
 import { type CliOutcome, runPostern } from '../../test/support/run-cli.ts';
 

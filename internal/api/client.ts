@@ -4,7 +4,7 @@
 import type { z } from 'zod';
 import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
-import { nodeHttp } from '../net/node-http.ts';
+import { nodeHttp } from '../net/http/node-http.ts';
 import { envelopeSchema } from '../schema/api-common.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';

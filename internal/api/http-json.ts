@@ -3,7 +3,7 @@
 
 import { getCACertificates } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
-import { requestWeb, type WebAnswer, type WebRequest } from '../net/web-request.ts';
+import { requestWeb, type WebAnswer, type WebRequest } from '../net/http/web-request.ts';
 
 export interface JsonRequest {
   readonly method: NonNullable<WebRequest['method']>;

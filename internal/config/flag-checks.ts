@@ -2,7 +2,7 @@
 // §3, §4.
 
 import { isIP } from 'node:net';
-import { parsePrefix } from '../net/prefix.ts';
+import { parsePrefix } from '../net/address/prefix.ts';
 import type { FlagValue } from './flag.ts';
 
 /** One of these words; `text` says what is wrong when it is none. */

@@ -6,9 +6,9 @@ import { createEdgeAddress } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { AutoProtocol } from './auto-protocol.ts';
 import { Connector, type ConnectorOptions } from './connector.ts';
-import { fixedProtocol } from './protocol-policy.ts';
+import { AutoProtocol } from './protocol/auto-protocol.ts';
+import { fixedProtocol } from './protocol/protocol-policy.ts';
 
 interface World {
   readonly clock: TestClock;

@@ -4,12 +4,12 @@
 import { EventEmitter } from 'node:events';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
-import { ConnectionLoop } from './connection-loop.ts';
-import { type ConnectionFigures, figuresOf } from './connection-metrics.ts';
-import type { ConnectionInfo, ConnectorEvents } from './connector-events.ts';
-import type { LoopContext } from './loop-context.ts';
-import { machineAddresses, watchMachine } from './machine-watch.ts';
-import { Spread } from './spread.ts';
+import { ConnectionLoop } from './loop/connection-loop.ts';
+import { type ConnectionFigures, figuresOf } from './loop/connection-metrics.ts';
+import type { ConnectionInfo, ConnectorEvents } from './loop/connector-events.ts';
+import type { LoopContext } from './loop/loop-context.ts';
+import { machineAddresses, watchMachine } from './loop/machine-watch.ts';
+import { Spread } from './loop/spread.ts';
 
 export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
   /** How many connections are wanted; fewer when the edge has fewer addresses. */

@@ -10,9 +10,9 @@ import type { EdgeRegions } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { resolveStaticEdge } from '../discovery/static-edge.ts';
 import { cloudflareRootUrls, openTrustRoots } from '../discovery/trust-roots.ts';
+import type { Clock } from '../net/time/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Clock } from './clock.ts';
-import type { EdgeTrust } from './loop-context.ts';
+import type { EdgeTrust } from './loop/loop-context.ts';
 
 /** Where the edge is and how it is trusted. */
 export interface EdgeSettings {

@@ -13,7 +13,7 @@ import { isPosternError, PosternError } from '../errors/error.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { dialTransport } from '../transport/choose.ts';
-import { fixedProtocol } from './protocol-policy.ts';
+import { fixedProtocol } from './protocol/protocol-policy.ts';
 import { openTunnel, type TunnelOptions } from './tunnel.ts';
 
 async function start(t: TestContext, edges: readonly SmallEdge[], options: Partial<TunnelOptions> = {}) {

@@ -2,8 +2,8 @@
 // which the owner of the connection passes on to here. Source: spec datagrams §4.
 
 import { PosternError } from '../errors/error.ts';
-import { copyBytes } from '../net/copy-bytes.ts';
-import { formatIpPort, type IpBytes, unmapIpv4 } from '../net/ip.ts';
+import { formatIpPort, type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
 import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
 import {

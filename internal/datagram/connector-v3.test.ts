@@ -6,7 +6,7 @@ import { createDatagramPair, type MemoryDatagramChannel } from '../../test/suppo
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
 import { until } from '../../test/support/wait.ts';
-import { parseIp } from '../net/ip.ts';
+import { parseIp } from '../net/address/ip.ts';
 import { encodeRegistrationV3, type RegistrationV3, writePayloadPrefixV3 } from '../wire/datagram-v3.ts';
 import { ConnectorSessionsV3 } from './connector-v3.ts';
 import { chooseUdp } from './open-udp.ts';

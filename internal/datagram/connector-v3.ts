@@ -1,8 +1,8 @@
 // The connector's end of datagram v3: one table of sessions for the process, one muxer a connection. A session is
 // claimed by whoever registers its id last, so an edge can move it to another connection. Source: spec datagrams §5.
 
-import { copyBytes } from '../net/copy-bytes.ts';
-import { sameIp } from '../net/ip.ts';
+import { sameIp } from '../net/address/ip.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
 import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
 import {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createDatagramPair } from '../../test/support/datagram-pair.ts';
-import { parseIp } from '../net/ip.ts';
-import { encodeIcmpPacket, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
+import { parseIp } from '../net/address/ip.ts';
+import { encodeIcmpPacket, IcmpPacketView, icmpType } from '../net/packet/packet-icmp.ts';
 import { EdgeEcho } from './edge-echo.ts';
 import { EdgeMuxV3 } from './edge-v3.ts';
 

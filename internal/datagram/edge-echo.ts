@@ -3,13 +3,13 @@
 
 import { randomInt } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';
-import { copyBytes } from '../net/copy-bytes.ts';
-import type { IpBytes } from '../net/ip.ts';
-import { sameIp } from '../net/ip.ts';
-import { encodeIcmpPacket, IcmpPacketView, icmpProtocol, icmpType } from '../net/packet-icmp.ts';
-import { ipv4DestinationAt } from '../net/packet-ipv4.ts';
-import { ipv6DestinationAt, ipv6HeaderBytes } from '../net/packet-ipv6.ts';
-import type { PacketProblem } from '../net/packet-problem.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { sameIp } from '../net/address/ip.ts';
+import { encodeIcmpPacket, IcmpPacketView, icmpProtocol, icmpType } from '../net/packet/packet-icmp.ts';
+import { ipv4DestinationAt } from '../net/packet/packet-ipv4.ts';
+import { ipv6DestinationAt, ipv6HeaderBytes } from '../net/packet/packet-ipv6.ts';
+import type { PacketProblem } from '../net/packet/packet-problem.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import { ipPacketLimit } from '../wire/datagram-problem.ts';
 import type { EdgeMux } from './edge-mux.ts';
 import type { PacketHandler, PacketReturnPath } from './packet-path.ts';

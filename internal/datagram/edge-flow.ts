@@ -6,8 +6,8 @@
 //        └──────────────▶ ended ◀────────┘◀── idle, close(), ended by the connector
 
 import { randomBytes } from 'node:crypto';
-import { copyBytes } from '../net/copy-bytes.ts';
-import type { IpBytes } from '../net/ip.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { udpPayloadLimit } from '../wire/datagram-problem.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';

@@ -1,6 +1,6 @@
 // The edge's end of one connection's datagrams: what both versions offer to the flows above. Source: spec datagrams §4, §5.
 
-import type { IpBytes } from '../net/ip.ts';
+import type { IpBytes } from '../net/address/ip.ts';
 import type { DatagramCounters } from './counters.ts';
 import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
 

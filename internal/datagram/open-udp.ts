@@ -1,7 +1,7 @@
 // Chooses the UDP sockets for this machine: system calls of our own where they are known to work, Node's elsewhere.
 
 import { isPosternError } from '../errors/error.ts';
-import { openLibC } from '../net/libc.ts';
+import { openLibC } from '../net/linux/libc.ts';
 import { type OpenUdp, openNodeUdp } from './udp-socket.ts';
 import { createLinuxUdp } from './udp-socket-linux.ts';
 

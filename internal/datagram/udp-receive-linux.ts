@@ -4,8 +4,8 @@
 //  mmsghdr (64)   msghdr (see udp-send-linux.ts) · 56 bytes received
 //  iovec (16)     0 base* · 8 length
 
-import { EpollSet } from '../net/epoll.ts';
-import { errno, type LibC, messageDontWait, type NativeMemory } from '../net/libc.ts';
+import { EpollSet } from '../net/linux/epoll.ts';
+import { errno, type LibC, messageDontWait, type NativeMemory } from '../net/linux/libc.ts';
 
 /** What the receiver needs of a socket. */
 export interface UdpReceiveSocket {

@@ -5,7 +5,7 @@
 //  iovec (16)     0 base* · 8 length
 //  cmsghdr        0 length (8) · 8 level (4) · 12 type (4) · 16 data
 
-import { errno, type LibC, messageDontWait, type NativeMemory } from '../net/libc.ts';
+import { errno, type LibC, messageDontWait, type NativeMemory } from '../net/linux/libc.ts';
 
 /** What the batch needs of a socket. */
 export interface UdpSendSocket {

@@ -2,9 +2,9 @@
 // nothing of datagram versions or connections: its owner does. Source: spec datagrams §4.4, §5.6, §6.
 
 import type { PosternError } from '../errors/error.ts';
-import { copyBytes } from '../net/copy-bytes.ts';
-import type { IpBytes } from '../net/ip.ts';
-import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/virtual-dns.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/address/virtual-dns.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { udpPayloadLimit } from '../wire/datagram-problem.ts';
 import type { DatagramCounters } from './counters.ts';

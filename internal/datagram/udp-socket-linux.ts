@@ -2,8 +2,8 @@
 // Costs about a third of Node's sockets per datagram (bench datagram.ts).
 
 import type { PosternError } from '../errors/error.ts';
-import type { IpBytes } from '../net/ip.ts';
-import { createConnectedUdpFd, errno, type LibC, linuxAbi } from '../net/libc.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { createConnectedUdpFd, errno, type LibC, linuxAbi } from '../net/linux/libc.ts';
 import { UdpReceiver } from './udp-receive-linux.ts';
 import { UdpSendBatch } from './udp-send-linux.ts';
 import {

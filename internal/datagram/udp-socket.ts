@@ -3,7 +3,7 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { foreignCode, PosternError } from '../errors/error.ts';
-import { formatIp, formatIpPort, type IpBytes } from '../net/ip.ts';
+import { formatIp, formatIpPort, type IpBytes } from '../net/address/ip.ts';
 
 /** Told by a socket; none of these may throw. Nothing is told after `close`. */
 export interface UdpEvents {

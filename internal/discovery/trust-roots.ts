@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { foreignCode, PosternError } from '../errors/error.ts';
-import { requestWeb } from '../net/web-request.ts';
+import { requestWeb } from '../net/http/web-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Origin SSL ECC and RSA roots, and the origin-pull root. */

@@ -9,9 +9,9 @@ import { describe, it, type TestContext } from 'node:test';
 import { encode } from 'dns-packet';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { until, within } from '../../test/support/wait.ts';
-import { readExactly } from '../net/read-exactly.ts';
+import { readExactly } from '../net/stream/read-exactly.ts';
+import { parsePrivateHost } from '../private-network/private-host.ts';
 import type { ListenAddress } from './edge.ts';
-import { parsePrivateHost } from './private/private-host.ts';
 
 const any = { host: '127.0.0.1', port: 0 } as const;
 

@@ -2,7 +2,7 @@
 // told apart by us. Only the opening is here. Not run on a Mac yet. Source: spec datagrams §7.3; Darwin icmp(4), icmp6(4).
 
 import { randomInt } from 'node:crypto';
-import { bindFd, createIcmpFd, darwinAbi, type LibC, socketType } from '../net/libc.ts';
+import { bindFd, createIcmpFd, darwinAbi, type LibC, socketType } from '../net/linux/libc.ts';
 import { DgramIcmpSocket } from './dgram-icmp-socket.ts';
 import type { EchoPlatform } from './echo-platform.ts';
 import { SharedEcho } from './shared-echo.ts';

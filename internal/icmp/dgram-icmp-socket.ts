@@ -2,7 +2,7 @@
 // of ours. For macOS. (On Linux, where it works too, never set IP_RECVERR on such a descriptor: Node ends the process.)
 
 import { createSocket, type Socket } from 'node:dgram';
-import { formatIp, type IpBytes, parseIp } from '../net/ip.ts';
+import { formatIp, type IpBytes, parseIp } from '../net/address/ip.ts';
 import type { IcmpSocket } from './echo-platform.ts';
 
 /** Messages waiting in user space before more are dropped; the kernel takes them at once unless its queue is full. */

@@ -1,7 +1,7 @@
 // The seam between the echo proxy and the operating system: one platform object an address family, one flow a
 // (visitor, destination, echo id). What differs per system stays behind it. Source: spec datagrams §7.3.
 
-import type { IpBytes } from '../net/ip.ts';
+import type { IpBytes } from '../net/address/ip.ts';
 
 /** Told of one echo reply. `data` is valid only during the call; `from` may be kept. Must not throw. */
 export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array) => void;

@@ -4,8 +4,8 @@ import { MemoryPlatform } from '../../test/support/echo-network.ts';
 import { recordedDatagrams } from '../../test/support/recorded-datagrams.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { until } from '../../test/support/wait.ts';
-import { formatIp, parseIp } from '../net/ip.ts';
-import { encodeIcmpPacket, type IcmpPacketFields, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
+import { formatIp, parseIp } from '../net/address/ip.ts';
+import { encodeIcmpPacket, type IcmpPacketFields, IcmpPacketView, icmpType } from '../net/packet/packet-icmp.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { EchoProxy, type EchoProxyOptions, type ReplyPath } from './echo-proxy.ts';
 

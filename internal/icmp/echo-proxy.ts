@@ -2,12 +2,18 @@
 // returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source: spec datagrams §7.
 // Knows no operating system: see echo-platform.ts.
 
-import { copyBytes } from '../net/copy-bytes.ts';
-import type { IpBytes } from '../net/ip.ts';
-import { encodeIcmpPacket, IcmpPacketView, icmpHeaderBytes, icmpType, quotedBytesLimit } from '../net/packet-icmp.ts';
-import { ipv4HeaderBytes } from '../net/packet-ipv4.ts';
-import { ipv6HeaderBytes } from '../net/packet-ipv6.ts';
-import type { PacketProblem } from '../net/packet-problem.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import {
+  encodeIcmpPacket,
+  IcmpPacketView,
+  icmpHeaderBytes,
+  icmpType,
+  quotedBytesLimit,
+} from '../net/packet/packet-icmp.ts';
+import { ipv4HeaderBytes } from '../net/packet/packet-ipv4.ts';
+import { ipv6HeaderBytes } from '../net/packet/packet-ipv6.ts';
+import type { PacketProblem } from '../net/packet/packet-problem.ts';
+import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ipPacketLimit } from '../wire/datagram-problem.ts';
 import type { EchoFlow, EchoPlatform } from './echo-platform.ts';

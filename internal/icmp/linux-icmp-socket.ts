@@ -1,9 +1,16 @@
 // An ICMP socket of Linux, ping or raw, watched through libuv by koffi and read by recvfrom: about 0.6 of the CPU time of
 // Node's UDP handle on the same descriptor (12.5 against 20 µs an echo over veth). Sources: icmp(7), raw(7).
 
-import type { IpBytes } from '../net/ip.ts';
-import { encodeSocketAddress, errno, type LibC, linuxAbi, messageDontWait, type PollHandle } from '../net/libc.ts';
-import { icmpType } from '../net/packet-icmp.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import {
+  encodeSocketAddress,
+  errno,
+  type LibC,
+  linuxAbi,
+  messageDontWait,
+  type PollHandle,
+} from '../net/linux/libc.ts';
+import { icmpType } from '../net/packet/packet-icmp.ts';
 import type { IcmpSocket } from './echo-platform.ts';
 
 const icmpFilter = { level: 255, name: 1 } as const;

@@ -8,8 +8,8 @@ import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createNamespaces, inNamespace } from '../../test/support/namespaces.ts';
 import { until } from '../../test/support/wait.ts';
-import { formatIp, parseIp } from '../net/ip.ts';
-import { encodeIcmpPacket, IcmpPacketView, icmpType } from '../net/packet-icmp.ts';
+import { formatIp, parseIp } from '../net/address/ip.ts';
+import { encodeIcmpPacket, IcmpPacketView, icmpType } from '../net/packet/packet-icmp.ts';
 
 const child = fileURLToPath(new URL('../../test/support/echo-proxy-child.ts', import.meta.url));
 

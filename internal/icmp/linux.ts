@@ -2,9 +2,9 @@
 // socket with our own NAT where only CAP_NET_RAW is held. Source: spec datagrams §7.3; Linux icmp(7), raw(7).
 
 import { randomInt } from 'node:crypto';
-import type { IpBytes } from '../net/ip.ts';
-import { bindFd, createIcmpFd, errno, type LibC, linuxAbi, socketType } from '../net/libc.ts';
-import { icmpHeaderBytes, icmpType } from '../net/packet-icmp.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { bindFd, createIcmpFd, errno, type LibC, linuxAbi, socketType } from '../net/linux/libc.ts';
+import { icmpHeaderBytes, icmpType } from '../net/packet/packet-icmp.ts';
 import type { EchoFlow, EchoPlatform, EchoReplyHandler } from './echo-platform.ts';
 import { LinuxIcmpSocket } from './linux-icmp-socket.ts';
 import { SharedEcho } from './shared-echo.ts';

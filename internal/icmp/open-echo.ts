@@ -2,8 +2,8 @@
 // may work without the other, and without both the connector goes on without ICMP. Source: spec datagrams §7.1, §7.3.
 
 import { describeError } from '../errors/error.ts';
-import { formatIp, type IpBytes } from '../net/ip.ts';
-import { openLibC } from '../net/libc.ts';
+import { formatIp, type IpBytes } from '../net/address/ip.ts';
+import { openLibC } from '../net/linux/libc.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openDarwinEcho } from './darwin.ts';
 import type { EchoPlatform } from './echo-platform.ts';

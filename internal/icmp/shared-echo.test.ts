@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MemoryIcmpSocket } from '../../test/support/echo-network.ts';
-import { checksum } from '../net/checksum.ts';
-import { icmpType, writeIcmpMessage } from '../net/packet-icmp.ts';
+import { checksum } from '../net/packet/checksum.ts';
+import { icmpType, writeIcmpMessage } from '../net/packet/packet-icmp.ts';
 import type { EchoReplyHandler } from './echo-platform.ts';
 import { SharedEcho } from './shared-echo.ts';
 

@@ -1,9 +1,9 @@
 // Echo over one socket for all flows: gives each flow an echo id of its own per destination and maps replies back, which
 // is a NAT keyed (chosen id, destination) → flow. For macOS, and for raw sockets on Linux. Source: spec datagrams §7.3.
 
-import { checksum, updateChecksum } from '../net/checksum.ts';
-import type { IpBytes } from '../net/ip.ts';
-import { icmpHeaderBytes, icmpType } from '../net/packet-icmp.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { checksum, updateChecksum } from '../net/packet/checksum.ts';
+import { icmpHeaderBytes, icmpType } from '../net/packet/packet-icmp.ts';
 import type { EchoFlow, EchoPlatform, EchoReplyHandler, IcmpSocket } from './echo-platform.ts';
 
 interface Mapping {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { describe, it } from 'node:test';
-import { formatIp } from '../net/ip.ts';
+import { formatIp } from '../net/address/ip.ts';
 import { chooseEchoSources, type Interfaces } from './source-address.ts';
 
 function info(address: string, internal = false, scopeid = 0): NetworkInterfaceInfo {

@@ -3,7 +3,7 @@
 import { createSocket } from 'node:dgram';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import { PosternError } from '../errors/error.ts';
-import { formatIp, type IpBytes, isLinkLocal, parseIp } from '../net/ip.ts';
+import { formatIp, type IpBytes, isLinkLocal, parseIp } from '../net/address/ip.ts';
 
 export interface EchoSource {
   readonly address: IpBytes;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { until } from '../../test/support/wait.ts';
-import { writeIcmpMessage } from '../net/packet-icmp.ts';
+import { writeIcmpMessage } from '../net/packet/packet-icmp.ts';
 import { type EchoCall, type EchoCalls, WindowsEcho } from './windows.ts';
 
 const host = Uint8Array.of(10, 0, 0, 1);

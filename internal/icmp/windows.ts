@@ -1,8 +1,8 @@
 // Echo on Windows: the system sends each request and matches its reply; id and sequence on the wire are its own, so the
 // flow remembers what the visitor's were. No thread waits. Source: spec datagrams §7.3; Windows iphlpapi documentation.
 
-import type { IpBytes } from '../net/ip.ts';
-import { icmpHeaderBytes } from '../net/packet-icmp.ts';
+import type { IpBytes } from '../net/address/ip.ts';
+import { icmpHeaderBytes } from '../net/packet/packet-icmp.ts';
 import type { EchoFlow, EchoPlatform, EchoReplyHandler } from './echo-platform.ts';
 
 /** The system calls, in the one shape both families have. */

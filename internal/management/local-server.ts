@@ -7,8 +7,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/listen-tcp.ts';
-import { nodeHttp } from '../net/node-http.ts';
+import { nodeHttp } from '../net/http/node-http.ts';
+import { listenTcp } from '../net/stream/listen-tcp.ts';
 
 export interface LocalAddress {
   readonly host: string;

@@ -5,7 +5,7 @@ import { lookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
-import { type IpBytes, parseIp } from '../net/ip.ts';
+import { type IpBytes, parseIp } from '../net/address/ip.ts';
 import { originFailure, originTimeout } from './failure.ts';
 import type { OutboundProxy } from './outbound-proxy.ts';
 import { openTunnel } from './proxy-tunnel.ts';

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/listen-tcp.ts';
-import { nodeHttp } from '../net/node-http.ts';
+import { nodeHttp } from '../net/http/node-http.ts';
+import { listenTcp } from '../net/stream/listen-tcp.ts';
 import { upgradeHeaders } from './websocket-accept.ts';
 import { WebSocketStream } from './websocket-stream.ts';
 

@@ -2,8 +2,8 @@
 // Source: RFC 9112 §9. The pool owns idle connections, the request owns a busy one.
 
 import type { Socket } from 'node:net';
-import { splice } from '../net/splice.ts';
-import { countGarbage } from '../net/young-garbage.ts';
+import { splice } from '../net/stream/splice.ts';
+import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Http1Request, RequestConnection } from './http1-request.ts';
 import { keepReading, restoreWrites } from './keep-reading.ts';
 import type { ResponseHead } from './response-head.ts';

@@ -2,7 +2,7 @@
 // Source: RFC 9113 §8; spec ingress-and-origin §8.4, edge-protocol §10.11. The stream is node:http2's; this maps it.
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import { countGarbage } from '../net/young-garbage.ts';
+import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import type { RequestLine } from './http1-request.ts';

@@ -5,7 +5,7 @@
 import type { ClientHttp2Session, ClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
-import { nodeHttp2 } from '../net/node-http.ts';
+import { nodeHttp2 } from '../net/http/node-http.ts';
 import type { Dial, DialDone } from './dial.ts';
 import type { Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';

@@ -2,8 +2,8 @@
 // Source: spec ingress-and-origin §10.4: first match decides, no match denies.
 
 import { PosternError } from '../errors/error.ts';
-import { type IpBytes, unmapIpv4 } from '../net/ip.ts';
-import { type Prefix, parsePrefix, prefixContains } from '../net/prefix.ts';
+import { type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
+import { type Prefix, parsePrefix, prefixContains } from '../net/address/prefix.ts';
 import type { IpRule } from '../schema/origin-request.ts';
 
 export class IpRules {

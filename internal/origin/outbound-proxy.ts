@@ -3,8 +3,8 @@
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';
-import { isLoopback, parseIp } from '../net/ip.ts';
-import { parsePrefix, prefixContains } from '../net/prefix.ts';
+import { isLoopback, parseIp } from '../net/address/ip.ts';
+import { parsePrefix, prefixContains } from '../net/address/prefix.ts';
 
 /** '' = not set. */
 export interface OutboundProxySettings {

@@ -3,8 +3,8 @@
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { GatheredWrites } from '../net/gathered-writes.ts';
-import { countGarbage } from '../net/young-garbage.ts';
+import { GatheredWrites } from '../net/stream/gathered-writes.ts';
+import { countGarbage } from '../net/stream/young-garbage.ts';
 import { visitorGone } from './failure.ts';
 
 /** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */

@@ -5,7 +5,7 @@ import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';
-import { parseIp } from '../net/ip.ts';
+import { parseIp } from '../net/address/ip.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type AllowAddress, dial } from './dial.ts';

@@ -7,9 +7,9 @@
 import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { foreignCode, PosternError } from '../errors/error.ts';
-import { formatIp, type IpBytes, parseIp } from '../net/ip.ts';
-import { readExactly } from '../net/read-exactly.ts';
-import { splice } from '../net/splice.ts';
+import { formatIp, type IpBytes, parseIp } from '../net/address/ip.ts';
+import { readExactly } from '../net/stream/read-exactly.ts';
+import { splice } from '../net/stream/splice.ts';
 
 /** What a CONNECT leads to; `open` rejects with SocksDenied or a dial error. */
 export interface SocksTarget {

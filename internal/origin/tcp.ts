@@ -2,7 +2,7 @@
 // destination from the request. Source: spec ingress-and-origin §10.1–10.4.
 
 import { PosternError } from '../errors/error.ts';
-import { splice } from '../net/splice.ts';
+import { splice } from '../net/stream/splice.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
 import { type AllowAddress, type Dial, type DialTarget, dial } from './dial.ts';

@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';
-import { countGarbage } from '../net/young-garbage.ts';
+import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';

@@ -3,8 +3,8 @@
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
-import type { ResolverAddress } from '../net/virtual-dns.ts';
-import { WriteWatch } from '../net/write-watch.ts';
+import type { ResolverAddress } from '../net/address/virtual-dns.ts';
+import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { AllowAddress } from '../origin/dial.ts';
 import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';

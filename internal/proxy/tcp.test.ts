@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { listenRaw } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
-import { formatIpPort } from '../net/ip.ts';
+import { formatIpPort } from '../net/address/ip.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { parseDestination } from './tcp.ts';
 

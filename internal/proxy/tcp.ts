@@ -2,10 +2,10 @@
 // rules. Source: spec ingress-and-origin §11, edge-protocol §9.3.2, §10.8.
 
 import { describeError, type PosternError } from '../errors/error.ts';
-import { formatIp, parseIp } from '../net/ip.ts';
-import { splice } from '../net/splice.ts';
-import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/virtual-dns.ts';
-import type { WriteWatch } from '../net/write-watch.ts';
+import { formatIp, parseIp } from '../net/address/ip.ts';
+import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/address/virtual-dns.ts';
+import { splice } from '../net/stream/splice.ts';
+import type { WriteWatch } from '../net/stream/write-watch.ts';
 import { type AllowAddress, type DialTarget, dial } from '../origin/dial.ts';
 import { upgradeHeaders } from '../origin/websocket-accept.ts';
 import type { WarpRouting } from '../schema/ingress-rule.ts';

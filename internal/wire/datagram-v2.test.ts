@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { recordedDatagrams } from '../../test/support/recorded-datagrams.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
-import { IcmpPacketView } from '../net/packet-icmp.ts';
+import { IcmpPacketView } from '../net/packet/packet-icmp.ts';
 import {
   DatagramV2View,
   datagramV2Type,

@@ -12,7 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const maxLines = 400;
 /** Longer than `maxLines`, each with its reason. */
 const long: Readonly<Record<string, string>> = {
-  'internal/connector/connection-loop.ts': 'one state machine whose states are read together',
+  'internal/connector/loop/connection-loop.ts': 'one state machine whose states are read together',
   'test/conformance/transport.ts': 'one list of cases that every transport runs, read case by case',
 };
 

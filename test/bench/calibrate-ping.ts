@@ -2,7 +2,7 @@
 // ping socket driven by node:dgram asks loopback for echoes. Sends microseconds of CPU an echo, one figure a round.
 
 import { createSocket } from 'node:dgram';
-import { bindFd, createIcmpFd, linuxAbi, openLibC, socketType } from '../../internal/net/libc.ts';
+import { bindFd, createIcmpFd, linuxAbi, openLibC, socketType } from '../../internal/net/linux/libc.ts';
 
 const rounds = 7;
 const echoesPerRound = 8_000;

@@ -8,14 +8,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ActiveClient } from '../../internal/carriers/live-connections.ts';
+import { ensureLocalAccounts, type LocalAccounts } from '../../internal/control-plane/accounts.ts';
+import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
-import { ensureLocalAccounts, type LocalAccounts } from '../../internal/edge/control-plane/accounts.ts';
-import { createControlPlane } from '../../internal/edge/control-plane/control-plane.ts';
-import type { ActiveClient } from '../../internal/edge/control-plane/live-connections.ts';
-import { createSecretBox } from '../../internal/edge/store/secret-box.ts';
-import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
-import type { Store } from '../../internal/edge/store/store.ts';
 import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { Store } from '../../internal/store/contract/store.ts';
+import { createSecretBox } from '../../internal/store/secret-box.ts';
+import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 
 export interface TestControlPlane extends AsyncDisposable {

@@ -2,8 +2,8 @@
 // ICMP socket for the NAT. Both keep the contracts of echo-platform.ts: later delivery, views that are overwritten.
 
 import type { EchoFlow, EchoPlatform, EchoReplyHandler, IcmpSocket } from '../../internal/icmp/echo-platform.ts';
-import type { IpBytes } from '../../internal/net/ip.ts';
-import { icmpType, writeIcmpMessage } from '../../internal/net/packet-icmp.ts';
+import type { IpBytes } from '../../internal/net/address/ip.ts';
+import { icmpType, writeIcmpMessage } from '../../internal/net/packet/packet-icmp.ts';
 
 /** Answers every request of a flow after a turn, except where `silent`. */
 export class MemoryPlatform implements EchoPlatform {

@@ -3,12 +3,12 @@
 
 import { randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { fixedProtocol } from '../../internal/connector/protocol-policy.ts';
+import { fixedProtocol } from '../../internal/connector/protocol/protocol-policy.ts';
 import { openTunnel, type Tunnel, type TunnelOptions } from '../../internal/connector/tunnel.ts';
 import { type Edge, type EdgeOptions, openEdge } from '../../internal/edge/edge.ts';
-import { openSecretBox } from '../../internal/edge/store/secret-box.ts';
 import { createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
+import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
 import { temporaryDirectory } from './program.ts';

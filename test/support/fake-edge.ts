@@ -2,7 +2,7 @@
 // registration answers, and ends connections when it likes. For tests of states and times.
 
 import { PassThrough } from 'node:stream';
-import type { RegistrationSession } from '../../internal/connector/registration.ts';
+import type { RegistrationSession } from '../../internal/connector/loop/registration.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import type {
   ConnectionEnd,

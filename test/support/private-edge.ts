@@ -8,7 +8,7 @@ import type { EdgeMux } from '../../internal/datagram/edge-mux.ts';
 import { EdgeMuxV2 } from '../../internal/datagram/edge-v2.ts';
 import { EdgeMuxV3 } from '../../internal/datagram/edge-v3.ts';
 import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
-import type { IpBytes } from '../../internal/net/ip.ts';
+import type { IpBytes } from '../../internal/net/address/ip.ts';
 import { ConnectorClient } from '../../internal/rpc/connector-client.ts';
 import { serveSessionEvents } from '../../internal/rpc/session-events.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';

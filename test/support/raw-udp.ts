@@ -1,7 +1,7 @@
 // UDP datagrams that no ordinary socket sends: with source port 0, as RFC 768 allows. Linux with CAP_NET_RAW only.
 
 import type { TestContext } from 'node:test';
-import { encodeSocketAddress, linuxAbi, openLibC, socketType } from '../../internal/net/libc.ts';
+import { encodeSocketAddress, linuxAbi, openLibC, socketType } from '../../internal/net/linux/libc.ts';
 
 const inet = 2;
 const udp = 17;

@@ -4,9 +4,9 @@
 
 import { DgramIcmpSocket } from '../../internal/icmp/dgram-icmp-socket.ts';
 import { SharedEcho } from '../../internal/icmp/shared-echo.ts';
-import { parseIp } from '../../internal/net/ip.ts';
-import { createIcmpFd, encodeSocketAddress, linuxAbi, openLibC, socketType } from '../../internal/net/libc.ts';
-import { icmpType, writeIcmpMessage } from '../../internal/net/packet-icmp.ts';
+import { parseIp } from '../../internal/net/address/ip.ts';
+import { createIcmpFd, encodeSocketAddress, linuxAbi, openLibC, socketType } from '../../internal/net/linux/libc.ts';
+import { icmpType, writeIcmpMessage } from '../../internal/net/packet/packet-icmp.ts';
 
 const destination = parseIp(process.argv[2] ?? '');
 if (destination === undefined) throw new Error('The argument must be an IP address');

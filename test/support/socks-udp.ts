@@ -4,9 +4,9 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { TestContext } from 'node:test';
-import { encodeUdpHeader } from '../../internal/edge/private/socks/codec.ts';
-import { parseIp } from '../../internal/net/ip.ts';
-import { readExactly } from '../../internal/net/read-exactly.ts';
+import { parseIp } from '../../internal/net/address/ip.ts';
+import { readExactly } from '../../internal/net/stream/read-exactly.ts';
+import { encodeUdpHeader } from '../../internal/on-ramps/socks/codec.ts';
 
 export interface SocksUdp {
   /** Payloads that came back, without their headers. */

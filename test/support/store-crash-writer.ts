@@ -1,10 +1,10 @@
 // A program that writes tunnels to the SQLite store named by its argument and prints the id of each once all its writes
-// were acknowledged, until it is killed. Started by internal/edge/store/sqlite/sqlite-store.test.ts.
+// were acknowledged, until it is killed. Started by internal/store/sqlite/sqlite-store.test.ts.
 
 import { randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { openSqliteStore } from '../../internal/edge/store/sqlite/sqlite-store.ts';
 import { createTag, createTunnelId } from '../../internal/schema/api-id.ts';
+import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
 
 const store = await openSqliteStore({ path: process.argv[2] ?? '' });
 const accountTag = createTag();

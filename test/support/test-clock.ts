@@ -1,6 +1,6 @@
 // A clock for tests: time stands still until it is advanced, and timers fire in order of their time.
 
-import type { Clock } from '../../internal/connector/clock.ts';
+import type { Clock } from '../../internal/net/time/clock.ts';
 
 interface Timer {
   readonly atMs: number;

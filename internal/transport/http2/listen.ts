@@ -12,8 +12,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
-import { AddressLimiter, type AddressLimits } from '../../net/address-limiter.ts';
-import { listenTcp } from '../../net/listen-tcp.ts';
+import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
+import { listenTcp } from '../../net/stream/listen-tcp.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {

@@ -1,18 +1,18 @@
-// What every variant of the edge's store must do (internal/edge/store/store.ts), as one suite over a factory. A variant's
+// What every variant of the edge's store must do (internal/store/contract/store.ts), as one suite over a factory. A variant's
 // test file calls it.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { StoreChange } from '../../../internal/edge/store/changes.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
+import type { StoreChange } from '../../../internal/store/contract/changes.ts';
 import type {
   IpRouteRecord,
   NetworkRecord,
   NewTunnel,
   PrivateHostnameRecord,
-} from '../../../internal/edge/store/records.ts';
-import type { Store } from '../../../internal/edge/store/store.ts';
-import { createTag, createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
+} from '../../../internal/store/contract/records.ts';
+import type { Store } from '../../../internal/store/contract/store.ts';
 
 /** Where one test's store lives: opened twice, it is the same store. Its clock shows the first second of 1970. */
 export interface StorePlace {

@@ -1,7 +1,7 @@
 // Datagrams of both versions and the IP packets in them. These decoders report problems instead of throwing.
 
 import assert from 'node:assert/strict';
-import { IcmpPacketView } from '../../../internal/net/packet-icmp.ts';
+import { IcmpPacketView } from '../../../internal/net/packet/packet-icmp.ts';
 import { DatagramV2View, datagramV2Type, writeUdpSuffixV2 } from '../../../internal/wire/datagram-v2.ts';
 import { DatagramV3View } from '../../../internal/wire/datagram-v3.ts';
 import { recordedDatagrams } from '../../support/recorded-datagrams.ts';

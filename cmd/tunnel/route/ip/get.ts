@@ -1,7 +1,7 @@
 // `tunnel route ip get IP`: which route an address takes. Source: spec cli-and-api §5.5, §9.5.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { formatIp, parseIp } from '../../../../internal/net/ip.ts';
+import { formatIp, parseIp } from '../../../../internal/net/address/ip.ts';
 import { defineCommand } from '../../../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';
 import { openApi } from '../../api.ts';

@@ -2,8 +2,8 @@
 // 10.1.0.0/16). Source: spec cli-and-api §5.5.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { parseIp } from '../../../../internal/net/ip.ts';
-import { formatPrefix, maskAddress } from '../../../../internal/net/prefix.ts';
+import { parseIp } from '../../../../internal/net/address/ip.ts';
+import { formatPrefix, maskAddress } from '../../../../internal/net/address/prefix.ts';
 
 /** Canonical CIDR text. Throws 'usage.invalid'. */
 export function parseNetwork(text: string): string {

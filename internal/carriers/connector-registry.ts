@@ -1,0 +1,203 @@
+// The connections that are registered now, by tunnel: who may take a visitor, who is a duplicate, and what the API shows.
+// Source: spec edge-protocol §8.1 (identity), §13.2; cli-and-api §9.2.
+
+import { PosternError } from '../errors/error.ts';
+import { plainAddress } from '../net/address/ip.ts';
+import type { TunnelId } from '../schema/api-id.ts';
+import type { EdgeConnection } from '../transport/transport.ts';
+import type { DatagramVersion } from '../wire/features.ts';
+import type { ActiveClient, LiveConnections } from './live-connections.ts';
+
+/** One registered connection. */
+export interface RegisteredConnection {
+  /** UUID given out at registration. */
+  readonly id: string;
+  readonly tunnelId: TunnelId;
+  readonly accountTag: string;
+  /** UUID of the connector process. */
+  readonly clientId: string;
+  readonly connIndex: number;
+  readonly connection: EdgeConnection;
+  readonly location: string;
+  readonly features: readonly string[];
+  readonly datagramVersion: DatagramVersion;
+  readonly version: string;
+  readonly arch: string;
+  readonly openedAtMs: number;
+  /** Set once it unregistered: running requests go on, new ones go elsewhere. */
+  draining: boolean;
+  /** Version of the remote configuration that it runs, as far as it told; 0 = none yet. */
+  configurationVersion: number;
+}
+
+export type RegistryEvent =
+  | { readonly kind: 'registered'; readonly registered: RegisteredConnection }
+  | { readonly kind: 'removed'; readonly registered: RegisteredConnection };
+
+/** How long after its last connection, or the edge's start, a connector is thought to be on its way back. */
+const returnWithinMs = 30_000;
+/** Requests that may wait for one tunnel's connector; more are refused at once. */
+const maxWaiting = 1_000;
+
+export class ConnectorRegistry implements LiveConnections {
+  readonly #byTunnel = new Map<TunnelId, RegisteredConnection[]>();
+  readonly #waiting = new Map<TunnelId, Set<() => void>>();
+  readonly #listeners = new Set<(event: RegistryEvent) => void>();
+  readonly #startedAtMs = performance.now();
+  /** When tunnels lost their last connection, in that order; only what is younger than `returnWithinMs` matters. */
+  readonly #lostAtMs = new Map<TunnelId, number>();
+  #expectsNobody = false;
+  #next = 0;
+
+  /** Calls `listener` for every registration and removal; it must not throw. Returns what stops it. */
+  subscribe(listener: (event: RegistryEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The live connection with the same identity, if there is one. */
+  findDuplicate(tunnelId: TunnelId, clientId: string, connIndex: number): RegisteredConnection | undefined {
+    return this.#byTunnel
+      .get(tunnelId)
+      ?.find(one => one.clientId === clientId && one.connIndex === connIndex && !one.draining);
+  }
+
+  add(registered: RegisteredConnection): void {
+    const list = this.#byTunnel.get(registered.tunnelId);
+    if (list === undefined) this.#byTunnel.set(registered.tunnelId, [registered]);
+    else list.push(registered);
+    for (const listener of this.#listeners) listener({ kind: 'registered', registered });
+    const waiting = this.#waiting.get(registered.tunnelId);
+    this.#waiting.delete(registered.tunnelId);
+    for (const wake of waiting ?? []) wake();
+  }
+
+  /** Idempotent. */
+  remove(registered: RegisteredConnection): void {
+    const list = this.#byTunnel.get(registered.tunnelId);
+    const index = list?.indexOf(registered) ?? -1;
+    if (list === undefined || index < 0) return;
+    list.splice(index, 1);
+    if (list.length === 0) {
+      this.#byTunnel.delete(registered.tunnelId);
+      this.#rememberLoss(registered.tunnelId);
+    }
+    for (const listener of this.#listeners) listener({ kind: 'removed', registered });
+  }
+
+  /** The connection of the tunnel with the fewest running streams that is not in `tried`; equals take turns. */
+  pick(tunnelId: TunnelId, tried: readonly EdgeConnection[] = []): RegisteredConnection | undefined {
+    const list = this.#byTunnel.get(tunnelId);
+    if (list === undefined) return undefined;
+    let best: RegisteredConnection | undefined;
+    let load = Number.POSITIVE_INFINITY;
+    this.#next = (this.#next + 1) % 0x3fff_ffff;
+    for (let step = 0; step < list.length; step += 1) {
+      const one = list[(this.#next + step) % list.length];
+      if (one === undefined || one.draining || tried.includes(one.connection)) continue;
+      const streams = one.connection.openStreams;
+      if (streams < load) {
+        best = one;
+        load = streams;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * Settles when a connection of the tunnel registers, or after `timeoutMs`; resolves to whether one did. Resolves to
+   * false at once where none is to be expected: the tunnel lost its last connection long ago, or never had one.
+   */
+  waitForReturn(tunnelId: TunnelId, timeoutMs: number): Promise<boolean> {
+    const waiting = this.#waiting.get(tunnelId) ?? new Set();
+    if (!this.#isExpected(tunnelId) || waiting.size >= maxWaiting) return Promise.resolve(false);
+    return new Promise(resolve => {
+      this.#waiting.set(tunnelId, waiting);
+      const wake = (): void => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        waiting.delete(wake);
+        if (waiting.size === 0 && this.#waiting.get(tunnelId) === waiting) this.#waiting.delete(tunnelId);
+        resolve(false);
+      }, timeoutMs);
+      waiting.add(wake);
+    });
+  }
+
+  /** The edge takes no more registrations: those who wait go on waiting, nobody joins them. */
+  expectNobody(): void {
+    this.#expectsNobody = true;
+  }
+
+  #isExpected(tunnelId: TunnelId): boolean {
+    if (this.#expectsNobody) return false;
+    const now = performance.now();
+    const lostAtMs = this.#lostAtMs.get(tunnelId) ?? this.#startedAtMs;
+    return this.#byTunnel.has(tunnelId) || now - lostAtMs < returnWithinMs;
+  }
+
+  #rememberLoss(tunnelId: TunnelId): void {
+    const now = performance.now();
+    // The oldest come first: a map keeps the order of insertion.
+    for (const [known, lostAtMs] of this.#lostAtMs) {
+      if (now - lostAtMs < returnWithinMs) break;
+      this.#lostAtMs.delete(known);
+    }
+    this.#lostAtMs.delete(tunnelId);
+    this.#lostAtMs.set(tunnelId, now);
+  }
+
+  /** All connections of a tunnel that take new streams. */
+  connectionsOf(tunnelId: TunnelId): readonly RegisteredConnection[] {
+    return (this.#byTunnel.get(tunnelId) ?? []).filter(one => !one.draining);
+  }
+
+  /** Tunnels with a connection now. */
+  tunnels(): readonly TunnelId[] {
+    return [...this.#byTunnel.keys()];
+  }
+
+  all(): readonly RegisteredConnection[] {
+    return [...this.#byTunnel.values()].flat();
+  }
+
+  list(tunnelId: TunnelId): readonly ActiveClient[] {
+    const clients = Map.groupBy(this.connectionsOf(tunnelId), one => one.clientId);
+    return [...clients]
+      .map(([id, connections]) => clientOf(id, connections))
+      .sort((left, right) => left.runAtMs - right.runAtMs);
+  }
+
+  disconnect(tunnelId: TunnelId, clientId?: string): void {
+    for (const one of this.connectionsOf(tunnelId)) {
+      if (clientId !== undefined && one.clientId !== clientId) continue;
+      one.draining = true;
+      one.connection.abort(new PosternError('connection.closed', 'The connection was closed by an API call.'));
+    }
+  }
+}
+
+function clientOf(id: string, connections: readonly RegisteredConnection[]): ActiveClient {
+  const [first] = connections;
+  return {
+    id,
+    features: first?.features ?? [],
+    version: first?.version ?? '',
+    arch: first?.arch ?? '',
+    runAtMs: Math.min(...connections.map(one => one.openedAtMs)),
+    connections: connections.map(one => ({
+      id: one.id,
+      location: one.location,
+      originIp: addressOnly(one.connection.remoteAddress),
+      openedAtMs: one.openedAtMs,
+      pendingReconnect: false,
+    })),
+  };
+}
+
+/** `ip:port` or `[ip]:port` → ip, an IPv4-mapped one as IPv4. */
+export function addressOnly(address: string): string {
+  return plainAddress(address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, ''));
+}

@@ -1,0 +1,132 @@
+// Decides which configuration is in force: the local one at first, then whatever the edge pushes with a higher version, or
+// a changed config file. Validates whole, swaps at once, answers with version and error. Source: spec ingress-and-origin §5.
+
+import { EventEmitter } from 'node:events';
+import { describeError, PosternError } from '../../errors/error.ts';
+import { encodeIngressJson } from '../../schema/encode-ingress.ts';
+import type { IngressConfig } from '../../schema/ingress-rule.ts';
+import { parseRemoteConfig } from '../../schema/remote-config.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+
+/** The proxy, as far as it is configured. */
+export interface ConfigurableProxy {
+  readonly config: IngressConfig | undefined;
+  /** Throws and changes nothing when the configuration cannot be served. */
+  swap(config: IngressConfig): Promise<void>;
+}
+
+export interface OrchestratorOptions {
+  readonly proxy: ConfigurableProxy;
+  /** Throws 'config.invalid' for a pushed configuration that this connector does not accept. */
+  readonly check: (config: IngressConfig) => Promise<void>;
+  /** `--max-active-flows`: overrides what every update says; undefined = the update's own. */
+  readonly maxActiveFlows: number | undefined;
+  readonly logger: Logger;
+}
+
+export interface UpdateResult {
+  /** The version in force after the update; -1 = local. */
+  readonly version: number;
+  /** Why the update was not applied; undefined when it was, or when it was not newer. */
+  readonly error: PosternError | undefined;
+}
+
+export interface OrchestratorEvents {
+  /** A configuration came into force; version -1 = local. */
+  applied: [version: number, config: IngressConfig];
+  /** One was refused; the old one stays. */
+  refused: [error: PosternError];
+}
+
+/** Updates that wait for the one being applied; an edge sends one a connection. More are refused. */
+const maxWaiting = 16;
+
+export class Orchestrator extends EventEmitter<OrchestratorEvents> {
+  readonly #options: OrchestratorOptions;
+  #version = -1;
+  #tail: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
+
+  constructor(options: OrchestratorOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** Of the configuration in force; -1 = local. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get config(): IngressConfig | undefined {
+    return this.#options.proxy.config;
+  }
+
+  /** Applies a pushed configuration if it is newer. Never rejects. */
+  update(version: number, json: string): Promise<UpdateResult> {
+    return this.#inTurn(async () => {
+      if (version <= this.#version) return;
+      await this.#apply(version, parseRemoteConfig(json), true);
+    });
+  }
+
+  /** Applies a changed local configuration, unless the edge has pushed one. Never rejects. */
+  replaceLocal(config: IngressConfig): Promise<UpdateResult> {
+    return this.#inTurn(async () => {
+      if (this.#version >= 0) {
+        this.#options.logger.warn(
+          { version: this.#version },
+          'The edge manages this tunnel: the local configuration is not used',
+        );
+        return;
+      }
+      await this.#apply(-1, config, false);
+    });
+  }
+
+  /** Refuses updates from now on. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #apply(version: number, parsed: IngressConfig, remote: boolean): Promise<void> {
+    const { check, logger, maxActiveFlows, proxy } = this.#options;
+    const config =
+      maxActiveFlows === undefined ? parsed : { ...parsed, warpRouting: { ...parsed.warpRouting, maxActiveFlows } };
+    if (remote) await check(config);
+    await proxy.swap(config);
+    this.#version = version;
+    logger.info({ version, config: JSON.stringify(encodeIngressJson(config)) }, 'Updated to new configuration');
+    this.emit('applied', version, config);
+  }
+
+  async #inTurn(work: () => Promise<void>): Promise<UpdateResult> {
+    if (this.#closed) return this.#result(new PosternError('unavailable', 'The connector is shutting down'));
+    if (this.#waiting >= maxWaiting) {
+      return this.#result(new PosternError('unavailable', 'Too many configuration updates are waiting'));
+    }
+    this.#waiting += 1;
+    const done = this.#tail.then(work).then(
+      () => undefined,
+      (error: unknown) => this.#refused(error),
+    );
+    this.#tail = done.then(() => {
+      this.#waiting -= 1;
+    });
+    return this.#result(await done);
+  }
+
+  #refused(error: unknown): PosternError {
+    const translated =
+      error instanceof PosternError
+        ? error
+        : new PosternError('internal', 'The configuration could not be applied', { cause: error });
+    this.#options.logger.error({ error: describeError(translated) }, 'Failed to update ingress');
+    this.emit('refused', translated);
+    return translated;
+  }
+
+  #result(error: PosternError | undefined): UpdateResult {
+    return { version: this.#version, error };
+  }
+}

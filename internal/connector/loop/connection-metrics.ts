@@ -1,0 +1,96 @@
+// Figures of the connections to the edge for the log and for a scrape: those of QUIC under the metric names that
+// cloudflared's users know, protocol and group under one of ours. Source: spec cli-and-api §14.
+
+import type { MetricFamily, MetricSample } from '../../management/metric-values.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ConnectionStats, ConnectorConnection } from '../../transport/transport.ts';
+
+export interface ConnectionFigures {
+  readonly connIndex: number;
+  readonly stats: ConnectionStats;
+}
+
+/** For the ping whose answer is logged. */
+const pingTimeoutMs = 5_000;
+
+/** Logs the figures of a connection that has just registered, at debug level. Never rejects. */
+export async function logFigures(connection: ConnectorConnection, log: Logger): Promise<void> {
+  if (!log.isLevelEnabled('debug')) return;
+  try {
+    // HTTP/2 knows the round trip only after a ping.
+    await connection.ping?.(pingTimeoutMs);
+  } catch {
+    // Whoever watches the connection finds out what is wrong with it; the other figures are still true.
+  }
+  log.debug(figuresOf(connection.stats()), 'Figures of the connection');
+}
+
+/** The part of the figures that says how the path is, rounded for the log. */
+export function figuresOf(stats: ConnectionStats): Readonly<Record<string, string | number | undefined>> {
+  return {
+    protocol: stats.protocol,
+    group: stats.group,
+    rttMs: stats.rttMs === undefined ? undefined : Math.round(stats.rttMs * 100) / 100,
+    lostPackets: stats.lostPackets,
+    sentPackets: stats.sentPackets,
+    congestionWindow: stats.congestionWindow,
+    mtu: stats.mtu,
+    openStreams: stats.openStreams,
+    sentBytes: stats.sentBytes,
+    receivedBytes: stats.receivedBytes,
+  };
+}
+
+/** All families. `counts`: how many QUIC connections registered and ended so far. */
+export function connectionMetrics(
+  figures: () => readonly ConnectionFigures[],
+  counts: { readonly quicOpened: number; readonly quicClosed: number },
+): MetricFamily[] {
+  const perQuic = (read: (stats: ConnectionStats) => number | undefined) => (): readonly MetricSample[] =>
+    figures().flatMap(({ connIndex, stats }) => {
+      const value = stats.protocol === 'quic' ? read(stats) : undefined;
+      return value === undefined ? [] : [[{ conn_index: connIndex }, value] satisfies MetricSample];
+    });
+  const labelNames = ['conn_index'];
+  const gauge = (name: string, help: string, read: (stats: ConnectionStats) => number | undefined): MetricFamily => ({
+    ...{ kind: 'gauge', name: `quic_client_${name}`, help, labelNames, read: perQuic(read) },
+  });
+  const counter = (name: string, help: string, read: (stats: ConnectionStats) => number | undefined): MetricFamily => ({
+    ...{ kind: 'counter', name: `quic_client_${name}`, help, labelNames, read: perQuic(read) },
+  });
+  const total = (name: string, help: string, read: () => number): MetricFamily => ({
+    ...{ kind: 'counter', name: `quic_client_${name}`, help, labelNames: [], read: () => [[{}, read()]] },
+  });
+  return [
+    total('total_connections', 'QUIC connections that registered', () => counts.quicOpened),
+    total('closed_connections', 'Registered QUIC connections that ended', () => counts.quicClosed),
+    gauge('min_rtt', 'Lowest round trip in milliseconds', stats => stats.minRttMs),
+    gauge('smoothed_rtt', 'Smoothed round trip in milliseconds', stats => stats.rttMs),
+    gauge('mtu', 'Largest UDP payload that passes, in bytes', stats => stats.mtu),
+    gauge('congestion_window', 'Congestion window in bytes', stats => stats.congestionWindow),
+    counter('sent_bytes', 'Bytes sent on the present connection', stats => stats.sentBytes),
+    counter('receive_bytes', 'Bytes received on the present connection', stats => stats.receivedBytes),
+    counter('lost_packets', 'Packets lost on the present connection', stats => stats.lostPackets),
+    {
+      kind: 'gauge',
+      name: 'postern_connection_info',
+      help: 'Protocol and TLS key exchange group of each registered connection',
+      labelNames: ['conn_index', 'protocol', 'group'],
+      read: () =>
+        figures().map(({ connIndex, stats: { group = '', protocol } }) => [
+          { conn_index: connIndex, protocol, group },
+          1,
+        ]),
+    },
+    {
+      kind: 'gauge',
+      name: 'postern_connection_rtt_seconds',
+      help: 'Round trip to the edge: smoothed over QUIC, of the last ping over HTTP/2',
+      labelNames,
+      read: () =>
+        figures().flatMap(({ connIndex, stats: { rttMs } }) =>
+          rttMs === undefined ? [] : [[{ conn_index: connIndex }, rttMs / 1_000] satisfies MetricSample],
+        ),
+    },
+  ];
+}

@@ -1,0 +1,41 @@
+// One dial of one edge address: the names, limits and local settings that go with each protocol.
+// Source: spec edge-protocol §4.1 (limits), §5 (names).
+
+import type { EdgeAddress } from '../../discovery/edge-address.ts';
+import type { ConnectorConnection, Protocol } from '../../transport/transport.ts';
+import type { EdgeTrust, LoopContext } from './loop-context.ts';
+
+const serverNames: Readonly<Record<Protocol, string>> = {
+  http2: 'h2.cftunnel.com',
+  quic: 'quic.cftunnel.com',
+  memory: 'memory',
+};
+/** Spec §4.1: 15 s for TCP connect or TLS, 10 s for a QUIC handshake. */
+const dialTimeoutMs: Readonly<Record<Protocol, number>> = { http2: 15_000, quic: 10_000, memory: 15_000 };
+
+export interface EdgeDial {
+  readonly address: EdgeAddress;
+  readonly trust: EdgeTrust;
+  readonly signal: AbortSignal | undefined;
+  /** Shorter than the protocol's own limit. */
+  readonly timeoutMs?: number;
+}
+
+/** Throws what the transport's dial throws; the connection is the caller's to close. */
+export function dialEdge(
+  context: Pick<LoopContext, 'bindAddress' | 'dial' | 'postQuantum'>,
+  protocol: Protocol,
+  { address, trust, signal, timeoutMs }: EdgeDial,
+): Promise<ConnectorConnection> {
+  return context.dial(protocol, {
+    host: address.ip,
+    port: address.port,
+    ca: trust.ca,
+    caPin: trust.caPin,
+    serverName: serverNames[protocol],
+    localAddress: context.bindAddress,
+    postQuantum: context.postQuantum,
+    timeoutMs: timeoutMs ?? dialTimeoutMs[protocol],
+    signal,
+  });
+}

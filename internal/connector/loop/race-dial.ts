@@ -1,0 +1,71 @@
+// One dial over the first protocol, joined after a moment by one over its rival; the one that is there first is used and
+// the other given up, so that blocked UDP costs a moment and not a time-out. Ours; spec edge-protocol §3.5 waits minutes.
+
+import { PosternError } from '../../errors/error.ts';
+import type { Clock } from '../../net/time/clock.ts';
+import type { ConnectorConnection, Protocol } from '../../transport/transport.ts';
+import type { ProtocolChoice } from '../protocol/protocol-policy.ts';
+
+export interface RaceOptions {
+  readonly choice: ProtocolChoice;
+  readonly dial: (protocol: Protocol, signal: AbortSignal) => Promise<ConnectorConnection>;
+  /** Told of a dial that failed while the other one goes on. */
+  readonly onFailed: (protocol: Protocol, error: unknown) => void;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+/** Rejects with the error of the dial that failed last. */
+export async function raceDial(options: RaceOptions): Promise<ConnectorConnection> {
+  const { choice, clock, dial, signal } = options;
+  const { rival } = choice;
+  if (rival === undefined) return dial(choice.first, signal);
+  const giveUp = { first: new AbortController(), rival: new AbortController() };
+  const first = dial(choice.first, AbortSignal.any([signal, giveUp.first.signal]));
+  const late = Promise.withResolvers<'late'>();
+  const cancel = clock.after(rival.afterMs, () => late.resolve('late'));
+  const begun = await Promise.race([first.then(success, failure), late.promise]).finally(cancel);
+  if (begun !== 'late' && 'connection' in begun) return begun.connection;
+  if (begun !== 'late') {
+    if (signal.aborted) throw begun.error;
+    options.onFailed(choice.first, begun.error);
+    return dial(rival.protocol, signal);
+  }
+  const second = dial(rival.protocol, AbortSignal.any([signal, giveUp.rival.signal]));
+  const winner = await Promise.race([
+    first.then(
+      connection => ({ connection, loser: second, abort: giveUp.rival }),
+      () => never,
+    ),
+    second.then(
+      connection => ({ connection, loser: first, abort: giveUp.first }),
+      () => never,
+    ),
+    bothFailed(first, second),
+  ]);
+  winner.abort.abort();
+  winner.loser.then(
+    loser => loser.abort(new PosternError('connection.closed', 'The other protocol was faster')),
+    () => undefined,
+  );
+  return winner.connection;
+}
+
+const never = new Promise<never>(() => undefined);
+
+async function bothFailed(first: Promise<unknown>, second: Promise<unknown>): Promise<never> {
+  const [, result] = await Promise.allSettled([first, second]);
+  if (result.status === 'rejected') {
+    const other = await first.then(success, failure);
+    if ('error' in other) throw result.reason;
+  }
+  return never;
+}
+
+function success<T>(connection: T): { readonly connection: T } {
+  return { connection };
+}
+
+function failure(error: unknown): { readonly error: unknown } {
+  return { error };
+}

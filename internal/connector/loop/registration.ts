@@ -1,0 +1,38 @@
+// What the connector asks of the control stream's RPC client, and the fixed parts of a registration: platform and
+// local address. Source: spec edge-protocol §8.1.
+
+import type { Duplex } from 'node:stream';
+import { parseIp } from '../../net/address/ip.ts';
+import type { ConnectionDetails, RegistrationRequest } from '../../wire/registration.ts';
+
+/** One control stream; RegistrationClient of rpc is the implementation. Rejections as documented there. */
+export interface RegistrationSession {
+  registerConnection(request: RegistrationRequest): Promise<ConnectionDetails>;
+  updateLocalConfiguration(json: Uint8Array): Promise<void>;
+  unregisterConnection(timeoutMs: number): Promise<void>;
+  /** Settles when the conversation is over, whoever ended it; never rejects. */
+  readonly closed: Promise<void>;
+  close(): void;
+}
+
+/** Takes the stream over. */
+export type OpenRegistration = (control: Duplex) => RegistrationSession;
+
+const platformNames: Readonly<Record<string, string>> = { win32: 'windows' };
+const archNames: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** `linux_amd64`, `darwin_arm64`, `windows_amd64`: Go's names, which edges show to their users. */
+export function platformName(platform: string, arch: string): string {
+  return `${platformNames[platform] ?? platform}_${archNames[arch] ?? arch}`;
+}
+
+/** An IP address in the 16 bytes of `originLocalIp`; empty when `ip` is not one. A zone is dropped. */
+export function encodeLocalIp(ip: string): Uint8Array {
+  const bytes = parseIp(ip.replace(/%.*$/, ''));
+  if (bytes === undefined) return new Uint8Array(0);
+  if (bytes.length === 16) return Uint8Array.from(bytes);
+  const mapped = new Uint8Array(16);
+  mapped.set([0xff, 0xff], 10);
+  mapped.set(bytes, 12);
+  return mapped;
+}

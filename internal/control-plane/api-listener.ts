@@ -1,0 +1,83 @@
+// Where the control-plane API is listened for: plain HTTP on loopback, HTTPS with the edge's own certificate anywhere else,
+// because bearer tokens and tunnel secrets pass here. Source: issue "the tunnel, end to end" point 2.
+
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { BlockList, isIP } from 'node:net';
+import type { Certificates } from '../certificates/open-certificates.ts';
+import { foreignCode, PosternError } from '../errors/error.ts';
+import { listenTcp } from '../net/stream/listen-tcp.ts';
+
+export interface ApiListenerOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly certificates: Certificates;
+  /** How others reach this edge; stands in the URL when the API is bound to more than loopback. */
+  readonly name: string;
+}
+
+export interface ApiListener {
+  /** Scheme, name and port; no path. */
+  readonly origin: string;
+  /** Sets what answers; until then requests wait. Call once. */
+  serve(handler: RequestListener): void;
+  close(): Promise<void>;
+}
+
+/** Calls are small and short; a page of a large listing takes a second. */
+const limits = { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16 * 1024 };
+/** Far more than operators and their tools need at once. */
+const maxConnections = 1_000;
+
+/** Listens. Throws 'listen.failed'. */
+export async function openApiListener(options: ApiListenerOptions): Promise<ApiListener> {
+  const { certificates } = options;
+  const local = isLoopback(options.host);
+  const secure = local ? undefined : createHttpsServer({ ...limits, ...certificates.tls, minVersion: 'TLSv1.2' });
+  const server: Server = secure ?? createHttpServer(limits);
+  server.maxConnections = maxConnections;
+  const stopRenewal =
+    secure === undefined ? undefined : certificates.onRenewed(() => secure.setSecureContext({ ...certificates.tls }));
+  const port = await listen(server, options);
+  const ready = Promise.withResolvers<RequestListener>();
+  server.on('request', (request, response) => void ready.promise.then(handler => handler(request, response)));
+  return {
+    origin: local ? `http://${bracketed(options.host)}:${port}` : `https://${bracketed(options.name)}:${port}`,
+    serve: ready.resolve,
+    close: () =>
+      new Promise(resolve => {
+        stopRenewal?.();
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8);
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether only this machine can reach a listener bound to `host`. */
+export function isLoopback(host: string): boolean {
+  const version = isIP(host);
+  if (version === 0) return host === 'localhost';
+  return loopback.check(host, version === 6 ? 'ipv6' : 'ipv4');
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+async function listen(server: Server, { host, port }: ApiListenerOptions): Promise<number> {
+  try {
+    return await listenTcp(server, host, port);
+  } catch (error) {
+    const reason = foreignCode(error) ?? String(error);
+    throw new PosternError(
+      'listen.failed',
+      `Cannot listen for the API on ${bracketed(host)}:${port} (${reason}); choose another --api address.`,
+      { cause: error },
+    );
+  }
+}

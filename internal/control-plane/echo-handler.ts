@@ -1,0 +1,54 @@
+// The API call that sends an echo request into a private network. Source: issue "private networks" point 5.
+
+import type { ApiHandlers } from '../api/routes.ts';
+import { isPosternError } from '../errors/error.ts';
+import { formatIp } from '../net/address/ip.ts';
+import type { EchoOutcome } from '../on-ramps/echo/echo-service.ts';
+import { parsePrivateHost } from '../private-network/private-host.ts';
+import { apiProblem } from './api-problem.ts';
+import { type Caller, type ControlPlaneParts, requireAccount } from './handler-context.ts';
+
+export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers<Caller>, 'sendEcho'> {
+  return {
+    async sendEcho({ params, body }, caller) {
+      requireAccount(caller, params.account);
+      if (echo === undefined) throw apiProblem('noRoute', 'This edge serves no private networks');
+      const host = parsePrivateHost(body.destination);
+      if (host === undefined)
+        throw apiProblem('invalid', `${JSON.stringify(body.destination)} is neither an IP address nor a host name`);
+      const network = echo.networkOf(caller.accountTag, body.virtual_network_id);
+      if (network === undefined) throw apiProblem('notFound', 'Virtual network not found');
+      try {
+        return showResult(
+          await echo.probe({
+            ...{ network, host, session: body.session, sourceAddress: caller.address },
+            ...{ ttl: body.ttl, sequence: body.sequence, timeoutMs: body.timeout_ms },
+            data: new Uint8Array(body.size),
+          }),
+        );
+      } catch (error) {
+        if (isPosternError(error, 'flow.denied') || isPosternError(error, 'origin.unreachable'))
+          throw apiProblem('noPrivateRoute', error.message);
+        if (isPosternError(error, 'flow.limit')) throw apiProblem('rateLimited', error.message);
+        if (isPosternError(error, 'usage.invalid')) throw apiProblem('invalid', error.message);
+        throw error;
+      }
+    },
+  };
+}
+
+function showResult({ address: destination, result }: EchoOutcome) {
+  const address = formatIp(destination);
+  switch (result.kind) {
+    case 'reply': {
+      const { kind, from, rttMs, ttl, bytes } = result;
+      return { kind, address, from: formatIp(from), rtt_ms: rttMs, ttl, bytes };
+    }
+    case 'time-exceeded':
+      return { kind: result.kind, address, from: formatIp(result.from), rtt_ms: result.rttMs };
+    case 'timeout':
+    case 'unsent':
+    case 'unreachable':
+      return { kind: result.kind, address };
+  }
+}

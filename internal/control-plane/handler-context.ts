@@ -1,0 +1,68 @@
+// What the API handlers work with, and the small conversions they share.
+
+import type { LiveConnections } from '../carriers/live-connections.ts';
+import type { EchoService } from '../on-ramps/echo/echo-service.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import type { TunnelRecord } from '../store/contract/records.ts';
+import type { Store } from '../store/contract/store.ts';
+import type { SecretBox } from '../store/secret-box.ts';
+import { apiProblem } from './api-problem.ts';
+
+/** Where connectors dial this edge, for the tokens it gives out. */
+export interface EdgeAddress {
+  /** `host:port`, most preferred first. */
+  readonly addresses: readonly string[];
+  /** SHA-256 (hex) of the CA's subject public key info. */
+  readonly caPin: string;
+}
+
+/** Everything the handlers need of the edge around them. */
+export interface ControlPlaneParts {
+  readonly store: Store;
+  readonly secrets: SecretBox;
+  readonly live: LiveConnections;
+  /** Asked for every token made, so a changed address is seen. */
+  readonly describeEdge: () => EdgeAddress;
+  /** Sends a new remote configuration (JSON text) to the tunnel's connectors; must not throw. */
+  readonly pushConfiguration: (tunnelId: TunnelId, version: number, config: string) => void;
+  /** Undefined on an edge without private networks. */
+  readonly echo?: EchoService | undefined;
+  readonly now: () => number;
+}
+
+/** The caller of one request. */
+export interface Caller {
+  readonly accountTag: string;
+  /** Where the request came from, as limits count it. */
+  readonly address: string;
+}
+
+/** Throws `api.unauthorized` unless the path names the caller's own account. */
+export function requireAccount(caller: Caller, account: string): void {
+  if (caller.accountTag !== account) throw apiProblem('unauthorized', 'Authentication error');
+}
+
+/** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */
+export async function requireTunnel(parts: ControlPlaneParts, caller: Caller, id: string): Promise<TunnelRecord> {
+  const tunnelId = parseTunnelId(id);
+  const tunnel = tunnelId === undefined ? undefined : await parts.store.tunnels.get(caller.accountTag, tunnelId);
+  if (tunnel === undefined || tunnel.deletedAtMs !== undefined) throw apiProblem('notFound', 'Tunnel not found');
+  return tunnel;
+}
+
+/** RFC 3339 in UTC. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+export function formatOptionalTime(ms: number | undefined): string | null {
+  return ms === undefined ? null : formatTime(ms);
+}
+
+/** The items of one page, of a list that is held whole. */
+export function pageOf<T>(
+  items: readonly T[],
+  { page, perPage }: { readonly page: number; readonly perPage: number },
+): { items: readonly T[]; total: number } {
+  return { items: items.slice((page - 1) * perPage, page * perPage), total: items.length };
+}

@@ -1,0 +1,56 @@
+// The virtual DNS address of a private network: traffic to it goes to a resolver near the connector instead.
+// Source: spec datagrams §8.
+
+import { randomInt } from 'node:crypto';
+import { getServers } from 'node:dns';
+import { PosternError } from '../../errors/error.ts';
+import { type IpBytes, parseIp, parseIpPort, sameIp } from './ip.ts';
+
+export interface ResolverAddress {
+  readonly address: IpBytes;
+  readonly port: number;
+}
+
+/** `[2606:4700:cf1:2000::1]:53`. */
+export const virtualDns: ResolverAddress = {
+  address: Uint8Array.of(0x26, 0x06, 0x47, 0, 0x0c, 0xf1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 1),
+  port: 53,
+};
+const addressLimit = 10;
+const fallback: ResolverAddress = { address: Uint8Array.of(127, 0, 0, 1), port: 53 };
+
+/** Whether a private destination is the virtual DNS service. */
+export function isVirtualDns(address: IpBytes, port: number): boolean {
+  return port === virtualDns.port && sameIp(address, virtualDns.address);
+}
+
+/**
+ * Parses the texts of `--dns-resolver-addrs`: `ip:port` each, at most ten. Throws 'usage.invalid' naming the text that
+ * is wrong.
+ */
+export function parseResolverAddresses(texts: readonly string[]): ResolverAddress[] {
+  if (texts.length > addressLimit)
+    throw new PosternError('usage.invalid', `too many addresses provided, max: ${addressLimit}`);
+  return texts.map(text => {
+    const parsed = parseIpPort(text);
+    if (parsed === undefined)
+      throw new PosternError('usage.invalid', `Resolver address "${text}" must be ip:port, such as 10.0.0.53:53`);
+    return parsed;
+  });
+}
+
+/** Chooses a resolver for one flow: one of the given addresses by chance, else the system's first. */
+export function chooseResolver(
+  given: readonly ResolverAddress[],
+  systemServers: () => readonly string[] = getServers,
+): ResolverAddress {
+  if (given.length > 0) return given[randomInt(given.length)] ?? fallback;
+  for (const text of systemServers()) {
+    // Node prints a port only where it is not 53; zones cannot be dialled by bytes and are passed over.
+    const parsed = parseIpPort(text);
+    if (parsed !== undefined) return parsed;
+    const address = parseIp(text);
+    if (address !== undefined) return { address, port: 53 };
+  }
+  return fallback;
+}

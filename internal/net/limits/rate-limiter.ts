@@ -1,0 +1,48 @@
+// Token buckets by client address, in bounded memory: an address holds `burst` calls and regains them evenly. When the
+// table is full the address heard of longest ago is forgotten, which only ever forgives.
+
+import { parseIp, unmapIpv4 } from '../address/ip.ts';
+import { formatPrefix, maskAddress } from '../address/prefix.ts';
+
+export interface RateLimiter {
+  /** Takes one call from the address's bucket; false when it is empty. */
+  take(address: string): boolean;
+}
+
+export interface RateLimits {
+  readonly burst: number;
+  readonly perSecond: number;
+  /** Most addresses remembered. Default 10,000: about 1 MiB. */
+  readonly maxAddresses?: number;
+  readonly now?: () => number;
+}
+
+export function createRateLimiter(limits: RateLimits): RateLimiter {
+  const { burst, perSecond, maxAddresses = 10_000, now = Date.now } = limits;
+  const buckets = new Map<string, { tokens: number; atMs: number }>();
+  return {
+    take(address) {
+      const at = now();
+      const bucket = buckets.get(address) ?? { tokens: burst, atMs: at };
+      const gained = (Math.max(0, at - bucket.atMs) / 1000) * perSecond;
+      const tokens = Math.min(burst, bucket.tokens + gained);
+      const allowed = tokens >= 1;
+      // Deleting first keeps the map in order of last use.
+      buckets.delete(address);
+      buckets.set(address, { tokens: allowed ? tokens - 1 : tokens, atMs: at });
+      if (buckets.size > maxAddresses) {
+        const [oldest] = buckets.keys();
+        if (oldest !== undefined) buckets.delete(oldest);
+      }
+      return allowed;
+    },
+  };
+}
+
+/** How addresses are counted: IPv4 one by one (mapped ones too), IPv6 by /64, since one host owns a whole one. */
+export function countedAddress(remoteAddress: string | undefined): string {
+  const bytes = parseIp((remoteAddress ?? '').replace(/%.*$/, ''));
+  if (bytes === undefined) return 'unknown';
+  const plain = unmapIpv4(bytes);
+  return plain.byteLength === 4 ? plain.join('.') : formatPrefix({ bytes: maskAddress(plain, 64), bits: 64 });
+}

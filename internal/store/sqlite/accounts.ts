@@ -1,0 +1,61 @@
+// Accounts, zones and API tokens in SQLite.
+
+import type { AccountRecord, ZoneRecord } from '../contract/records.ts';
+import type { AccountStore } from '../contract/store.ts';
+import { blob, integer, text } from './columns.ts';
+import type { Database, Row } from './database.ts';
+import { insertNetwork } from './networks.ts';
+
+export function createAccountStore(database: Database): AccountStore {
+  return {
+    async create(account, zone, network) {
+      database.write(emit => {
+        database.run('INSERT INTO accounts VALUES (?, ?, ?)', account.tag, account.name, account.createdAtMs);
+        database.run('INSERT INTO zones VALUES (?, ?, ?)', zone.id, account.tag, zone.domain);
+        insertNetwork(database, network);
+        emit({ kind: 'network-changed', network });
+      });
+    },
+    async byName(name) {
+      const row = database.row('SELECT * FROM accounts WHERE name = ?', name);
+      return row === undefined ? undefined : toAccount(row);
+    },
+    async zone(id) {
+      const row = database.row('SELECT * FROM zones WHERE id = ?', id);
+      return row === undefined ? undefined : toZone(row);
+    },
+    async zonesOf(accountTag) {
+      return database.rows('SELECT * FROM zones WHERE account_tag = ? ORDER BY domain', accountTag).map(toZone);
+    },
+    async setZoneDomain(id, domain) {
+      database.write(() => database.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
+    },
+    async addToken(token) {
+      const { digest, accountTag, label, createdAtMs } = token;
+      database.write(() =>
+        database.run('INSERT INTO api_tokens VALUES (?, ?, ?, ?)', digest, accountTag, label, createdAtMs),
+      );
+    },
+    async tokenByDigest(digest) {
+      const row = database.row('SELECT * FROM api_tokens WHERE digest = ?', digest);
+      if (row === undefined) return undefined;
+      return {
+        digest: blob(row, 'digest'),
+        accountTag: text(row, 'account_tag'),
+        label: text(row, 'label'),
+        createdAtMs: integer(row, 'created_ms'),
+      };
+    },
+    async removeToken(digest) {
+      return database.write(() => database.run('DELETE FROM api_tokens WHERE digest = ?', digest)) > 0;
+    },
+  };
+}
+
+function toAccount(row: Row): AccountRecord {
+  return { tag: text(row, 'tag'), name: text(row, 'name'), createdAtMs: integer(row, 'created_ms') };
+}
+
+function toZone(row: Row): ZoneRecord {
+  return { id: text(row, 'id'), accountTag: text(row, 'account_tag'), domain: text(row, 'domain') };
+}

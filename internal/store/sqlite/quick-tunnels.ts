@@ -1,0 +1,42 @@
+// Quick tunnels in SQLite: an ordinary tunnel, its host name, and who asked for it.
+
+import type { QuickTunnelRecord } from '../contract/records.ts';
+import type { QuickTunnelStore } from '../contract/store.ts';
+import { integer, text, tunnelId } from './columns.ts';
+import type { Database, Row } from './database.ts';
+import { insertHostname, removeHostnamesOf } from './hostnames.ts';
+import { insertTunnel } from './tunnels.ts';
+
+export function createQuickTunnelStore(database: Database): QuickTunnelStore {
+  return {
+    async create(tunnel, quick) {
+      const { hostname, clientAddress, createdAtMs } = quick;
+      database.write(emit => {
+        insertTunnel(database, tunnel, emit);
+        insertHostname(database, { hostname, tunnelId: tunnel.id, accountTag: tunnel.accountTag, createdAtMs }, emit);
+        database.run('INSERT INTO quick_tunnels VALUES (?, ?, ?, ?)', tunnel.id, hostname, clientAddress, createdAtMs);
+      });
+    },
+    async list() {
+      return database.rows('SELECT * FROM quick_tunnels ORDER BY created_ms, tunnel_id').map(toQuickTunnel);
+    },
+    async remove(id) {
+      return database.write(emit => {
+        if (database.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id) === 0) return false;
+        removeHostnamesOf(database, id, emit);
+        const row = database.row('DELETE FROM tunnels WHERE id = ? RETURNING account_tag', id);
+        if (row !== undefined) emit({ kind: 'tunnel-deleted', tunnelId: id, accountTag: text(row, 'account_tag') });
+        return true;
+      });
+    },
+  };
+}
+
+function toQuickTunnel(row: Row): QuickTunnelRecord {
+  return {
+    tunnelId: tunnelId(row, 'tunnel_id'),
+    hostname: text(row, 'hostname'),
+    clientAddress: text(row, 'client_address'),
+    createdAtMs: integer(row, 'created_ms'),
+  };
+}

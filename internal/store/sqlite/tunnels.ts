@@ -1,0 +1,156 @@
+// Tunnels, their secrets and remote configurations in SQLite.
+
+import type { SQLInputValue } from 'node:sqlite';
+import type { TunnelId } from '../../schema/api-id.ts';
+import type { StoreChange } from '../contract/changes.ts';
+import type { ConfigurationRecord, NewTunnel, TunnelRecord } from '../contract/records.ts';
+import type { TunnelFilter, TunnelStore } from '../contract/store.ts';
+import { blob, integer, optionalInteger, text, tunnelId } from './columns.ts';
+import type { Database, Row } from './database.ts';
+import { removeHostnamesOf } from './hostnames.ts';
+import { ipRoutes } from './ip-routes.ts';
+import { privateHostnames } from './private-hostnames.ts';
+import { removeRoutesOf } from './removable-routes.ts';
+
+export function createTunnelStore(database: Database): TunnelStore {
+  const find = (id: TunnelId): TunnelRecord | undefined => {
+    const row = database.row('SELECT * FROM tunnels WHERE id = ?', id);
+    return row === undefined ? undefined : toTunnel(row);
+  };
+  const liveIn = (accountTag: string, id: TunnelId): TunnelRecord | undefined => {
+    const tunnel = find(id);
+    return tunnel?.accountTag === accountTag && tunnel.deletedAtMs === undefined ? tunnel : undefined;
+  };
+  return {
+    async create(tunnel) {
+      return database.write(emit => insertTunnel(database, tunnel, emit));
+    },
+    async find(id) {
+      return find(id);
+    },
+    async get(accountTag, id) {
+      const tunnel = find(id);
+      return tunnel?.accountTag === accountTag ? tunnel : undefined;
+    },
+    async list(accountTag, filter) {
+      const { where, values } = whereOf(accountTag, filter);
+      const total = database.row(`SELECT count(*) AS total FROM tunnels WHERE ${where}`, ...values);
+      const rows = database.rows(
+        `SELECT * FROM tunnels WHERE ${where} ORDER BY created_ms DESC, id LIMIT ? OFFSET ?`,
+        ...values,
+        filter.perPage,
+        (filter.page - 1) * filter.perPage,
+      );
+      return { items: rows.map(toTunnel), total: total === undefined ? 0 : integer(total, 'total') };
+    },
+    async remove(accountTag, id, { atMs, cascade }) {
+      return database.write(emit => {
+        if (liveIn(accountTag, id) === undefined) return 'missing';
+        if (!cascade && hasPrivateRoutes(database, id)) return 'busy';
+        removeRoutesOf(database, ipRoutes, 'tunnel_id', id, atMs, emit);
+        removeRoutesOf(database, privateHostnames, 'tunnel_id', id, atMs, emit);
+        removeHostnamesOf(database, id, emit);
+        database.run(
+          'UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL WHERE id = ?',
+          atMs,
+          id,
+        );
+        emit({ kind: 'tunnel-deleted', tunnelId: id, accountTag });
+        return 'removed';
+      });
+    },
+    async secret(id) {
+      const row = database.row(
+        'SELECT account_tag, secret_hash, secret_sealed FROM tunnels WHERE id = ? AND deleted_ms IS NULL',
+        id,
+      );
+      if (row === undefined) return undefined;
+      return {
+        accountTag: text(row, 'account_tag'),
+        secret: { hash: blob(row, 'secret_hash'), sealed: blob(row, 'secret_sealed') },
+      };
+    },
+    async configuration(id) {
+      const row = database.row('SELECT * FROM tunnels WHERE id = ? AND config IS NOT NULL', id);
+      return row === undefined ? undefined : toConfiguration(row);
+    },
+    async setConfiguration(accountTag, id, config, atMs) {
+      return database.write(emit => {
+        if (liveIn(accountTag, id) === undefined) return undefined;
+        const row = database.row(
+          'UPDATE tunnels SET config = ?, config_ms = ?, config_version = config_version + 1 WHERE id = ? RETURNING *',
+          config,
+          atMs,
+          id,
+        );
+        if (row === undefined) return undefined;
+        const configuration = toConfiguration(row);
+        emit({ kind: 'configuration', configuration });
+        return configuration;
+      });
+    },
+  };
+}
+
+/** Inserts a tunnel inside the caller's transaction. */
+export function insertTunnel(database: Database, tunnel: NewTunnel, emit: (change: StoreChange) => void): TunnelRecord {
+  const { id, accountTag, name, secret, createdAtMs } = tunnel;
+  database.run(
+    'INSERT INTO tunnels (id, account_tag, name, secret_hash, secret_sealed, created_ms) VALUES (?, ?, ?, ?, ?, ?)',
+    id,
+    accountTag,
+    name,
+    secret.hash,
+    secret.sealed,
+    createdAtMs,
+  );
+  const record: TunnelRecord = { id, accountTag, name, createdAtMs, deletedAtMs: undefined, configVersion: 0 };
+  emit({ kind: 'tunnel-created', tunnel: record });
+  return record;
+}
+
+function hasPrivateRoutes(database: Database, id: TunnelId): boolean {
+  const sql = (table: string): string => `SELECT 1 FROM ${table} WHERE tunnel_id = ? AND deleted_ms IS NULL LIMIT 1`;
+  return database.row(sql('ip_routes'), id) !== undefined || database.row(sql('private_hostnames'), id) !== undefined;
+}
+
+function whereOf(accountTag: string, filter: TunnelFilter): { where: string; values: SQLInputValue[] } {
+  const parts = ['account_tag = ?'];
+  const values: SQLInputValue[] = [accountTag];
+  const add = (sql: string, ...more: SQLInputValue[]): void => {
+    parts.push(sql);
+    values.push(...more);
+  };
+  if (filter.name !== undefined) add('name = ?', filter.name);
+  // substr, not LIKE: a prefix may hold % and _.
+  if (filter.namePrefix !== undefined) add('substr(name, 1, length(?)) = ?', filter.namePrefix, filter.namePrefix);
+  if (filter.excludePrefix !== undefined) {
+    add('substr(name, 1, length(?)) <> ?', filter.excludePrefix, filter.excludePrefix);
+  }
+  if (filter.id !== undefined) add('id = ?', filter.id.toLowerCase());
+  if (filter.deleted !== undefined) add(filter.deleted ? 'deleted_ms IS NOT NULL' : 'deleted_ms IS NULL');
+  if (filter.existedAtMs !== undefined) {
+    add('created_ms <= ? AND (deleted_ms IS NULL OR deleted_ms > ?)', filter.existedAtMs, filter.existedAtMs);
+  }
+  return { where: parts.join(' AND '), values };
+}
+
+function toTunnel(row: Row): TunnelRecord {
+  return {
+    id: tunnelId(row, 'id'),
+    accountTag: text(row, 'account_tag'),
+    name: text(row, 'name'),
+    createdAtMs: integer(row, 'created_ms'),
+    deletedAtMs: optionalInteger(row, 'deleted_ms'),
+    configVersion: integer(row, 'config_version'),
+  };
+}
+
+function toConfiguration(row: Row): ConfigurationRecord {
+  return {
+    tunnelId: tunnelId(row, 'id'),
+    version: integer(row, 'config_version'),
+    config: text(row, 'config'),
+    updatedAtMs: integer(row, 'config_ms'),
+  };
+}

@@ -1,0 +1,260 @@
+// Takes a visitor's request to a connector and its answer back: choose a connection, retry where nothing was lost, stream
+// both bodies with back-pressure. Source: spec edge-protocol §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2 (idempotent).
+
+import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import { describeError, isPosternError, PosternError } from '../errors/error.ts';
+import { splice } from '../net/stream/splice.ts';
+import type { TunnelId } from '../schema/api-id.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { EdgeConnection, EdgeResponse, HeaderList, OutgoingStream, RequestHead } from '../transport/transport.ts';
+import type { VisitorTimeouts } from './limits.ts';
+import { answerProblem, type Problem } from './problem.ts';
+import { requestHeaders } from './request-headers.ts';
+import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
+import type { HostnameTable } from './routing/hostname-table.ts';
+import type { UploadWatch } from './upload-watch.ts';
+import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
+
+export interface ForwardOptions {
+  readonly hostnames: HostnameTable;
+  readonly registry: ConnectorRegistry;
+  readonly logger: Logger;
+  readonly timeouts: VisitorTimeouts;
+  readonly uploads: UploadWatch;
+  /** How long a request waits for a connector that is just coming back; default 10 s. */
+  readonly returnWaitMs: number | undefined;
+}
+
+/** Connections tried for one request: the four of a connector, once each. */
+const maxAttempts = 4;
+/**
+ * How long a request waits for a connector that is just coming back: while an edge restarts, back-off grows to a few
+ * seconds. Nobody waits for one that has been away for long.
+ */
+const defaultReturnWaitMs = 10_000;
+/** How long an early refusal by the origin may take before a visitor who asked is told to send the body. */
+const continueWaitMs = 100;
+const retryable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/** Serves one request to its end. Never rejects. */
+export async function forward(
+  request: VisitorRequest,
+  response: VisitorResponse,
+  options: ForwardOptions,
+): Promise<void> {
+  const tunnelId = options.hostnames.lookup(hostname(request.host));
+  if (tunnelId === undefined) {
+    answerProblem(response, request, { kind: 'no-route', host: request.host });
+    return;
+  }
+  const visit = new Visit(request, response, tunnelId, options);
+  try {
+    await visit.run();
+  } catch (error) {
+    visit.abandon();
+    const problem: Problem = visit.stalled ? { kind: 'stalled' } : problemOf(error);
+    const { kind } = problem;
+    // What is left of the body might still come, and be taken for a request.
+    if (visit.stalled) response.closeAfter();
+    const fields = { host: request.host, path: request.path, failed: kind, error: describeError(error) };
+    if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
+    else options.logger.debug(fields, 'Request failed');
+    answerProblem(response, request, problem);
+  }
+}
+
+class Visit {
+  /** The visitor stopped sending its body. */
+  stalled = false;
+  readonly #request: VisitorRequest;
+  readonly #response: VisitorResponse;
+  readonly #tunnelId: TunnelId;
+  readonly #registry: ConnectorRegistry;
+  readonly #returnWaitMs: number;
+  readonly #timeouts: VisitorTimeouts;
+  readonly #uploads: UploadWatch;
+  #stream: OutgoingStream | undefined;
+  #gone = false;
+  #waited = false;
+
+  constructor(request: VisitorRequest, response: VisitorResponse, tunnelId: TunnelId, options: ForwardOptions) {
+    this.#request = request;
+    this.#response = response;
+    this.#tunnelId = tunnelId;
+    this.#registry = options.registry;
+    this.#timeouts = options.timeouts;
+    this.#uploads = options.uploads;
+    this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
+    response.onGone(() => {
+      this.#gone = true;
+      this.#stream?.reset();
+    });
+  }
+
+  /** Throws what the visitor should be told; after the head was sent failures show as a broken-off body instead. */
+  async run(): Promise<void> {
+    const { stream, answer } = await this.#ask();
+    if (this.#gone) stream.reset();
+    else if (this.#request.upgrade && answer.status === 101) this.#joinRaw(stream, answer);
+    else this.#copyResponse(stream, answer);
+  }
+
+  /** Lets go of the origin. */
+  abandon(): void {
+    this.#stream?.reset();
+  }
+
+  async #ask(): Promise<{ stream: OutgoingStream; answer: EdgeResponse }> {
+    const head = headOf(this.#request);
+    const tried: EdgeConnection[] = [];
+    let failure: unknown;
+    for (;;) {
+      const connection = await this.#pick(tried, failure);
+      if (this.#gone) throw new PosternError('stream.reset', 'The visitor went away.');
+      tried.push(connection);
+      let stream: OutgoingStream | undefined;
+      try {
+        stream = connection.request(head);
+        this.#stream = stream;
+        this.#sendBody(stream);
+        return { stream, answer: await stream.response };
+      } catch (error) {
+        failure = error;
+        if (this.#gone || tried.length >= maxAttempts || !this.#mayRetry(error, stream !== undefined)) throw error;
+      }
+    }
+  }
+
+  /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the reason for not being content. */
+  async #pick(tried: readonly EdgeConnection[], failure: unknown): Promise<EdgeConnection> {
+    const picked = this.#registry.pick(this.#tunnelId, tried);
+    if (picked !== undefined) return picked.connection;
+    // A connector that reset the stream is there: nobody else will come.
+    const mayWait = !this.#waited && !isPosternError(failure, 'stream.reset');
+    this.#waited = true;
+    if (mayWait && (await this.#registry.waitForReturn(this.#tunnelId, this.#returnWaitMs))) {
+      const late = this.#registry.pick(this.#tunnelId, tried);
+      if (late !== undefined) return late.connection;
+    }
+    throw failure ?? new PosternError('connection.lost', 'No connector of this tunnel is connected.');
+  }
+
+  /** Nothing of a response came. What was not sent may be sent again, and what has no body if the method allows. */
+  #mayRetry(error: unknown, sent: boolean): boolean {
+    const refused = isPosternError(error, 'connection.closed');
+    if (!sent) return refused;
+    if (this.#request.bodyLength !== 0 || this.#request.upgrade) return false;
+    const lost = isPosternError(error, 'connection.lost') || isPosternError(error, 'stream.reset');
+    return refused || (lost && retryable.has(this.#request.method));
+  }
+
+  #sendBody(stream: OutgoingStream): void {
+    const { bodyLength, body, upgrade } = this.#request;
+    if (upgrade || bodyLength === 0) return;
+    // An origin that refuses at once (413, 401) spares the visitor the upload.
+    const timer = setTimeout(() => this.#response.continue(), continueWaitMs);
+    stream.body.once('close', () => {
+      clearTimeout(timer);
+      this.#uploads.forget(body);
+      body.unpipe(stream.body);
+      body.resume();
+    });
+    const answered = (): void => {
+      clearTimeout(timer);
+      // A call that streams both ways may be silent for as long as it likes.
+      if (bodyLength < 0) this.#uploads.forget(body);
+    };
+    stream.response.then(answered, answered);
+    body.pipe(stream.body);
+    this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, () => {
+      this.stalled = true;
+      stream.reset();
+    });
+  }
+
+  #joinRaw(stream: OutgoingStream, answer: EdgeResponse): void {
+    const raw = this.#response.upgrade(upgradeHeaders(answer.headers));
+    if (raw === undefined) stream.reset();
+    else splice(raw, stream.body);
+  }
+
+  #copyResponse(stream: OutgoingStream, answer: EdgeResponse): void {
+    const { headers, length } = visitorHead(answer);
+    const { method, upgrade } = this.#request;
+    // An upgrade that was refused has no more bytes to send.
+    if (upgrade) stream.body.end();
+    const hasBody = method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
+    const target = startResponse(this.#response, answer.status, headers, hasBody);
+    if (target === undefined) stream.body.resume();
+    else copyBody(stream, target, length);
+  }
+}
+
+function startResponse(
+  response: VisitorResponse,
+  status: number,
+  headers: HeaderList,
+  hasBody: boolean,
+): ResponseBody | undefined {
+  try {
+    return response.start(status, headers, { hasBody });
+  } catch (cause) {
+    // Node refuses what cannot be a header; nothing was sent then.
+    throw new PosternError('protocol.malformed', 'The answer of the connector has malformed headers.', { cause });
+  }
+}
+
+/**
+ * Copies until 'end'; a stream that closes without it breaks the response off, and so does one that ends before `length`
+ * bytes (-1: any) or goes on after them, which would be the next response to a visitor who believes the length.
+ */
+function copyBody(stream: OutgoingStream, target: ResponseBody, length: number): void {
+  const { body } = stream;
+  let ended = false;
+  let left = length < 0 ? Number.POSITIVE_INFINITY : length;
+  body.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) stream.reset();
+    else if (!target.write(chunk)) body.pause();
+  });
+  target.onDrain(() => body.resume());
+  body.once('end', () => {
+    if (left > 0 && length >= 0) {
+      target.breakOff();
+      return;
+    }
+    ended = true;
+    target.end(visitorTrailers(stream.trailers));
+  });
+  body.once('close', () => {
+    if (!ended) target.breakOff();
+  });
+  if (body.destroyed && !body.readableEnded) target.breakOff();
+}
+
+function headOf(request: VisitorRequest): RequestHead {
+  return {
+    kind: request.upgrade ? 'websocket' : 'http',
+    method: request.method,
+    scheme: request.scheme,
+    host: request.host,
+    path: request.path,
+    headers: requestHeaders(request),
+    bodyLength: request.upgrade ? -1 : request.bodyLength,
+  };
+}
+
+/** Host without port. */
+function hostname(host: string): string {
+  const colon = host.lastIndexOf(':');
+  return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
+}
+
+function problemOf(error: unknown): Problem {
+  if (isPosternError(error, 'flow.limit')) return { kind: 'flow-limit' };
+  if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
+  if (isPosternError(error, 'protocol.too-large')) return { kind: 'too-large' };
+  if (isPosternError(error, 'stream.reset') || isPosternError(error, 'protocol.malformed'))
+    return { kind: 'connector' };
+  return { kind: error instanceof PosternError ? 'no-connector' : 'edge' };
+}

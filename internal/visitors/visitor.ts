@@ -1,0 +1,49 @@
+// One request of a visitor, the same for HTTP/1.1 and HTTP/2: what came in and how to answer.
+
+import type { Duplex, Readable } from 'node:stream';
+import type { HeaderList } from '../transport/transport.ts';
+
+export interface VisitorRequest {
+  readonly method: string;
+  /** How the visitor came. */
+  readonly scheme: 'http' | 'https';
+  /** Authority as sent, with port if any. */
+  readonly host: string;
+  /** Path with query, begins with `/`. */
+  readonly path: string;
+  /** Flat list as sent. */
+  readonly headers: HeaderList;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** 0 none, -1 unknown. */
+  readonly bodyLength: number;
+  readonly body: Readable;
+  /** A WebSocket upgrade: the answer is 101 and then raw bytes. */
+  readonly upgrade: boolean;
+}
+
+/** Answers one request. Every method may be called after the visitor went away; then it does nothing. */
+export interface VisitorResponse {
+  /** Calls `handler` once if the visitor goes away before the answer is complete. */
+  onGone(handler: () => void): void;
+  /** Ask for the body that the visitor announced with Expect: 100-continue. */
+  continue(): void;
+  /** Take no further request on this connection; over HTTP/2, where requests cannot be confused, nothing changes. */
+  closeAfter(): void;
+  /** Send the head and return where the body goes; undefined when there is no body to send. */
+  start(status: number, headers: HeaderList, options: { readonly hasBody: boolean }): ResponseBody | undefined;
+  /** Accept the upgrade and return the raw connection; undefined when this visitor cannot be upgraded. */
+  upgrade(headers: HeaderList): Duplex | undefined;
+}
+
+export interface ResponseBody {
+  /** False when the visitor cannot take more now: wait for `onDrain`. */
+  write(chunk: Buffer): boolean;
+  onDrain(handler: () => void): void;
+  end(trailers: HeaderList): void;
+  /** End so that the visitor sees that the body is not complete. */
+  breakOff(): void;
+}
+
+/** Takes a request over; must not throw. */
+export type HandleVisitor = (request: VisitorRequest, response: VisitorResponse) => void;
