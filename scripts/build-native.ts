@@ -36,17 +36,20 @@ function place(from: string, to: string): void {
   renameSync(`${to}.new`, to);
 }
 
+/**
+ * The environment cargo runs in. Panic messages name source files: with these flags they do not name this machine's folders.
+ * Runs with the same flags share what they compiled.
+ */
+export function cargoEnv(): NodeJS.ProcessEnv {
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
+  const RUSTFLAGS = `--remap-path-prefix=${cargoHome}=cargo --remap-path-prefix=${crate}=postern-quic`;
+  return { ...process.env, RUSTFLAGS };
+}
+
 /** Runs cargo, with its progress on the terminal. */
 function cargo(): Promise<string | undefined> {
   return new Promise(resolve => {
-    // Panic messages name source files: with these they do not name this machine's folders.
-    const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo');
-    const RUSTFLAGS = `--remap-path-prefix=${cargoHome}=cargo --remap-path-prefix=${crate}=postern-quic`;
-    const child = spawn('cargo', ['build', '--release', '--locked'], {
-      cwd: crate,
-      stdio: 'inherit',
-      env: { ...process.env, RUSTFLAGS },
-    });
+    const child = spawn('cargo', ['build', '--release', '--locked'], { cwd: crate, stdio: 'inherit', env: cargoEnv() });
     child.once('error', error => resolve(`cargo cannot be started: ${error.message}`));
     child.once('exit', code => resolve(code === 0 ? undefined : `cargo ended with code ${code}`));
   });

@@ -7,15 +7,21 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nativeSourceHash, sourceHashFile } from '../internal/quic/source-hash.ts';
+import { cargoEnv } from './build-native.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name: string): string => join(root, 'node_modules', '.bin', name);
 const args = process.argv.slice(2);
 
 /** Runs a step with inherited output and ends the program with its status when it fails. */
-function step(title: string, command: string, commandArgs: readonly string[]): void {
+function step(
+  title: string,
+  command: string,
+  commandArgs: readonly string[],
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+): void {
   const started = performance.now();
-  const { status, signal, error } = spawnSync(command, commandArgs, { cwd: root, stdio: 'inherit' });
+  const { status, signal, error } = spawnSync(command, commandArgs, { cwd: root, stdio: 'inherit', ...options });
   if (error !== undefined) throw error;
   if (status !== 0) {
     console.error(`${title}: failed (${signal ?? `exit ${status}`})`);
@@ -38,6 +44,22 @@ function buildEngine(): void {
     return;
   }
   step('QUIC engine', process.execPath, ['--disable-warning=ExperimentalWarning', 'scripts/build-native.ts']);
+  checkEngine(crate);
+}
+
+/** The engine's formatting, lint with warnings as errors, and unit tests, as far as this machine's Rust has the tools. */
+function checkEngine(crate: string): void {
+  const checks: readonly (readonly [string, string, readonly string[]])[] = [
+    ['QUIC engine: format', 'fmt', ['--check']],
+    ['QUIC engine: lint', 'clippy', ['--release', '--locked', '--all-targets', '--', '-D', 'warnings']],
+    // In release, so that the libraries are those of the build before.
+    ['QUIC engine: unit tests', 'test', ['--release', '--locked', '--quiet']],
+  ];
+  for (const [title, tool, toolArgs] of checks) {
+    if (spawnSync('cargo', [tool, '--version'], { cwd: crate, stdio: 'ignore' }).status !== 0)
+      console.log(`${title}: cargo ${tool} is not installed here`);
+    else step(title, 'cargo', [tool, ...toolArgs], { cwd: crate, env: cargoEnv() });
+  }
 }
 
 function testFiles(patterns: readonly string[]): string[] {

@@ -111,3 +111,90 @@ impl Admission {
         self.handshakes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        initial_streams: 1,
+        max_streams: 1,
+        retry_threshold: 3,
+        max_connections: 6,
+        max_connections_per_address: 3,
+        max_handshakes_per_address: 2,
+    };
+
+    fn key(text: &str) -> AddressKey {
+        AddressKey::of(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn counts_an_ipv6_network_of_64_bits_as_one_address() {
+        assert!(key("[2001:db8:1:2::1]:1") == key("[2001:db8:1:2:ffff::9]:2"));
+        assert!(key("[2001:db8:1:2::1]:1") != key("[2001:db8:1:3::1]:1"));
+        assert!(key("[::ffff:192.0.2.1]:1") == key("192.0.2.1:9"), "a mapped address is the IPv4 one");
+        assert!(key("192.0.2.1:1") != key("192.0.2.2:1"));
+    }
+
+    #[test]
+    fn asks_for_a_retry_once_many_handshakes_run() {
+        let mut admission = Admission::new(LIMITS);
+        for host in 1..=3 {
+            let key = key(&format!("192.0.2.{host}:1"));
+            assert_eq!(admission.judge(key, false, true), Verdict::Accept);
+            admission.add(key, Stage::UnverifiedHandshake);
+        }
+        let other = key("192.0.2.9:1");
+        assert_eq!(admission.judge(other, false, true), Verdict::Retry);
+        assert_eq!(admission.judge(other, true, false), Verdict::Accept, "a verified address is not made to wait");
+    }
+
+    #[test]
+    fn forged_packets_do_not_use_up_the_share_of_a_verified_address() {
+        let mut admission = Admission::new(LIMITS);
+        let victim = key("192.0.2.1:1");
+        admission.add(victim, Stage::UnverifiedHandshake);
+        admission.add(victim, Stage::UnverifiedHandshake);
+        assert_eq!(admission.judge(victim, false, true), Verdict::Retry);
+        assert_eq!(admission.judge(victim, true, false), Verdict::Accept);
+    }
+
+    #[test]
+    fn refuses_a_verified_address_at_its_limits() {
+        let mut admission = Admission::new(LIMITS);
+        let one = key("192.0.2.1:1");
+        admission.add(one, Stage::VerifiedHandshake);
+        admission.add(one, Stage::VerifiedHandshake);
+        assert_eq!(admission.judge(one, true, false), Verdict::Refuse, "too many handshakes");
+        admission.remove(one, Stage::VerifiedHandshake);
+        admission.add(one, Stage::Established);
+        admission.add(one, Stage::Established);
+        assert_eq!(admission.judge(one, true, false), Verdict::Refuse, "too many connections");
+    }
+
+    #[test]
+    fn refuses_everybody_at_the_limit_of_all() {
+        let mut admission = Admission::new(LIMITS);
+        for host in 1..=6 {
+            admission.add(key(&format!("192.0.2.{host}:1")), Stage::Established);
+        }
+        assert_eq!(admission.judge(key("192.0.2.9:1"), false, true), Verdict::Refuse);
+        assert_eq!(admission.judge(key("192.0.2.9:1"), true, false), Verdict::Refuse);
+    }
+
+    #[test]
+    fn forgets_addresses_whose_connections_are_over() {
+        let mut admission = Admission::new(LIMITS);
+        let one = key("192.0.2.1:1");
+        for stage in [Stage::UnverifiedHandshake, Stage::VerifiedHandshake, Stage::Established] {
+            admission.add(one, stage);
+        }
+        assert_eq!(admission.handshakes(), 2);
+        for stage in [Stage::UnverifiedHandshake, Stage::VerifiedHandshake, Stage::Established] {
+            admission.remove(one, stage);
+        }
+        admission.remove(one, Stage::Established);
+        assert_eq!((admission.handshakes(), admission.total, admission.addresses.len()), (0, 0, 0));
+    }
+}

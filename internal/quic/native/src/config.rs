@@ -149,3 +149,23 @@ fn transport(from: &Reader, initial_streams: u64) -> Result<qp::TransportConfig,
     };
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_pin_of_64_digits_in_either_case() {
+        let pin = parse_pin(&b"0fF0".repeat(16)).ok().expect("a pin");
+        assert_eq!(pin, [0x0f, 0xf0].repeat(16)[..]);
+    }
+
+    #[test]
+    fn refuses_other_pins() {
+        for text in
+            [&b""[..], b"0f", &b"0g".repeat(32), &b"0f".repeat(33), &b"0f".repeat(31), "0é".repeat(32).as_bytes()]
+        {
+            assert!(parse_pin(text).is_err(), "{}", String::from_utf8_lossy(text));
+        }
+    }
+}

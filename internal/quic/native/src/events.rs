@@ -67,3 +67,57 @@ impl EventQueue {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(queue: &mut EventQueue) -> (usize, Vec<f64>, Vec<Box<str>>) {
+        let (mut numbers, mut texts) = (Vec::new(), Vec::new());
+        let count = queue.take(
+            |index, value| {
+                assert_eq!(index, numbers.len(), "records are written one after the other");
+                numbers.push(value);
+            },
+            &mut texts,
+        );
+        (count, numbers, texts)
+    }
+
+    #[test]
+    fn hands_records_over_in_order_with_their_texts() {
+        let mut queue = EventQueue::default();
+        queue.push(READABLE, 7.0, 4.0, 0.0);
+        queue.push_text(CLOSED, 8.0, 2.0, 9.0, "first");
+        queue.push(WRITABLE, 7.0, 4.0, 0.0);
+        queue.push_text(FAILED, 0.0, 0.0, 0.0, "second");
+        let (count, numbers, texts) = drain(&mut queue);
+        assert_eq!(count, 4);
+        assert_eq!(&numbers[..8], &[3.0, 7.0, 4.0, 0.0, 8.0, 8.0, 2.0, 9.0]);
+        assert_eq!(texts, ["first".into(), "second".into()] as [Box<str>; 2]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn hands_over_a_batch_at_a_time() {
+        let mut queue = EventQueue::default();
+        for index in 0..BATCH + 3 {
+            queue.push(READABLE, index as f64, 0.0, 0.0);
+        }
+        assert_eq!(drain(&mut queue).0, BATCH);
+        let (count, numbers, _) = drain(&mut queue);
+        assert_eq!(count, 3);
+        assert_eq!(numbers[1], BATCH as f64);
+        assert_eq!(drain(&mut queue).0, 0);
+    }
+
+    #[test]
+    fn gives_the_memory_of_a_burst_back() {
+        let mut queue = EventQueue::default();
+        for _ in 0..16 * BATCH {
+            queue.push(READABLE, 0.0, 0.0, 0.0);
+        }
+        while drain(&mut queue).0 > 0 {}
+        assert!(queue.waiting.capacity() <= 4 * BATCH);
+    }
+}

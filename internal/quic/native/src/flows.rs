@@ -33,7 +33,8 @@ pub fn open_stream(call: &Call, shared: &Shared) -> Outcome {
 /// read(connection, stream, buffer, offset) → bytes read; state[0] = status, state[1] = reset code
 pub fn read(call: &Call, shared: &Shared) -> Outcome {
     let (id, offset) = (call.number(1)?, call.number(3)? as usize);
-    let buffer = call.bytes(2)?.get_mut(offset..).ok_or_else(|| Fault::argument("offset is outside of the buffer"))?;
+    let mut bytes = call.bytes(2)?;
+    let buffer = bytes.get_mut(offset..).ok_or_else(|| Fault::argument("offset is outside of the buffer"))?;
     shared.set_state(0, status::GONE);
     let count = with_conn(call, shared, |engine, slot| {
         let Some(conn) = engine.conns.get_mut(slot) else { return Ok(0) };
@@ -145,7 +146,8 @@ pub fn stop(call: &Call, shared: &Shared) -> Outcome {
 /// sendDatagram(connection, buffer, length) → of the first `length` bytes: 1 queued, 0 the queue is full, -1 too large for the path or the peer
 pub fn send_datagram(call: &Call, shared: &Shared) -> Outcome {
     let length = call.number(2)? as usize;
-    let buffer = call.bytes(1)?.get(..length).ok_or_else(|| Fault::argument("length is outside of the buffer"))?;
+    let bytes = call.bytes(1)?;
+    let buffer = bytes.get(..length).ok_or_else(|| Fault::argument("length is outside of the buffer"))?;
     let result = with_conn(call, shared, |engine, slot| {
         let Some(conn) = engine.conns.get_mut(slot) else { return Ok(GONE) };
         let mut datagrams = conn.inner.datagrams();
@@ -167,7 +169,7 @@ pub fn send_datagram(call: &Call, shared: &Shared) -> Outcome {
 
 /// readDatagrams(connection, buffer) → bytes filled, as records [u16 little-endian length][bytes]; 0: none waits
 pub fn read_datagrams(call: &Call, shared: &Shared) -> Outcome {
-    let buffer = call.bytes(1)?;
+    let mut buffer = call.bytes(1)?;
     let filled = with_conn(call, shared, |engine, slot| {
         let Some(conn) = engine.conns.get_mut(slot) else { return Ok(0) };
         let mut filled = 0;

@@ -17,6 +17,8 @@ mod shared;
 mod socket;
 mod sys;
 mod table;
+#[cfg(test)]
+mod testing;
 mod timers;
 mod tls;
 mod uv;

@@ -3,7 +3,9 @@
 
 use crate::sys;
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_void};
+use std::ops::{Deref, DerefMut};
 use std::ptr::null_mut;
 
 pub type Value = sys::napi_value;
@@ -137,23 +139,6 @@ impl Env {
         String::from_utf8(bytes).ok()
     }
 
-    /// The bytes of a Buffer or Uint8Array.
-    ///
-    /// The slice is handed out for the length of one native call: JavaScript does not run meanwhile, so the memory can
-    /// neither move nor be written by another.
-    pub fn to_bytes<'a>(self, value: Value) -> Option<&'a mut [u8]> {
-        let (mut data, mut length) = (null_mut(), 0);
-        // SAFETY: a value that is no buffer is reported as a status.
-        if unsafe { sys::napi_get_buffer_info(self.0, value, &mut data, &mut length) } != sys::NAPI_OK {
-            return None;
-        }
-        if length == 0 || data.is_null() {
-            return Some(&mut []);
-        }
-        // SAFETY: N-API says that `data` points at `length` bytes; see the doc comment for aliasing and lifetime.
-        Some(unsafe { std::slice::from_raw_parts_mut(data.cast(), length) })
-    }
-
     pub fn throw(self, fault: &Fault) {
         let message = CString::new(fault.message.replace('\0', " ")).unwrap_or_default();
         // SAFETY: both texts end with NUL and are copied.
@@ -169,6 +154,35 @@ pub struct Call {
     pub env: Env,
     arguments: [Value; MAX_ARGUMENTS],
     pub data: *mut c_void,
+    /// A `Bytes` of this call is alive.
+    lent: Cell<bool>,
+}
+
+/// The bytes of a Buffer or Uint8Array, lent for as long as the call that got it lives. JavaScript does not run meanwhile,
+/// so the memory can neither move nor be written by another; a call lends one at a time, so none is reached twice.
+pub struct Bytes<'call> {
+    bytes: &'call mut [u8],
+    lent: &'call Cell<bool>,
+}
+
+impl Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl DerefMut for Bytes<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+}
+
+impl Drop for Bytes<'_> {
+    fn drop(&mut self) {
+        self.lent.set(false);
+    }
 }
 
 impl Call {
@@ -182,7 +196,7 @@ impl Call {
             sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), null_mut(), &mut data);
         }
         // SAFETY: the caller vouches for `env`.
-        Self { env: unsafe { Env::new(env) }, arguments, data }
+        Self { env: unsafe { Env::new(env) }, arguments, data, lent: Cell::new(false) }
     }
 
     pub fn value(&self, index: usize) -> Value {
@@ -201,8 +215,26 @@ impl Call {
         self.env.to_string(self.arguments[index]).ok_or_else(|| Fault::argument("a string is expected"))
     }
 
-    pub fn bytes(&self, index: usize) -> Result<&mut [u8], Fault> {
-        self.env.to_bytes(self.arguments[index]).ok_or_else(|| Fault::argument("a Buffer is expected"))
+    /// The bytes of a buffer argument. One may be lent at a time.
+    pub fn bytes(&self, index: usize) -> Result<Bytes<'_>, Fault> {
+        if self.lent.get() {
+            return Err(Fault::argument("one Buffer of a call can be used at a time"));
+        }
+        let (mut data, mut length) = (null_mut(), 0);
+        // SAFETY: a value that is no buffer is reported as a status.
+        let status = unsafe { sys::napi_get_buffer_info(self.env.0, self.arguments[index], &mut data, &mut length) };
+        if status != sys::NAPI_OK {
+            return Err(Fault::argument("a Buffer is expected"));
+        }
+        let bytes: &mut [u8] = if length == 0 || data.is_null() {
+            &mut []
+        } else {
+            // SAFETY: N-API says that `data` points at `length` bytes. The slice lives no longer than this call, during
+            // which JavaScript does not run, and `lent` keeps a second one from being made.
+            unsafe { std::slice::from_raw_parts_mut(data.cast(), length) }
+        };
+        self.lent.set(true);
+        Ok(Bytes { bytes, lent: &self.lent })
     }
 }
 

@@ -85,3 +85,34 @@ impl ServerCertVerifier for PinnedAuthority {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SHA-256 by the same library, of a SubjectPublicKeyInfo written out whole.
+    fn expected(der: &[u8]) -> Vec<u8> {
+        aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref().to_vec()
+    }
+
+    #[test]
+    fn hashes_the_key_info_with_its_outer_sequence() {
+        for (length, header) in [
+            (0x00, vec![0x30, 0x00]),
+            (0x7f, vec![0x30, 0x7f]),
+            (0x80, vec![0x30, 0x81, 0x80]),
+            (0xff, vec![0x30, 0x81, 0xff]),
+            (0x100, vec![0x30, 0x82, 0x01, 0x00]),
+            (0xffff, vec![0x30, 0x82, 0xff, 0xff]),
+        ] {
+            let inner = vec![0xa5; length];
+            let whole = [header, inner.clone()].concat();
+            assert_eq!(spki_hash(&inner).expect("a hash").to_vec(), expected(&whole), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn refuses_key_infos_that_no_certificate_has() {
+        assert_eq!(spki_hash(&vec![0; 0x1_0000]), None);
+    }
+}

@@ -115,3 +115,52 @@ impl Conn {
         (id.index() < known).then_some(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection() -> qp::Connection {
+        crate::testing::connecting().1
+    }
+
+    #[test]
+    fn finds_a_connection_by_its_number_only() {
+        let mut table = Table::default();
+        let handle = table.insert(3, connection(), 1).handle;
+        assert_eq!(table.find(handle), Some(3));
+        assert_eq!(table.len(), 1);
+        for other in
+            [handle + 1.0, handle + SLOTS as f64, 3.0, -1.0, handle + 0.5, f64::NAN, f64::INFINITY, 2f64.powi(53)]
+        {
+            assert_eq!(table.find(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_number_names_nothing_once_its_slot_has_another_connection() {
+        let mut table = Table::default();
+        let old = table.insert(0, connection(), 1).handle;
+        assert!(table.remove(0).is_some());
+        assert!(table.remove(0).is_none());
+        assert_eq!((table.find(old), table.len()), (None, 0));
+        let new = table.insert(0, connection(), 1).handle;
+        assert_ne!(old, new);
+        assert_eq!((table.find(old), table.find(new)), (None, Some(0)));
+    }
+
+    #[test]
+    fn knows_streams_that_one_side_opened_and_no_others() {
+        let mut table = Table::default();
+        let conn = table.insert(0, connection(), 1);
+        conn.opened = 2;
+        conn.accepted = 1;
+        for known in [0.0, 4.0, 1.0] {
+            assert!(conn.stream(known).is_some(), "{known}");
+        }
+        // Not opened yet, unidirectional, no stream id at all.
+        for unknown in [8.0, 5.0, 2.0, 3.0, -4.0, 0.5, f64::NAN, f64::INFINITY, 2f64.powi(62)] {
+            assert!(conn.stream(unknown).is_none(), "{unknown}");
+        }
+    }
+}
