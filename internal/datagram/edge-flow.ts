@@ -29,6 +29,8 @@ export interface FlowRequest {
   readonly idleMs: number;
   /** The connection to use, asked at the start and whenever the flow has to move; undefined = none now. */
   readonly route: () => EdgeMux | undefined;
+  /** Payloads held while the flow is being registered. Default 16. */
+  readonly waitingLimit?: number | undefined;
   /** One payload from the origin; the view is valid only during the call. Must not throw. */
   readonly payload: (payload: Uint8Array) => void;
   /** Exactly once. Must not throw. */
@@ -44,7 +46,7 @@ export interface FlowCounters {
 }
 
 /** Payloads held while a registration runs: a DNS or QUIC client's first flight, not a bulk sender's. */
-const waitingLimit = 16;
+const defaultWaitingLimit = 16;
 const attemptsLimit = 3;
 /** The connector is asked for a longer idle time than the edge's own: the edge decides (spec §12.7). */
 const idleMarginMs = 5_000;
@@ -217,7 +219,8 @@ export class EdgeFlow implements EdgeSession, IdleEntry {
 
   #wait(payload: Uint8Array): boolean {
     // What no datagram carries would only wait in vain.
-    if (this.#waiting.length >= waitingLimit || payload.length > udpPayloadLimit) {
+    const limit = this.#request.waitingLimit ?? defaultWaitingLimit;
+    if (this.#waiting.length >= limit || payload.length > udpPayloadLimit) {
       this.#counters.droppedWaiting += 1;
       return false;
     }

@@ -230,6 +230,7 @@ export class PrivateNetwork {
     carrier = this.udp.open({
       ...{ address, port: subject.destinationPort, idleMs },
       route: () => this.#datagrams.pick(tunnelId, subject.accountTag),
+      waitingLimit: events.hold,
       payload: events.payload,
       ended: end => {
         flow.end(endReason(end));

@@ -60,6 +60,17 @@ function resolved(query: Packet, data = '10.1.2.3'): Packet {
   return { ...query, type: 'response', additionals: [], answers: [{ type: 'A', name, ttl: 60, data }] };
 }
 
+/** A TCP port where nobody listens. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
 /** The response code of the first message. */
 function codeOf([packet]: readonly Packet[]): number {
   return (packet?.flags ?? 0) & 0x0f;
@@ -157,6 +168,89 @@ describe('DNS on-ramp', () => {
     third.ask(3, 'c.internal');
     await until('the last refusal', () => third.got.length === 1);
     assert.equal(codeOf(third.got), 5);
+  });
+
+  it('answers from the address that was asked, on a listener for all addresses', async t => {
+    const resolver = await openResolver(t);
+    let addresses = ['127.0.0.1', '127.0.0.2'];
+    const forwarder = world.use(
+      await openDnsForwarder({
+        host: '0.0.0.0',
+        port: 0,
+        network: world.network,
+        vnet: () => world.vnet,
+        resolver: { host: resolverHost, port: resolver.port },
+        logger: silentLogger(),
+        addresses: () => addresses,
+      }),
+    );
+    addresses = [];
+    for (const address of ['127.0.0.1', '127.0.0.2']) {
+      const socket = createSocket('udp4');
+      t.after(() => socket.close());
+      // A connected socket takes answers from the address it asked, and from no other, as clients of DNS do.
+      socket.connect(forwarder.port, address);
+      await once(socket, 'connect');
+      const answer = once(socket, 'message') as Promise<[Buffer]>;
+      socket.send(encode({ type: 'query', id: 9, questions: [{ type: 'A', name: 'asked.internal' }] }));
+      const [message] = await within(`an answer from ${address}`, answer, 5_000);
+      assert.equal(decode(message).id, 9);
+    }
+  });
+
+  it('asks over TCP where the way to the resolver carries no datagrams', async t => {
+    const resolver = await openResolver(t);
+    connector.lose(0);
+    await until('no connection', () => world.registry.all().length === 0);
+    await world.connect(connector.tunnelId, { streamsOnly: true });
+    const { port, counters } = await open(resolver.port);
+    const { got, ask } = client(t, port);
+    ask(77, 'over-tcp.internal');
+    await until('an answer', () => got.length === 1);
+    assert.deepEqual([got[0]?.id, got[0]?.answers?.length, resolver.asked.length], [77, 1, 0]);
+    assert.deepEqual({ ...counters }, { queries: 1, answered: 1, failed: 0, dropped: 0 });
+    await until('no flow is left', () => world.tracker.size === 0);
+  });
+
+  it('tells clients that the resolver does not answer', async t => {
+    // Nobody reads this socket.
+    const silent = createSocket('udp4');
+    silent.bind(0, '127.0.0.1');
+    await once(silent, 'listening');
+    t.after(() => silent.close());
+    const { port, counters } = await open(silent.address().port);
+    const { got, ask } = client(t, port);
+    ask(5, 'nobody.internal');
+    await until('the failure', () => got.length === 1);
+    assert.deepEqual([codeOf(got), got[0]?.id, got[0]?.questions?.[0]?.name], [2, 5, 'nobody.internal']);
+    assert.equal(counters.failed, 1);
+  });
+
+  it('tells clients over TCP that nobody listens there', async t => {
+    const resolver = await openResolver(t);
+    const { port } = await open(await freePort());
+    const refused = await world.addNetwork('without-routes');
+    const { port: routeless } = await open(resolver.port, () => refused);
+    for (const [at, code] of [
+      [port, 2],
+      [routeless, 5],
+    ] as const) {
+      const socket = connect(at, '127.0.0.1');
+      t.after(() => socket.destroy());
+      const message = encode({ type: 'query', id: 3, questions: [{ type: 'A', name: 'tcp.internal' }] });
+      socket.write(Buffer.concat([Buffer.from([message.length >> 8, message.length & 0xff]), message]));
+      const reply = decode(await readExactly(socket, (await readExactly(socket, 2)).readUInt16BE(0)));
+      assert.deepEqual([codeOf([reply]), reply.id], [code, 3]);
+    }
+  });
+
+  it('holds a burst of a new client while its flow is made', async t => {
+    const resolver = await openResolver(t);
+    const { port } = await open(resolver.port);
+    const { got, ask } = client(t, port);
+    for (let id = 0; id < 300; id += 1) ask(id, `burst-${id}.internal`);
+    await until('all answers', () => got.length === 300);
+    assert.ok(got.every(packet => codeOf([packet]) === 0));
   });
 
   it('drops what is no query and stays up', async t => {

@@ -6,6 +6,8 @@
 const dnsHeaderBytes = 12;
 /** Longest name on the wire. */
 const maxNameBytes = 255;
+/** What every client takes over UDP (RFC 1035 §2.3.4). */
+const leastUdpSize = 512;
 const recordType = { opt: 41, tsig: 250, sig0: 24 } as const;
 const flag = { response: 0x80, truncated: 0x02, recursionDesired: 0x01 } as const;
 export const responseCode = { serverFailure: 2, refused: 5 } as const;
@@ -55,6 +57,11 @@ export function writeId(message: Uint8Array, id: number): void {
   message[1] = id & 0xff;
 }
 
+/** The largest answer over UDP that the sender of a query takes (RFC 6891 §6.2.3). */
+export function udpSizeOf(query: Uint8Array, { udpSizeAt }: QueryLayout): number {
+  return Math.max(leastUdpSize, udpSizeAt === 0 ? 0 : word(query, udpSizeAt));
+}
+
 /** Lowers the UDP size that a query announces to `bytes` at most. */
 export function limitUdpSize(query: Uint8Array, { udpSizeAt }: QueryLayout, bytes: number): void {
   if (udpSizeAt === 0 || word(query, udpSizeAt) <= bytes) return;
@@ -84,6 +91,14 @@ export function encodeFailure(query: Uint8Array, { questionEnd }: QueryLayout, c
   const response = Uint8Array.from(query.subarray(0, questionEnd));
   response[2] = (byte(query, 2) & ~flag.truncated) | flag.response;
   response[3] = code;
+  response.fill(0, 6, dnsHeaderBytes);
+  return response;
+}
+
+/** The answer to the query without its records, marked as cut: the client asks again over TCP. */
+export function encodeTruncated(answer: Uint8Array, { questionEnd }: QueryLayout): Uint8Array {
+  const response = Uint8Array.from(answer.subarray(0, questionEnd));
+  response[2] = byte(answer, 2) | flag.truncated;
   response.fill(0, 6, dnsHeaderBytes);
   return response;
 }

@@ -30,8 +30,8 @@ interface Waiting {
 
 /** Queries of one flow that wait at once: a page of a browser asks for dozens. */
 const maxWaiting = 512;
-/** Clients give up or repeat after this time. */
-const deadlineMs = 5_000;
+/** Below the 5 s after which clients give up or repeat: they are told that there is no answer. */
+const deadlineMs = 4_000;
 /** Long enough for the next click, short enough that a network's clients do not hold many sessions. */
 const idleMs = 30_000;
 /** Largest answer a datagram of the tunnel carries for sure, and what the DNS community recommends (flag day 2020). */
@@ -48,6 +48,7 @@ export class DnsUpstream {
   constructor(open: OpenUdpFlow, ended: () => void, now: () => number = () => performance.now()) {
     this.#now = now;
     this.#flow = open(idleMs, {
+      hold: maxWaiting,
       payload: message => this.#answer(message),
       ended: end => {
         this.#closed = true;

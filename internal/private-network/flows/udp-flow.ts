@@ -5,6 +5,8 @@ import type { FlowEnd } from '../../datagram/edge-flow.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 
 export interface UdpFlowEvents {
+  /** Payloads held while the flow is being registered; default: a client's first flight. */
+  readonly hold?: number;
   /** One payload from the destination; the view is valid only during the call. Must not throw. */
   readonly payload: (payload: Uint8Array) => void;
   /** Exactly once, not before the flow was handed out. Must not throw. */
