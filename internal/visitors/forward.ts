@@ -4,6 +4,7 @@
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
 import { splice } from '../net/stream/splice.ts';
+import { countChunk } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, HeaderList, OutgoingStream, RequestHead } from '../transport/transport.ts';
@@ -165,7 +166,7 @@ class Visit {
       if (bodyLength < 0) this.#uploads.forget(body);
     };
     stream.response.then(answered, answered);
-    body.pipe(stream.body);
+    body.on('data', countChunk).pipe(stream.body);
     this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, () => {
       this.stalled = true;
       stream.reset();
@@ -213,6 +214,7 @@ function copyBody(stream: OutgoingStream, target: ResponseBody, length: number):
   let ended = false;
   let left = length < 0 ? Number.POSITIVE_INFINITY : length;
   body.on('data', (chunk: Buffer) => {
+    countChunk(chunk);
     left -= chunk.length;
     if (left < 0) stream.reset();
     else if (!target.write(chunk)) body.pause();

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
-import { until } from '../../../test/support/wait.ts';
+import { until, within } from '../../../test/support/wait.ts';
 import { splice } from './splice.ts';
 
 /** Two connected sockets; both ends allow half-open. */
@@ -46,6 +47,17 @@ describe('splice', () => {
     right.write('y');
     const [second] = (await once(left, 'data')) as [Buffer];
     assert.equal(second.toString(), 'y');
+  });
+
+  it('closes a socket whose other side ends and breaks in one tick', async t => {
+    const [peer, socket] = await openPair(t);
+    peer.on('error', () => undefined).resume();
+    const rude = new Duplex({ allowHalfOpen: true, read: () => undefined, write: (_chunk, _encoding, done) => done() });
+    // Before the splice hears of the end: its own listeners come after this one, in the same turn.
+    rude.once('end', () => process.nextTick(() => rude.destroy(new Error('reset by the peer'))));
+    splice(rude, socket);
+    rude.push(null);
+    await within('the socket to close', new Promise(resolve => socket.once('close', resolve)), 5_000);
   });
 
   it('carries both directions whole, and an end of one leaves the other open', async t => {

@@ -57,9 +57,11 @@ function onClose(closed: Duplex, other: Duplex): void {
 /** Ends a stream so that its peer can tell truncation from an orderly end. */
 function breakOff(stream: Duplex): void {
   if (stream.destroyed) return;
-  // Only plain TCP knows a reset: a TLS or unix socket would throw.
-  if (stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remotePort !== undefined)
-    stream.resetAndDestroy();
+  // Only plain TCP knows a reset: a TLS or unix socket would throw. While one is being shut down it cannot be reset:
+  // libuv refuses (EINVAL), and Node would keep the descriptor for ever.
+  const isTcp = stream instanceof Socket && !(stream instanceof TLSSocket) && stream.remotePort !== undefined;
+  const isEnding = stream.writableEnded && !stream.writableFinished;
+  if (isTcp && !isEnding) stream.resetAndDestroy();
   else stream.destroy(new Error('the other side broke off'));
 }
 

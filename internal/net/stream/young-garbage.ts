@@ -28,6 +28,11 @@ export function countGarbage(bytes: number): void {
   collect({ type: 'minor' });
 }
 
+/** The same for a chunk, to listen with to the data of a stream that is piped. */
+export function countChunk(chunk: Uint8Array): void {
+  countGarbage(chunk.length);
+}
+
 /** V8 gives its collector to contexts made while the flag is on: one, which has nothing else. */
 function exposeCollect(): Collect {
   setFlagsFromString('--expose-gc');
