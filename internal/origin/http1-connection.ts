@@ -2,7 +2,7 @@
 // Source: RFC 9112 §9. The pool owns idle connections, the request owns a busy one.
 
 import type { Socket } from 'node:net';
-import { splice } from '../net/stream/splice.ts';
+import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Http1Request, RequestConnection } from './http1-request.ts';
 import { keepReading, restoreWrites } from './keep-reading.ts';
@@ -161,7 +161,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
       .off('close', this.#onClose)
       .on('close', () => this.#owner.dropped(this));
     if (request === undefined) socket.destroy();
-    else splice(request.exchange.body, socket);
+    else splice(request.exchange.body, socket, webSocketLingerMs);
   }
 
   readonly #onDrain = (): void => {

@@ -3,7 +3,7 @@
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
-import { splice } from '../net/stream/splice.ts';
+import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countChunk } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -176,7 +176,7 @@ class Visit {
   #joinRaw(stream: OutgoingStream, answer: EdgeResponse): void {
     const raw = this.#response.upgrade(upgradeHeaders(answer.headers));
     if (raw === undefined) stream.reset();
-    else splice(raw, stream.body);
+    else splice(raw, stream.body, webSocketLingerMs);
   }
 
   #copyResponse(stream: OutgoingStream, answer: EdgeResponse): void {

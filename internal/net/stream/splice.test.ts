@@ -30,6 +30,10 @@ async function openSpliced(t: TestContext): Promise<{ left: Socket; right: Socke
   return { left, right, inner: [a, b] };
 }
 
+function closed(socket: Socket): Promise<unknown> {
+  return new Promise(resolve => socket.once('close', resolve));
+}
+
 /** Everything up to the end. (Async iteration would destroy the socket there.) */
 async function readAll(socket: Socket): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -49,6 +53,16 @@ describe('splice', () => {
     assert.equal(second.toString(), 'y');
   });
 
+  it('gives the second direction a bounded time where half-close means nothing', async t => {
+    const [left, a] = await openPair(t);
+    const [right, b] = await openPair(t);
+    splice(a, b, 20);
+    right.on('error', () => undefined).resume();
+    left.on('error', () => undefined).resume();
+    left.end('the last words');
+    await within('both sides to close', Promise.all([closed(a), closed(b), closed(left)]), 5_000);
+  });
+
   it('closes a socket whose other side ends and breaks in one tick', async t => {
     const [peer, socket] = await openPair(t);
     peer.on('error', () => undefined).resume();
@@ -57,7 +71,7 @@ describe('splice', () => {
     rude.once('end', () => process.nextTick(() => rude.destroy(new Error('reset by the peer'))));
     splice(rude, socket);
     rude.push(null);
-    await within('the socket to close', new Promise(resolve => socket.once('close', resolve)), 5_000);
+    await within('the socket to close', closed(socket), 5_000);
   });
 
   it('carries both directions whole, and an end of one leaves the other open', async t => {

@@ -11,8 +11,11 @@ import { countGarbage } from './young-garbage.ts';
  * Copies `a` to `b` and `b` to `a` with back-pressure until both directions have ended, or either stream breaks.
  * Both streams must allow half-open and have their own 'error' listeners or none: this adds one. They are owned from here
  * on: each is destroyed, the other end of a broken one with a reset where the kind of stream knows one.
+ *
+ * @param lingerMs how long one direction may go on after the other has ended, for protocols without half-close; then both
+ *   streams are destroyed. Default: for ever.
  */
-export function splice(a: Duplex, b: Duplex): void {
+export function splice(a: Duplex, b: Duplex, lingerMs = Number.POSITIVE_INFINITY): void {
   a.on('error', ignore).once('close', () => onClose(a, b));
   b.on('error', ignore).once('close', () => onClose(b, a));
   if (a.destroyed || b.destroyed) {
@@ -22,6 +25,24 @@ export function splice(a: Duplex, b: Duplex): void {
   }
   pump(a, b);
   pump(b, a);
+  if (lingerMs !== Number.POSITIVE_INFINITY) endTogether(a, b, lingerMs);
+}
+
+/** WebSocket has no half-close (RFC 6455 §7.1): who has gone may never say so again, and the rest would wait for ever. */
+export const webSocketLingerMs = 5_000;
+
+function endTogether(a: Duplex, b: Duplex, lingerMs: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    timer ??= setTimeout(() => {
+      breakOff(a);
+      breakOff(b);
+    }, lingerMs);
+  };
+  const stop = (): void => {
+    if (a.destroyed && b.destroyed) clearTimeout(timer);
+  };
+  for (const stream of [a, b]) stream.once('end', start).once('close', stop);
 }
 
 /** Copies one direction, its end included. In place of `pipe`, which knows neither gathering nor garbage. */
