@@ -60,7 +60,7 @@ export interface EdgeOptions {
   readonly gracePeriodMs: number;
   /** How long a request waits for a connector that is just coming back. Default 10 s. */
   readonly returnWaitMs?: number | undefined;
-  /** Default: `visitorTimeouts` of public/limits.ts. */
+  /** Default: `visitorTimeouts` of visitors/limits.ts. */
   readonly visitorTimeouts?: VisitorTimeouts | undefined;
   /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits;
@@ -250,7 +250,7 @@ function openVisitors(
   registry: ConnectorRegistry,
 ): Promise<PublicServer> {
   const { logger, returnWaitMs, visitorTimeouts: timeouts = visitorTimeouts } = options;
-  const uploads = new UploadWatch(timeouts.stallMs);
+  const uploads = new UploadWatch(timeouts.stallMs, timeouts.heldMs);
   const forwarding = { hostnames, registry, logger, returnWaitMs, timeouts, uploads };
   return openPublicServer({
     timeouts,

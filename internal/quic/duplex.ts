@@ -3,6 +3,8 @@
 
 import { Duplex } from 'node:stream';
 import { PosternError } from '../errors/error.ts';
+import { heldStreams } from '../net/limits/held-streams.ts';
+import { streamWindowBytes } from './settings.ts';
 import type { QuicStream, StreamListener } from './stream.ts';
 
 export interface DuplexOptions {
@@ -28,6 +30,8 @@ export class QuicDuplex extends Duplex implements StreamListener {
   readonly #discard: boolean;
   /** The consumer asked for bytes that were not there. */
   #hungry = false;
+  /** Counted in `heldStreams`. */
+  #isHeld = false;
   /** Bytes the engine did not take yet, and whether the FIN follows them. */
   #unsent: Uint8Array | undefined;
   #unsentFin = false;
@@ -66,6 +70,7 @@ export class QuicDuplex extends Duplex implements StreamListener {
 
   override _read(): void {
     this.#hungry = false;
+    if (this.#isHeld) this.#release();
     const leading = this.#leading;
     if (leading !== undefined) {
       this.#leading = undefined;
@@ -79,12 +84,22 @@ export class QuicDuplex extends Duplex implements StreamListener {
         this.#readEnded();
         return;
       }
-      if (!more) return;
+      if (!more) {
+        // The reader has enough for now: what comes meanwhile waits in the engine, up to the stream's window.
+        this.#isHeld = true;
+        heldStreams.hold(this, streamWindowBytes);
+        return;
+      }
       if (bytes === undefined) {
         this.#hungry = true;
         return;
       }
     }
+  }
+
+  #release(): void {
+    this.#isHeld = false;
+    heldStreams.release(this);
   }
 
   #readEnded(): void {
@@ -129,6 +144,7 @@ export class QuicDuplex extends Duplex implements StreamListener {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (this.#isHeld) this.#release();
     this.#leading = undefined;
     this.#unsent = undefined;
     this.#written = undefined;

@@ -57,6 +57,12 @@ export interface Tuning {
 
 const mebi = 1024 * 1024;
 
+/**
+ * A stream moves window / round trip: 20 MB/s at 50 ms, and holds so much when its reader stops. docs/flow-control.md weighs
+ * the two.
+ */
+export const streamWindowBytes = mebi;
+
 const defaultTuning: Tuning = {
   // Measured through a relay, 20 ms round trip. On a path that loses at random (0.5–2 %) BBR moved 12–24 MB/s and CUBIC
   // 0.3–1.2; but at a bottleneck of 5 MB/s BBR, which its library calls experimental, sent so much that 16 % (queue of
@@ -66,9 +72,10 @@ const defaultTuning: Tuning = {
   // The allowance is memory (about 85 bytes a stream allowed): a thousand costs nothing, a million 85 MB.
   initialStreams: 1024,
   maxStreams: 65_536,
-  // A stream moves window / round trip: 4 MiB is 40 MB/s at 100 ms. Sixteen unread streams fill the connection's window.
-  streamWindow: 4 * mebi,
-  connectionWindow: 64 * mebi,
+  streamWindow: streamWindowBytes,
+  // Never what stops a stream: as long as one reader that does not read takes credit from the others, some of them stop
+  // everybody. What unread streams hold is bounded for the process instead (net/limits/held-streams.ts).
+  connectionWindow: 4096 * mebi,
   sendWindow: 8 * mebi,
   // Some 800 full datagrams: 10 ms at 80,000 a second, while the event loop is busy elsewhere.
   datagramBuffer: mebi,

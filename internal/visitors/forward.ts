@@ -13,7 +13,7 @@ import { answerProblem, type Problem } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
 import type { HostnameTable } from './routing/hostname-table.ts';
-import type { UploadWatch } from './upload-watch.ts';
+import type { Idler, UploadWatch } from './upload-watch.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export interface ForwardOptions {
@@ -53,10 +53,10 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const problem: Problem = visit.stalled ? { kind: 'stalled' } : problemOf(error);
+    const problem = visit.stalled === undefined ? problemOf(error) : stallProblems[visit.stalled];
     const { kind } = problem;
     // What is left of the body might still come, and be taken for a request.
-    if (visit.stalled) response.closeAfter();
+    if (visit.stalled !== undefined) response.closeAfter();
     const fields = { host: request.host, path: request.path, failed: kind, error: describeError(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
@@ -64,9 +64,11 @@ export async function forward(
   }
 }
 
+const stallProblems: Readonly<Record<Idler, Problem>> = { visitor: { kind: 'stalled' }, origin: { kind: 'origin' } };
+
 class Visit {
-  /** The visitor stopped sending its body. */
-  stalled = false;
+  /** Who stopped in the middle of the request's body. */
+  stalled: Idler | undefined;
   readonly #request: VisitorRequest;
   readonly #response: VisitorResponse;
   readonly #tunnelId: TunnelId;
@@ -167,8 +169,8 @@ class Visit {
     };
     stream.response.then(answered, answered);
     body.on('data', countChunk).pipe(stream.body);
-    this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, () => {
-      this.stalled = true;
+    this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, who => {
+      this.stalled = who;
       stream.reset();
     });
   }

@@ -5,6 +5,8 @@ import { constants, performServerHandshake, type ServerHttp2Session } from 'node
 import type { TLSSocket } from 'node:tls';
 import type { WriteWatch } from '../net/stream/write-watch.ts';
 import { resetStream } from '../transport/http2/clean-end.ts';
+import { watchReader } from '../transport/http2/held.ts';
+import { streamWindowBytes } from '../transport/http2/settings.ts';
 import { Http2Response, readHttp2 } from './http2-visitor.ts';
 import { maxHeaderBytes, maxHeaders, type VisitorTimeouts } from './limits.ts';
 import { refuseRequest } from './refuse.ts';
@@ -15,7 +17,7 @@ import type { HandleVisitor } from './visitor.ts';
  * common servers allow) of 1 MiB (20 MB/s at a round trip of 50 ms) bound a connection to 100 MiB.
  */
 const settings = {
-  initialWindowSize: 1 << 20,
+  initialWindowSize: streamWindowBytes,
   maxConcurrentStreams: 100,
   maxHeaderListSize: maxHeaderBytes,
 };
@@ -63,6 +65,7 @@ export function serveHttp2(
   session.on('stream', (stream, headers, flags, raw) => {
     running += 1;
     stream.once('close', left);
+    watchReader(stream);
     writes.watch(stream, () => resetStream(stream));
     const response = new Http2Response(stream, headers.expect === '100-continue');
     const request = readHttp2(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);

@@ -7,6 +7,8 @@ export interface VisitorTimeouts {
   readonly stallMs: number;
   /** Between two pieces of a body of unknown length until the answer begins: calls that stream may be silent for long. */
   readonly streamStallMs: number;
+  /** How long an origin may take nothing of a body that it is sent; nginx's proxy_send_timeout is a minute. */
+  readonly heldMs: number;
   /** How long a connection without a request is kept. */
   readonly keepAliveMs: number;
 }
@@ -16,6 +18,7 @@ export const visitorTimeouts: VisitorTimeouts = {
   headersMs: 20_000,
   stallMs: 60_000,
   streamStallMs: 600_000,
+  heldMs: 300_000,
   keepAliveMs: 75_000,
 };
 /** Large cookies and tokens pass; a header bomb does not. */

@@ -24,7 +24,7 @@ async function open(t: TestContext, options: Partial<PublicServerOptions> = {}) 
     httpsPort: 0,
     certificates,
     handle: (_request, response) => response.start(204, [], { hasBody: false }),
-    timeouts: { headersMs: 400, stallMs: 400, streamStallMs: 400, keepAliveMs: 800 },
+    timeouts: { headersMs: 400, stallMs: 400, streamStallMs: 400, heldMs: 60_000, keepAliveMs: 800 },
     ...options,
   });
   t.after(async () => {
@@ -129,7 +129,7 @@ describe('the listeners of visitors', () => {
     const answers: (() => void)[] = [];
     const { server, http2 } = await open(t, {
       httpPort: 0,
-      timeouts: { headersMs: 20_000, stallMs: 20_000, streamStallMs: 20_000, keepAliveMs: 20_000 },
+      timeouts: { headersMs: 20_000, stallMs: 20_000, streamStallMs: 20_000, heldMs: 60_000, keepAliveMs: 20_000 },
       handle: (_request, response) => answers.push(() => response.start(204, [], { hasBody: false })),
     });
     const idle = await RawVisitor.open(t, server.httpPort ?? 0);

@@ -11,7 +11,7 @@ import { RawVisitor } from '../../test/support/raw-visitor.ts';
 import { until } from '../../test/support/wait.ts';
 
 const name = 'app.example.test';
-const visitorTimeouts = { headersMs: 5_000, stallMs: 300, streamStallMs: 600, keepAliveMs: 5_000 };
+const visitorTimeouts = { headersMs: 5_000, stallMs: 300, streamStallMs: 600, heldMs: 3_000, keepAliveMs: 5_000 };
 
 async function open(t: TestContext, origin: RequestListener): Promise<EdgeWorld> {
   const { world } = await openWorld(t, await listen(t, createServer(origin)), { edge: { visitorTimeouts } });
@@ -92,6 +92,27 @@ describe('a visitor who stops', () => {
     stream.resume();
     await until('the stream to be reset', () => stream.closed);
     assert.notEqual(stream.rstCode, 0);
+  });
+});
+
+describe('an upload that the origin does not read', () => {
+  const announced = `POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: ${256 << 20}\r\n\r\n`;
+  it('ends when the origin has taken nothing for long', async t => {
+    const world = await open(t, () => undefined);
+    const visitor = await RawVisitor.open(t, world.httpPort);
+    visitor.send(announced);
+    visitor.send(Buffer.alloc(64 << 20));
+    await visitor.answered();
+    assert.deepEqual(visitor.statuses, [502], visitor.text);
+    assert.match(visitor.text, /Postern-Failed-Hop: origin/i);
+    await untilIdle(world);
+    // One who has left meanwhile is noticed by nothing else: his end stands behind what he sent.
+    const gone = await RawVisitor.open(t, world.httpPort);
+    gone.send(announced);
+    gone.send(Buffer.alloc(64 << 20));
+    await until('his stream', () => world.edge.registry.all().some(one => one.connection.openStreams > 0));
+    gone.socket.destroy();
+    await untilIdle(world);
   });
 });
 

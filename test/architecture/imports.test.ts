@@ -20,7 +20,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   wire: [],
   schema: [],
   rpc: ['wire'],
-  quic: [],
+  quic: ['net'],
   transport: ['wire', 'quic', 'net'],
   discovery: ['net'],
   origin: ['net', 'schema'],

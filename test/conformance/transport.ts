@@ -357,6 +357,45 @@ export function transportConformance(
       }),
     );
 
+    it('serves a new request while the readers of many others have stopped, in both directions', async () => {
+      const stalled = 80;
+      const body = Buffer.alloc(2 * mebibyte, 7);
+      let held = 0;
+      await run(
+        incoming => {
+          if (incoming.head.path === '/fresh') {
+            incoming.respond({ status: 200, headers: [] });
+            incoming.body.end('fresh');
+            return;
+          }
+          // Nobody reads the request's body, as behind an origin that does not.
+          incoming.body.pause();
+          incoming.respond({ status: 200, headers: [] });
+          incoming.body.write(body);
+          held += 1;
+        },
+        async pair => {
+          const streams: OutgoingStream[] = [];
+          for (let index = 0; index < stalled; index += 1) {
+            const stream = pair.edge.request(post);
+            stream.body.on('error', () => undefined).pause();
+            stream.body.write(body);
+            streams.push(stream);
+          }
+          await within('all heads', Promise.all(streams.map(({ response }) => response)), 60_000);
+          assert.equal(held, stalled);
+          // Twice, the second time after all windows have filled.
+          for (let round = 0; round < 2; round += 1) {
+            await new Promise(resolve => setTimeout(resolve, 200 * round));
+            const fresh = pair.edge.request({ ...get, path: '/fresh' });
+            assert.equal((await within('its head', fresh.response, 30_000)).status, 200);
+            assert.equal((await within('its body', readAll(fresh.body), 30_000)).toString(), 'fresh');
+          }
+          for (const stream of streams) stream.reset();
+        },
+      );
+    });
+
     it('serves 1,000 streams at once', async () => {
       const held: IncomingStream[] = [];
       await run(

@@ -5,6 +5,7 @@ import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
+import { watchReader } from './held.ts';
 import { watchPeer } from './keep-alive.ts';
 
 /** How long a closing session may take to flush its last frames before the socket is cut. */
@@ -68,9 +69,10 @@ export class Http2Link {
     return this.#openStreams;
   }
 
-  /** Counts a request stream until it closes; the control stream is not counted. */
+  /** Counts a request stream until it closes, and what it holds unread; the control stream is not counted. */
   track(stream: Http2Stream): void {
     this.#openStreams += 1;
+    watchReader(stream);
     stream.once('close', () => {
       this.#openStreams -= 1;
       if (this.#openStreams === 0) this.#idle?.();

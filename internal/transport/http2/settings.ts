@@ -1,12 +1,12 @@
 // HTTP/2 parameters of both ends. Source: spec edge-protocol §10.1; RFC 9113 §6.5.
 //
-// The receive window of a stream is 8 MiB: 100 MB/s at a round trip of 50 ms need 5 MB in flight, and the rest absorbs
-// jitter. A stalled reader can hold at most that much. The connection window is credited on arrival by Node, so that one
-// stalled stream does not stop the others; 32 MiB let a few bulk streams run at once.
+// The receive window of a stream is 1 MiB, as over QUIC: 20 MB/s at a round trip of 50 ms, and what a stalled reader can
+// hold (docs/flow-control.md). The connection window is credited on arrival by Node, so that one stalled stream does not
+// stop the others; 32 MiB let many bulk streams run at once.
 
 import type { SecureServerOptions, Settings } from 'node:http2';
 
-const streamWindowBytes = 8 << 20;
+export const streamWindowBytes = 1 << 20;
 export const connectionWindowBytes = 32 << 20;
 
 /** Streams the edge may open at once on one connection; past that it picks another connection. */
