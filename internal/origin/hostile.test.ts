@@ -35,6 +35,36 @@ describe('hostile visitors', () => {
   });
 });
 
+describe('origins that are only odd', () => {
+  for (const protocol of ['http2', 'quic'] as const) {
+    it(`answer over ${protocol} as they would without a tunnel`, async t => {
+      const answers: Readonly<Record<string, readonly [answer: string, shown: RegExp]>> = {
+        'a 204 with a length': ['HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n', /^HTTP\/1\.1 204 /],
+        'folded lines': [
+          'HTTP/1.1 200 OK\r\nX-Csp: a;\r\n  b\r\nContent-Length: 2\r\n\r\nok',
+          /x-csp: a; b\r\n.*ok$/is,
+        ],
+        'bare LF': ['HTTP/1.1 200 OK\nContent-Length: 2\n\nok', /^HTTP\/1\.1 200 .*\r\n\r\nok$/s],
+      };
+      for (const [what, [answer, shown]] of Object.entries(answers)) {
+        let head = '';
+        const port = await listenRaw(t, socket => {
+          socket.on('data', chunk => {
+            head += chunk.toString('latin1');
+            socket.write(answer);
+          });
+        });
+        const { world } = await openWorld(t, port, { protocol });
+        const visitor = await RawVisitor.open(t, world.httpPort);
+        visitor.send(get.replace('\r\n\r\n', '\r\nsoapaction: x\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n'));
+        await visitor.sees(shown);
+        assert.match(head, /\r\nCookie: a=1; b=2\r\n/, what);
+        assert.match(head, /\r\nSoapaction: x\r\n/, what);
+      }
+    });
+  }
+});
+
 describe('hostile origins', () => {
   it('get a 502 for a status that HTTP does not have, and end nothing else', async t => {
     for (const status of [600, 999]) {

@@ -42,7 +42,7 @@ describe('HTTP origin', () => {
     for (const name of ['user-agent', 'cf-trace-id', 'keep-alive', 'accept-encoding', 'x-forwarded-host'])
       assert.equal(headerOf(seen.headers, name), undefined, name);
     assert.deepEqual(
-      seen.headers.filter((_, index) => seen.headers[index - 1] === 'x-two'),
+      seen.headers.filter((_, index) => seen.headers[index - 1] === 'X-Two'),
       ['1', '2'],
     );
     assert.deepEqual(

@@ -65,8 +65,8 @@ describe('HTTP/1.1 to the origin', () => {
     assert.deepEqual(heads[0]?.split('\r\n'), [
       'GET /x?y HTTP/1.1',
       'Host: inner:81',
-      'accept: */*',
-      'te: trailers',
+      'Accept: */*',
+      'Te: trailers',
       'X-Forwarded-Host: outer.example.com',
       'Cf-Warp-Tag-Id: 11111111-2222-3333-4444-555555555555',
       'Connection: keep-alive',

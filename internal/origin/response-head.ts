@@ -1,5 +1,6 @@
-// The head of an HTTP/1.1 response, parsed strictly: status line, fields, and how the body is delimited. Anything that
-// two readers could understand differently is refused. Source: RFC 9112 §4, §5, §6.3; RFC 9110 §5, §7.6.1.
+// The head of an HTTP/1.1 response: status line, fields, and how the body is delimited. What RFC 9112 lets a proxy mend is
+// mended: bare LF (§2.2), folded fields (§5.2), a space before the colon (§5.1), a length beside chunked (§6.3). Whatever
+// else two readers could understand differently is refused. Source: RFC 9112 §4, §5, §6.3; RFC 9110 §5, §7.6.1.
 // Hop-by-hop fields end here; the recorded connector passes them on and leaves it to the edge to drop them.
 
 import { PosternError } from '../errors/error.ts';
@@ -35,8 +36,12 @@ export function malformedResponse(reason: string): PosternError {
  * Parses a head given as latin1 text without its final empty line. `method` is that of the request.
  * Throws 'origin.failed'.
  */
-export function parseResponseHead(text: string, method: string): ResponseHead {
-  if (!headGrammar.test(text)) throw malformedResponse(explain(text));
+export function parseResponseHead(given: string, method: string): ResponseHead {
+  let text = given;
+  if (!headGrammar.test(text)) {
+    text = mended(given);
+    if (!headGrammar.test(text)) throw malformedResponse(explain(text));
+  }
   const status = (text.charCodeAt(9) - 48) * 100 + (text.charCodeAt(10) - 48) * 10 + (text.charCodeAt(11) - 48);
   const minor = text.charCodeAt(7) - 48;
   const fields = new FieldReader();
@@ -50,7 +55,8 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   const framing = framingOf(status, method, minor, fields);
   return {
     status,
-    headers: fields.headers,
+    // The coding decides where the body ends; a length that says otherwise must not go on (RFC 9112 §6.3).
+    headers: fields.chunked && fields.contentLength !== undefined ? withoutLength(fields.headers) : fields.headers,
     framing,
     reusable: isReusable(status, method, minor, framing, fields),
     keepAliveMs: fields.keepAliveMs,
@@ -58,8 +64,17 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   };
 }
 
+/** What old servers write, in the form that the grammar knows. */
+function mended(text: string): string {
+  return text
+    .replace(/\r?\n/g, '\r\n')
+    .replace(/\r\n([^\s:]+)[\t ]+:/g, '\r\n$1:')
+    .replace(/[\t ]*\r\n[\t ]+/g, ' ');
+}
+
 /** Parses a trailer section (latin1, without its final empty line) into a flat list without fields that frame or route. */
-export function parseTrailers(text: string): string[] {
+export function parseTrailers(given: string): string[] {
+  const text = trailerGrammar.test(given) ? given : mended(given);
   if (!trailerGrammar.test(text)) throw malformedResponse('bad trailer section');
   const list: string[] = [];
   for (const line of text.split('\r\n')) {
@@ -163,8 +178,6 @@ const chunkedBody: BodyFraming = { kind: 'chunked' };
 const bodyUntilClose: BodyFraming = { kind: 'until-close' };
 
 function framingOf(status: number, method: string, minor: number, fields: FieldReader): BodyFraming {
-  if (fields.chunked && fields.contentLength !== undefined)
-    throw malformedResponse('both Content-Length and Transfer-Encoding');
   if (status < 200 || status === 204 || status === 304 || method === 'HEAD') return noBody;
   if (fields.chunked) {
     if (minor === 0) throw malformedResponse('Transfer-Encoding in HTTP/1.0');
@@ -177,11 +190,18 @@ function framingOf(status: number, method: string, minor: number, fields: FieldR
 
 function isReusable(status: number, method: string, minor: number, framing: BodyFraming, fields: FieldReader): boolean {
   if (fields.close || framing.kind === 'until-close') return false;
+  // Somebody on the way may have believed the length.
+  if (fields.chunked && fields.contentLength !== undefined) return false;
   // A body announced where none may be: whether it follows is anyone's guess, so nothing may come after it.
   const announced = fields.chunked || (fields.contentLength ?? 0) > 0;
   if (announced && status === 204) return false;
   if (fields.chunked && status === 304 && method !== 'HEAD') return false;
   return minor === 1 || fields.keepAlive;
+}
+
+function withoutLength(headers: readonly string[]): string[] {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length');
+  return headers.toSpliced(at, 2);
 }
 
 function trimOws(text: string, start: number, end: number): string {

@@ -98,16 +98,53 @@ describe('response parser', () => {
     assert.equal(reusable('HTTP/1.0 200 OK\r\nConnection: keep-alive'), true);
   });
 
+  const mended: Readonly<Record<string, readonly [text: string, headers: readonly string[], body: string]>> = {
+    'bare LF': ['HTTP/1.1 200 OK\nContent-Length: 5\nA: b\n\nhello', ['Content-Length', '5', 'A', 'b'], 'hello'],
+    'bare LF before a body with empty lines': [
+      'HTTP/1.1 200 OK\nContent-Length: 8\n\nab\r\n\r\ncd',
+      ['Content-Length', '8'],
+      'ab\r\n\r\ncd',
+    ],
+    'bare LF here and there': [
+      'HTTP/1.1 200 OK\r\nA: b\nContent-Length: 1\r\n\nx',
+      ['A', 'b', 'Content-Length', '1'],
+      'x',
+    ],
+    'a folded field': [
+      'HTTP/1.1 200 OK\r\nCSP: a;\r\n\t b;\r\n c\r\nContent-Length: 1\r\n\r\nx',
+      ['CSP', 'a; b; c', 'Content-Length', '1'],
+      'x',
+    ],
+    'a space before the colon': [
+      'HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello',
+      ['Content-Length', '5'],
+      'hello',
+    ],
+    'a length beside chunked': [
+      'HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2\r\nab\r\n0\r\n\r\n',
+      ['A', 'b'],
+      'ab',
+    ],
+  };
+  for (const [name, [text, headers, body]] of Object.entries(mended)) {
+    it(`mends ${name}`, () => {
+      for (const cut of [whole, bytewise]) {
+        const seen = parse(cut(text));
+        assert.deepEqual([seen.heads[0]?.headers, seen.body, seen.ends], [headers, body, 1]);
+      }
+    });
+  }
+
+  it('does not use a connection again whose response had two lengths', () => {
+    const text = 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n';
+    assert.equal(parse(whole(text)).heads[0]?.reusable, false);
+  });
+
   const refused: Readonly<Record<string, string>> = {
-    'bare LF': 'HTTP/1.1 200 OK\nContent-Length: 0\n\n',
-    'bare LF between fields': 'HTTP/1.1 200 OK\r\nA: b\nContent-Length: 0\r\n\r\n',
     'bare CR': 'HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n',
-    'a folded field': 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n',
-    'a space before the colon': 'HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello',
     'a field without a name': 'HTTP/1.1 200 OK\r\n: x\r\n\r\n',
     'a field without a colon': 'HTTP/1.1 200 OK\r\nabc\r\n\r\n',
     'a NUL in a value': 'HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n',
-    'length and chunked': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'two lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello',
     'a list of lengths': 'HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello',
     'a signed length': 'HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello',
@@ -116,6 +153,8 @@ describe('response parser', () => {
     'chunked in 1.0': 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
     'another version': 'HTTP/2.0 200 OK\r\n\r\n',
     'another protocol': 'SSH-2.0-OpenSSH_9.2\r\n\r\n',
+    'another protocol that waits for us': 'SSH-2.0-OpenSSH_9.2\r\n',
+    'a length between two lines': 'HTTP/1.1 200 OK\r\nContent-Length\r\n : 5\r\n\r\nhello',
     'a status of two digits': 'HTTP/1.1 99 x\r\n\r\n',
     'an unasked 101': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n',
     'bytes after the end': `${sized}HTTP/1.1 200 OK\r\n\r\n`,

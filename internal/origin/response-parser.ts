@@ -1,5 +1,6 @@
 // Cuts the bytes of an HTTP/1.1 connection into responses: heads, body pieces (views of the input), trailers.
-// Source: RFC 9112 §6, §7. Strict: CRLF only, no chunk extension longer than a line, nothing after the last response.
+// Source: RFC 9112 §6, §7. Heads and trailers may end their lines with a bare LF (§2.2), chunks may not; nothing may come
+// after the last response.
 //
 //   idle ──expect()──▶ head ──┬─▶ length ──────────────▶ idle
 //                      ▲  │   ├─▶ size ▶ data ▶ gap ─┐
@@ -224,10 +225,10 @@ export class ResponseParser {
   /** Text up to the empty line, across chunks; undefined when it is not there yet and everything was kept. */
   #section(chunk: Buffer, offset: number, maxBytes: number, what: 'head' | 'trailers'): Section | undefined {
     if (this.#heldBytes === 0) {
-      const end = chunk.indexOf(emptyLine, offset);
-      if (end !== -1) {
-        if (end - offset > maxBytes) throw malformedResponse(`${what} longer than ${maxBytes} bytes`);
-        return { text: chunk.toString('latin1', offset, end), next: end + 4 };
+      const end = endOfSection(chunk, offset, chunk.length);
+      if (end !== undefined) {
+        if (end.text - offset > maxBytes) throw malformedResponse(`${what} longer than ${maxBytes} bytes`);
+        return { text: chunk.toString('latin1', offset, end.text), next: end.next };
       }
     }
     return this.#heldSection(chunk, offset, maxBytes, what);
@@ -246,13 +247,17 @@ export class ResponseParser {
       this.#heldBytes = 0;
       return { text: '', next: offset + 2 - before };
     }
-    const end = held.subarray(0, this.#heldBytes).indexOf(emptyLine, Math.max(0, before - 3));
-    if (end !== -1) {
+    const end = endOfSection(held, Math.max(0, before - 3), this.#heldBytes);
+    if (end !== undefined) {
       this.#heldBytes = 0;
       this.#held = undefined;
-      return { text: held.toString('latin1', 0, end), next: offset + end + 4 - before };
+      return { text: held.toString('latin1', 0, end.text), next: offset + end.next - before };
     }
-    if (hasBareLineFeed(held, before, this.#heldBytes)) throw malformedResponse('bare LF');
+    // Some other protocol, whose server may now wait for us.
+    if (what === 'head' && this.#heldBytes >= 5 && held.toString('latin1', 0, 5) !== 'HTTP/')
+      throw malformedResponse(
+        `it begins with ${JSON.stringify(held.toString('latin1', 0, Math.min(32, this.#heldBytes)))}`,
+      );
     if (total >= limit) throw malformedResponse(`${what} longer than ${maxBytes} bytes`);
     return undefined;
   }
@@ -273,7 +278,21 @@ interface Section {
   readonly next: number;
 }
 
-const emptyLine = Buffer.from('\r\n\r\n');
+/**
+ * Where a section ends: its text, and what comes after the empty line. Lines end with CRLF or LF, so an empty line is
+ * whichever of `LF LF` and `LF CR LF` comes first.
+ */
+function endOfSection(bytes: Buffer, from: number, to: number): { text: number; next: number } | undefined {
+  const whole = bytes.length === to ? bytes : bytes.subarray(0, to);
+  const withReturn = whole.indexOf(emptyLineWithReturn, from);
+  const bare = (withReturn === -1 ? whole : whole.subarray(0, withReturn + 1)).indexOf(emptyLineBare, from);
+  const at = bare === -1 ? withReturn : bare;
+  if (at === -1) return undefined;
+  return { text: at > 0 && whole[at - 1] === 13 ? at - 1 : at, next: at + (bare === -1 ? 3 : 2) };
+}
+
+const emptyLineWithReturn = Buffer.from('\n\r\n');
+const emptyLineBare = Buffer.from('\n\n');
 
 /** The whole chunk itself where possible: most reads hold nothing but body. */
 function view(chunk: Buffer, start: number, end = chunk.length): Buffer {
@@ -285,12 +304,4 @@ function hexDigit(byte: number): number {
   if (byte >= 97 && byte <= 102) return byte - 87;
   if (byte >= 65 && byte <= 70) return byte - 55;
   return -1;
-}
-
-/** Without this an origin that ends lines with LF alone would be waited for for ever. */
-function hasBareLineFeed(bytes: Buffer, from: number, to: number): boolean {
-  for (let index = bytes.indexOf(10, from); index !== -1 && index < to; index = bytes.indexOf(10, index + 1)) {
-    if (index === 0 || bytes[index - 1] !== 13) return true;
-  }
-  return false;
 }

@@ -53,8 +53,9 @@ export class StreamExchange implements Exchange {
     if (head.bodyLength !== 0 || head.kind !== 'http') this.body.once('finish', () => this.#onFinish());
   }
 
-  respond(status: number, headers: HeaderList, endStream = false): void {
+  respond(status: number, given: HeaderList, endStream = false): void {
     if (this.#failed || this.body.destroyed) return;
+    const headers = status === 204 ? withoutLength(given) : given;
     try {
       if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
       else this.#incoming.respond({ status, headers });
@@ -133,4 +134,14 @@ function endUnread(body: Duplex): void {
 
 function ignore(): void {
   // Nothing to do: the 'close' event follows.
+}
+
+/** A 204 has no body and no length of one (RFC 9110 §8.6); over HTTP/2 the edge would take it for a broken answer. */
+function withoutLength(headers: HeaderList): HeaderList {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? '';
+    if (name.toLowerCase() !== 'content-length') kept.push(name, headers[index + 1] ?? '');
+  }
+  return kept;
 }

@@ -2,7 +2,9 @@
 // nothing of it was lost.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
+import { connect as connectHttp2 } from 'node:http2';
 import { describe, it } from 'node:test';
 import { registerBare } from '../../test/support/bare-connector.ts';
 import { EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
@@ -235,5 +237,78 @@ describe('an edge that stops', () => {
       late.map(visitor => visitor.statuses),
       late.map(() => [200]),
     );
+  });
+});
+
+describe('bytes from 0x80 up in a header', () => {
+  const allBytes = Buffer.from([0x09, ...Array.from({ length: 0x5f }, (_, i) => 0x20 + i), ...range(0x80, 0xff)]);
+  // Field values end and begin with something visible.
+  const value = `|${allBytes.toString('latin1')}|`;
+  const disposition = `attachment; filename="${Buffer.from('résumé-日本.pdf').toString('latin1')}"`;
+  const odd = ['X-Bytes', value, 'Content-Disposition', disposition];
+  const shapes: Readonly<Record<string, readonly [headers: readonly string[], body: string]>> = {
+    'a length first': [['Content-Length', '5', ...odd], 'hello'],
+    'a length last': [[...odd, 'Content-Length', '5'], 'hello'],
+    'a body of unknown length': [odd, 'hello'],
+    'no body': [['Content-Length', '0', ...odd], ''],
+  };
+  function range(from: number, to: number): number[] {
+    return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  }
+
+  it('reach a visitor over HTTP/1.1 as they are, and the origin too', async t => {
+    const world = await EdgeWorld.open(t);
+    for (const [index, [what, [headers, body]]] of Object.entries(shapes).entries()) {
+      const tunnel = await world.makeTunnel(`b${index}.example.test`);
+      let asked: readonly string[] = [];
+      await registerBare(t, world, tunnel, incoming => {
+        asked = incoming.head.headers;
+        answer(200, headers, incoming.head.method === 'HEAD' ? '' : body)(incoming);
+      });
+      for (const method of ['GET', 'HEAD']) {
+        const visitor = await RawVisitor.open(t, world.httpPort);
+        visitor.send(`${method} / HTTP/1.1\r\nHost: ${tunnel.host}\r\nX-Sent: ${value}\r\n\r\n`);
+        await visitor.sees('\r\n\r\n');
+        assert.ok(visitor.text.includes(`X-Bytes: ${value}\r\n`), `${method}, ${what}`);
+        assert.ok(visitor.text.includes(`Content-Disposition: ${disposition}\r\n`), `${method}, ${what}`);
+        assert.equal(asked[asked.findIndex(name => name.toLowerCase() === 'x-sent') + 1], value);
+        visitor.socket.destroy();
+      }
+    }
+  });
+
+  it('reach a visitor over HTTP/2 as they are, and the origin too', async t => {
+    const world = await EdgeWorld.open(t);
+    const tunnel = await world.makeTunnel('h2.example.test');
+    let asked: readonly string[] = [];
+    await registerBare(t, world, tunnel, incoming => {
+      asked = incoming.head.headers;
+      answer(200, ['Content-Length', '5', ...odd], 'hello')(incoming);
+    });
+    const session = connectHttp2(`https://127.0.0.1:${world.httpsPort}`, {
+      ca: world.edge.caPem,
+      servername: tunnel.host,
+    });
+    t.after(() => session.destroy());
+    const stream = session.request({ ':authority': tunnel.host, 'x-sent': value });
+    const [headers] = (await once(stream, 'response')) as [Record<string, string>];
+    stream.resume();
+    assert.equal(headers['x-bytes'], value);
+    assert.equal(headers['content-disposition'], disposition);
+    assert.equal(asked[asked.findIndex(name => name.toLowerCase() === 'x-sent') + 1], value);
+  });
+
+  it('reach a visitor in the head of an upgrade', async t => {
+    const world = await EdgeWorld.open(t);
+    const tunnel = await world.makeTunnel('ws.example.test');
+    await registerBare(t, world, tunnel, answer(101, ['Upgrade', 'websocket', ...odd], ''));
+    const visitor = await RawVisitor.open(t, world.httpPort);
+    visitor.send(
+      `GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
+    await visitor.sees('\r\n\r\n');
+    assert.match(visitor.text, /^HTTP\/1\.1 101 /);
+    assert.ok(visitor.text.includes(`X-Bytes: ${value}\r\n`), visitor.text);
   });
 });

@@ -116,13 +116,14 @@ export class Http1Response implements VisitorResponse {
     if (this.#expectsContinue && !this.#continued) response.shouldKeepAlive = false;
     // An early answer: the rest of the body is read and dropped, so that the visitor gets to read the answer.
     else if (!response.req.complete) response.once('finish', endUpload);
-    response.writeHead(status, [...headers]);
+    response.writeHead(status, inNodesOrder(headers));
     if (!options.hasBody) {
       response.end();
       return undefined;
     }
-    // Node holds the head back until the first body byte, which a stream of events may delay for long.
-    if (!hasLength(headers)) response.flushHeaders();
+    // Node holds the head back until the first body byte, which a stream of events may delay for long. Its `flushHeaders`
+    // would write the head in UTF-8: every byte from 0x80 up twice encoded.
+    if (!hasLength(headers)) response.write('', 'latin1');
     return new Http1Body(response);
   }
 
@@ -135,7 +136,7 @@ export class Http1Response implements VisitorResponse {
     const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'];
     for (let index = 0; index + 1 < headers.length; index += 2)
       lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);
-    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
     if (head.length > 0) socket.unshift(head);
     return socket;
   }
@@ -147,6 +148,21 @@ function endUpload(this: ServerResponse): void {
   req.resume();
   const timer = setTimeout(() => req.socket.destroy(), uploadLingerMs);
   req.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * A copy with Content-Disposition in front: after a Content-Length Node takes its value for UTF-8 and changes its bytes
+ * (`processHeader` in lib/_http_outgoing.js). RFC 9110 §5.5 wants them passed on.
+ */
+function inNodesOrder(headers: HeaderList): string[] {
+  const first: string[] = [];
+  const rest: string[] = [];
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? '';
+    const list = name.length === 19 && name.toLowerCase() === 'content-disposition' ? first : rest;
+    list.push(name, headers[index + 1] ?? '');
+  }
+  return first.length === 0 ? rest : [...first, ...rest];
 }
 
 function hasLength(headers: HeaderList): boolean {

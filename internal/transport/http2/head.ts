@@ -77,6 +77,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
   let upgrade: string | undefined;
   let source: string | undefined;
   let length: string | undefined;
+  let cookie: string | undefined;
   const headers: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? '';
@@ -100,6 +101,10 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
       case tcpSourceHeader:
         source = value;
         break;
+      case 'cookie':
+        // HTTP/2 may split it into one field a cookie; everybody else wants one (RFC 9113 §8.2.3).
+        cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+        break;
       case 'content-length':
         if (length !== undefined && length !== value)
           throw new PosternError('protocol.malformed', 'The request has two different Content-Length values.');
@@ -110,6 +115,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
         headers.push(name, value);
     }
   }
+  if (cookie !== undefined) headers.push('cookie', cookie);
   const kind = classifyRequest(upgrade, source);
   if (kind === 'control') return kind;
   return {

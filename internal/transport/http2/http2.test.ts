@@ -11,7 +11,7 @@ import { until } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
 import type { EdgeConnection, IncomingStream } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
-import { controlRequest, encodeRequestHead } from './head.ts';
+import { controlRequest, decodeRequestHead, encodeRequestHead } from './head.ts';
 import { listenHttp2 } from './listen.ts';
 
 const serverName = 'h2.cftunnel.com';
@@ -107,5 +107,14 @@ describe('http2', () => {
     assert.equal(connector.stats().rttMs, rttMs);
     assert.ok((connector.stats().sentBytes ?? 0) > 0 && (connector.stats().receivedBytes ?? 0) > 0);
     await close();
+  });
+});
+
+describe('heads of other makes', () => {
+  it('have their cookies joined, which HTTP/2 clients may send one by one', () => {
+    const pseudo = [':method', 'GET', ':scheme', 'https', ':authority', 'app.example.com', ':path', '/'];
+    const head = decodeRequestHead([...pseudo, 'cookie', 'a=1', 'x-y', 'z', 'cookie', 'b=2', 'cookie', 'c=3'], true);
+    assert.ok(head !== 'control');
+    assert.deepEqual(head.headers, ['x-y', 'z', 'cookie', 'a=1; b=2; c=3']);
   });
 });
