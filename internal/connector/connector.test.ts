@@ -620,7 +620,7 @@ describe('connector: choosing the protocol', () => {
 describe('connector: spreading over edges', () => {
   const hosts = (world: World): string[] => world.connector.connections.map(info => info.ip).sort();
 
-  it('moves idle connections back to an edge that was away, and drops no stream for it', async t => {
+  it('moves connections back to an edge that was away, and drops no stream for it', async t => {
     const edge = new FakeEdge();
     const [home, other] = ['198.51.1.1', '198.51.2.1'];
     let away = true;
@@ -648,7 +648,8 @@ describe('connector: spreading over edges', () => {
     }
     assert.deepEqual(hosts(world), [home, home, other, other]);
     assert.deepEqual([...new Set(registrations)], [4]);
-    assert.equal(busy.aborted ?? busy.drained, false);
+    // The first to move may be in use: it is drained, and what runs on it finishes.
+    assert.ok(!busy.aborted);
     assert.deepEqual(
       edge.requests.slice(-2).map(request => request.replaceExisting),
       [true, true],

@@ -23,7 +23,7 @@ const startSpacingMs = 1_000;
 /** How often the figures of connections are logged, at debug level. */
 const figuresEveryMs = 60_000;
 /** How often uneven use of edges is looked for, and an idle moment to move a connection. */
-const spreadTickMs = 10_000;
+const spreadTickMs = 2_000;
 /** How often the policy is asked for trials and moves. */
 const trialTickMs = 5_000;
 

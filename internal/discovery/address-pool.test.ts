@@ -207,9 +207,9 @@ describe('address pool: uneven use', () => {
 
   it('names who could move and where to, until all is even', () => {
     const pool = afterAnOutage([v4(1)], [v4(2)]);
-    assert.deepEqual(pool.uneven, { to: v4(2), users: [0, 1, 2, 3] });
+    assert.deepEqual(pool.uneven, { to: v4(2), isUnused: true, users: [0, 1, 2, 3] });
     pool.assign(3, v4(2));
-    assert.deepEqual(pool.uneven, { to: v4(2), users: [0, 1, 2] });
+    assert.deepEqual(pool.uneven, { to: v4(2), isUnused: false, users: [0, 1, 2] });
     pool.assign(1, v4(2));
     assert.equal(pool.uneven, undefined);
     assert.deepEqual([pool.get(0), pool.get(1), pool.get(2), pool.get(3)], [v4(1), v4(2), v4(1), v4(2)]);

@@ -24,6 +24,8 @@ export const primaryTimeoutMs = 10 * 60_000;
 /** Addresses that are used unevenly: one of the most used, one of the least used, and who uses the first. */
 export interface UnevenUse {
   readonly to: EdgeAddress;
+  /** Nobody uses `to`. */
+  readonly isUnused: boolean;
   readonly users: readonly number[];
 }
 
@@ -92,7 +94,7 @@ export class AddressPool {
     const byUse = [...uses.values()].sort((a, b) => a.users.length - b.users.length);
     const [least, most] = [byUse[0], byUse.at(-1)];
     if (least === undefined || most === undefined || most.users.length - least.users.length < 2) return undefined;
-    return { to: least.address, users: most.users };
+    return { to: least.address, isUnused: least.users.length === 0, users: most.users };
   }
 
   /** `connIndex` uses `address` from now on, if that is still listed. */

@@ -3,8 +3,7 @@ import { describe, it } from 'node:test';
 import { BackOff } from './back-off.ts';
 
 describe('back-off', () => {
-  const create = (random: number, clock = { ms: 0 }) =>
-    new BackOff({ baseMs: 1000, maxRetries: 5, random: () => random, nowMs: () => clock.ms });
+  const create = (random: number) => new BackOff({ baseMs: 1000, maxRetries: 5, random: () => random });
 
   it('doubles its bound up to the limit and stays there', () => {
     const backOff = create(0.999_999);
@@ -29,14 +28,12 @@ describe('back-off', () => {
   });
 
   it('keeps counting when a success did not last', () => {
-    const clock = { ms: 0 };
-    const backOff = create(0, clock);
+    const backOff = create(0);
     backOff.next();
     backOff.next();
-    backOff.resetAfter(10_000);
-    clock.ms = 9_999;
+    backOff.lasted(9_999, 10_000);
     assert.equal(backOff.next().upToMs, 8000);
-    clock.ms = 10_000;
+    backOff.lasted(10_000, 10_000);
     assert.equal(backOff.next().upToMs, 2000);
   });
 });

@@ -6,8 +6,6 @@ export interface BackOffOptions {
   readonly maxRetries: number;
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
-  /** Milliseconds of a clock that never jumps back. */
-  readonly nowMs: () => number;
 }
 
 export interface BackOffWait {
@@ -20,7 +18,6 @@ export interface BackOffWait {
 export class BackOff {
   readonly #options: BackOffOptions;
   #retries = 0;
-  #resetAtMs: number | undefined;
 
   constructor(options: BackOffOptions) {
     this.#options = options;
@@ -33,8 +30,7 @@ export class BackOff {
 
   /** The next wait; uniform in [0, bound). */
   next(): BackOffWait {
-    const { baseMs, maxRetries, random, nowMs } = this.#options;
-    if (this.#resetAtMs !== undefined && nowMs() >= this.#resetAtMs) this.reset();
+    const { baseMs, maxRetries, random } = this.#options;
     if (this.#retries < maxRetries) this.#retries += 1;
     const upToMs = baseMs * 2 ** this.#retries;
     return { waitMs: Math.floor(random() * upToMs), upToMs };
@@ -43,11 +39,10 @@ export class BackOff {
   /** The next failure starts from the beginning. */
   reset(): void {
     this.#retries = 0;
-    this.#resetAtMs = undefined;
   }
 
-  /** After a success: reset only once it has lasted `stableMs`, so that a connection that flaps keeps its back-off. */
-  resetAfter(stableMs: number): void {
-    this.#resetAtMs = this.#options.nowMs() + stableMs;
+  /** After a success that lasted so long: only a lasting one starts anew, so that a connection that flaps keeps its back-off. */
+  lasted(ms: number, stableMs: number): void {
+    if (ms >= stableMs) this.reset();
   }
 }

@@ -65,7 +65,6 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       baseMs: 1_000,
       maxRetries: context.maxRetries,
       random: context.random,
-      nowMs: () => context.clock.monotonicMs(),
     });
   }
 
@@ -150,14 +149,14 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   }
 
   /**
-   * If registered and idle: dials `address`, registers there in the present connection's place and lets that go. Resolves
-   * to whether it has moved; undefined when it did not begin.
+   * If registered and idle, or `evenInUse`: dials `address`, registers there in the present connection's place and lets that
+   * go when its requests have finished. Resolves to whether it has moved; undefined when it did not begin.
    */
-  moveToAddress(address: EdgeAddress): Promise<boolean> | undefined {
+  moveToAddress(address: EdgeAddress, evenInUse = false): Promise<boolean> | undefined {
     const state = this.#state;
     if (state.kind !== 'connected' || this.#move !== undefined || this.#stopping) return undefined;
     const { connection } = state.link;
-    if (connection.stats().openStreams > 0) return undefined;
+    if (!evenInUse && connection.stats().openStreams > 0) return undefined;
     return this.#takeOver(state, { protocol: connection.protocol, address }).then(({ moved }) => moved);
   }
 
@@ -266,7 +265,6 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     this.#state = { kind: 'connected', link, watch, leave: () => left.resolve('move') };
     this.#refusals = 0;
     this.#registeredAtMs = this.#context.clock.monotonicMs();
-    this.#backOff.resetAfter(stableMs);
     this.#log(info).info('Registered tunnel connection');
     this.emit('connected', info);
     void logFigures(connection, this.#log(info));
@@ -325,6 +323,8 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   /** Decides about the next attempt: the wait in milliseconds, or undefined when there is none. */
   #judge(end: AttemptEnd): number | undefined {
     const { error, registered } = end;
+    // A connection that died at once was no success, however long the next attempt takes.
+    if (registered) this.#backOff.lasted(this.#context.clock.monotonicMs() - this.#registeredAtMs, stableMs);
     if (this.#skipWait) {
       this.#skipWait = false;
       return this.#stagger();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestClock } from '../../../test/support/test-clock.ts';
-import { type MachineChange, watchMachine } from './machine-watch.ts';
+import { type MachineChange, machineAddresses, watchMachine } from './machine-watch.ts';
 
 function watch(clock = new TestClock()) {
   const changes: MachineChange[] = [];
@@ -47,5 +47,17 @@ describe('machine watch', () => {
     machine.addresses = ['198.51.100.1', '192.0.2.10'];
     await clock.advance(2_000);
     assert.deepEqual(changes, ['addresses']);
+  });
+});
+
+describe('the addresses of the machine', () => {
+  it('are those of the last time while no descriptor is free to ask', () => {
+    const entry = { family: 'IPv4', internal: false, netmask: '', mac: '', cidr: null } as const;
+    const read = () => ({ eth0: [{ ...entry, address: '192.0.2.1' }] });
+    assert.deepEqual(machineAddresses(read), ['192.0.2.1']);
+    const refuse = (): never => {
+      throw Object.assign(new Error('uv_interface_addresses returned EMFILE'), { code: 'EMFILE' });
+    };
+    assert.deepEqual(machineAddresses(refuse), ['192.0.2.1']);
   });
 });

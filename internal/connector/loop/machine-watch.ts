@@ -43,12 +43,22 @@ export function watchMachine(options: MachineWatchOptions): () => void {
   return () => cancel();
 }
 
-/** Every address of the machine that is not loopback or link-local; those two never carry an edge connection. */
-export function machineAddresses(): readonly string[] {
-  return Object.values(networkInterfaces())
-    .flatMap(list => list ?? [])
-    .filter(entry => !entry.internal && !/^(fe[89ab]|169\.254\.)/i.test(entry.address))
-    .map(entry => entry.address);
+let lastKnown: readonly string[] = [];
+
+/**
+ * Every address of the machine that is not loopback or link-local; those two never carry an edge connection. Without a free
+ * descriptor the system does not tell them: then those of the last time.
+ */
+export function machineAddresses(read: typeof networkInterfaces = networkInterfaces): readonly string[] {
+  try {
+    lastKnown = Object.values(read())
+      .flatMap(list => list ?? [])
+      .filter(entry => !entry.internal && !/^(fe[89ab]|169\.254\.)/i.test(entry.address))
+      .map(entry => entry.address);
+  } catch {
+    // Whatever else wants a descriptor fails too, and says so.
+  }
+  return lastKnown;
 }
 
 function signature(addresses: readonly string[]): string {

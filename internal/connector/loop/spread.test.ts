@@ -16,6 +16,8 @@ interface World {
   /** Whether moves work. */
   works: boolean;
   missing: boolean;
+  /** The edge has no connection at all. */
+  unused: boolean;
   minutes(count: number): Promise<void>;
 }
 
@@ -23,22 +25,25 @@ function createWorld(random = 0): World {
   const clock = new TestClock();
   const directory = {
     get uneven() {
-      return world.users.length > 2 ? { to, users: world.users } : undefined;
+      return world.users.length > 2 ? { to, isUnused: world.unused, users: world.users } : undefined;
     },
   };
   const spread = new Spread({ directory, clock, random: () => random });
   const connections: Movable[] = [0, 1, 2, 3].map(connIndex => ({
     connIndex,
-    moveToAddress: address => {
+    moveToAddress: (address, evenInUse) => {
       assert.equal(address, to);
-      if (world.busy.includes(connIndex)) return undefined;
+      if (evenInUse !== true && world.busy.includes(connIndex)) return undefined;
       world.moves.push([connIndex, Math.round(clock.monotonicMs() / minuteMs)]);
-      if (world.works) world.users = world.users.filter(user => user !== connIndex);
+      if (world.works) {
+        world.users = world.users.filter(user => user !== connIndex);
+        world.unused = false;
+      }
       return Promise.resolve(world.works);
     },
   }));
   const world: World = {
-    ...{ clock, moves: [], users: [0, 1, 2, 3], busy: [], works: true, missing: false },
+    ...{ clock, moves: [], users: [0, 1, 2, 3], busy: [], works: true, missing: false, unused: false },
     async minutes(count) {
       for (let tick = 0; tick < count * 6; tick += 1) {
         await clock.advance(10_000);
@@ -67,6 +72,22 @@ describe('spreading connections over edges', () => {
     assert.deepEqual(world.moves, []);
     await world.minutes(1);
     assert.deepEqual(world.moves, [[0, 5]]);
+  });
+
+  it('gives an edge that has none a connection within seconds, even one in use', async () => {
+    const world = createWorld(0.99);
+    world.unused = true;
+    world.busy = [0, 1, 2, 3];
+    await world.minutes(0.5);
+    assert.deepEqual(
+      world.moves.map(move => move[0]),
+      [0],
+    );
+    // The rest may take its time.
+    world.unused = false;
+    world.moves.length = 0;
+    await world.minutes(2);
+    assert.deepEqual(world.moves, []);
   });
 
   it('leaves connections in use alone', async () => {

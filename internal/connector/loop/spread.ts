@@ -1,5 +1,6 @@
-// Spreads the connections of a connector over its edges again, after one was away and its connections went to the others:
-// one idle connection at a time, after minutes, and never one that is in use. Ours; the recorded peer stays where it is.
+// Spreads the connections of a connector over its edges again, after one was away and its connections went to the others.
+// An edge without any gets one within seconds, since it can serve nobody until then; the others move one at a time, after
+// minutes, and never while in use. Stock connectors stay where they are.
 
 import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import type { EdgeDirectory } from '../../discovery/edge-directory.ts';
@@ -8,8 +9,8 @@ import type { Clock } from '../../net/time/clock.ts';
 /** A connection that can be moved. */
 export interface Movable {
   readonly connIndex: number;
-  /** Whether it has moved, or undefined when it is in use and was left alone. */
-  moveToAddress(address: EdgeAddress): Promise<boolean> | undefined;
+  /** Whether it has moved, or undefined when it was left alone: it is in use, and `evenInUse` is not given. */
+  moveToAddress(address: EdgeAddress, evenInUse?: boolean): Promise<boolean> | undefined;
 }
 
 export interface SpreadOptions {
@@ -19,25 +20,32 @@ export interface SpreadOptions {
   readonly random: () => number;
 }
 
-/** An edge that was restarted has settled by then; a second restart soon after moves nothing. */
-const calmMs = 2 * 60_000;
-/** The connectors of an edge do not come back all at once. */
-const jitterMs = 3 * 60_000;
-/** An edge that stays away is tried twice as late each time, up to eight times as late: 16 to 40 minutes. */
-const maxDoublings = 3;
+interface Patience {
+  readonly calmMs: number;
+  /** The connectors of an edge do not come back all at once. */
+  readonly jitterMs: number;
+  /** An edge that stays away is tried twice as late each time, up to so many times. */
+  readonly maxDoublings: number;
+}
+
+/** An edge that was restarted has settled by then; a second restart soon after moves nothing. At most 16 to 40 minutes. */
+const usual: Patience = { calmMs: 2 * 60_000, jitterMs: 3 * 60_000, maxDoublings: 3 };
+/** Until the edge has one of our connections, what reaches it for our tunnel fails. At most 2 to 5 minutes. */
+const forUnused: Patience = { calmMs: 2_000, jitterMs: 3_000, maxDoublings: 6 };
 
 /** One for a connector. */
 export class Spread {
   readonly #options: SpreadOptions;
   #dueAtMs: number | undefined;
   #failures = 0;
+  #patience: Patience = usual;
   #moving = false;
 
   constructor(options: SpreadOptions) {
     this.#options = options;
   }
 
-  /** Asked every few seconds. `all` connections are registered, or undefined while some are missing. */
+  /** Asked every second or two. `all` connections are registered, or undefined while some are missing. */
   tick(all: readonly Movable[] | undefined): void {
     const { clock, directory } = this.#options;
     const uneven = all === undefined ? undefined : directory.uneven;
@@ -46,10 +54,14 @@ export class Spread {
       if (all !== undefined) this.#failures = 0;
       return;
     }
-    this.#dueAtMs ??= clock.monotonicMs() + this.#wait();
+    const patience = uneven.isUnused ? forUnused : usual;
+    if (patience !== this.#patience) this.#dueAtMs = undefined;
+    this.#patience = patience;
+    this.#dueAtMs ??= clock.monotonicMs() + this.#wait(patience);
     if (this.#moving || clock.monotonicMs() < this.#dueAtMs) return;
     for (const movable of all) {
-      const move = uneven.users.includes(movable.connIndex) ? movable.moveToAddress(uneven.to) : undefined;
+      const isUser = uneven.users.includes(movable.connIndex);
+      const move = isUser ? movable.moveToAddress(uneven.to, uneven.isUnused) : undefined;
       if (move === undefined) continue;
       void this.#await(move);
       return;
@@ -60,11 +72,11 @@ export class Spread {
     this.#moving = true;
     const moved = await move;
     this.#moving = false;
-    this.#failures = moved ? 0 : Math.min(this.#failures + 1, maxDoublings);
+    this.#failures = moved ? 0 : this.#failures + 1;
     this.#dueAtMs = undefined;
   }
 
-  #wait(): number {
-    return (calmMs + this.#options.random() * jitterMs) * 2 ** this.#failures;
+  #wait({ calmMs, jitterMs, maxDoublings }: Patience): number {
+    return (calmMs + this.#options.random() * jitterMs) * 2 ** Math.min(this.#failures, maxDoublings);
   }
 }
