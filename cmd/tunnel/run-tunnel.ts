@@ -213,11 +213,19 @@ function handleSignals(
 
 /** Takes a changed config file into use; the present configuration stays when the new one is invalid. */
 function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, logger: Logger): Promise<ConfigWatcher> {
+  let source = localIngress(settings, file).source;
   return watchConfigFile({
     path: file.path,
     onChange: async changed => {
       for (const warning of changed.warnings) logger.warn({ event: 0 }, warning);
-      const { error } = await tunnel.reload(localIngress(settings, changed).config);
+      const local = localIngress(settings, changed);
+      // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
+      if (local.source === 'none' && source !== 'none') {
+        logger.warn({ event: 0 }, `${file.path} has no ingress rules any more; the present configuration stays`);
+        return;
+      }
+      source = local.source;
+      const { error } = await tunnel.reload(local.config);
       if (error === undefined) logger.info({ event: 0 }, `Reloaded ${file.path}`);
     },
     onError: error => {

@@ -70,18 +70,20 @@ function findValue(
   flag: Flag,
   inputs: FlagInputs,
 ): { value: FlagValue; source: FlagSource } | { fault: string } | undefined {
+  // Empty means not given, whatever the source: compose files write `${NAME:-}`. `--config ""` alone says something: none.
   const texts = inputs.given[flag.name];
-  if (texts !== undefined) return { value: parseFlagTexts(flag, texts, `--${flag.name}`), source: 'flag' };
+  const isGiven = texts?.some(text => text !== '') === true || flag.name === 'config';
+  if (texts !== undefined && isGiven) return { value: parseFlagTexts(flag, texts, `--${flag.name}`), source: 'flag' };
   for (const name of flag.env ?? []) {
     const text = inputs.env[name];
-    if (text === undefined || (text === '' && flag.type !== 'string')) continue;
+    if (text === undefined || text === '') continue;
     const list = flag.type === 'list' ? text.split(',').map(item => item.trim()) : [text];
     return { value: parseFlagTexts(flag, list, name), source: 'env' };
   }
   if (flag.fromFile !== true || inputs.file === undefined) return undefined;
   for (const name of [flag.name, ...(flag.aliases ?? [])]) {
     const raw = inputs.file[name];
-    if (raw === undefined || raw === null) continue;
+    if (raw === undefined || raw === null || raw === '') continue;
     const parsed = parseFileValue(flag, raw);
     return 'fault' in parsed ? parsed : { value: parsed.value, source: 'file' };
   }

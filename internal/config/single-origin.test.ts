@@ -35,8 +35,10 @@ describe('single origin', () => {
 
   it('refuses with the texts users know', () => {
     const cases: readonly (readonly [string, RegExp])[] = [
-      ['', /^Error validating origin URL: URL should not be empty$/],
-      ['ftp://x', /^Error validating origin URL: Currently Cloudflare Tunnel does not support ftp protocol\./],
+      [' ', /^Error validating origin URL: URL should not be empty$/],
+      ['22100', /^Error validating origin URL: 22100 is a port, not a host\. Write http:\/\/localhost:22100$/],
+      ['unix:', /^Error validating origin URL: unix: needs a path/],
+      ['ftp://x', /^Error validating origin URL: Currently Postern does not support ftp protocol\./],
       ['http://', /^Error validating origin URL: .*no host name/],
       ['http://a:b', /^Error validating origin URL: parse "http:\/\/a:b": invalid port ":b" after host/],
       ['http://a:99999', /port 99999 does not exist/],
@@ -52,6 +54,7 @@ describe('single origin', () => {
     assert.equal(serviceOf({ 'hello-world': 'true', bastion: 'true', url: 'http://a' }), 'hello_world');
     assert.equal(serviceOf({ bastion: 'true', url: 'http://a' }), 'bastion');
     assert.equal(serviceOf({ url: 'tcp://a' }), 'tcp://a:7864');
+    assert.equal(serviceOf({ url: 'unix:/run/app.sock' }), 'unix:/run/app.sock');
     assert.equal(serviceOf({ 'unix-socket': '/run/x' }), 'unix:/run/x');
     assert.equal(serviceOf({}), undefined);
   });

@@ -52,10 +52,13 @@ function singleOriginService(settings: OriginSettings): Service | undefined {
 }
 
 function urlService(url: string): Service {
-  const validated = validateOriginUrl(url);
+  // Sockets are written as in a rule; they have no host to check.
+  const validated = /^unix(\+tls)?:/i.test(url.trim()) ? url.trim() : validateOriginUrl(url);
   const parsed = parseService(validated, false);
   if ('fault' in parsed) return refuse(`${parsed.fault.text}. ${parsed.fault.remedy}`);
-  return parsed.service;
+  const { service } = parsed;
+  if (service.kind === 'unix' && service.path === '') return refuse('unix: needs a path, such as unix:/run/app.sock');
+  return service;
 }
 
 const schemes = ['http', 'https', 'h2c', 'rdp', 'ssh', 'smb', 'tcp'];
@@ -67,6 +70,7 @@ const schemes = ['http', 'https', 'h2c', 'rdp', 'ssh', 'smb', 'tcp'];
 export function validateOriginUrl(text: string): string {
   const typed = text.trim();
   if (typed === '') return refuse('URL should not be empty');
+  if (/^\d{1,5}$/.test(typed)) return refuse(`${typed} is a port, not a host. Write http://localhost:${typed}`);
   if (isIP(typed) !== 0) return `http://${isIP(typed) === 6 ? `[${typed}]` : typed}`;
   if (isIP(typed.replace(/^\[(.*)\]$/, '$1')) === 6) return `http://${typed}`;
 
@@ -75,7 +79,7 @@ export function validateOriginUrl(text: string): string {
     const scheme = typed.slice(0, separator).toLowerCase();
     if (!schemes.includes(scheme))
       return refuse(
-        `Currently Cloudflare Tunnel does not support ${scheme} protocol. Use one of ${schemes.join(', ')}`,
+        `Currently Postern does not support ${scheme} protocol. Use one of ${schemes.join(', ')}, or unix:PATH`,
       );
   }
   const absolute = separator === -1 ? `http://${typed}` : typed;

@@ -37,6 +37,18 @@ describe('tunnel settings', () => {
     });
   });
 
+  it('takes what is empty for not given, whatever the source', () => {
+    const settings = resolveTunnelSettings({
+      flags: { logfile: [''], retries: [''] },
+      env: { TUNNEL_METRICS: '', TUNNEL_LOGFILE: '', TUNNEL_EDGE_BIND_ADDRESS: '', TUNNEL_RETRIES: '4' },
+      file: { protocol: '', 'edge-ip-version': '', logfile: 'from-the-file' },
+    });
+    assert.deepEqual(
+      [settings.metrics, settings.edgeBindAddress, settings.protocol, settings.retries, settings.logfile],
+      ['localhost:0', undefined, 'auto', 4, 'from-the-file'],
+    );
+  });
+
   it('knows variables without the usual prefix, aliases in the file, and lists given repeatedly', () => {
     const settings = resolveTunnelSettings({
       flags: { edge: ['a,b:1', 'c:2'] },

@@ -39,7 +39,7 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
   const topPath = [keys.originRequest];
   const topValue = reader.read(keys.originRequest, types.originRequest);
   const top = issues.fields(types.originRequest, topValue, topPath).fields;
-  warnOddities(top, topValue, topPath, issues);
+  warnOddities(top, topPath, issues);
   const originRequest = resolveOriginRequest(top, originRequestDefaults);
   if (top.access?.required === true)
     issues.warn(
@@ -51,7 +51,6 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
   const warpPath = [keys.warpRouting];
   const warpValue = reader.read(keys.warpRouting, types.warpRouting);
   const warp = issues.fields(types.warpRouting, warpValue, warpPath).fields;
-  warnBareIntegers(warpValue, warpPath, issues);
   const warpRouting: WarpRouting = {
     connectTimeoutMs: warp.connectTimeout ?? warpRoutingDefaults.connectTimeoutMs,
     tcpKeepAliveMs: warp.tcpKeepAlive ?? warpRoutingDefaults.tcpKeepAliveMs,
@@ -98,7 +97,7 @@ function parseRule(source: RuleSource): IngressRule {
   const { fields, failed } = issues.fields(types.rule, isRecord(value) ? rest : value, path);
   const originPath = [...path, 'originRequest'];
   const own = issues.fields(types.originRequest, originValue, originPath).fields;
-  warnOddities(own, originValue, originPath, issues);
+  warnOddities(own, originPath, issues);
 
   const hostname = fields.hostname ?? '';
   const pathExpression = fields.path ?? '';
@@ -186,25 +185,13 @@ function checkPath(pathExpression: string, index: number, path: DocumentPath, is
 }
 
 /** Values that are accepted and do not do what their writer meant. */
-function warnOddities(own: OriginRequestDocument, value: unknown, path: DocumentPath, issues: IssueCollector): void {
-  warnBareIntegers(value, path, issues);
+function warnOddities(own: OriginRequestDocument, path: DocumentPath, issues: IssueCollector): void {
   if (own.proxyType !== undefined && own.proxyType !== '' && own.proxyType !== 'socks')
     issues.warn(
       [...path, 'proxyType'],
       `proxyType ${JSON.stringify(own.proxyType)} has no effect`,
       'Only "socks" has.',
     );
-}
-
-const durationKeys = ['connectTimeout', 'tlsTimeout', 'tcpKeepAlive', 'keepAliveTimeout'];
-
-function warnBareIntegers(value: unknown, path: DocumentPath, issues: IssueCollector): void {
-  if (!isRecord(value) || issues.dialect === 'json') return;
-  for (const key of durationKeys) {
-    const given = value[key];
-    if (typeof given === 'number' && given !== 0)
-      issues.warn([...path, key], `${key}: ${given} means ${given} nanoseconds`, `Write a unit, such as "${given}s".`);
-  }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

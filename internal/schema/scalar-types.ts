@@ -1,5 +1,5 @@
 // The scalar types of configuration documents, in either dialect. The message of each is what would be right there.
-// Source: spec ingress-and-origin §2 (YAML: Go duration strings, a bare integer is nanoseconds), §5 (JSON: integer
+// Source: spec ingress-and-origin §2 (YAML: Go duration strings), §5 (JSON: integer
 // seconds), §18.6.
 
 import { z } from 'zod';
@@ -22,7 +22,12 @@ export function durationType(dialect: Dialect): z.ZodType<number> {
 
 const yamlExample = 'a duration with a unit, such as "30s" or "1m30s"';
 const yamlDuration = z.unknown().transform((value, context): number => {
-  if (typeof value === 'number' && Number.isInteger(value)) return value / 1e6;
+  // Zero needs no unit; every other bare number would be nanoseconds, which nobody means.
+  if (value === 0) return 0;
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    context.addIssue({ code: 'custom', message: `${yamlExample}: write "${value}s" for ${value} seconds` });
+    return z.NEVER;
+  }
   if (typeof value === 'string') {
     try {
       return parseDuration(value);

@@ -247,6 +247,8 @@ describe('postern tunnel run', () => {
     await until('the reload', () => statuses.includes(202));
     await replace('ingress:\n  - hostname: a.example\n    service: http_status:203\n');
     await program.logged(/not reloaded, the present one stays/);
+    await replace('');
+    await program.logged(/has no ingress rules any more; the present configuration stays/);
     await replace('ingress:\n  - service: http_status:204\n');
     program.child.kill('SIGHUP');
     await until('the next reload', () => statuses.includes(204));
