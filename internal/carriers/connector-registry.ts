@@ -1,12 +1,11 @@
-// The connections that are registered now, by tunnel: who may take a visitor, who is a duplicate, and what the API shows.
-// Source: spec edge-protocol §8.1 (identity), §13.2; cli-and-api §9.2.
+// The connections that are registered now, by tunnel: who may take a visitor, and who is a duplicate.
+// Source: spec edge-protocol §8.1 (identity), §13.2.
 
 import { PosternError } from '../errors/error.ts';
 import { plainAddress } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
-import type { ActiveClient, LiveConnections } from './live-connections.ts';
 
 /** One registered connection. */
 export interface RegisteredConnection {
@@ -35,11 +34,11 @@ export type RegistryEvent =
   | { readonly kind: 'removed'; readonly registered: RegisteredConnection };
 
 /** How long after its last connection, or the edge's start, a connector is thought to be on its way back. */
-const returnWithinMs = 30_000;
+export const returnWithinMs = 30_000;
 /** Requests that may wait for one tunnel's connector; more are refused at once. */
 const maxWaiting = 1_000;
 
-export class ConnectorRegistry implements LiveConnections {
+export class ConnectorRegistry {
   readonly #byTunnel = new Map<TunnelId, RegisteredConnection[]>();
   readonly #waiting = new Map<TunnelId, Set<() => void>>();
   readonly #listeners = new Set<(event: RegistryEvent) => void>();
@@ -163,13 +162,12 @@ export class ConnectorRegistry implements LiveConnections {
     return [...this.#byTunnel.values()].flat();
   }
 
-  list(tunnelId: TunnelId): readonly ActiveClient[] {
-    const clients = Map.groupBy(this.connectionsOf(tunnelId), one => one.clientId);
-    return [...clients]
-      .map(([id, connections]) => clientOf(id, connections))
-      .sort((left, right) => left.runAtMs - right.runAtMs);
+  /** How many connections a tunnel has, those that drain included. */
+  countOf(tunnelId: TunnelId): number {
+    return this.#byTunnel.get(tunnelId)?.length ?? 0;
   }
 
+  /** Closes the connections of a tunnel, or of one of its connectors only. */
   disconnect(tunnelId: TunnelId, clientId?: string): void {
     for (const one of this.connectionsOf(tunnelId)) {
       if (clientId !== undefined && one.clientId !== clientId) continue;
@@ -177,24 +175,6 @@ export class ConnectorRegistry implements LiveConnections {
       one.connection.abort(new PosternError('connection.closed', 'The connection was closed by an API call.'));
     }
   }
-}
-
-function clientOf(id: string, connections: readonly RegisteredConnection[]): ActiveClient {
-  const [first] = connections;
-  return {
-    id,
-    features: first?.features ?? [],
-    version: first?.version ?? '',
-    arch: first?.arch ?? '',
-    runAtMs: Math.min(...connections.map(one => one.openedAtMs)),
-    connections: connections.map(one => ({
-      id: one.id,
-      location: one.location,
-      originIp: addressOnly(one.connection.remoteAddress),
-      openedAtMs: one.openedAtMs,
-      pendingReconnect: false,
-    })),
-  };
 }
 
 /** `ip:port` or `[ip]:port` → ip, an IPv4-mapped one as IPv4. */

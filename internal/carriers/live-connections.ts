@@ -1,5 +1,5 @@
-// What the control plane asks of the running edge: which connectors are connected now. The connector registry implements
-// it. Source: spec cli-and-api §9.2 (ActiveClient, Connection).
+// What the control plane asks of the running edge: which connectors are connected now, here and at other edges on the same
+// store. live-clients.ts implements it. Source: spec cli-and-api §9.2 (ActiveClient, Connection).
 
 import type { TunnelId } from '../schema/api-id.ts';
 
@@ -24,14 +24,16 @@ export interface ActiveClient {
   readonly version: string;
   /** `linux_amd64` and the like. */
   readonly arch: string;
-  /** When its first connection registered. */
+  /** When the first of its connections registered; it stays while any of them lives. */
   readonly runAtMs: number;
   readonly connections: readonly LiveConnection[];
 }
 
 export interface LiveConnections {
-  /** Connectors with at least one connection, oldest first. */
-  list(tunnelId: TunnelId): readonly ActiveClient[];
-  /** Closes the connections of a tunnel, or of one of its connectors only. */
+  /** Connectors of a tunnel, oldest first; those without a living connection too, while they are expected back. */
+  list(tunnelId: TunnelId): Promise<readonly ActiveClient[]>;
+  /** Tunnels with a living connection. */
+  tunnels(): Promise<ReadonlySet<TunnelId>>;
+  /** Closes the connections of a tunnel, or of one of its connectors only, to this edge. */
   disconnect(tunnelId: TunnelId, clientId?: string): void;
 }

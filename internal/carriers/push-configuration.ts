@@ -16,6 +16,8 @@ export interface PushResult {
 
 /** A connector serves such a call for 5 s (spec §7.4); twice that covers a slow link. */
 const pushTimeoutMs = 10_000;
+/** What the log shows of a connector's words: enough for a rule and what is wrong with it. */
+const maxLoggedLength = 500;
 /** The answer is a line of JSON. */
 const maxAnswerBytes = 64 * 1024;
 
@@ -37,7 +39,7 @@ export async function pushConfiguration(
     if (result.error === undefined) logger.info({ ...fields, active: result.version }, 'Configuration pushed');
     else
       logger.warn(
-        { ...fields, active: result.version, error: result.error },
+        { ...fields, active: result.version, error: result.error.slice(0, maxLoggedLength) },
         'The connector refused the configuration',
       );
     return result;

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { claimFor, dialBare } from '../../test/support/bare-connector.ts';
+import { claimFor, dialBare, registerBare } from '../../test/support/bare-connector.ts';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { createTestCa } from '../../test/support/test-ca.ts';
 import { until, within } from '../../test/support/wait.ts';
@@ -87,6 +87,51 @@ describe('the registration of a connector', () => {
       await attempt;
     }
     await until('an empty registry', () => world.edge.registry.all().length === 0);
+  });
+
+  it('gives a replaced connection as long as the edge gives running requests', async t => {
+    const world = await EdgeWorld.open(t, { gracePeriodMs: 300 });
+    const tunnel = await world.makeTunnel();
+    const request = claimFor(tunnel);
+    const asked = Promise.withResolvers<void>();
+    // The origin never answers.
+    const first = await dialBare(t, world, () => asked.resolve());
+    await first.client.registerConnection(request);
+    const visitor = connectTcp(world.httpPort, '127.0.0.1').on('error', () => undefined);
+    t.after(() => visitor.destroy());
+    visitor.resume().write(`GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`);
+    await asked.promise;
+    const second = await dialBare(t, world);
+    await second.client.registerConnection({ ...request, replaceExisting: true });
+    await untilClosed(first.connection);
+  });
+
+  it('keeps no more of what a connector says of itself than is of use', async t => {
+    const world = await EdgeWorld.open(t);
+    const tunnel = await world.makeTunnel();
+    const { client } = await dialBare(t, world);
+    const long = 'x'.repeat(50_000);
+    const features = ['support_datagram_v3_2', `${long}a`, `${long}b`];
+    await client.registerConnection(claimFor(tunnel, { version: long, arch: long, features }));
+    const [one] = world.edge.registry.all();
+    assert.deepEqual(one?.features, ['support_datagram_v3_2']);
+    assert.equal(one.datagramVersion, 3);
+    assert.ok(one.version.length <= 128 && one.arch.length <= 128);
+    assert.ok(Math.max(...world.lines.map(line => JSON.stringify(line).length)) < 1_000);
+  });
+
+  it('is refused for later when the tunnel has as many connections as it may have', async t => {
+    const world = await EdgeWorld.open(t, { maxConnectionsPerTunnel: 2 });
+    const tunnel = await world.makeTunnel();
+    const registered = [await registerBare(t, world, tunnel), await registerBare(t, world, tunnel)];
+    const third = await dialBare(t, world);
+    assert.equal(await codeOf(third.client.registerConnection(claimFor(tunnel))), 'registration.refused');
+    await untilClosed(third.connection);
+    // Another tunnel is none the worse.
+    await registerBare(t, world, await world.makeTunnel('other.example.test'));
+    registered[0]?.connection.abort(over);
+    await until('a free place', () => world.edge.registry.all().length === 2);
+    await registerBare(t, world, tunnel);
   });
 
   it('ends with its tunnel', async t => {

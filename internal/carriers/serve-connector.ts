@@ -25,6 +25,8 @@ export interface ServeConnectorOptions {
   readonly isDraining: () => boolean;
   /** How long running requests may take once a connection unregistered. */
   readonly drainTimeoutMs: number;
+  /** Default: 1,024, as 256 connectors with four connections each. */
+  readonly maxConnectionsPerTunnel?: number | undefined;
   /** Shared by all connections of the edge: those that have not registered yet. */
   readonly unregistered: AddressLimiter;
 }
@@ -39,6 +41,12 @@ export const unregisteredLimits: AddressLimits = { total: 1_024, perAddress: 256
 const duplicatePingMs = 1_500;
 /** How long the answer to a refused registration may take to get out. */
 const refusalFlushMs = 1_000;
+/** Each costs some 100 KiB. */
+const defaultConnectionsPerTunnel = 1_024;
+/** When a connector that found its tunnel full may ask again. */
+const fullRetryMs = 30_000;
+/** What is kept of a connector's version, architecture and of each of its features; known ones take a quarter. */
+const maxTextLength = 128;
 /** Longest local configuration kept in mind to read; larger ones are answered and ignored. */
 const maxLocalConfigBytes = 1 << 20;
 
@@ -58,14 +66,19 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
   const endRefused = (): void => void setImmediate(() => void connection.drain(refusalFlushMs));
 
   const register = async (request: RegistrationRequest): Promise<RegistrationResult> => {
-    if (options.isDraining()) return refusal('edge is draining', true);
+    if (options.isDraining()) return refusal('edge is draining', 1_000);
     const tunnelId = await authorize(request, store, logger);
-    if (await isDuplicate(registry, request, tunnelId)) return refusal(duplicateConnectionCause, false);
+    if (await isDuplicate(request, tunnelId, options)) return refusal(duplicateConnectionCause);
     const configuration = await store.tunnels.configuration(tunnelId);
     // Others may have come while we waited, and this one may be gone.
     if (ended) throw new PosternError('connection.lost', 'The connector went away while it registered.');
     if (registry.findDuplicate(tunnelId, request.clientId, request.connIndex) !== undefined)
-      return refusal(duplicateConnectionCause, false);
+      return refusal(duplicateConnectionCause);
+    if (registry.countOf(tunnelId) >= (options.maxConnectionsPerTunnel ?? defaultConnectionsPerTunnel)) {
+      logger.warn({ tunnelID: tunnelId }, 'Registration refused: the tunnel has as many connections as it may have');
+      return refusal('the tunnel has too many connections', fullRetryMs);
+    }
+    const features = request.features.filter(feature => feature.length <= maxTextLength).map(copyOf);
     const accepted: RegisteredConnection = {
       id: randomUUID(),
       tunnelId,
@@ -74,10 +87,10 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       connIndex: request.connIndex,
       connection,
       location: options.location,
-      features: request.features,
-      datagramVersion: datagramVersionOf(request.features),
-      version: request.version,
-      arch: request.arch,
+      features,
+      datagramVersion: datagramVersionOf(features),
+      version: copyOf(request.version),
+      arch: copyOf(request.arch),
       openedAtMs: Date.now(),
       draining: false,
       configurationVersion: 0,
@@ -86,7 +99,7 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
     release();
     registry.add(accepted);
     logger.info(
-      { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: request.version },
+      { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: accepted.version },
       'Registered connector connection',
     );
     // The tunnel may have been deleted since it was looked up, when this connection was not there to be ended with it.
@@ -155,8 +168,14 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
   });
 }
 
-function refusal(cause: string, shouldRetry: boolean): RegistrationResult {
-  return { error: { cause, shouldRetry, retryAfterMs: shouldRetry ? 1_000 : 0 } };
+/** `retryAfterMs`: when to ask again; undefined = never. */
+function refusal(cause: string, retryAfterMs?: number): RegistrationResult {
+  return { error: { cause, shouldRetry: retryAfterMs !== undefined, retryAfterMs: retryAfterMs ?? 0 } };
+}
+
+/** The beginning of a text, in memory of its own: a plain slice would keep all of what a peer sent. */
+function copyOf(text: string): string {
+  return Buffer.from(text.slice(0, maxTextLength)).toString();
 }
 
 /** The tunnel, or 'credentials.refused', which the connector sees as `Unauthorized`. */
@@ -180,15 +199,15 @@ async function authorize(request: RegistrationRequest, store: Store, logger: Log
  * connector asks to replace it, gives way.
  */
 async function isDuplicate(
-  registry: ConnectorRegistry,
   request: RegistrationRequest,
   tunnelId: TunnelId,
+  { drainTimeoutMs, registry }: Pick<ServeConnectorOptions, 'drainTimeoutMs' | 'registry'>,
 ): Promise<boolean> {
   const existing = registry.findDuplicate(tunnelId, request.clientId, request.connIndex);
   if (existing === undefined) return false;
   if (request.replaceExisting) {
     existing.draining = true;
-    void existing.connection.drain(30_000);
+    void existing.connection.drain(drainTimeoutMs);
     return false;
   }
   try {

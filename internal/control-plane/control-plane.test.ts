@@ -53,7 +53,8 @@ describe('control plane', () => {
     const now = (): number => nowMs;
     const secrets = createSecretBox(randomBytes(32));
     const live = {
-      list: (id: TunnelId) => liveClients.get(id) ?? [],
+      list: async (id: TunnelId) => liveClients.get(id) ?? [],
+      tunnels: async () => new Set(liveClients.keys()),
       disconnect: (id: TunnelId, clientId?: string) => disconnected.push([id, clientId]),
     };
     const logger = silentLogger();

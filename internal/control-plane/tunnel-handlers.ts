@@ -57,7 +57,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
           ...{ id, accountTag, name: body.name, secret: stored },
           createdAtMs: now(),
         });
-        return { ...showTunnel(parts, tunnel), token: tokenOf(tunnel, secret) };
+        return { ...(await showTunnel(parts, tunnel)), token: tokenOf(tunnel, secret) };
       } catch (error) {
         if (!isPosternError(error, 'store.conflict')) throw error;
         throw apiProblem('nameTaken', 'You already have a tunnel with this name.');
@@ -76,7 +76,8 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
         page: query.page,
         perPage: perPageOf(query),
       });
-      return { items: page.items.map(tunnel => showTunnel(parts, tunnel)), total: page.total };
+      const items = await Promise.all(page.items.map(tunnel => showTunnel(parts, tunnel)));
+      return { items, total: page.total };
     },
 
     async getTunnel({ params }, caller) {
@@ -92,7 +93,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const cascade = query.cascade ?? false;
-      if (!cascade && live.list(tunnel.id).length > 0) {
+      if (!cascade && (await live.tunnels()).has(tunnel.id)) {
         throw apiProblem(
           'tunnelInUse',
           "You can't delete a tunnel with active connections: stop its connectors or use --force",
@@ -117,7 +118,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     async listConnections({ params }, caller) {
       requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
-      return live.list(tunnel.id).map(showClient);
+      return (await live.list(tunnel.id)).map(showClient);
     },
 
     async cleanupConnections({ params, query }, caller) {
@@ -149,8 +150,8 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
   };
 }
 
-function showTunnel(parts: ControlPlaneParts, tunnel: TunnelRecord) {
-  const clients = tunnel.deletedAtMs === undefined ? parts.live.list(tunnel.id) : [];
+async function showTunnel(parts: ControlPlaneParts, tunnel: TunnelRecord) {
+  const clients = tunnel.deletedAtMs === undefined ? await parts.live.list(tunnel.id) : [];
   return {
     id: tunnel.id,
     account_tag: tunnel.accountTag,

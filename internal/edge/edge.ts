@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
+import { LiveClients } from '../carriers/live-clients.ts';
 import { pushConfiguration } from '../carriers/push-configuration.ts';
 import { serveConnector, unregisteredLimits } from '../carriers/serve-connector.ts';
 import { type Certificates, openCertificates } from '../certificates/open-certificates.ts';
@@ -64,6 +65,8 @@ export interface EdgeOptions {
   readonly visitorTimeouts?: VisitorTimeouts | undefined;
   /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits;
+  /** Default: that of carriers/serve-connector.ts. */
+  readonly maxConnectionsPerTunnel?: number | undefined;
   /** Ways into private networks; none by default. */
   readonly onRamps?: OnRampSettings;
   /** Where metrics are served, without authentication; undefined = nowhere. */
@@ -120,6 +123,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => hostnames?.close());
 
   const registry = new ConnectorRegistry();
+  const live = opened.use(new LiveClients({ store, registry, logger }));
   const unregistered = new AddressLimiter(options.unregistered ?? unregisteredLimits);
   const connections = new Set<EdgeConnection>();
   opened.defer(() => abortAll(connections));
@@ -139,6 +143,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
         isDraining: () => draining,
         drainTimeoutMs: options.gracePeriodMs,
         unregistered,
+        maxConnectionsPerTunnel: options.maxConnectionsPerTunnel,
       });
     },
   });
@@ -174,7 +179,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       await startQuickTunnels({
         store,
         secrets,
-        live: registry,
+        live,
         accountTag: accounts.quick.tag,
         domain,
         urlOf,
@@ -186,7 +191,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const controlPlane = createControlPlane({
     store,
     secrets,
-    live: registry,
+    live,
     logger,
     describeEdge: () => ({
       addresses: options.names.map(name => hostAndPort(name, listener.port)),

@@ -82,6 +82,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
 };
 /** What the tests of a room may import beside its row: rooms above it that they are tried with. */
 const testsMayImport: Readonly<Record<string, readonly string[]>> = {
+  carriers: ['credentials', 'api'],
   connector: ['credentials', 'api'],
   edge: ['private-network', 'credentials', 'api'],
   features: ['control-plane'],

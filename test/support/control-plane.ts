@@ -43,7 +43,11 @@ export async function openTestControlPlane(): Promise<TestControlPlane> {
     createControlPlane({
       store,
       secrets: createSecretBox(randomBytes(32)),
-      live: { list: id => live.get(id) ?? [], disconnect: id => disconnected.push(id) },
+      live: {
+        list: async id => live.get(id) ?? [],
+        tunnels: async () => new Set(live.keys()),
+        disconnect: id => disconnected.push(id),
+      },
       describeEdge: () => testEdge,
       pushConfiguration: () => undefined,
       logger: silentLogger(),

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConnectorRegistry, type RegisteredConnection } from '../../internal/carriers/connector-registry.ts';
+import { LiveClients } from '../../internal/carriers/live-clients.ts';
 import { ensureLocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
@@ -257,7 +258,8 @@ export class PrivateWorld {
 
   /** Serves the API of the world's store; the result is a home directory whose commands find it. */
   async serveApi(): Promise<string> {
-    const { store, registry: live } = this;
+    const { store, registry } = this;
+    const live = new LiveClients({ store, registry, logger: silentLogger() });
     const echo = this.use(new EchoService(this.network));
     const server = createServer(
       createControlPlane({
@@ -271,6 +273,7 @@ export class PrivateWorld {
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
+      await live[Symbol.asyncDispose]();
     });
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const apiUrl = `${origin}/client/v4`;

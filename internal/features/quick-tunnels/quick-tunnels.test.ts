@@ -6,14 +6,20 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ActiveClient, LiveConnections } from '../../carriers/live-connections.ts';
 import { ensureLocalAccounts } from '../../control-plane/accounts.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import { authenticateTunnel } from '../../store/authenticate-tunnel.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createSecretBox } from '../../store/secret-box.ts';
 import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { createQuickName } from './quick-name.ts';
-import { abandonedAfterMs, maxPerAddress, type QuickTunnels, startQuickTunnels } from './quick-tunnels.ts';
+import {
+  abandonedAfterMs,
+  maxPerAddress,
+  maxPerNetwork,
+  type QuickTunnels,
+  startQuickTunnels,
+} from './quick-tunnels.ts';
 import { adjectives, animals, things } from './words.ts';
 
 describe('quick names', () => {
@@ -45,7 +51,8 @@ describe('quick tunnels', () => {
   const disconnected: TunnelId[] = [];
   const client: ActiveClient = { id: 'c', features: [], version: '', arch: '', runAtMs: 0, connections: [] };
   const live: LiveConnections = {
-    list: id => (connected.has(id) ? [client] : []),
+    list: async id => (connected.has(id) ? [client] : []),
+    tunnels: async () => connected,
     disconnect: id => disconnected.push(id),
   };
   const secrets = createSecretBox(randomBytes(32));
@@ -58,7 +65,7 @@ describe('quick tunnels', () => {
     quick = await startQuickTunnels({
       ...{ store, secrets, live, accountTag: account.tag, domain: 'localhost', logger: silentLogger() },
       urlOf: hostname => `http://${hostname}:8080`,
-      now: () => nowMs,
+      ...{ now: () => nowMs, elapsedMs: () => nowMs },
     });
   };
   beforeEach(async () => {
@@ -130,7 +137,7 @@ describe('quick tunnels', () => {
     using second = await startQuickTunnels({
       ...{ store: other, secrets, live, accountTag, domain: 'localhost', logger: silentLogger() },
       urlOf: hostname => hostname,
-      now: () => nowMs,
+      ...{ now: () => nowMs, elapsedMs: () => nowMs },
     });
     await second.create('192.0.2.1');
     await reset;
@@ -160,5 +167,46 @@ describe('quick tunnels', () => {
     nowMs += abandonedAfterMs;
     assert.equal(await quick.sweep(), 21);
     await quick.create('192.0.2.1');
+  });
+
+  it('are limited in number by network, so that many addresses of one host find an end', async () => {
+    let made = 0;
+    const ask = async (at: number): Promise<void> => {
+      nowMs += 30_000;
+      await quick.create(`2001:db8:1:${at.toString(16)}::/64`);
+      made += 1;
+    };
+    for (let at = 0; at < maxPerNetwork; at += 1) await ask(at);
+    await assert.rejects(ask(maxPerNetwork), { code: 'api.rate-limited', message: /your network 200/ });
+    await quick.create('2001:db8:2:1::/64');
+    assert.equal(made, maxPerNetwork);
+  });
+
+  it('that nobody uses go in small steps, between which others get their turn', async () => {
+    const { quick: account } = await ensureLocalAccounts(store, {
+      ...{ stateDir: directory, domain: 'localhost', apiUrl: 'http://a' },
+    });
+    const count = 500;
+    for (let at = 0; at < count; at += 1) {
+      const id = createTunnelId();
+      const secret = secrets.seal(id, randomBytes(32));
+      await store.quickTunnels.create(
+        { id, accountTag: account.tag, name: `n${at}`, secret, createdAtMs: 1 },
+        { tunnelId: id, hostname: `n${at}.localhost`, clientAddress: '192.0.2.1', createdAtMs: 1 },
+      );
+    }
+    quick.close();
+    await start();
+    nowMs += abandonedAfterMs;
+    let turns = 0;
+    const turn = (): void => {
+      turns += 1;
+      next = setImmediate(turn);
+    };
+    let next = setImmediate(turn);
+    assert.equal(await quick.sweep(), count);
+    clearImmediate(next);
+    assert.ok(turns >= 5, `${turns} turns`);
+    assert.equal((await store.hostnames.list()).length, 0);
   });
 });

@@ -46,3 +46,14 @@ export function countedAddress(remoteAddress: string | undefined): string {
   const plain = unmapIpv4(bytes);
   return plain.byteLength === 4 ? plain.join('.') : formatPrefix({ bytes: maskAddress(plain, 64), bits: 64 });
 }
+
+/**
+ * The network of an address as `countedAddress` writes it: IPv4 by /24, IPv6 by /48, as one customer usually gets; all of
+ * loopback is one.
+ */
+export function countedNetwork(counted: string): string {
+  const bytes = parseIp(counted.replace(/\/.*$/, ''));
+  if (bytes === undefined) return counted;
+  const bits = bytes.byteLength === 16 ? 48 : bytes[0] === 127 ? 8 : 24;
+  return formatPrefix({ bytes: maskAddress(bytes, bits), bits });
+}

@@ -84,6 +84,21 @@ export interface QuickTunnelRecord {
   readonly createdAtMs: number;
 }
 
+/** An edge that runs, or ran, on this store. */
+export interface EdgeRecord {
+  readonly id: string;
+  /** Grows while the edge lives; a number that stands still tells of one that is gone, whatever its clock shows. */
+  readonly beat: number;
+}
+
+/** The connectors of one tunnel that are connected to one edge. */
+export interface PresentClients {
+  readonly edgeId: string;
+  readonly tunnelId: TunnelId;
+  /** JSON text, the writer's own. */
+  readonly clients: string;
+}
+
 export interface NetworkRecord {
   /** UUID. */
   readonly id: string;

@@ -9,11 +9,13 @@ import type {
   AccountRecord,
   ApiTokenRecord,
   ConfigurationRecord,
+  EdgeRecord,
   HostnameRecord,
   IpRouteRecord,
   NetworkRecord,
   NewTunnel,
   Page,
+  PresentClients,
   PrivateHostnameRecord,
   QuickTunnelRecord,
   StoredSecret,
@@ -88,8 +90,24 @@ export interface QuickTunnelStore {
   /** Makes tunnel and host name together. `store.conflict` when the name is given out. */
   create(tunnel: NewTunnel, quick: QuickTunnelRecord): Promise<void>;
   list(): Promise<readonly QuickTunnelRecord[]>;
-  /** Forgets the tunnel and its host name entirely. */
-  remove(id: TunnelId): Promise<boolean>;
+  /** Forgets the tunnels and their host names entirely, in one step; resolves to how many there were. */
+  remove(ids: readonly TunnelId[]): Promise<number>;
+}
+
+/** Which edges run on this store and which tunnels are connected to them. May be lost in a power cut. */
+export interface PresenceStore {
+  /**
+   * Counts the edge's beat on, and replaces what is known of the tunnels named; an undefined text removes one. Resolves to
+   * false when the edge was not known: it is now, with nothing but these.
+   */
+  beat(edgeId: string, changed: ReadonlyMap<TunnelId, string | undefined>): Promise<boolean>;
+  edges(): Promise<readonly EdgeRecord[]>;
+  /** Of one tunnel, on all edges. */
+  clientsOf(tunnelId: TunnelId): Promise<readonly PresentClients[]>;
+  /** Tunnels with clients, by edge. */
+  tunnels(): Promise<readonly Pick<PresentClients, 'edgeId' | 'tunnelId'>[]>;
+  /** Forgets an edge and its clients; with `beat` only if the edge has not counted on since. */
+  forget(edgeId: string, beat?: number): Promise<void>;
 }
 
 export interface NetworkChanges {
@@ -137,6 +155,7 @@ export interface Store extends AsyncDisposable {
   readonly tunnels: TunnelStore;
   readonly hostnames: HostnameStore;
   readonly quickTunnels: QuickTunnelStore;
+  readonly presence: PresenceStore;
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;

@@ -1,37 +1,46 @@
 // One SQLite file: opening, durability settings, migrations, cached statements, transactions with change events, and the
 // translation of SQLite's errors. Durability: write-ahead log with synchronous=FULL, so a commit that returned has been
-// synced and a kill at any instruction leaves either all of a transaction or nothing.
+// synced and a kill at any instruction leaves either all of a transaction or nothing. What may be lost goes without syncing.
 
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import type { ChangeFeed, StoreChange } from '../contract/changes.ts';
-import { migrations } from './migrations.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
 /** How long a statement waits for another process's write: longer than any of our transactions, shorter than an API call. */
 const busyTimeoutMs = 5_000;
 
+export interface DatabaseOptions {
+  /** The schema as the steps that led to it. */
+  readonly migrations: readonly string[];
+  /** Whether a commit is synced before it returns; false for what may be lost in a power cut. */
+  readonly durable: boolean;
+}
+
 /** Owns its file handle until `close`. Everything is synchronous and throws 'store.failed' or 'store.conflict'. */
 export class Database {
   readonly #path: string;
   readonly #inner: DatabaseSync;
   readonly #changes: ChangeFeed;
+  readonly #migrations: readonly string[];
   readonly #statements = new Map<string, StatementSync>();
   #dataVersion: number;
 
   /** Opens or makes the file (0600) and brings it to the newest schema. Throws `store.failed`. */
-  constructor(path: string, changes: ChangeFeed) {
+  constructor(path: string, changes: ChangeFeed, { migrations, durable }: DatabaseOptions) {
     this.#path = path;
     this.#changes = changes;
+    this.#migrations = migrations;
     this.#inner = this.#guard(() => {
       makePrivate(path);
       return new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
     });
     try {
       this.#guard(() => {
-        this.#inner.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF');
+        const synchronous = durable ? 'FULL' : 'NORMAL';
+        this.#inner.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`);
         this.#migrate();
       });
       this.#dataVersion = this.#readDataVersion();
@@ -109,6 +118,7 @@ export class Database {
   }
 
   #migrate(): void {
+    const migrations = this.#migrations;
     const have = (): number => Number(this.#inner.prepare('PRAGMA user_version').get()?.user_version);
     if (have() > migrations.length) {
       throw new PosternError(

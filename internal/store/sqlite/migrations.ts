@@ -93,3 +93,21 @@ export const migrations: readonly string[] = [
   CREATE INDEX private_hostnames_tunnel ON private_hostnames (tunnel_id);
   `,
 ];
+
+/** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */
+export const presenceMigrations: readonly string[] = [
+  `
+  CREATE TABLE edges (
+    id TEXT PRIMARY KEY,
+    beat INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE clients (
+    edge_id TEXT NOT NULL REFERENCES edges ON DELETE CASCADE,
+    tunnel_id TEXT NOT NULL,
+    clients TEXT NOT NULL,
+    PRIMARY KEY (edge_id, tunnel_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX clients_tunnel ON clients (tunnel_id);
+  `,
+];

@@ -20,13 +20,17 @@ export function createQuickTunnelStore(database: Database): QuickTunnelStore {
     async list() {
       return database.rows('SELECT * FROM quick_tunnels ORDER BY created_ms, tunnel_id').map(toQuickTunnel);
     },
-    async remove(id) {
+    async remove(ids) {
       return database.write(emit => {
-        if (database.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id) === 0) return false;
-        removeHostnamesOf(database, id, emit);
-        const row = database.row('DELETE FROM tunnels WHERE id = ? RETURNING account_tag', id);
-        if (row !== undefined) emit({ kind: 'tunnel-deleted', tunnelId: id, accountTag: text(row, 'account_tag') });
-        return true;
+        let removed = 0;
+        for (const id of ids) {
+          if (database.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id) === 0) continue;
+          removed += 1;
+          removeHostnamesOf(database, id, emit);
+          const row = database.row('DELETE FROM tunnels WHERE id = ? RETURNING account_tag', id);
+          if (row !== undefined) emit({ kind: 'tunnel-deleted', tunnelId: id, accountTag: text(row, 'account_tag') });
+        }
+        return removed;
       });
     },
   };

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
-import { describeStoreContract } from '../../../test/conformance/store/store-contract.ts';
+import { describePresenceContract } from '../../../test/conformance/store/presence-contract.ts';
+import { describeStoreContract, type StorePlace } from '../../../test/conformance/store/store-contract.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import type { IpRouteRecord } from '../contract/records.ts';
 import { migrations } from './migrations.ts';
@@ -18,14 +19,16 @@ import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 
-describeStoreContract('sqlite', async () => {
+const createPlace = async (): Promise<StorePlace> => {
   const directory = temporary();
   return {
     // The suite deletes in the first milliseconds of 1970; nothing of it is a month old yet.
     open: () => openSqliteStore({ path: join(directory, 'edge.db'), pollIntervalMs: 20, now: () => 1000 }),
     discard: async () => rmSync(directory, { recursive: true }),
   };
-});
+};
+describeStoreContract('sqlite', createPlace);
+describePresenceContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
   let directory = '';

@@ -7,7 +7,9 @@ import { createAccountStore } from './accounts.ts';
 import { Database } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
+import { migrations, presenceMigrations } from './migrations.ts';
 import { createNetworkStore } from './networks.ts';
+import { createPresenceStore } from './presence.ts';
 import { createPrivateHostnameStore } from './private-hostnames.ts';
 import { createQuickTunnelStore } from './quick-tunnels.ts';
 import { createTunnelStore } from './tunnels.ts';
@@ -26,18 +28,20 @@ export const keepDeletedMs = 30 * 86_400_000;
 /** Opens the store and brings its schema up to date. Throws `store.failed`. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const changes = new ChangeFeed();
-  const database = new Database(options.path, changes);
-  try {
-    forgetDeleted(database, (options.now ?? Date.now)() - keepDeletedMs);
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+  using opened = new DisposableStack();
+  const database = opened.adopt(new Database(options.path, changes, { migrations, durable: true }), it => it.close());
+  forgetDeleted(database, (options.now ?? Date.now)() - keepDeletedMs);
+  // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
+  const presence = opened.adopt(
+    new Database(presencePath(options.path), new ChangeFeed(), { migrations: presenceMigrations, durable: false }),
+    it => it.close(),
+  );
+  const databases = opened.move();
   const poll = setInterval(() => database.noticeForeignChanges(), options.pollIntervalMs ?? 1_000);
   poll.unref();
   const close = async (): Promise<void> => {
     clearInterval(poll);
-    database.close();
+    databases.dispose();
   };
   return {
     changes,
@@ -45,12 +49,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     tunnels: createTunnelStore(database),
     hostnames: createHostnameStore(database),
     quickTunnels: createQuickTunnelStore(database),
+    presence: createPresenceStore(presence),
     networks: createNetworkStore(database),
     ipRoutes: createIpRouteStore(database),
     privateHostnames: createPrivateHostnameStore(database),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function presencePath(path: string): string {
+  return path === ':memory:' ? path : path.replace(/(\.db)?$/, '-presence.db');
 }
 
 /** Routes first: those of a forgotten tunnel or network are all deleted ones, and go with it. */

@@ -25,9 +25,8 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
   const unsubscribe = store.changes.subscribe(change => {
     if (change.kind === 'hostname-routed') add(change.route);
     else if (change.kind === 'hostname-removed') names.delete(change.hostname);
-    else if (change.kind === 'tunnel-deleted') {
-      for (const [name, tunnelId] of names) if (tunnelId === change.tunnelId) names.delete(name);
-    } else if (change.kind === 'reset') load().catch(onError);
+    // The names of a deleted tunnel are removed one by one.
+    else if (change.kind === 'reset') load().catch(onError);
   });
   await load();
   return {

@@ -226,9 +226,9 @@ export function describeStoreContract(variant: string, createPlace: () => Promis
       assert.deepEqual(await store.quickTunnels.list(), [quick]);
       assert.equal((await store.hostnames.get('calm.localhost'))?.tunnelId, tunnel.id);
       kinds();
-      assert.equal(await store.quickTunnels.remove(tunnel.id), true);
+      assert.equal(await store.quickTunnels.remove([createTunnelId(), tunnel.id]), 1);
       assert.deepEqual(kinds(), ['hostname-removed', 'tunnel-deleted']);
-      assert.equal(await store.quickTunnels.remove(tunnel.id), false);
+      assert.equal(await store.quickTunnels.remove([tunnel.id]), 0);
       assert.equal(await store.tunnels.find(tunnel.id), undefined);
       assert.deepEqual(await store.hostnames.list(), []);
     });

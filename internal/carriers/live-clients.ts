@@ -1,0 +1,225 @@
+// Who is connected now, for the API: the connectors of this edge, from its registry, and those of other edges on the same
+// store, which tell each other through it. An edge whose beat stands still is gone, and its connectors with it.
+
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { describeError } from '../errors/error.ts';
+import type { TunnelId } from '../schema/api-id.ts';
+import type { PresenceStore } from '../store/contract/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { ClientHistory } from './client-history.ts';
+import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
+import type { ActiveClient, LiveConnection, LiveConnections } from './live-connections.ts';
+
+export interface LiveClientsOptions {
+  readonly store: { readonly presence: PresenceStore };
+  readonly registry: ConnectorRegistry;
+  readonly logger: Logger;
+  /** How often this edge says that it lives. Default 5,000. */
+  readonly beatMs?: number;
+}
+
+/** What connectors did since the last write is gathered for this long: a fleet that comes back is one write. */
+const gatherMs = 200;
+/** An edge that missed three beats is gone. */
+const missedBeats = 3;
+
+const clientsSchema = z.array(
+  z.object({
+    id: z.string(),
+    features: z.array(z.string()),
+    version: z.string(),
+    arch: z.string(),
+    runAtMs: z.number(),
+    connections: z.array(
+      z.object({
+        id: z.string(),
+        location: z.string(),
+        originIp: z.string(),
+        openedAtMs: z.number(),
+        pendingReconnect: z.boolean(),
+      }),
+    ),
+  }),
+);
+
+export class LiveClients implements LiveConnections, AsyncDisposable {
+  readonly #presence: PresenceStore;
+  readonly #registry: ConnectorRegistry;
+  readonly #logger: Logger;
+  readonly #history: ClientHistory;
+  readonly #edgeId = randomUUID();
+  readonly #beatMs: number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #unsubscribe: () => void;
+  readonly #others = new Map<string, { beat: number; changedAtMs: number }>();
+  readonly #changed = new Set<TunnelId>();
+  #gathering: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #failing = false;
+  #closed = false;
+
+  /** Starts to follow the registry, and to tell the store; `close` ends both. */
+  constructor({ store, registry, logger, beatMs = 5_000 }: LiveClientsOptions) {
+    this.#presence = store.presence;
+    this.#registry = registry;
+    this.#logger = logger;
+    this.#beatMs = beatMs;
+    this.#history = new ClientHistory(registry);
+    this.#unsubscribe = registry.subscribe(({ registered }) => this.#noteChange(registered.tunnelId));
+    this.#timer = setInterval(() => this.#write(), beatMs);
+    this.#timer.unref();
+    this.#write();
+  }
+
+  async list(tunnelId: TunnelId): Promise<readonly ActiveClient[]> {
+    const own = this.#ownClients(tunnelId);
+    const others = await this.#livingOthers();
+    const present = others.size === 0 ? [] : await this.#presence.clientsOf(tunnelId);
+    const foreign = present.flatMap(({ edgeId, clients }) => (others.has(edgeId) ? parseClients(clients) : []));
+    return merged([...own, ...foreign]);
+  }
+
+  async tunnels(): Promise<ReadonlySet<TunnelId>> {
+    const own = this.#registry.tunnels().filter(id => this.#registry.connectionsOf(id).length > 0);
+    const others = await this.#livingOthers();
+    const present = others.size === 0 ? [] : await this.#presence.tunnels();
+    return new Set([...own, ...present.flatMap(({ edgeId, tunnelId }) => (others.has(edgeId) ? [tunnelId] : []))]);
+  }
+
+  disconnect(tunnelId: TunnelId, clientId?: string): void {
+    this.#history.forgetLost(tunnelId, clientId);
+    this.#registry.disconnect(tunnelId, clientId);
+    this.#noteChange(tunnelId);
+  }
+
+  /** Whether other edges run on this store. */
+  async hasOthers(): Promise<boolean> {
+    return (await this.#livingOthers()).size > 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#gathering);
+    this.#unsubscribe();
+    this.#history[Symbol.dispose]();
+    await this.#writing;
+    try {
+      await this.#presence.forget(this.#edgeId);
+    } catch (error) {
+      // Others notice by the beat that stands still.
+      this.#logger.warn({ error: describeError(error) }, 'Cannot tell other edges that this one ends');
+    }
+  }
+
+  /** Edges, other than this one, whose beat goes on; those that are gone are removed. */
+  async #livingOthers(): Promise<ReadonlySet<string>> {
+    const now = performance.now();
+    const living = new Set<string>();
+    const known = await this.#presence.edges();
+    for (const { id, beat } of known) {
+      if (id === this.#edgeId) continue;
+      const seen = this.#others.get(id);
+      if (seen?.beat !== beat) this.#others.set(id, { beat, changedAtMs: now });
+      else if (now - seen.changedAtMs > missedBeats * this.#beatMs) {
+        await this.#presence.forget(id, beat);
+        continue;
+      }
+      living.add(id);
+    }
+    for (const id of this.#others.keys()) if (!living.has(id)) this.#others.delete(id);
+    return living;
+  }
+
+  #noteChange(tunnelId: TunnelId): void {
+    if (this.#closed) return;
+    this.#changed.add(tunnelId);
+    this.#gathering ??= setTimeout(() => this.#write(), gatherMs).unref();
+  }
+
+  #write(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    // One after the other, so that a beat never says less than the one before.
+    this.#writing = this.#writing.then(async () => {
+      const changed = [...this.#changed];
+      this.#changed.clear();
+      try {
+        if (!(await this.#tell(changed))) await this.#tell(this.#registry.tunnels());
+        await this.#livingOthers();
+        this.#failing = false;
+      } catch (error) {
+        for (const id of changed) this.#changed.add(id);
+        if (!this.#failing)
+          this.#logger.warn({ error: describeError(error) }, 'Cannot tell other edges who is connected');
+        this.#failing = true;
+      }
+    });
+  }
+
+  async #tell(ids: readonly TunnelId[]): Promise<boolean> {
+    const texts = ids.map((id): [TunnelId, string | undefined] => {
+      const clients = this.#livingClients(id);
+      return [id, clients.length === 0 ? undefined : JSON.stringify(clients)];
+    });
+    return this.#presence.beat(this.#edgeId, new Map(texts));
+  }
+
+  #livingClients(tunnelId: TunnelId): readonly ActiveClient[] {
+    return clientsOf(this.#registry.connectionsOf(tunnelId), [], this.#history);
+  }
+
+  #ownClients(tunnelId: TunnelId): readonly ActiveClient[] {
+    return clientsOf(this.#registry.connectionsOf(tunnelId), this.#history.lostOf(tunnelId), this.#history);
+  }
+}
+
+function clientsOf(
+  living: readonly RegisteredConnection[],
+  lost: readonly RegisteredConnection[],
+  history: ClientHistory,
+): readonly ActiveClient[] {
+  return [...Map.groupBy([...living, ...lost], one => one.clientId)].map(([id, connections]) => {
+    const [first] = connections;
+    return {
+      id,
+      features: first?.features ?? [],
+      version: first?.version ?? '',
+      arch: first?.arch ?? '',
+      runAtMs: Math.min(...connections.map(one => history.sinceMs(one))),
+      connections: connections.map(one => showConnection(one, lost.includes(one))),
+    };
+  });
+}
+
+function showConnection(one: RegisteredConnection, pendingReconnect: boolean): LiveConnection {
+  return {
+    id: one.id,
+    location: one.location,
+    originIp: addressOnly(one.connection.remoteAddress),
+    openedAtMs: one.openedAtMs,
+    pendingReconnect,
+  };
+}
+
+/** A connector may be connected to several edges: it is one client, with the connections of all. */
+function merged(clients: readonly ActiveClient[]): readonly ActiveClient[] {
+  return [...Map.groupBy(clients, client => client.id).values()]
+    .flatMap(([first, ...others]) => {
+      if (first === undefined) return [];
+      const all = [first, ...others];
+      return {
+        ...first,
+        runAtMs: Math.min(...all.map(client => client.runAtMs)),
+        connections: all.flatMap(client => client.connections),
+      };
+    })
+    .sort((left, right) => left.runAtMs - right.runAtMs);
+}
+
+/** What another version wrote and this one cannot read is not shown; that the tunnel is connected is known without it. */
+function parseClients(text: string): readonly ActiveClient[] {
+  const parsed = clientsSchema.safeParse(JSON.parse(text));
+  return parsed.success ? parsed.data : [];
+}

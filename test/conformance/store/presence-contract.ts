@@ -1,0 +1,55 @@
+// What every variant of the edge's store must do with the presence of edges (internal/store/contract/store.ts), as one suite
+// over a factory.
+
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
+import type { StoreChange } from '../../../internal/store/contract/changes.ts';
+import type { Store } from '../../../internal/store/contract/store.ts';
+import type { StorePlace } from './store-contract.ts';
+
+export function describePresenceContract(variant: string, createPlace: () => Promise<StorePlace>): void {
+  describe(`presence contract: ${variant}`, () => {
+    let place: StorePlace;
+    let store: Store;
+    let second: Store;
+    const heard: StoreChange[] = [];
+    beforeEach(async () => {
+      place = await createPlace();
+      store = await place.open();
+      second = await place.open();
+      heard.length = 0;
+      for (const one of [store, second]) one.changes.subscribe(change => heard.push(change));
+    });
+    afterEach(async () => {
+      await store.close();
+      await second.close();
+      await place.discard();
+    });
+
+    it('keeps which edges run and who is connected to them, without telling that the store changed', async () => {
+      const [home, work] = [createTunnelId(), createTunnelId()];
+      const texts = new Map<TunnelId, string | undefined>([[home, '[1]']]);
+      assert.equal(await store.presence.beat('a', texts), false);
+      assert.equal(await store.presence.beat('a', new Map()), true);
+      assert.equal(await second.presence.beat('b', new Map([...texts, [work, '[2]']])), false);
+      assert.deepEqual(await second.presence.edges(), [
+        { id: 'a', beat: 2 },
+        { id: 'b', beat: 1 },
+      ]);
+      assert.deepEqual(await second.presence.clientsOf(home), [
+        { edgeId: 'a', tunnelId: home, clients: '[1]' },
+        { edgeId: 'b', tunnelId: home, clients: '[1]' },
+      ]);
+      await second.presence.beat('b', new Map([[home, undefined]]));
+      await store.presence.forget('a', 1);
+      assert.equal((await store.presence.edges()).length, 2);
+      await store.presence.forget('a', 2);
+      assert.deepEqual(await store.presence.tunnels(), [{ edgeId: 'b', tunnelId: work }]);
+      await store.presence.forget('b');
+      assert.deepEqual(await second.presence.edges(), []);
+      assert.deepEqual(await second.presence.tunnels(), []);
+      assert.deepEqual(heard, []);
+    });
+  });
+}
