@@ -35,6 +35,8 @@ export type RegistryEvent =
 
 /** How long after its last connection, or the edge's start, a connector is thought to be on its way back. */
 export const returnWithinMs = 30_000;
+/** Counts for more than any number of streams. */
+const suspectLoad = 1_000_000;
 /** Requests that may wait for one tunnel's connector; more are refused at once. */
 const maxWaiting = 1_000;
 
@@ -45,6 +47,10 @@ export class ConnectorRegistry {
   readonly #startedAtMs = performance.now();
   /** When tunnels lost their last connection, in that order; only what is younger than `returnWithinMs` matters. */
   readonly #lostAtMs = new Map<TunnelId, number>();
+  /** Silent for longer than connectors are: see liveness.ts. */
+  readonly #suspects = new Set<RegisteredConnection>();
+  /** Requests without an answer that may be tried elsewhere. */
+  readonly #unanswered = new Map<EdgeConnection, Set<() => void>>();
   #expectsNobody = false;
   #next = 0;
 
@@ -77,6 +83,7 @@ export class ConnectorRegistry {
     const index = list?.indexOf(registered) ?? -1;
     if (list === undefined || index < 0) return;
     list.splice(index, 1);
+    this.#suspects.delete(registered);
     if (list.length === 0) {
       this.#byTunnel.delete(registered.tunnelId);
       this.#rememberLoss(registered.tunnelId);
@@ -84,7 +91,10 @@ export class ConnectorRegistry {
     for (const listener of this.#listeners) listener({ kind: 'removed', registered });
   }
 
-  /** The connection of the tunnel with the fewest running streams that is not in `tried`; equals take turns. */
+  /**
+   * The connection of the tunnel with the fewest running streams that is not in `tried`; equals take turns. A suspect one
+   * only when there is no other.
+   */
   pick(tunnelId: TunnelId, tried: readonly EdgeConnection[] = []): RegisteredConnection | undefined {
     const list = this.#byTunnel.get(tunnelId);
     if (list === undefined) return undefined;
@@ -94,13 +104,43 @@ export class ConnectorRegistry {
     for (let step = 0; step < list.length; step += 1) {
       const one = list[(this.#next + step) % list.length];
       if (one === undefined || one.draining || tried.includes(one.connection)) continue;
-      const streams = one.connection.openStreams;
+      const streams = one.connection.openStreams + (this.#suspects.has(one) ? suspectLoad : 0);
       if (streams < load) {
         best = one;
         load = streams;
       }
     }
     return best;
+  }
+
+  isSuspect(registered: RegisteredConnection): boolean {
+    return this.#suspects.has(registered);
+  }
+
+  /** The connection gets new requests only where there is no other; those that wait are told. Idempotent. */
+  suspect(registered: RegisteredConnection): void {
+    this.#suspects.add(registered);
+    for (const tell of [...(this.#unanswered.get(registered.connection) ?? [])]) tell();
+  }
+
+  /** The connection has shown that it lives. */
+  trust(registered: RegisteredConnection): void {
+    this.#suspects.delete(registered);
+  }
+
+  /** Calls `listener` when the connection becomes suspect, until the returned function is called. */
+  whenSuspect(connection: EdgeConnection, listener: () => void): () => void {
+    let listeners = this.#unanswered.get(connection);
+    if (listeners === undefined) {
+      listeners = new Set();
+      this.#unanswered.set(connection, listeners);
+    }
+    const waiting = listeners;
+    waiting.add(listener);
+    return () => {
+      waiting.delete(listener);
+      if (waiting.size === 0 && this.#unanswered.get(connection) === waiting) this.#unanswered.delete(connection);
+    };
   }
 
   /**

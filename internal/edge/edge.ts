@@ -6,6 +6,7 @@ import { setTimeout as after } from 'node:timers/promises';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
 import { LiveClients } from '../carriers/live-clients.ts';
+import { Liveness } from '../carriers/liveness.ts';
 import { pushConfiguration } from '../carriers/push-configuration.ts';
 import { serveConnector, unregisteredLimits } from '../carriers/serve-connector.ts';
 import { type Certificates, openCertificates } from '../certificates/open-certificates.ts';
@@ -123,6 +124,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => hostnames?.close());
 
   const registry = new ConnectorRegistry();
+  opened.use(new Liveness({ registry }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   const unregistered = new AddressLimiter(options.unregistered ?? unregisteredLimits);
   const connections = new Set<EdgeConnection>();

@@ -116,6 +116,12 @@ class Visit {
       if (this.#gone) throw new PosternError('stream.reset', 'The visitor went away.');
       tried.push(connection);
       let stream: OutgoingStream | undefined;
+      let isAbandoned = false;
+      const untell = this.#registry.whenSuspect(connection, () => {
+        if (!this.#mayMove(tried)) return;
+        isAbandoned = true;
+        stream?.reset();
+      });
       try {
         stream = connection.request(head);
         this.#stream = stream;
@@ -123,7 +129,10 @@ class Visit {
         return { stream, answer: await stream.response };
       } catch (error) {
         failure = error;
-        if (this.#gone || tried.length >= maxAttempts || !this.#mayRetry(error, stream !== undefined)) throw error;
+        const mayRetry = isAbandoned || this.#mayRetry(error, stream !== undefined);
+        if (this.#gone || tried.length >= maxAttempts || !mayRetry) throw error;
+      } finally {
+        untell();
       }
     }
   }
@@ -140,6 +149,14 @@ class Visit {
       if (late !== undefined) return late.connection;
     }
     throw failure ?? new PosternError('connection.lost', 'No connector of this tunnel is connected.');
+  }
+
+  /** Whether a request without an answer can go to a connection that is not suspect, and harms nothing if it went twice. */
+  #mayMove(tried: readonly EdgeConnection[]): boolean {
+    const { bodyLength, method, upgrade } = this.#request;
+    if (bodyLength !== 0 || upgrade || !retryable.has(method) || tried.length >= maxAttempts) return false;
+    const next = this.#registry.pick(this.#tunnelId, tried);
+    return next !== undefined && !this.#registry.isSuspect(next);
   }
 
   /** Nothing of a response came. What was not sent may be sent again, and what has no body if the method allows. */
