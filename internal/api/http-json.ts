@@ -1,9 +1,9 @@
 // One HTTP exchange of JSON documents with bounds on time and size, so that a private CA can be trusted
 // for it alone. Used by the API client and the quick-tunnel client.
 
-import { getCACertificates } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
 import { requestWeb, type WebAnswer, type WebRequest } from '../net/http/web-request.ts';
+import { systemRoots } from '../net/trust/system-roots.ts';
 
 export interface JsonRequest {
   readonly method: NonNullable<WebRequest['method']>;
@@ -41,7 +41,7 @@ function send(request: JsonRequest, signal: AbortSignal): Promise<JsonResponse> 
     method: request.method,
     headers: { ...request.headers, Accept: 'application/json;version=1' },
     body: request.body,
-    ca: request.caPem === undefined ? undefined : [...getCACertificates('default'), request.caPem],
+    ca: request.caPem === undefined ? undefined : [...systemRoots(), request.caPem],
     signal,
     maxBytes: maxResponseBytes,
   });

@@ -1,7 +1,6 @@
 // Where a connector finds its edge and what it trusts there: given addresses, or Cloudflare's network by DNS with its
 // roots fetched and kept. Source: spec edge-protocol §2, §5.
 
-import { getCACertificates } from 'node:tls';
 import type { EdgeIpVersion } from '../discovery/address-pool.ts';
 import { discoverEdge } from '../discovery/discover.ts';
 import { createDns, type Dns } from '../discovery/dns.ts';
@@ -11,6 +10,7 @@ import { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { resolveStaticEdge } from '../discovery/static-edge.ts';
 import { cloudflareRootUrls, openTrustRoots } from '../discovery/trust-roots.ts';
 import type { Clock } from '../net/time/clock.ts';
+import { systemRoots } from '../net/trust/system-roots.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeTrust } from './loop/loop-context.ts';
 
@@ -64,7 +64,7 @@ export function createTrust(edge: EdgeSettings, clock: Clock, logger: Logger): (
       nowMs: () => clock.wallMs(),
       logger,
     }).then(
-      roots => ({ ca: [...getCACertificates('default'), ...roots], caPin: undefined }),
+      roots => ({ ca: [...systemRoots(), ...roots], caPin: undefined }),
       (error: unknown) => {
         known = undefined;
         throw error;

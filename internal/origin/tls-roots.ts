@@ -2,16 +2,9 @@
 // Source: spec ingress-and-origin §4 (last paragraph).
 
 import { readFile } from 'node:fs/promises';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
-
-let systemRoots: readonly string[] | undefined;
-
-/** Read once, at the first HTTPS origin: it takes tens of milliseconds. */
-function readSystemRoots(): readonly string[] {
-  systemRoots ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
-  return systemRoots;
-}
+import { systemRoots } from '../net/trust/system-roots.ts';
 
 /** Reads a PEM file of extra roots. Throws 'config.invalid' when it cannot be read. */
 export async function readCaPool(path: string): Promise<string> {
@@ -26,5 +19,5 @@ export async function readCaPool(path: string): Promise<string> {
 export function createOriginContext(verify: boolean, caPool: string | undefined): SecureContext {
   if (!verify) return createSecureContext();
   const own = caPool?.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
-  return createSecureContext({ ca: [...readSystemRoots(), ...own] });
+  return createSecureContext({ ca: [...systemRoots(), ...own] });
 }

@@ -5,6 +5,7 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
 
 /** OpenSSL names, best first. P-256 follows because edges without ML-KEM ask for it by HelloRetryRequest. */
@@ -75,7 +76,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
       ecdhCurve: options.postQuantum === true ? postQuantumGroups : preferredGroups,
       // With a pin the chain is verified below, before a byte is sent, against the pinned CA that the edge presents.
       rejectUnauthorized: !pinned,
-      ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+      ...(pinned ? {} : { ca: [...(options.ca ?? systemRoots())] }),
     });
     const settle = settler(socket, options, deadline, reject, 'The TLS handshake');
     socket.once('secureConnect', () => {

@@ -67,6 +67,27 @@ describe('postern tunnel run', () => {
     await program.logged(/Stream reset: its reader took nothing for 200 ms/);
   });
 
+  for (const protocol of ['http2', 'quic'] as const) {
+    it(`trusts what the system trusts, over ${protocol}`, async t => {
+      const edge = await SmallEdge.open({ protocol });
+      t.after(() => edge.close());
+      const home = await temporaryDirectory(t);
+      const systemStore = join(home, 'system.pem');
+      await writeFile(systemStore, edge.ca.cert);
+      // A token without a pin: the edge's certificate must chain to an authority of the system's store.
+      const token = encodeToken({ accountTag: 'account-tag', tunnelId, secret: Buffer.from(secret) });
+      startProgram(
+        t,
+        [
+          ...['tunnel', ...metricsFlags, '--edge', `127.0.0.1:${edge.port}`, '--protocol', protocol],
+          ...['--hello-world', '--ha-connections', '1', 'run'],
+        ],
+        { home, env: { TUNNEL_TOKEN: token, SSL_CERT_FILE: systemStore } },
+      );
+      await until('a registration', () => edge.registered.length === 1);
+    });
+  }
+
   it('joins with nothing but a token, logs what scripts look for, and stops with exit code 0', async t => {
     const { edge, home } = await world(t);
     const origin = await listen(

@@ -4,8 +4,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { getCACertificates } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import { systemRoots } from '../../net/trust/system-roots.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint, type QuicEndpoint } from '../../quic/endpoint.ts';
@@ -66,14 +66,6 @@ async function resolve(host: string): Promise<string> {
       },
     );
   }
-}
-
-let cachedRoots: readonly string[] | undefined;
-
-/** What Node trusts for TLS, and the operating system's store beside it. */
-function systemRoots(): readonly string[] {
-  cachedRoots ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
-  return cachedRoots;
 }
 
 function openLocal(options: QuicDialOptions, family: number): QuicEndpoint {
