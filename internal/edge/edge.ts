@@ -261,6 +261,7 @@ function openVisitors(
   const forwarding = { hostnames, registry, logger, returnWaitMs, timeouts, uploads };
   return openPublicServer({
     timeouts,
+    logger,
     host: options.publicHost,
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,

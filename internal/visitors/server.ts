@@ -9,9 +9,11 @@ import type { Certificates } from '../certificates/open-certificates.ts';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { createHttp1Server } from './http1-server.ts';
 import { serveHttp2 } from './http2-server.ts';
-import { maxConnections, type VisitorTimeouts, visitorTimeouts } from './limits.ts';
+import { placeLimits, type VisitorTimeouts, visitorTimeouts } from './limits.ts';
+import { type PlaceLimits, Places, type Refusal } from './places.ts';
 import type { HandleVisitor } from './visitor.ts';
 
 export interface PublicServerOptions {
@@ -23,7 +25,14 @@ export interface PublicServerOptions {
   readonly handle: HandleVisitor;
   /** Default: `visitorTimeouts`. */
   readonly timeouts?: VisitorTimeouts;
+  /** Default: `placeLimits`. */
+  readonly places?: PlaceLimits;
+  /** Told of refused connections, at most once a minute for each reason. */
+  readonly logger: Logger;
 }
+
+/** How often the log tells of refused connections. */
+const refusalLogMs = 60_000;
 
 export interface PublicServer {
   readonly httpPort: number | undefined;
@@ -36,16 +45,18 @@ export interface PublicServer {
 export async function openPublicServer(options: PublicServerOptions): Promise<PublicServer> {
   const { timeouts = visitorTimeouts } = options;
   const writes = new WriteWatch(timeouts.stallMs);
-  const http = createHttp1Server(options.handle, timeouts, writes);
+  const places = new Places(options.places ?? placeLimits, refusalLog(options.logger));
+  const handle: HandleVisitor = (request, response) => {
+    places.heard(request.remoteAddress, request.remotePort);
+    options.handle(request, response);
+  };
+  const http = createHttp1Server(handle, timeouts, writes);
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
   const limit = (socket: Socket): void => {
     // Those that TLS handed over were counted before.
     if (socket instanceof TLSSocket) return;
-    if (sockets.size >= maxConnections) {
-      socket.destroy();
-      return;
-    }
+    if (!places.take(socket)) return;
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   };
@@ -53,7 +64,7 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   let draining = false;
   const tls = createTls(options, limit, socket => {
     if (draining) socket.destroy();
-    else if (socket.alpnProtocol === 'h2') serveHttp2(socket, sessions, options.handle, timeouts, writes);
+    else if (socket.alpnProtocol === 'h2') serveHttp2(socket, sessions, handle, timeouts, writes);
     else http.emit('connection', socket);
   });
   const { host } = options;
@@ -84,6 +95,17 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
       clearInterval(sweep);
       clearTimeout(timer);
     },
+  };
+}
+
+function refusalLog(logger: Logger): (refusal: Refusal, address: string) => void {
+  const toldAtMs: Record<Refusal, number> = { full: Number.NEGATIVE_INFINITY, silent: Number.NEGATIVE_INFINITY };
+  return (refusal, address) => {
+    const nowMs = performance.now();
+    if (nowMs - toldAtMs[refusal] < refusalLogMs) return;
+    toldAtMs[refusal] = nowMs;
+    const why = refusal === 'full' ? 'too many are open' : 'too many have sent no request yet';
+    logger.warn({ src: address }, `Connections of visitors are refused: ${why}, in all or from this address`);
   };
 }
 
