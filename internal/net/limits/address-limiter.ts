@@ -1,5 +1,7 @@
-// Counts things that peers hold before anybody knows them, in total and for each address, so that neither a flood nor one
-// peer can take all there is.
+// Counts what peers hold at once, in total and for each address or other key, so that neither a flood nor one peer can take
+// all there is.
+
+import { countedAddress } from './rate-limiter.ts';
 
 export interface AddressLimits {
   /** Held at once over all addresses. */
@@ -8,7 +10,8 @@ export interface AddressLimits {
   readonly perAddress: number;
 }
 
-export class AddressLimiter {
+/** Places by any key: an account, a name. Addresses have `AddressLimiter`. */
+export class PlaceLimiter {
   readonly #limits: AddressLimits;
   readonly #held = new Map<string, number>();
   #total = 0;
@@ -22,20 +25,28 @@ export class AddressLimiter {
     return this.#total;
   }
 
-  /** Takes a place for `address`; returns what gives it back (idempotent), or undefined when there is none. */
-  admit(address: string): (() => void) | undefined {
-    const held = this.#held.get(address) ?? 0;
+  /** Takes a place for `key`; returns what gives it back (idempotent), or undefined when there is none. */
+  admit(key: string): (() => void) | undefined {
+    const held = this.#held.get(key) ?? 0;
     if (this.#total >= this.#limits.total || held >= this.#limits.perAddress) return undefined;
     this.#total += 1;
-    this.#held.set(address, held + 1);
+    this.#held.set(key, held + 1);
     let released = false;
     return () => {
       if (released) return;
       released = true;
       this.#total -= 1;
-      const rest = (this.#held.get(address) ?? 1) - 1;
-      if (rest === 0) this.#held.delete(address);
-      else this.#held.set(address, rest);
+      const rest = (this.#held.get(key) ?? 1) - 1;
+      if (rest === 0) this.#held.delete(key);
+      else this.#held.set(key, rest);
     };
+  }
+}
+
+/** Places by address, counted as `countedAddress` says: an IPv6 /64 is one. */
+export class AddressLimiter extends PlaceLimiter {
+  /** `address` as a socket tells it. */
+  override admit(address: string | undefined): (() => void) | undefined {
+    return super.admit(countedAddress(address));
   }
 }

@@ -79,7 +79,7 @@ export async function openDnsForwarder(options: DnsForwarderOptions): Promise<Dn
   const silent = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
   for (let tries = options.port === 0 ? portTries : 1; ; tries -= 1) {
     const tcp = await openListener(options, socket => {
-      const leave = silent.admit(countedAddress(socket.remoteAddress ?? ''));
+      const leave = silent.admit(socket.remoteAddress);
       if (leave === undefined) socket.destroy();
       else void serveTcp(socket, options, leave);
     });

@@ -7,7 +7,6 @@ import type { Duplex } from 'node:stream';
 import { describeError, isPosternError } from '../../errors/error.ts';
 import { plainAddress } from '../../net/address/ip.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { countedAddress } from '../../net/limits/rate-limiter.ts';
 import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -45,7 +44,7 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
   const handshakes = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
   const places = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
-    const leave = handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
+    const leave = handshakes.admit(socket.remoteAddress);
     if (leave === undefined) {
       options.admission.refused.connections += 1;
       socket.on('error', ignore).destroy();

@@ -4,8 +4,7 @@
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../errors/error.ts';
 import { parseIp, plainAddress } from '../../net/address/ip.ts';
-import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { countedAddress } from '../../net/limits/rate-limiter.ts';
+import { AddressLimiter, type AddressLimits, PlaceLimiter } from '../../net/limits/address-limiter.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
@@ -56,7 +55,7 @@ interface Serving extends SocksServerOptions {
   readonly associations: AssociationCounters;
   readonly handshakes: AddressLimiter;
   readonly perAddress: AddressLimiter;
-  readonly perAccount: AddressLimiter;
+  readonly perAccount: PlaceLimiter;
   refused: number;
 }
 
@@ -68,7 +67,7 @@ export async function openSocksServer(options: SocksServerOptions): Promise<Sock
     associations: createAssociationCounters(),
     handshakes: new AddressLimiter(options.handshakeLimits ?? handshakeLimits),
     perAddress: new AddressLimiter({ total, perAddress }),
-    perAccount: new AddressLimiter({ total, perAddress: perAccount }),
+    perAccount: new PlaceLimiter({ total, perAddress: perAccount }),
     refused: 0,
   };
   const listener = await openListener(options, socket => {
@@ -83,7 +82,7 @@ export async function openSocksServer(options: SocksServerOptions): Promise<Sock
 }
 
 async function serve(socket: Socket, options: Serving): Promise<void> {
-  const leave = options.handshakes.admit(countedAddress(socket.remoteAddress ?? ''));
+  const leave = options.handshakes.admit(socket.remoteAddress);
   if (leave === undefined) {
     options.admission.refused.connections += 1;
     socket.destroy();

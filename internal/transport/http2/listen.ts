@@ -79,7 +79,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   const pending = new Map<string, PendingPeer>();
   const limiter = new AddressLimiter(options.handshakes ?? handshakeLimits);
   server.on('connection', (socket: Socket) => {
-    const release = limiter.admit(socket.remoteAddress ?? '');
+    const release = limiter.admit(socket.remoteAddress);
     if (release === undefined) {
       socket.destroy();
       return;
