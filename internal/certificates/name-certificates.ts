@@ -2,6 +2,7 @@
 // refuse `*.localhost` (a wildcard right below the root, RFC 6125 §7.2 and OpenSSL's rule), and one covers one label only.
 
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { type Authority, issueServerCertificate, serverLifetimeMs } from './issue.ts';
 
 export interface NameCertificates {
@@ -9,38 +10,64 @@ export interface NameCertificates {
   readonly sniCallback: (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
 }
 
-/** Most names kept at once, oldest out first; a context takes some 20 KiB. */
+/** Whether a name is routed, itself or by a wildcard. */
+export type NameRoute = 'name' | 'wildcard' | undefined;
+
+/** Most names of one kind kept at once, the one asked for longest ago out first; a context takes some 20 KiB. */
 const maxNames = 512;
+/**
+ * Certificates for names under a wildcard, of which a visitor can invent any number: each costs a millisecond of CPU. A page
+ * of a user opens a few new names at a time.
+ */
+const wildcardLimits = { burst: 128, perSecond: 2 };
+
+interface Made {
+  readonly context: Promise<SecureContext>;
+  readonly renewAtMs: number;
+}
 
 export function createNameCertificates(options: {
   readonly authority: Authority;
   readonly domains: readonly string[];
-  readonly serves: (hostname: string) => boolean;
+  readonly serves: (hostname: string) => NameRoute;
   readonly now: () => number;
 }): NameCertificates {
   const { authority, domains, serves, now } = options;
-  const contexts = new Map<string, { readonly context: Promise<SecureContext>; readonly renewAtMs: number }>();
-  const contextOf = (name: string): Promise<SecureContext> => {
+  // Apart, so that invented names do not push out the routed ones.
+  const made = { name: new Map<string, Made>(), wildcard: new Map<string, Made>() };
+  const limiter = createRateLimiter({ ...wildcardLimits, now });
+  const contextOf = (name: string, kind: 'name' | 'wildcard'): Promise<SecureContext> | undefined => {
+    const contexts = made[kind];
     const known = contexts.get(name);
-    if (known !== undefined && now() < known.renewAtMs) return known.context;
-    const context = issueServerCertificate(authority, [name], now()).then(pair => createSecureContext(pair));
+    const isFresh = known !== undefined && now() < known.renewAtMs;
+    // One bucket for all: the address of a visitor is not known here.
+    if (!isFresh && kind === 'wildcard' && !limiter.take('all')) return undefined;
+    const next = isFresh
+      ? known
+      : {
+          context: issueServerCertificate(authority, [name], now()).then(pair => createSecureContext(pair)),
+          renewAtMs: now() + serverLifetimeMs / 2,
+        };
+    // Deleting first keeps the map in order of last use.
     contexts.delete(name);
-    contexts.set(name, { context, renewAtMs: now() + serverLifetimeMs / 2 });
+    contexts.set(name, next);
     const [oldest] = contexts.keys();
     if (contexts.size > maxNames && oldest !== undefined) contexts.delete(oldest);
-    return context;
+    return next.context;
   };
   return {
     sniCallback(servername, done) {
       const name = servername.toLowerCase();
-      if (!needsOwnCertificate(name, domains) || !serves(name)) {
+      const kind = needsOwnCertificate(name, domains) ? serves(name) : undefined;
+      const context = kind === undefined ? undefined : contextOf(name, kind);
+      if (context === undefined || kind === undefined) {
         done(null);
         return;
       }
-      contextOf(name).then(
-        context => done(null, context),
+      context.then(
+        ready => done(null, ready),
         (error: unknown) => {
-          contexts.delete(name);
+          made[kind].delete(name);
           done(error instanceof Error ? error : new Error(String(error)));
         },
       );

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { connect, createServer, type TlsOptions } from 'node:tls';
+import { connect, createServer, type SecureContext, type TlsOptions } from 'node:tls';
 import { silentLogger } from '../telemetry/logger.ts';
 import { pinOf } from './issue.ts';
 import { needsOwnCertificate } from './name-certificates.ts';
@@ -120,7 +120,7 @@ describe('openCertificates', () => {
       stateDir: newDirectory(),
       names: [],
       visitorDomains: ['localhost', 'apps.example.com'],
-      serves: hostname => hostname !== 'unknown.localhost',
+      serves: hostname => (hostname === 'unknown.localhost' ? undefined : 'name'),
     });
     const server = { ...made.visitorTls, SNICallback: made.byName?.sniCallback };
     for (const name of [
@@ -137,6 +137,31 @@ describe('openCertificates', () => {
     assert.equal(needsOwnCertificate(`${'a'.repeat(64)}.localhost`, ['localhost']), false);
     assert.equal(needsOwnCertificate('evil\u0000.localhost', ['localhost']), false);
     assert.equal(needsOwnCertificate('*.localhost', ['localhost']), false);
+  });
+
+  it('makes few certificates for names under a wildcard, and those of routed names whatever else is asked for', async () => {
+    let now = Date.now();
+    await using made = await openCertificates({
+      stateDir: newDirectory(),
+      names: [],
+      visitorDomains: ['localhost'],
+      now: () => now,
+      serves: hostname => (hostname.startsWith('own') ? 'name' : 'wildcard'),
+    });
+    const ask = (name: string) =>
+      new Promise<SecureContext | undefined>((resolve, reject) => {
+        made.byName?.sniCallback(name, (error, context) => (error === null ? resolve(context) : reject(error)));
+      });
+    const own = await ask('own.localhost');
+    assert.ok(own !== undefined);
+    const asked = await Promise.all(Array.from({ length: 300 }, (_, index) => ask(`n${index}.localhost`)));
+    assert.equal(asked.filter(context => context !== undefined).length, 128);
+    assert.equal(await ask('own.localhost'), own);
+    assert.ok((await ask('own2.localhost')) !== undefined);
+    assert.equal(await ask('n0.localhost'), asked[0]);
+    assert.equal(await ask('later.localhost'), undefined);
+    now += 1_000;
+    assert.ok((await ask('later.localhost')) !== undefined);
   });
 
   it('uses files given, and sees that they changed', async () => {

@@ -19,7 +19,7 @@ import {
   pinOf,
   serverLifetimeMs,
 } from './issue.ts';
-import { createNameCertificates, type NameCertificates } from './name-certificates.ts';
+import { createNameCertificates, type NameCertificates, type NameRoute } from './name-certificates.ts';
 
 /** Key and chain of one listener, PEM; the chain ends with the CA's certificate, so a pinned client needs no file. */
 export interface TlsPair {
@@ -57,8 +57,8 @@ export interface CertificateOptions {
   readonly keyFile?: string;
   /** CA of `certFile`; without it the last certificate of the chain is pinned. */
   readonly caFile?: string;
-  /** Whether a visitor name is served here, asked before a certificate is made for it. Default: every name of the domains. */
-  readonly serves?: (hostname: string) => boolean;
+  /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
+  readonly serves?: (hostname: string) => NameRoute;
   /** Told when a renewal fails. */
   readonly logger: Logger;
   readonly now?: () => number;
@@ -146,7 +146,12 @@ async function openPrivateAuthority(options: CertificateOptions): Promise<Source
   if (readPrivateFile(publicPath) !== caPem) replacePrivateFile(publicPath, caPem, 0o644);
   let expiresAtMs = 0;
   return {
-    byName: createNameCertificates({ authority, domains: visitorDomains, serves: options.serves ?? (() => true), now }),
+    byName: createNameCertificates({
+      authority,
+      domains: visitorDomains,
+      serves: options.serves ?? (() => 'name'),
+      now,
+    }),
     async load() {
       const tls = await issueServerCertificate(authority, [...new Set([...protocolNames, ...names])], now());
       const visitorNames = visitorDomains.flatMap(domain => [domain, `*.${domain}`]);

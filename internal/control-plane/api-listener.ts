@@ -1,12 +1,14 @@
 // Where the control-plane API is listened for: plain HTTP on loopback, HTTPS with the edge's own certificate anywhere else,
-// because bearer tokens and tunnel secrets pass here. Source: issue "the tunnel, end to end" point 2.
+// because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts). Source: issue "the tunnel, end to end" point 2.
 
-import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import type { Certificates } from '../certificates/open-certificates.ts';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { problemCodes } from './api-problem.ts';
+import { judgeSource, type SourceProblem } from './request-source.ts';
 
 export interface ApiListenerOptions {
   readonly host: string;
@@ -41,7 +43,13 @@ export async function openApiListener(options: ApiListenerOptions): Promise<ApiL
     secure === undefined ? undefined : certificates.onRenewed(() => secure.setSecureContext({ ...certificates.tls }));
   const port = await listen(server, options);
   const ready = Promise.withResolvers<RequestListener>();
-  server.on('request', (request, response) => void ready.promise.then(handler => handler(request, response)));
+  // A page cannot get at what TLS protects by a name of its own: the certificate would not be for it.
+  const names = local ? new Set([options.host, options.name].map(text => text.toLowerCase())) : undefined;
+  server.on('request', (request, response) => {
+    const problem = judgeSource(request, names);
+    if (problem === undefined) void ready.promise.then(handler => handler(request, response));
+    else refuse(response, problem);
+  });
   return {
     origin: local ? `http://${bracketed(options.host)}:${port}` : `https://${bracketed(options.name)}:${port}`,
     serve: ready.resolve,
@@ -52,6 +60,15 @@ export async function openApiListener(options: ApiListenerOptions): Promise<ApiL
         server.closeAllConnections();
       }),
   };
+}
+
+/** In the envelope that clients of the API read. */
+function refuse(response: ServerResponse, { status, message }: SourceProblem): void {
+  const errors = [{ code: problemCodes.invalid, message }];
+  const text = JSON.stringify({ success: false, errors, messages: [], result: null });
+  // What a page sends along is not read.
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', Connection: 'close' });
+  response.end(text);
 }
 
 const loopback = new BlockList();

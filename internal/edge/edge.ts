@@ -111,7 +111,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       names: options.names,
       visitorDomains: [domain],
       logger,
-      serves: name => hostnames?.lookup(name) !== undefined,
+      serves: name => hostnames?.routed(name),
       ...(options.certFile === undefined ? {} : { certFile: options.certFile }),
       ...(options.keyFile === undefined ? {} : { keyFile: options.keyFile }),
       ...(options.caFile === undefined ? {} : { caFile: options.caFile }),

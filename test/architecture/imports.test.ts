@@ -33,7 +33,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   api: ['schema', 'net'],
   management: ['net'],
   store: ['schema', 'credentials'],
-  certificates: ['credentials'],
+  certificates: ['credentials', 'net'],
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
   visitors: ['carriers', 'certificates', 'store', 'transport', 'wire', 'schema', 'net'],
   'private-network': ['carriers', 'store', 'datagram', 'transport', 'rpc', 'wire', 'schema', 'net'],

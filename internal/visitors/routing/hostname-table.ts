@@ -8,6 +8,8 @@ import type { Store } from '../../store/contract/store.ts';
 export interface HostnameTable {
   /** `host` as in the Host header, without port, in any case. */
   lookup(host: string): TunnelId | undefined;
+  /** How `lookup` finds it: by its own name or by a wildcard. */
+  routed(host: string): 'name' | 'wildcard' | undefined;
   close(): void;
 }
 
@@ -29,17 +31,26 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     else if (change.kind === 'reset') load().catch(onError);
   });
   await load();
+  const lookup = (host: string): TunnelId | undefined => {
+    const exact = names.get(host);
+    if (exact !== undefined) return exact;
+    const lower = canonical(host);
+    let found = names.get(lower);
+    for (let dot = lower.indexOf('.'); found === undefined && dot >= 0; dot = lower.indexOf('.', dot + 1)) {
+      found = names.get(`*${lower.slice(dot)}`);
+    }
+    return found;
+  };
   return {
-    lookup: host => {
-      const exact = names.get(host);
-      if (exact !== undefined) return exact;
-      const lower = host.toLowerCase().replace(/\.$/, '');
-      let found = names.get(lower);
-      for (let dot = lower.indexOf('.'); found === undefined && dot >= 0; dot = lower.indexOf('.', dot + 1)) {
-        found = names.get(`*${lower.slice(dot)}`);
-      }
-      return found;
+    lookup,
+    routed: host => {
+      if (names.has(canonical(host))) return 'name';
+      return lookup(host) === undefined ? undefined : 'wildcard';
     },
     close: unsubscribe,
   };
+}
+
+function canonical(host: string): string {
+  return host.toLowerCase().replace(/\.$/, '');
 }

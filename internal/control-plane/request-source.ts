@@ -1,0 +1,50 @@
+// Whether a request to the API may come from a web page. Pages reach loopback through their visitors' browsers: by a name
+// of their own that points there (DNS rebinding), or from another site. Source: RFC 9110 §7.4 (misdirected requests), the
+// Fetch standard's `Origin` and `Sec-Fetch-Site`.
+
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+
+export interface SourceProblem {
+  readonly status: 403 | 421;
+  readonly message: string;
+}
+
+/**
+ * `names`: besides addresses and `localhost`, the only names a request may be for; undefined: any, where TLS vouches for the
+ * name already.
+ */
+export function judgeSource(
+  { headers }: IncomingMessage,
+  names: ReadonlySet<string> | undefined,
+): SourceProblem | undefined {
+  const { host = '', origin } = headers;
+  if (names !== undefined && !isKnown(hostnameOf(host), names)) {
+    return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
+  }
+  const site = headers['sec-fetch-site'];
+  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
+  if (isForeignSite || (origin !== undefined && hostOf(origin) !== host.toLowerCase())) {
+    return { status: 403, message: 'Web pages of other sites may not use this API' };
+  }
+  return undefined;
+}
+
+function isKnown(name: string, names: ReadonlySet<string>): boolean {
+  return isIP(name) !== 0 || name === 'localhost' || names.has(name);
+}
+
+/** In lower case, without port, brackets and the root's dot. */
+function hostnameOf(host: string): string {
+  const name = host
+    .toLowerCase()
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1');
+  return name.replace(/\.$/, '');
+}
+
+/** Host and port of an origin as a Host header has them; undefined for `null` and what is no origin. */
+function hostOf(origin: string): string | undefined {
+  const url = URL.parse(origin);
+  return url === null || url.host === '' ? undefined : url.host;
+}
