@@ -4,7 +4,6 @@
 import { randomUUID } from 'node:crypto';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { AddressLimiter, AddressLimits } from '../net/limits/address-limiter.ts';
-import { countedAddress } from '../net/limits/rate-limiter.ts';
 import { serveRegistration } from '../rpc/registration-server.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
@@ -55,7 +54,7 @@ const maxLocalConfigBytes = 1 << 20;
 export function serveConnector(connection: EdgeConnection, options: ServeConnectorOptions): void {
   const { registry, store } = options;
   const logger = options.logger.child({ remote: connection.remoteAddress, protocol: connection.protocol });
-  const release = options.unregistered.admit(countedAddress(addressOnly(connection.remoteAddress)));
+  const release = options.unregistered.admit(addressOnly(connection.remoteAddress));
   if (release === undefined) {
     logger.warn('Too many connections wait for their registration: one more was closed');
     connection.abort(new PosternError('connection.closed', 'Too many unregistered connections.'));

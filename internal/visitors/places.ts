@@ -31,18 +31,18 @@ export class Places {
 
   /** Takes a place until the socket closes; false when there is none: the socket was destroyed. */
   take(socket: Socket): boolean {
-    const address = countedAddress(socket.remoteAddress);
-    const leave = this.#all.admit(address);
-    const speak = leave === undefined ? undefined : this.#silent.admit(address);
+    const { remoteAddress } = socket;
+    const leave = this.#all.admit(remoteAddress);
+    const speak = leave === undefined ? undefined : this.#silent.admit(remoteAddress);
     if (leave === undefined || speak === undefined) {
       leave?.();
       const refusal = leave === undefined ? 'full' : 'silent';
       this.refused[refusal] += 1;
       socket.destroy();
-      this.#onRefused(refusal, address);
+      this.#onRefused(refusal, countedAddress(remoteAddress));
       return false;
     }
-    const peer = peerOf(plainAddress(socket.remoteAddress), socket.remotePort ?? 0);
+    const peer = peerOf(plainAddress(remoteAddress), socket.remotePort ?? 0);
     this.#unheard.set(peer, speak);
     socket.once('close', () => {
       leave();

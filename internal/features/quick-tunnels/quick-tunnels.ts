@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LiveConnections } from '../../carriers/live-connections.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
-import { AddressLimiter } from '../../net/limits/address-limiter.ts';
+import { PlaceLimiter } from '../../net/limits/address-limiter.ts';
 import { countedNetwork, createRateLimiter } from '../../net/limits/rate-limiter.ts';
 import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import type { Store } from '../../store/contract/store.ts';
@@ -86,8 +86,8 @@ export async function startQuickTunnels(options: QuickTunnelOptions): Promise<Qu
   const elapsedMs = options.elapsedMs ?? (() => performance.now());
   const requests = createRateLimiter({ ...requestLimits, now: elapsedMs });
   const networkRequests = createRateLimiter({ ...networkRequestLimits, now: elapsedMs });
-  const addresses = new AddressLimiter({ total: maxTunnels, perAddress: maxPerAddress });
-  const networks = new AddressLimiter({ total: maxTunnels, perAddress: maxPerNetwork });
+  const addresses = new PlaceLimiter({ total: maxTunnels, perAddress: maxPerAddress });
+  const networks = new PlaceLimiter({ total: maxTunnels, perAddress: maxPerNetwork });
   const known = new Map<TunnelId, KnownTunnel>();
   /** Counts a tunnel of the address; undefined when that would be one too many of it or of its network. */
   const admit = (clientAddress: string): (() => void) | undefined => {
