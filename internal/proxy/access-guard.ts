@@ -49,12 +49,16 @@ export class AccessGuard {
     }
     this.#pending += 1;
     this.#verify(policy, token)
-      .then(allowed => {
-        if (exchange.body.destroyed) return;
-        if (allowed) proceed();
-        else exchange.respond(403, [], true);
-      })
-      .catch((cause: unknown) => exchange.fail(notVerified(cause)))
+      .then(
+        allowed => {
+          if (exchange.body.destroyed) return;
+          if (allowed) proceed();
+          else exchange.respond(403, [], true);
+        },
+        (cause: unknown) => exchange.fail(notVerified(cause)),
+      )
+      // What goes wrong with the request itself says nothing about its token.
+      .catch((cause: unknown) => exchange.fail(new PosternError('internal', 'The request failed.', { cause })))
       .finally(() => {
         this.#pending -= 1;
       });

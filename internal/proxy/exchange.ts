@@ -8,6 +8,7 @@ import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/e
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { logRequest, logResponse } from './request-log.ts';
 
 /** What an exchange tells about itself in the log. */
 export interface ExchangeSubject {
@@ -45,6 +46,7 @@ export class StreamExchange implements Exchange {
     this.#subject = subject;
     this.#owner = owner;
     subject.metrics?.requestStarted();
+    logRequest(subject.log, head, subject);
     countGarbage(exchangeGarbageBytes);
     // The 'close' that follows an error says all there is to know here.
     this.body.on('error', ignore).once('close', () => this.#onClose());
@@ -69,6 +71,7 @@ export class StreamExchange implements Exchange {
     this.#responded = true;
     this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
+    logResponse(this.#subject.log, status, headers, this.#subject);
   }
 
   trailers(list: HeaderList): void {

@@ -23,6 +23,26 @@ describe('proxy', () => {
     await assert.rejects(test.proxy.swap(createConfig([{ service: httpService(1) }])), /closed/);
   });
 
+  it('logs each request and its answer at level debug, without secrets', async t => {
+    const origin = await listen(
+      t,
+      createServer((_request, response) => response.writeHead(201, { 'Content-Length': '2' }).end('ok')),
+    );
+    const test = await proxyTo(httpService(origin));
+    t.after(() => test.close());
+    const headers = ['accept', '*/*', 'cookie', 'id=hidden', 'Authorization', 'hidden', 'x-api-key', 'hidden'];
+    const incoming = test.request({ path: '/a?b=1', headers });
+    assert.equal((await incoming.response).status, 201);
+    await incoming.bytes();
+    const [asked, answered] = test.lines.filter(line => line.ingressRule === 0);
+    assert.equal(asked?.message, 'GET https://app.example.com/a?b=1 HTTP/1.1');
+    assert.equal(answered?.message, 'Response 201');
+    assert.equal(answered?.['content-length'], 2);
+    const text = JSON.stringify(test.lines);
+    assert.ok(text.includes('"accept":"*/*"'));
+    assert.ok(!text.includes('hidden'), text);
+  });
+
   it('does not count streams that closed before they were served', async () => {
     const test = new TestProxy();
     await test.proxy.swap(createConfig([{ service: { kind: 'status', text: 'http_status:503', status: 503 } }], 1));
