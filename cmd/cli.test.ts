@@ -141,6 +141,51 @@ describe('command line', () => {
     }
   });
 
+  it('suggests the nearest command and flag', async () => {
+    for (const [argv, hint] of [
+      [['tunnel', 'lits'], 'Did you mean list?'],
+      [['tunnel', 'ruote', 'ip'], 'Did you mean route?'],
+      [['tunel', 'run'], 'Did you mean tunnel?'],
+      [['tunnel', 'route', 'dsn'], 'Did you mean dns?'],
+      [['tunnel', 'list', '--ouput', 'json'], 'Did you mean --output?'],
+      [['tunnel', 'run', '--tokn', 'x'], 'Did you mean --token?'],
+      [['tunnel', 'run', '--credential-file', 'x'], 'Did you mean --credentials-file?'],
+      [['tunnel', '--ulr', 'x'], 'Did you mean --url?'],
+      [['edge', 'run', '--dommain', 'x'], 'Did you mean --domain?'],
+    ] as const) {
+      const { code, stderr } = await run(...argv);
+      assert.equal(code, 64, argv.join(' '));
+      assert.ok(stderr.includes(hint), `${argv.join(' ')}: ${stderr}`);
+    }
+    for (const argv of [['xyzzy'], [''], ['tunnel', 'run', '--zz', 'x']]) {
+      assert.doesNotMatch((await run(...argv)).stderr, /Did you mean/, argv.join(' '));
+    }
+  });
+
+  it('names what is wrong: a flag without its command, an unknown command with --help, a dash that is no hyphen', async () => {
+    for (const [argv, text] of [
+      [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir\n/],
+      [['update', '--help'], /^There is no command "update"/],
+      [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
+      [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],
+    ] as const) {
+      const { code, stderr } = await run(...argv);
+      assert.equal(code, 64, argv.join(' '));
+      assert.match(stderr, text);
+    }
+  });
+
+  it('has help as a command', async () => {
+    const { stdout } = await run('tunnel', 'run', '--help');
+    for (const argv of [
+      ['help', 'tunnel', 'run'],
+      ['tunnel', 'help', 'run'],
+      ['h', 'tunnel', 'run'],
+    ])
+      assert.equal((await run(...argv)).stdout, stdout);
+    assert.equal((await run('help')).stdout, (await run('--help')).stdout);
+  });
+
   it('prints the version', async () => {
     for (const argv of [['--version'], ['-v'], ['-V'], ['version']]) {
       const { code, stdout } = await run(...argv);

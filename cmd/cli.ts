@@ -16,12 +16,19 @@ import { versionLine } from './version-line.ts';
 
 /** Runs the program with the arguments after its name. Resolves to the exit code; never rejects. */
 export async function runCli(argv: readonly string[], context: CommandContext): Promise<number> {
-  const resolved = resolveCommand(argv);
+  const resolved = resolveHelp(resolveCommand(argv));
   try {
     return await runResolved(resolved, context);
   } catch (error) {
     return reportError(error, { path: resolved.path, json: wantsJson(argv) }, context);
   }
+}
+
+/** `help tunnel run` and `tunnel help run` are `tunnel run --help`. */
+function resolveHelp(resolved: ResolvedCommand): ResolvedCommand {
+  const [word, ...rest] = resolved.tokens;
+  if (word !== 'help' && word !== 'h') return resolved;
+  return resolveCommand([...resolved.path, ...rest, '--help']);
 }
 
 async function runResolved(resolved: ResolvedCommand, context: CommandContext): Promise<number> {
@@ -45,11 +52,14 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
   return (await command.run({ path, args, given, flags: values, sources }, context)) ?? 0;
 }
 
-/** A group by itself shows its help; a word that is none of its commands is a usage error. */
+/** A group by itself shows its help; a word that is none of its commands, or a flag before the command, is a usage error. */
 async function runGroup({ path, tokens }: ResolvedCommand, context: CommandContext): Promise<number> {
-  const words = tokens.filter(token => !token.startsWith('-'));
-  const wantsHelp = tokens.some(token => /^--?(h|help)$/.test(token));
-  if (!wantsHelp && words[0] !== undefined) throw new PosternError('usage.invalid', unknownCommandText(path, words[0]));
+  const first = tokens.find(token => !/^--?(h|help)$/.test(token));
+  if (first?.startsWith('-') === true) {
+    const name = ['postern', ...path].join(' ');
+    throw new PosternError('usage.invalid', `${name} needs a command before ${first.replace(/=.*$/s, '')}`);
+  }
+  if (first !== undefined) throw new PosternError('usage.invalid', unknownCommandText(path, first));
   const { groupHelp } = await import('./command-help.ts');
   context.stdout.write(await groupHelp(path, `${groups[path.join(' ')] ?? ''}.`, childrenOf(path)));
   return 0;

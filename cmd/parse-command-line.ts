@@ -4,6 +4,7 @@
 import { type Flag, parseBoolean } from '../internal/config/flag.ts';
 import type { GivenFlags } from '../internal/config/resolve-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { nearest } from '../internal/schema/nearest.ts';
 import type { Command } from './command.ts';
 import { unknownCommandText } from './resolve-command.ts';
 
@@ -74,6 +75,14 @@ function readTokens(tokens: readonly string[], flags: readonly Flag[]): ReadToke
       args.push(...tokens.slice(at + 1));
       break;
     }
+    // Web pages and word processors turn two hyphens into one dash.
+    if (/^[\u2010-\u2015\u2212]/.test(token)) {
+      const meant = token.replace(/^[-\u2010-\u2015\u2212]+/, '--');
+      throw new PosternError(
+        'usage.invalid',
+        `${JSON.stringify(token)} begins with a dash that is no hyphen: write ${meant}`,
+      );
+    }
     if (!token.startsWith('-') || token === '-') {
       args.push(token);
       continue;
@@ -101,10 +110,11 @@ function booleanText(name: string, value: string | undefined): string {
 
 /** The value is not shown: it may be a secret given to a mistyped flag. */
 function unknownFlagText(name: string, known: readonly string[]): string {
-  const near = known.find(
-    candidate => candidate.length > 2 && (candidate.startsWith(name) || name.startsWith(candidate)),
+  const near = nearest(
+    name,
+    known.filter(candidate => candidate.length > 2),
   );
-  const hint = near === undefined || name.length < 2 ? '' : `. Did you mean --${near}?`;
+  const hint = near === undefined ? '' : `. Did you mean --${near}?`;
   return `There is no flag --${name}${hint}`;
 }
 

@@ -5,6 +5,7 @@ import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';
 import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { nearest } from '../internal/schema/nearest.ts';
 import { type CommandEntry, commands, groups } from './commands.ts';
 
 /** What was found: the longest path of command words, and the other tokens in order. */
@@ -61,8 +62,11 @@ export function childrenOf(path: readonly string[]): readonly { readonly word: s
 
 /** The text for a word that should have been one of these commands. */
 export function unknownCommandText(path: readonly string[], word: string): string {
-  const near = childrenOf(path).find(child => child.word.startsWith(word) || word.startsWith(child.word));
-  const hint = near === undefined ? '' : `. Did you mean ${near.word}?`;
+  const near = nearest(
+    word,
+    childrenOf(path).map(child => child.word),
+  );
+  const hint = near === undefined ? '' : `. Did you mean ${near}?`;
   return `There is no command ${JSON.stringify([...path, word].join(' '))}${hint}`;
 }
 

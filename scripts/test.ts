@@ -65,7 +65,13 @@ function checkEngine(crate: string): void {
 function testFiles(patterns: readonly string[]): string[] {
   const found = patterns.flatMap(pattern => {
     const isFolder = statSync(join(root, pattern), { throwIfNoEntry: false })?.isDirectory() ?? false;
-    return globSync(isFolder ? `${pattern}/**/*.test.ts` : pattern, { cwd: root });
+    const files = globSync(isFolder ? `${pattern}/**/*.test.ts` : pattern, { cwd: root });
+    // Node would look for tests by itself, and run this script.
+    if (files.length === 0) {
+      console.error(`There is no test file ${isFolder ? 'in' : 'named'} ${pattern}`);
+      process.exit(1);
+    }
+    return files;
   });
   return [...new Set(found)].sort();
 }

@@ -8,6 +8,7 @@ import { createDocumentReader, type DocumentReader } from '../schema/document-re
 import { goTypeName } from '../schema/ingress-document.ts';
 import type { IngressConfig, WarpRouting } from '../schema/ingress-rule.ts';
 import { IssueCollector } from '../schema/issue-collector.ts';
+import { nearest } from '../schema/nearest.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import { completeConfig, parseIngress, standardKeys } from '../schema/parse-ingress.ts';
 import { type Flag, parseFileValue } from './flag.ts';
@@ -148,30 +149,6 @@ function toUnusedKey({ path, key, location, known }: DocumentReader['unknownKeys
 function unusedKeyLine(key: UnusedKey): string {
   const remedy = key.suggestion === undefined ? 'It is ignored.' : `It is ignored; ${key.suggestion} exists.`;
   return formatIssue({ path: [], location: key.location, text: key.text.replace(/^line \d+: /, ''), remedy });
-}
-
-/** The known key that differs least, when it differs little. */
-function nearest(key: string, known: readonly string[]): string | undefined {
-  const plain = (text: string): string => text.toLowerCase().replaceAll(/[-_]/g, '');
-  const target = plain(key);
-  const ranked = known
-    .map(name => ({ name, distance: editDistance(plain(name), target) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(target.length / 4)) ? best.name : undefined;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 /** Where a config file is looked for, in order; `homeDir` is the user's. Certificates and credentials live there, too. */
