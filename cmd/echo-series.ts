@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Flag } from '../internal/config/flag.ts';
-import { PosternError } from '../internal/errors/error.ts';
+import { isPosternError, PosternError } from '../internal/errors/error.ts';
 import { formatPrivateHost, parsePrivateHost } from '../internal/private-network/private-host.ts';
 import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api-echo.ts';
 import type { Invocation } from './command.ts';
@@ -15,11 +15,14 @@ export interface EchoSeries {
   readonly target: string;
   /** Text of the address; of a name only after an answer. */
   readonly address: string | undefined;
-  /** Sends the next request of the series. Throws 'api.not-found' where no route leads, and what API calls throw. */
+  /** Sends the next request of the series. Throws what API calls throw, but for failures that may pass. */
   probe(fields: { readonly ttl: number; readonly size: number; readonly timeoutMs: number }): Promise<EchoAnswer>;
 }
 
-export type EchoAnswer = ApiEchoResult & {
+/** `no-route`: no route leads to the target now; `no-edge`: the edge does not answer. Both may pass. */
+type EchoFailure = { readonly kind: 'no-route' | 'no-edge'; readonly reason: string; readonly address?: string };
+
+export type EchoAnswer = (ApiEchoResult | EchoFailure) & {
   /** From 1. */
   readonly sequence: number;
 };
@@ -49,7 +52,7 @@ export async function openEchoSeries(
     async probe({ ttl, size, timeoutMs }) {
       sent += 1;
       const sequence = sent;
-      const result = await api.client.sendEcho({
+      const asked = api.client.sendEcho({
         params: { account: api.account },
         body: {
           destination: target,
@@ -62,6 +65,17 @@ export async function openEchoSeries(
           timeout_ms: timeoutMs,
         },
       });
+      let result: ApiEchoResult | EchoFailure;
+      try {
+        result = await asked;
+      } catch (error) {
+        // A name that never had an address is no target at all.
+        if (!isPosternError(error) || address === undefined) throw error;
+        const reason = error.message;
+        if (error.code === 'api.not-found') result = { kind: 'no-route', reason };
+        else if (error.kind.scope === 'network') result = { kind: 'no-edge', reason };
+        else throw error;
+      }
       address ??= result.address;
       return { ...result, sequence };
     },

@@ -88,7 +88,8 @@ describe('ping and traceroute', () => {
       await postern('ping', '-c', '1', '-s', '1233', '10.1.0.2'),
     ];
     assert.equal(outside.code, 1);
-    assert.match(outside.stderr, /No route of the virtual network default leads to 10\.2\.0\.1/);
+    assert.match(outside.stdout, /No route of the virtual network default leads to 10\.2\.0\.1: icmp_seq=1$/m);
+    assert.match(outside.stdout, /1 packets transmitted, 0 received, \+1 errors, 100% packet loss/);
     assert.equal(odd.code, 64);
     assert.match(odd.stderr, /"10\.1" is neither an IP address nor a host name/);
     assert.equal(named.code, 1);
@@ -96,7 +97,10 @@ describe('ping and traceroute', () => {
     assert.equal(wrong.code, 64);
     await world.addNetwork('office');
     const elsewhere = await postern('ping', '-c', '1', '--vnet', 'office', '10.1.0.2');
-    assert.match(elsewhere.stderr, /No route of the virtual network office/);
+    assert.match(elsewhere.stdout, /No route of the virtual network office/);
+    const traced = await postern('traceroute', '--vnet', 'office', '10.1.0.2');
+    assert.equal(traced.code, 1);
+    assert.match(traced.stdout, /^ 1 {2}!N {2}!N {2}!N\nStopped at the edge: [^\n]+\n$/m);
     assert.equal(network.requests.length, 0);
   });
 
@@ -150,10 +154,10 @@ describe('ping and traceroute', () => {
     network.silent = true;
     const { code, stdout } = await postern('traceroute', '-q', '1', '-w', '0.02', '10.1.0.2');
     assert.equal(code, 1);
-    assert.deepEqual(
-      stdout.trimEnd().split('\n').slice(2),
-      [2, 3, 4, 5, 6].map(ttl => ` ${ttl}  *`),
-    );
+    assert.deepEqual(stdout.trimEnd().split('\n').slice(2), [
+      ...[2, 3, 4, 5, 6].map(ttl => ` ${ttl}  *`),
+      'Stopped behind the connector: the host is down, or a firewall there drops echo requests',
+    ]);
   });
 
   it('keeps the series of each caller apart, with the same numbers at once', async () => {

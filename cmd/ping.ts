@@ -139,6 +139,17 @@ async function runSeries(
   const finished = Promise.withResolvers<void>();
   let waiting = 0;
   let stopped = false;
+  // Answers are told in the order of their requests: one that comes early waits for those before it.
+  const early = new Map<number, EchoAnswer>();
+  let told = 0;
+  const tell = (answer: EchoAnswer): void => {
+    early.set(answer.sequence, answer);
+    for (let next = early.get(told + 1); next !== undefined; next = early.get(told + 1)) {
+      early.delete(next.sequence);
+      told = next.sequence;
+      heard(next);
+    }
+  };
   const stop = (): void => {
     stopped = true;
     clearInterval(timer);
@@ -152,7 +163,7 @@ async function runSeries(
       .then(answer => {
         waiting -= 1;
         count(tally, answer);
-        heard(answer);
+        tell(answer);
         if (stopped && waiting === 0) finished.resolve();
       })
       .catch((error: unknown) => {
@@ -177,7 +188,7 @@ async function runSeries(
 }
 
 function count(tally: Tally, answer: EchoAnswer): void {
-  if (answer.kind === 'time-exceeded') tally.errors += 1;
+  if (answer.kind === 'time-exceeded' || answer.kind === 'no-route' || answer.kind === 'no-edge') tally.errors += 1;
   if (answer.kind !== 'reply') return;
   const rttMs = answer.rtt_ms;
   tally.received += 1;
@@ -198,6 +209,9 @@ function answerLine(answer: EchoAnswer, { size }: Settings): string {
       return `no answer for ${of}`;
     case 'unsent':
       return `not sent: ${of}, ${size} bytes of data are too many for the path, or the tunnel is busy`;
+    case 'no-route':
+    case 'no-edge':
+      return `${answer.reason}: ${of}`;
     case 'unreachable':
       return `no connector carries packets (QUIC) to this address now: ${of}`;
   }

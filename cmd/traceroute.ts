@@ -74,7 +74,9 @@ export const command = defineCommand({
     const hops: { ttl: number; answers: EchoAnswer[] }[] = [];
     let silentHops = 0;
     let reached = false;
-    for (let ttl = 1; ttl <= flags.maxHops && !reached && silentHops < silentHopsLimit; ttl += 1) {
+    let carried = true;
+    let heardTtl = 0;
+    for (let ttl = 1; ttl <= flags.maxHops && !reached && carried && silentHops < silentHopsLimit; ttl += 1) {
       const timeoutMs = Math.round(flags.wait * 1000);
       const probe = { ttl, size: flags.size, timeoutMs };
       const answers = await Promise.all(Array.from({ length: flags.queries }, () => series.probe(probe)));
@@ -84,19 +86,32 @@ export const command = defineCommand({
       reached = answers.some(answer => answer.kind === 'reply');
       const heard = answers.some(answer => answer.kind === 'reply' || answer.kind === 'time-exceeded');
       silentHops = heard ? 0 : silentHops + 1;
+      if (heard) heardTtl = ttl;
+      // Every further hop would say the same.
+      carried = answers.some(answer => answer.kind !== 'unreachable' && answer.kind !== 'no-route');
     }
+    if (!reached) print(diagnosis(carried, heardTtl));
     if (format !== undefined)
       writeFormatted(context, format, { target: series.target, address: series.address, reached, hops });
     return reached ? 0 : 1;
   },
 });
 
+/** Where the way ended, for somebody who has to do something about it. */
+function diagnosis(carried: boolean, heardTtl: number): string {
+  if (!carried)
+    return 'Stopped at the edge: no route leads there, or its connectors carry no packets now (that takes QUIC)';
+  if (heardTtl === 0)
+    return 'Stopped before the connector answered: it may not be allowed to send echo requests (ICMP)';
+  return 'Stopped behind the connector: the host is down, or a firewall there drops echo requests';
+}
+
 /** ` 1  10.0.0.1  0.52 ms  0.48 ms  *`: an address is printed where it differs from the one before. */
 function hopLine(ttl: number, answers: readonly EchoAnswer[]): string {
   let last = '';
   const parts = answers.map(answer => {
     if (answer.kind === 'timeout') return '*';
-    if (answer.kind === 'unsent' || answer.kind === 'unreachable') return '!N';
+    if (answer.kind !== 'reply' && answer.kind !== 'time-exceeded') return '!N';
     const from = answer.from === last ? '' : `${answer.from}  `;
     last = answer.from;
     return `${from}${formatRtt(answer.rtt_ms)} ms`;

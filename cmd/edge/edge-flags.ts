@@ -90,7 +90,12 @@ export const edgeFlags = [
     name: 'http-proxy',
     type: 'string',
     valueName: 'HOST:PORT',
-    description: 'HTTP proxy (CONNECT) into private networks, with the credentials of --socks',
+    description: 'HTTP proxy (CONNECT, and http:// URLs) into private networks, with the credentials of --socks',
+  },
+  {
+    name: 'http-proxy-open',
+    type: 'boolean',
+    description: 'HTTP proxy without credentials; only on a loopback address',
   },
   {
     name: 'dns',

@@ -9,6 +9,7 @@ export interface OnRampFlags {
   readonly socks: string | undefined;
   readonly socksOpen: boolean;
   readonly httpProxy: string | undefined;
+  readonly httpProxyOpen: boolean;
   readonly dns: readonly string[];
 }
 
@@ -17,9 +18,15 @@ export function parseOnRamps(flags: OnRampFlags): OnRampSettings {
   const socks = flags.socks === undefined ? undefined : parseAddress('--socks', flags.socks);
   if (socks === undefined && flags.socksOpen)
     throw new PosternError('usage.invalid', '--socks-open says how --socks works: give --socks HOST:PORT too');
+  const httpProxy = flags.httpProxy === undefined ? undefined : parseAddress('--http-proxy', flags.httpProxy);
+  if (httpProxy === undefined && flags.httpProxyOpen)
+    throw new PosternError(
+      'usage.invalid',
+      '--http-proxy-open says how --http-proxy works: give --http-proxy HOST:PORT too',
+    );
   return {
     socks: socks && { ...socks, open: flags.socksOpen },
-    httpProxy: flags.httpProxy === undefined ? undefined : parseAddress('--http-proxy', flags.httpProxy),
+    httpProxy: httpProxy && { ...httpProxy, open: flags.httpProxyOpen },
     dns: flags.dns.map(parseDns),
   };
 }

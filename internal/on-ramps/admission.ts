@@ -9,6 +9,7 @@ import type { RouteTable } from '../private-network/routes/route-table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import { digestApiToken } from '../store/secret-box.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 export interface Credentials {
   readonly user: string;
@@ -21,11 +22,14 @@ export interface AdmissionOptions {
   readonly routes: RouteTable;
   /** Account whose networks are open to everyone who can connect; undefined = credentials are needed. */
   readonly openAccountTag?: string | undefined;
+  readonly logger: Logger;
   readonly now?: () => number;
 }
 
 /** Wrong credentials an address may show, as for the API: guessing is hopeless anyway, this keeps it cheap for us. */
 const refusalLimits = { burst: 20, perSecond: 0.2 };
+/** Refusals of an address that the log tells of: somebody guesses, or somebody mistyped and wonders. */
+const refusalLines = { burst: 3, perSecond: 1 / 60 };
 /** No token of ours is longer. */
 const maxTokenLength = 512;
 
@@ -37,13 +41,13 @@ export class Admission {
   readonly refused = { credentials: 0, rate: 0, connections: 0 };
   readonly #options: AdmissionOptions;
   readonly #refusals: RateLimiter;
+  readonly #lines: RateLimiter;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    this.#refusals = createRateLimiter({
-      ...refusalLimits,
-      ...(options.now === undefined ? {} : { now: options.now }),
-    });
+    const clock = options.now === undefined ? {} : { now: options.now };
+    this.#refusals = createRateLimiter({ ...refusalLimits, ...clock });
+    this.#lines = createRateLimiter({ ...refusalLines, ...clock });
   }
 
   /** Whether a visitor without credentials is admitted, to the open account's default network. */
@@ -52,30 +56,42 @@ export class Admission {
   }
 
   /**
-   * The network that a visitor may use. Throws 'credentials.refused' for anything wrong, without saying what, and
-   * 'api.rate-limited' when the address has shown too much of it.
+   * The network that a visitor may use. Throws 'credentials.refused' for a wrong token or none, 'flow.denied' when the token
+   * is right and its account has no such network, and 'api.rate-limited' when the address has shown too many wrong tokens.
    */
   async admit(credentials: Credentials | undefined, address: string): Promise<NetworkRecord> {
-    const network = await this.#find(credentials);
+    const accountTag = await this.#account(credentials);
+    if (accountTag === undefined) throw this.#refusal(credentials, countedAddress(address));
+    const user = credentials?.user ?? '';
+    const network = await this.#networkOf(accountTag, user);
     if (network !== undefined) return network;
-    if (!this.#refusals.take(countedAddress(address))) {
+    // Whoever has the token may know.
+    this.#tell(countedAddress(address), `there is no virtual network ${JSON.stringify(user.slice(0, 64))}`);
+    throw new PosternError('flow.denied', `The account has no virtual network ${JSON.stringify(user)}`);
+  }
+
+  async #account(credentials: Credentials | undefined): Promise<string | undefined> {
+    const { openAccountTag } = this.#options;
+    if (credentials === undefined) return openAccountTag;
+    return (await this.#accountOf(credentials.password)) ?? openAccountTag;
+  }
+
+  #refusal(credentials: Credentials | undefined, address: string): PosternError {
+    if (!this.#refusals.take(address)) {
       this.refused.rate += 1;
-      throw new PosternError('api.rate-limited', 'Too many wrong credentials from this address');
+      return new PosternError('api.rate-limited', 'Too many wrong credentials from this address');
     }
     this.refused.credentials += 1;
-    throw new PosternError(
+    this.#tell(address, credentials === undefined ? 'credentials are needed' : 'the password is no API token');
+    return new PosternError(
       'credentials.refused',
-      'The user name must name a virtual network of the API token’s account',
+      'The user name must name a virtual network, the password must be an API token',
     );
   }
 
-  async #find(credentials: Credentials | undefined): Promise<NetworkRecord | undefined> {
-    const { openAccountTag } = this.#options;
-    if (credentials === undefined)
-      return openAccountTag === undefined ? undefined : this.#options.routes.networkOf(openAccountTag);
-    const tokenAccount = await this.#accountOf(credentials.password);
-    const accountTag = tokenAccount ?? openAccountTag;
-    return accountTag === undefined ? undefined : this.#networkOf(accountTag, credentials.user);
+  #tell(address: string, reason: string): void {
+    if (this.#lines.take(address))
+      this.#options.logger.warn({ src: address }, `A client of the private networks was refused: ${reason}`);
   }
 
   /** The account of an API token. */

@@ -40,7 +40,7 @@ describe('on-ramps', () => {
     await using none = await open({ dns: [] });
     assert.deepEqual([none.socksPort, none.httpProxyPort, none.dnsPorts], [undefined, undefined, []]);
     const dns = [{ ...any, vnet: 'default', resolver }];
-    await using all = await open({ socks: { ...any, open: false }, httpProxy: any, dns });
+    await using all = await open({ socks: { ...any, open: false }, httpProxy: { ...any, open: false }, dns });
     for (const port of [all.socksPort, all.httpProxyPort, ...all.dnsPorts]) assert.ok((port ?? 0) > 0);
   });
 
@@ -50,6 +50,10 @@ describe('on-ramps', () => {
         () => open({ socks: { host, port: 0, open: true }, dns: [] }),
         error => isPosternError(error, 'config.invalid'),
       );
+    await assert.rejects(
+      () => open({ httpProxy: { host: '0.0.0.0', port: 0, open: true }, dns: [] }),
+      error => isPosternError(error, 'config.invalid'),
+    );
     await using loopback = await open({ socks: { host: '::1', port: 0, open: true }, dns: [] });
     assert.ok((loopback.socksPort ?? 0) > 0);
   });
@@ -57,7 +61,8 @@ describe('on-ramps', () => {
   it('close again what was opened when a later one cannot listen', async t => {
     const taken = await listen(t, createServer());
     await assert.rejects(
-      () => open({ socks: { ...any, open: false }, httpProxy: { host: '127.0.0.1', port: taken }, dns: [] }),
+      () =>
+        open({ socks: { ...any, open: false }, httpProxy: { host: '127.0.0.1', port: taken, open: false }, dns: [] }),
       error => isPosternError(error, 'listen.failed'),
     );
   });

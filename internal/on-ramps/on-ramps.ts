@@ -26,7 +26,7 @@ import { openSocksServer } from './socks/server.ts';
 export interface OnRampSettings {
   /** `open`: no credentials are needed, for the operator's own account; only on loopback. */
   readonly socks?: (ListenOptions & { readonly open: boolean }) | undefined;
-  readonly httpProxy?: ListenOptions | undefined;
+  readonly httpProxy?: (ListenOptions & { readonly open: boolean }) | undefined;
   readonly dns: readonly DnsSettings[];
 }
 
@@ -87,13 +87,23 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   };
 
   const { socks, httpProxy } = onRamps;
-  if (socks?.open === true && !isLoopbackHost(socks.host))
-    throw new PosternError('config.invalid', `--socks-open needs a loopback address, --socks is on ${socks.host}`);
-  const admission = new Admission({ store, routes });
-  const openAdmission = new Admission({ store, routes, openAccountTag: accountTag });
+  for (const [name, settings] of [
+    ['socks', socks],
+    ['http-proxy', httpProxy],
+  ] as const) {
+    if (settings?.open === true && !isLoopbackHost(settings.host))
+      throw new PosternError(
+        'config.invalid',
+        `--${name}-open needs a loopback address, --${name} is on ${settings.host}`,
+      );
+  }
+  const admission = new Admission({ store, routes, logger });
+  const openAdmission = new Admission({ store, routes, logger, openAccountTag: accountTag });
   const socksServer =
     socks && keep(await openSocksServer({ ...shared, ...socks, admission: socks.open ? openAdmission : admission }));
-  const proxyServer = httpProxy && keep(await openHttpProxy({ ...shared, ...httpProxy, admission }));
+  const proxyServer =
+    httpProxy &&
+    keep(await openHttpProxy({ ...shared, ...httpProxy, admission: httpProxy.open ? openAdmission : admission }));
   const forwarders: { readonly vnet: string; readonly counters: DnsCounters; readonly port: number }[] = [];
   for (const settings of onRamps.dns) {
     const vnet = (): NetworkRecord | undefined => networkNamed(routes, accountTag, settings.vnet);

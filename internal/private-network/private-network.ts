@@ -33,7 +33,7 @@ export interface PrivateNetworkOptions {
   readonly logger: Logger;
   /** The resolver that knows the names of a network; undefined = none does. */
   readonly resolverOf?: ((network: NetworkRecord) => Resolver | undefined) | undefined;
-  /** How long a stream waits for a connector that is just coming back. Default 3,000, as visitors over HTTP. */
+  /** How long a stream waits for a connector that is just coming back. Default 3,000. */
   readonly reconnectWaitMs?: number;
 }
 
@@ -207,6 +207,11 @@ export class PrivateNetwork {
   /** Whether any connection of the edge carries datagrams of this tunnel. */
   carriesDatagrams(tunnelId: TunnelId, accountTag: string): boolean {
     return this.#datagrams.pick(tunnelId, accountTag) !== undefined;
+  }
+
+  /** Whether any connection of the account's tunnels carries datagrams: over HTTP/2 there are none. */
+  carriesAnyDatagrams(accountTag: string): boolean {
+    return this.#registry.all().some(one => one.accountTag === accountTag && one.connection.datagrams !== undefined);
   }
 
   /** Cuts every flow. */

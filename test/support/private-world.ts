@@ -126,7 +126,12 @@ export class PrivateWorld {
 
   admission(options: { readonly open?: boolean } = {}): Admission {
     const { store, routes, accountTag } = this;
-    return new Admission({ store, routes, openAccountTag: options.open === true ? accountTag : undefined });
+    return new Admission({
+      store,
+      routes,
+      logger: silentLogger(),
+      openAccountTag: options.open === true ? accountTag : undefined,
+    });
   }
 
   /** Another account with a default network and an API token. */

@@ -62,7 +62,11 @@ describe('HTTP proxy on-ramp', () => {
     assert.equal(await ask('127.0.0.1:80', 'Proxy-Authorization: Bearer x\r\n'), '407');
     assert.equal(await ask('127.0.0.1:80', 'Proxy-Authorization: Basic !!\r\n'), '407');
     assert.equal(await ask('127.0.0.1:80', login('default', 'wrong')), '407');
-    assert.equal(await ask('127.0.0.1:80', login('unknown')), '407');
+    // The token is right: its holder may know that the network is not.
+    assert.match(
+      await exchange(t, `CONNECT 127.0.0.1:80 HTTP/1.1\r\n${login('unknown')}\r\n`),
+      /^HTTP\/1\.1 403 .*no virtual network "unknown"/s,
+    );
     assert.equal(await ask('10.0.0.1:80'), '403');
     for (const target of [
       '127.0.0.1',
@@ -74,7 +78,15 @@ describe('HTTP proxy on-ramp', () => {
       ':80',
     ])
       assert.equal(await ask(target), '400', target);
-    assert.equal(await status(`GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n${login()}\r\n`), '405');
+    for (const target of [
+      '/',
+      'https://127.0.0.1/',
+      'http://user@127.0.0.1/',
+      'http://127.0.0.1:0/',
+      'ftp://127.0.0.1/',
+    ])
+      assert.equal(await status(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1\r\n${login()}\r\n`), '400', target);
+    assert.equal(await status('GET http://127.0.0.1/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'), '407');
     const gone = createServer();
     const closedPort = await listen(t, gone);
     await new Promise(resolve => gone.close(resolve));
@@ -83,6 +95,57 @@ describe('HTTP proxy on-ramp', () => {
     assert.deepEqual([denied?.kind, world.tracker.denied['no-route'], connector.dialled.length], ['denied', 1, 1]);
     for (let attempt = 0; attempt < 20; attempt += 1) await ask('127.0.0.1:80', login('default', `guess ${attempt}`));
     assert.equal(await ask('127.0.0.1:80', login('default', 'one too many')), '429');
+  });
+
+  it('forwards requests for http:// URLs, several on one connection, without what concerns the proxy', async t => {
+    const heads: string[][] = [];
+    const origin = await listen(
+      t,
+      createHttpServer((incoming, response) => {
+        heads.push([`${incoming.method} ${incoming.url}`, ...incoming.rawHeaders]);
+        let bytes = 0;
+        incoming.on('data', (chunk: Buffer) => (bytes += chunk.length));
+        incoming.on('end', () => response.setHeader('X-Origin', 'yes').end(`${bytes} bytes`));
+      }),
+    );
+    const socket = connect(port, '127.0.0.1');
+    t.after(() => socket.destroy());
+    let text = '';
+    socket.on('data', chunk => (text += String(chunk)));
+    const url = `http://127.0.0.1:${origin}`;
+    socket.write(`GET ${url}/a?b=1 HTTP/1.1\r\nHost: wrong\r\nProxy-Connection: keep-alive\r\n${login()}\r\n`);
+    await until('the first answer', () => text.includes('0 bytes'));
+    socket.write(
+      `POST ${url} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n${login()}\r\n3\r\nabc\r\n0\r\n\r\n`,
+    );
+    await until('the second answer', () => text.includes('3 bytes'));
+    assert.match(text, /x-origin: yes/i);
+    assert.deepEqual(
+      heads.map(([line]) => line),
+      ['GET /a?b=1', 'POST /'],
+    );
+    const sent = heads.flat().join('\n');
+    assert.ok(sent.includes(`127.0.0.1:${origin}`) && !/wrong|proxy-/i.test(sent), sent);
+    await until('the end of the flows', () => world.tracker.size === 0);
+  });
+
+  it('tells a client of http:// URLs what went wrong, and breaks answers off that were cut', async t => {
+    const gone = createServer();
+    const closedPort = await listen(t, gone);
+    await new Promise(resolve => gone.close(resolve));
+    const login = ['--proxy', `http://127.0.0.1:${port}`, '--proxy-user', `default:${world.token}`];
+    const asked = ['--silent', '--max-time', '20', '--output', '/dev/null', '--write-out', '%{http_code}', ...login];
+    assert.equal((await run('curl', [...asked, `http://127.0.0.1:${closedPort}/`])).stdout, '502');
+    const rude = await listen(
+      t,
+      createServer(peer => peer.once('data', () => peer.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut'))),
+    );
+    const cut = run('curl', [
+      ...['--silent', '--max-time', '20', '--proxy', `http://127.0.0.1:${port}`],
+      ...['--proxy-user', `default:${world.token}`, `http://127.0.0.1:${rude}/`],
+    ]);
+    await assert.rejects(cut, { code: 18 });
+    await until('the end of the flows', () => world.tracker.size === 0);
   });
 
   it('serves curl', async t => {
@@ -96,6 +159,11 @@ describe('HTTP proxy on-ramp', () => {
     const { stdout } = await curl('--proxy-user', `default:${world.token}`, `http://127.0.0.1:${origin}/`);
     assert.equal(stdout, 'private');
     await assert.rejects(() => curl(`http://127.0.0.1:${origin}/`), /407/);
+    const plain = await run('curl', [
+      ...['--silent', '--show-error', '--max-time', '20', '--proxy', proxy],
+      ...['--proxy-user', `default:${world.token}`, `http://127.0.0.1:${origin}/`],
+    ]);
+    assert.equal(plain.stdout, 'private');
   });
 
   it('notices clients that vanish, as TCP keep-alive does', { skip: process.platform !== 'linux' }, async t => {

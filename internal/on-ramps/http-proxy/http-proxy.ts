@@ -1,18 +1,20 @@
-// The HTTP proxy on-ramp: CONNECT into a virtual network, nothing else. Source: RFC 9110 §9.3.6 (CONNECT), §11.7.2
-// (Proxy-Authorization), RFC 7617 (Basic); issue "private networks" point 5.
+// The HTTP proxy on-ramp: CONNECT into a virtual network; requests for http:// URLs are forward-request.ts. Source:
+// RFC 9110 §9.3.6 (CONNECT), §11.7.2 (Proxy-Authorization), RFC 7617 (Basic).
 
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { describeError, isPosternError } from '../../errors/error.ts';
+import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { plainAddress } from '../../net/address/ip.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import type { Visitor } from '../../private-network/visitor.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { Admission, Credentials } from '../admission.ts';
 import { joinFlow } from '../join-flow.ts';
 import { handshakeLimits, type ListenOptions, maxConnections, serverListener, type TcpListener } from '../listener.ts';
+import { forwardRequest } from './forward-request.ts';
 
 export interface HttpProxyOptions extends ListenOptions {
   readonly network: PrivateNetwork;
@@ -31,7 +33,8 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
   const sockets = new Set<Socket>();
   const server = createServer({
     headersTimeout: headersTimeoutMs,
-    requestTimeout: headersTimeoutMs,
+    // Bodies may take as long as they flow.
+    requestTimeout: 0,
     keepAliveTimeout: headersTimeoutMs,
     connectionsCheckingInterval: headersCheckMs,
     // A client that vanished ends its flow, as on every on-ramp.
@@ -57,10 +60,20 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
       sockets.delete(socket);
     });
   });
-  server.on('request', (_request, response) => {
-    // A client that is refused may send CONNECT on the same connection; one with a body has to start again.
-    response.writeHead(405, { Allow: 'CONNECT', 'Content-Type': 'text/plain', Connection: 'close' });
-    response.end('This proxy serves CONNECT only.\n');
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const admit = async (): Promise<Visitor> => {
+      const { socket } = request;
+      const visitor = await visitorOf(request, socket, options);
+      places.get(socket)?.();
+      return visitor;
+    };
+    forwardRequest(request, response, { admit, network: options.network }).catch((error: unknown) => {
+      options.logger.debug({ src: request.socket.remoteAddress, error: describeError(error) }, 'Request not forwarded');
+      const { status, headers, text } = refusalOf(error);
+      if (response.headersSent) response.destroy();
+      else
+        response.writeHead(status, { ...headers, 'Content-Type': 'text/plain', Connection: 'close' }).end(`${text}\n`);
+    });
   });
   server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const socket = stream as Socket;
@@ -77,26 +90,31 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
 async function serve(
   request: IncomingMessage,
   socket: Socket,
-  { admission, network }: HttpProxyOptions,
+  options: HttpProxyOptions,
   admitted: () => void,
 ): Promise<void> {
-  const credentials = readBasic(request.headers['proxy-authorization']);
-  const vnet = await admission.admit(credentials, socket.remoteAddress ?? '');
+  const visitor = await visitorOf(request, socket, options);
   admitted();
   const target = parseAuthority(request.url ?? '');
-  if (target === undefined) {
-    answer(socket, '400 Bad Request', [], 'CONNECT needs HOST:PORT.');
-    return;
-  }
-  const visitor = {
-    onRamp: 'http-proxy',
-    network: vnet,
-    sourceAddress: plainAddress(socket.remoteAddress),
-    sourcePort: socket.remotePort ?? 0,
-  } as const;
-  const flow = await network.openTcp(visitor, target.host, target.port, socket);
+  if (target === undefined) throw new PosternError('usage.invalid', 'CONNECT needs HOST:PORT.');
+  const flow = await options.network.openTcp(visitor, target.host, target.port, socket);
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
   joinFlow(socket, flow);
+}
+
+/** Who asks. Throws what `Admission.admit` throws. */
+async function visitorOf(
+  request: IncomingMessage,
+  socket: Socket,
+  { admission }: Pick<HttpProxyOptions, 'admission'>,
+): Promise<Visitor> {
+  const credentials = readBasic(request.headers['proxy-authorization']);
+  return {
+    onRamp: 'http-proxy',
+    network: await admission.admit(credentials, socket.remoteAddress ?? ''),
+    sourceAddress: plainAddress(socket.remoteAddress),
+    sourcePort: socket.remotePort ?? 0,
+  };
 }
 
 /** `user:password` in Base64; undefined when there is none or it is something else. */
@@ -116,43 +134,40 @@ function parseAuthority(text: string): { host: PrivateHost; port: number } | und
   return host === undefined || !(port >= 1 && port <= 65_535) ? undefined : { host, port };
 }
 
-function refuse(socket: Socket, error: unknown): void {
-  const code = isPosternError(error) ? error.code : 'internal';
-  const text = isPosternError(error) ? error.message : 'Internal error.';
-  switch (code) {
+interface RefusalAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+function refusalOf(error: unknown): RefusalAnswer {
+  if (!isPosternError(error)) return { status: 500, headers: {}, text: 'Internal error.' };
+  const text = error.message;
+  switch (error.code) {
+    case 'usage.invalid':
+      return { status: 400, headers: {}, text };
     case 'credentials.refused':
-      answer(
-        socket,
-        '407 Proxy Authentication Required',
-        ['Proxy-Authenticate: Basic realm="virtual network and API token"'],
-        text,
-      );
-      return;
+      return { status: 407, headers: { 'Proxy-Authenticate': 'Basic realm="virtual network and API token"' }, text };
     case 'api.rate-limited':
-      answer(socket, '429 Too Many Requests', ['Retry-After: 60'], text);
-      return;
+      return { status: 429, headers: { 'Retry-After': '60' }, text };
     case 'flow.denied':
-      answer(socket, '403 Forbidden', [], text);
-      return;
+      return { status: 403, headers: {}, text };
     case 'flow.limit':
-      answer(socket, '503 Service Unavailable', ['Retry-After: 10'], text);
-      return;
+      return { status: 503, headers: { 'Retry-After': '10' }, text };
     case 'dial.timeout':
-      answer(socket, '504 Gateway Timeout', [], text);
-      return;
-    case 'internal':
-      answer(socket, '500 Internal Server Error', [], text);
-      return;
+      return { status: 504, headers: {}, text };
     default:
-      answer(socket, '502 Bad Gateway', [], text);
+      return { status: 502, headers: {}, text };
   }
 }
 
-function answer(socket: Socket, status: string, headers: readonly string[], text: string): void {
+/** To a CONNECT, whose socket node:http has let go of. */
+function refuse(socket: Socket, error: unknown): void {
+  const { status, headers, text } = refusalOf(error);
   const body = `${text}\n`;
   const lines = [
-    `HTTP/1.1 ${status}`,
-    ...headers,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     'Content-Type: text/plain; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

@@ -110,6 +110,10 @@ describe('SOCKS on-ramp', () => {
       ['default', ''],
       ['default', 'wrong'],
       ['default', `${token}x`],
+    ] as const;
+    for (const [user, password] of refused) assert.equal(await verdict(user, password), 1, user);
+    // The token is right, so its holder may know that the user name is not.
+    const elsewhere = [
       ['unknown', token],
       ['default+other', token],
       ['default+local', other.token],
@@ -117,7 +121,7 @@ describe('SOCKS on-ramp', () => {
       [world.vnet.id, other.token],
       [`default+${world.accountTag}`, other.token],
     ] as const;
-    for (const [user, password] of refused) assert.equal(await verdict(user, password), 1, user);
+    for (const [user, password] of elsewhere) assert.equal(await verdict(user, password), 2, user);
   });
 
   it('refuses clients without credentials, unless it is open', async t => {

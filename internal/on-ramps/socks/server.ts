@@ -122,7 +122,8 @@ async function authenticate(socket: Socket, { admission }: SocksServerOptions): 
       socket.write(Buffer.from([1, 0]));
       return network;
     } catch (error) {
-      socket.end(Buffer.from([1, 1]));
+      // RFC 1929 leaves the number to the server: 2 says that the password was right and the user name was not.
+      socket.end(Buffer.from([1, isPosternError(error, 'flow.denied') ? 2 : 1]));
       throw error;
     }
   }
@@ -167,6 +168,15 @@ async function associate(
   visitor: Visitor,
   options: Serving,
 ): Promise<void> {
+  const { network: privateNetwork } = options;
+  if (!privateNetwork.carriesAnyDatagrams(visitor.network.accountTag)) {
+    options.logger.warn(
+      { src: visitor.sourceAddress },
+      'UDP ASSOCIATE refused: no connector of the account carries datagrams now, which takes QUIC',
+    );
+    refuse(socket, encodeReply(reply.networkUnreachable));
+    return;
+  }
   const places = [
     options.perAccount.admit(visitor.network.accountTag),
     options.perAddress.admit(visitor.sourceAddress),
