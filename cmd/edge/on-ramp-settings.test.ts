@@ -17,7 +17,11 @@ describe('on-ramp flags', () => {
     assert.deepEqual(parseOnRamps(none), { socks: undefined, httpProxy: undefined, dns: [] });
     const settings = parseOnRamps({ ...none, socks: 'localhost:1080', socksOpen: true, httpProxy: '[::1]:3128' });
     assert.deepEqual(settings, {
-      ...{ socks: { host: '127.0.0.1', port: 1080, open: true }, httpProxy: { host: '::1', port: 3128, open: false }, dns: [] },
+      ...{
+        socks: { host: '127.0.0.1', port: 1080, open: true },
+        httpProxy: { host: '::1', port: 3128, open: false },
+        dns: [],
+      },
     });
     for (const text of [
       '',
