@@ -16,6 +16,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     stdin,
     stdout,
     stderr,
+    stdinIsTerminal: false,
     stderrIsTerminal: false,
     cwd: '/',
     homeDir: '/nonexistent',

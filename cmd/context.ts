@@ -8,6 +8,8 @@ export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2'
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: Readable;
+  /** Whether somebody can answer a question. */
+  readonly stdinIsTerminal: boolean;
   /** Results. */
   readonly stdout: Writable;
   /** Logs, errors, prompts. */

@@ -1,9 +1,10 @@
 // A log file: appended line by line, optionally rotated by size. Source: spec cli-and-api §15 (0644, parent directory made,
 // 1 MB and five old files for a log directory).
 
-import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describeError, foreignCode, PosternError } from '../internal/errors/error.ts';
+import { makeDirectory } from '../internal/net/file/make-directory.ts';
 
 export interface LogFile {
   /** Appends one complete line. Never throws: a full disk must not stop a tunnel; the line is lost. */
@@ -17,7 +18,7 @@ const oldFiles = 5;
 /** Opens for appending, making the directory. Throws 'config.invalid' when that fails. */
 export async function openLogFile({ path, rotate }: { path: string; rotate: boolean }): Promise<LogFile> {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o744 });
+    makeDirectory(dirname(path), 0o744);
     return new AppendedFile(path, rotate);
   } catch (error) {
     const reason = foreignCode(error) ?? describeError(error);

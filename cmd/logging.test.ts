@@ -19,6 +19,7 @@ function contextWith(stderr: PassThrough): CommandContext {
     stdin: new PassThrough(),
     stdout: new PassThrough(),
     stderr,
+    stdinIsTerminal: false,
     stderrIsTerminal: false,
     cwd: folder,
     homeDir: folder,

@@ -2,6 +2,7 @@
 // The program's entry: makes the process value and runs the command line. Nothing else reads the process.
 
 import { homedir } from 'node:os';
+import { parse } from 'node:path';
 import { runCli } from './cli.ts';
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -15,11 +16,12 @@ for (const stream of [process.stdout, process.stderr]) {
 process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
+  stdinIsTerminal: process.stdin.isTTY === true,
   stdout: process.stdout,
   stderr: process.stderr,
   stderrIsTerminal: process.stderr.isTTY === true,
   cwd: process.cwd(),
-  homeDir: homedir(),
+  homeDir: homeDirectory(),
   pid: process.pid,
   platform: process.platform,
   onSignal: (name, handler) => {
@@ -30,3 +32,12 @@ process.exitCode = await runCli(process.argv.slice(2), {
   },
   exitNow: code => process.exit(code),
 });
+
+/** A user without an entry in the system's list, as in containers, has the root for a home. */
+function homeDirectory(): string {
+  try {
+    return homedir();
+  } catch {
+    return parse(process.cwd()).root;
+  }
+}

@@ -1,6 +1,7 @@
 // How an error that ends the program is shown, and its exit code. Source: the table of errors; spec cli-and-api §1.
 
-import { describeError, PosternError } from '../internal/errors/error.ts';
+import { causesOf, isSystemError, PosternError } from '../internal/errors/error.ts';
+import { printable } from '../internal/telemetry/printable.ts';
 import type { CommandContext } from './context.ts';
 
 export interface ErrorReport {
@@ -9,19 +10,25 @@ export interface ErrorReport {
   readonly json: boolean;
 }
 
-/** Writes the error to stderr, as a sentence or as `{"error":{"code","message"}}`, and returns the exit code. */
+/**
+ * Writes the error to stderr, as a sentence with a line for each cause, or as `{"error":{"code","message","causes"}}`, and
+ * returns the exit code.
+ */
 export function reportError(error: unknown, report: ErrorReport, context: CommandContext): number {
   const code = error instanceof PosternError ? error.code : 'internal';
   const kind = error instanceof PosternError ? error.kind : undefined;
-  const message = error instanceof PosternError ? error.message : describeError(error);
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  const causes = causesOf(error);
   if (report.json) {
-    context.stderr.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    const shown = causes.length === 0 ? { code, message } : { code, message, causes };
+    context.stderr.write(`${JSON.stringify({ error: shown })}\n`);
     return kind?.exit ?? 1;
   }
-  context.stderr.write(`${message}\n`);
+  context.stderr.write(`${printable(message)}\n`);
+  for (const cause of causes) context.stderr.write(`  because: ${printable(cause)}\n`);
   if (kind?.scope === 'usage') context.stderr.write(`See '${['postern', ...report.path].join(' ')} --help'.\n`);
-  // A bug: the stack is what a report about it needs.
-  if (kind === undefined && error instanceof Error && error.stack !== undefined)
+  // A bug: the stack is what a report about it needs. What the system refused is none.
+  if (kind === undefined && !isSystemError(error) && error instanceof Error && error.stack !== undefined)
     context.stderr.write(`${error.stack}\n`);
   return kind?.exit ?? 1;
 }

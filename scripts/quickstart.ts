@@ -3,9 +3,11 @@
 // `--protocol http2|quic` fixes the transport.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -22,6 +24,9 @@ interface Hop {
 
 /** What the built-in origin saw of the one request, in milliseconds of `performance.now()`. */
 const seen = { arrivedMs: 0, answeredMs: 0 };
+/** Home of the parts: an edge of the user's, and what commands know of it, stay as they are. */
+const home = mkdtempSync(join(tmpdir(), 'postern-quickstart-'));
+const { POSTERN_STATE_DIR: _ofTheUser, ...environment } = process.env;
 const children: ChildProcess[] = [];
 let origin: Server | undefined;
 let stopping = false;
@@ -111,6 +116,7 @@ interface Running {
 /** Starts `postern ARGS` as the part `name`; the program's log is shown only when it fails. */
 function start(name: string, args: readonly string[]): Running {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', entry, ...args], {
+    env: { ...environment, HOME: home, USERPROFILE: home },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -199,4 +205,5 @@ async function stop(): Promise<void> {
   }
   origin?.close();
   origin?.closeAllConnections();
+  rmSync(home, { recursive: true, force: true });
 }

@@ -1,6 +1,7 @@
 // The flags of `edge run`.
 
 import type { Flag } from '../../internal/config/flag.ts';
+import { defaultStateDir } from '../tunnel/local-edge.ts';
 
 export const edgeFlags = [
   {
@@ -15,7 +16,7 @@ export const edgeFlags = [
     name: 'state-dir',
     type: 'string',
     valueName: 'DIR',
-    default: '~/.postern/edge',
+    default: defaultStateDir,
     env: ['POSTERN_STATE_DIR'],
     description: 'Where the certificate authority, the database and the API credential are kept',
   },

@@ -1,13 +1,13 @@
 // `edge run`: an edge node in the foreground until it is stopped. Exit codes: 0 after an orderly stop, 1 when it cannot
-// listen or open its state, 3 for a bad configuration.
+// listen or open its state, 3 for a bad configuration. SIGHUP reads certificate files again.
 
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
-import { removeEdgePointer, writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { type Edge, openEdge } from '../../internal/edge/edge.ts';
-import { PosternError } from '../../internal/errors/error.ts';
+import { describeError, PosternError } from '../../internal/errors/error.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
@@ -40,6 +40,7 @@ export const command = defineCommand({
     }
     const isLocal = domain === 'localhost';
     const publicHost = flags.host ?? (isLocal ? '127.0.0.1' : '::');
+    const connectorHost = flags.connectorHost ?? publicHost;
     const stateDir = resolve(context.cwd, expandHome(flags.stateDir, context.homeDir));
     const file = (path: string | undefined): string | undefined =>
       path === undefined ? undefined : resolve(context.cwd, expandHome(path, context.homeDir));
@@ -47,15 +48,15 @@ export const command = defineCommand({
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
     const onRamps = parseOnRamps(flags);
-    const edge = await openEdge({
+    await using edge = await openEdge({
       stateDir,
       domain,
-      connectors: { host: flags.connectorHost ?? publicHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
+      connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
       api: parseListen(flags.api),
       publicHost,
       httpPort: portOf('http-port', flags.httpPort),
       httpsPort: portOf('https-port', flags.httpsPort),
-      names: flags.name.length > 0 ? flags.name : [isLocal ? '127.0.0.1' : domain],
+      names: flags.name.length > 0 ? flags.name : [isLocal ? dialledHost(connectorHost) : domain],
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
@@ -67,25 +68,60 @@ export const command = defineCommand({
       version,
       logger,
     });
-    const pointerDir = join(context.homeDir, '.postern');
-    writeEdgePointer(pointerDir, {
-      apiUrl: edge.apiUrl,
-      quickServiceUrl: edge.quickServiceUrl,
-      stateDir,
-      pid: context.pid,
-    });
+    const { apiUrl, quickServiceUrl } = edge;
+    const pointer = { apiUrl, quickServiceUrl, stateDir, pid: context.pid };
+    using pointers = new DisposableStack();
+    await keepPointers([stateDir, join(context.homeDir, '.postern')], pointer, pointers, logger);
+    const stopped = untilStopped(context, logger);
+    context.onSignal('SIGHUP', () => void reload(edge, logger));
     // Last: who reads that the edge is ready may run a command at once.
     announceOnRamps(edge, onRamps, logger);
     announce(edge, publicHost, logger);
-    try {
-      await untilStopped(context, logger);
-      await edge.stop();
-      logger.info('Edge stopped');
-    } finally {
-      removeEdgePointer(pointerDir, context.pid);
-    }
+    await stopped;
+    // An edge that takes this one's place may be found from now on.
+    pointers.dispose();
+    await edge.stop();
+    logger.info('Edge stopped');
   },
 });
+
+/** What connectors of this machine dial when an edge listens on `host`. */
+function dialledHost(host: string): string {
+  return host === '::' || host === '0.0.0.0' ? '127.0.0.1' : host;
+}
+
+/** They spare commands a flag: an edge runs without them. */
+async function keepPointers(
+  directories: readonly string[],
+  pointer: EdgePointer,
+  pointers: DisposableStack,
+  logger: Logger,
+): Promise<void> {
+  const holders = new Map<string, EdgePointer>();
+  for (const directory of directories) {
+    try {
+      const { holder } = pointers.use(await keepEdgePointer(directory, pointer));
+      if (holder !== undefined) holders.set(holder.apiUrl, holder);
+    } catch (error) {
+      logger.warn({ error: describeError(error) }, 'Commands will not find this edge by themselves');
+    }
+  }
+  for (const { apiUrl, stateDir } of holders.values()) {
+    const shared =
+      'Another edge runs on this state directory: they share tunnels and routes, and commands reach that one';
+    const other = `Commands reach the edge that was here first; POSTERN_STATE_DIR=${pointer.stateDir} names this one`;
+    logger.warn({ api: apiUrl, stateDir }, stateDir === pointer.stateDir ? shared : other);
+  }
+}
+
+async function reload(edge: Edge, logger: Logger): Promise<void> {
+  try {
+    await edge.reload();
+    logger.info('Certificates were read again due to SIGHUP');
+  } catch (error) {
+    logger.warn({ error: describeError(error) }, 'The certificates were not reloaded, the present ones stay');
+  }
+}
 
 /** -1 switches a listener off. Throws 'config.invalid'. */
 function portOf(name: string, port: number): number | undefined {

@@ -4,7 +4,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
 import { configDirectories } from '../../internal/config/config-file.ts';
-import { readEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
 import { readPrivateFile } from '../../internal/credentials/private-file.ts';
 import { foreignCode, PosternError } from '../../internal/errors/error.ts';
@@ -12,6 +11,7 @@ import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { version } from '../version-line.ts';
+import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
 
 export interface ApiSession {
@@ -39,7 +39,11 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   const cert = parseOriginCert(found.text);
   requireAccount(cert, found.path);
   const apiUrl =
-    settings.apiUrl || cert.apiUrl || (cert.endpoint === 'fed' ? cloudflareFedApi : undefined) || cloudflareApi;
+    settings.apiUrl ||
+    found.apiUrl ||
+    cert.apiUrl ||
+    (cert.endpoint === 'fed' ? cloudflareFedApi : undefined) ||
+    cloudflareApi;
   // An edge of ours has its CA beside the credential, on its own machine and wherever both files were copied to.
   const isOurs = cert.apiUrl !== undefined && apiUrl.startsWith('https:');
   const caPem = isOurs ? readCa(join(dirname(found.path), 'ca.pem')) : undefined;
@@ -64,9 +68,14 @@ interface FoundCert {
   readonly path: string;
   readonly text: string;
   readonly credentialsDir: string;
+  /** Where the edge listens whose credential it is: its own word, newer than the file's when several share a directory. */
+  readonly apiUrl?: string | undefined;
 }
 
-/** The one named; else ~/.postern/cert.pem, the edge that runs under this user, and the other searched directories. */
+/**
+ * The one named; else that of the edge in POSTERN_STATE_DIR; else ~/.postern/cert.pem, the edge that runs under this user, the
+ * usual state directory, and the other searched directories.
+ */
 function findCert(named: string | undefined, context: CommandContext): FoundCert {
   if (named !== undefined && named !== '') {
     const path = resolve(context.cwd, expandHome(named, context.homeDir));
@@ -76,16 +85,25 @@ function findCert(named: string | undefined, context: CommandContext): FoundCert
   }
   const directories = configDirectories(context.homeDir, context.platform);
   const [own = '', ...others] = directories;
-  const edge = readEdgePointer(own);
-  const places = [
-    { path: join(own, 'cert.pem'), credentialsDir: own },
-    // Credentials of tunnels go where `tunnel run` looks for them, not among the edge's own files.
-    ...(edge === undefined ? [] : [{ path: join(edge.stateDir, 'cert.pem'), credentialsDir: own }]),
-    ...others.map(directory => ({ path: join(directory, 'cert.pem'), credentialsDir: directory })),
-  ];
+  const { namedStateDir, running, stateDirs } = findLocalEdge(context);
+  // Credentials of tunnels go where `tunnel run` looks for them, not among the edge's own files.
+  const edges = stateDirs.map(directory => ({
+    path: join(directory, 'cert.pem'),
+    credentialsDir: own,
+    apiUrl: directory === running?.stateDir ? running.apiUrl : undefined,
+  }));
+  const inDirectory = (directory: string) => ({ path: join(directory, 'cert.pem'), credentialsDir: directory });
+  const places: readonly Omit<FoundCert, 'text'>[] =
+    namedStateDir === undefined ? [inDirectory(own), ...edges, ...others.map(inDirectory)] : edges;
   for (const place of places) {
     const text = readCert(place.path, false);
     if (text !== undefined) return { ...place, text };
+  }
+  if (namedStateDir !== undefined) {
+    throw new PosternError(
+      'credentials.not-found',
+      `There is no cert.pem in ${namedStateDir} (POSTERN_STATE_DIR): no edge has run there`,
+    );
   }
   throw new PosternError(
     'credentials.not-found',

@@ -61,8 +61,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     settings.pidfile === undefined || settings.pidfile === ''
       ? undefined
       : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
+  let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
-    if (pidFile !== undefined) void writePidFile(pidFile, logger);
+    if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
     inputs.onReady?.();
   });
   try {
@@ -74,7 +75,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   } finally {
     endSignals();
     await watcher?.close();
-    if (pidFile !== undefined) await rm(pidFile, { force: true });
+    if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
   }
 }
 
@@ -237,10 +238,22 @@ function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, l
   });
 }
 
-async function writePidFile(path: string, logger: Logger): Promise<void> {
+/** Resolves to whether it was written. */
+async function writePidFile(path: string, logger: Logger): Promise<boolean> {
   try {
     await writeFile(path, `${process.pid}\n`);
+    return true;
   } catch (error) {
     logger.error({ event: 0, error: describeError(error) }, `Unable to write pid to ${path}`);
+    return false;
+  }
+}
+
+/** An orderly end stays one when the file cannot be removed. */
+async function removePidFile(path: string, logger: Logger): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    logger.warn({ event: 0, error: describeError(error) }, `Unable to remove ${path}`);
   }
 }

@@ -80,7 +80,11 @@ describe('tunnel management commands', () => {
   it('create says what is wrong', async () => {
     await create('web');
     const cases: readonly (readonly [string[], number, RegExp])[] = [
-      [['web'], 1, /^failed to create tunnel: Create Tunnel API call failed: tunnel with name already exists\n$/],
+      [
+        ['web'],
+        1,
+        /^failed to create tunnel: Create Tunnel API call failed: tunnel with name already exists\n {2}because: /,
+      ],
       [[randomUUID()], 64, /^you cannot use UUIDs as tunnel names\n/],
       [['--secret', 'c2hvcnQ=', 'x'], 64, /^Decoded tunnel secret must be at least 32 bytes long\n/],
       [['--secret', '***', 'x'], 64, /base64/],

@@ -1,49 +1,48 @@
-// `tunnel` without a sub-command: a quick tunnel to one origin. Source: spec cli-and-api §5.1, §10. The service is the one
-// named, else the edge that runs under this user, else Cloudflare's.
+// `tunnel` without a sub-command: a quick tunnel to one origin. Source: spec cli-and-api §5.1, §10.
 
-import { join } from 'node:path';
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
 import { localIngress } from '../../internal/config/local-ingress.ts';
 import { runFlags } from '../../internal/config/run-flags.ts';
-import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
-import { readEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import { parseTunnelId } from '../../internal/schema/api-id.ts';
 import type { ApiQuickTunnel } from '../../internal/schema/api-quick-tunnel.ts';
 import { defineCommand } from '../command.ts';
-import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
 import { version } from '../version-line.ts';
+import { chooseQuickService, cloudflareQuickService } from './quick-service.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
 
-const cloudflareQuickService = 'https://api.trycloudflare.com';
 /** Cloudflare gives a quick tunnel one connection (spec §10); our edge any number. */
 const cloudflareQuickConnections = 1;
 
 export const command = defineCommand({
   description:
     'Publishes one origin under a name of three words and a number, without an account, until it is stopped. The name ' +
-    'comes from --quick-service, by default from the edge that runs on this machine, else from Cloudflare.',
+    'comes from the edge that runs on this machine, or from --quick-service, which may be Cloudflare.',
   flags: runFlags,
   inheritedHelp: 'Settings, also in the environment and in the config file:',
   examples: [
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
     ['postern tunnel --hello-world', 'Publish a test page'],
+    [
+      `postern tunnel --url http://localhost:3000 --quick-service ${cloudflareQuickService}`,
+      'Publish it to the internet',
+    ],
   ],
   run: async (invocation, context) => {
     const { settings, file } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     const local = localIngress(settings, file);
     if (local.source !== 'flags') throw notQuick(file?.tunnel);
-    const service = quickService(settings, context);
-    context.stdout.write(`Requesting a quick tunnel from ${service}\n`);
-    const quick = await requestQuickTunnel({ serviceUrl: service, userAgent: `postern/${version}` });
+    const origin = local.config.rules[0]?.service.text ?? '';
+    const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
+    context.stdout.write(`Requesting a quick tunnel from ${serviceUrl}\n`);
+    const quick = await requestQuickTunnel({ serviceUrl, caPem, userAgent: `postern/${version}` });
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
-    const origin = local.config.rules[0]?.service.text ?? '';
     log.logger.info(
       { event: 0, url },
       'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)',
@@ -72,12 +71,6 @@ function notQuick(tunnel: string | undefined): PosternError {
     'You did not specify any valid additional argument to the postern tunnel command. Give --url http://localhost:PORT ' +
       'for a quick tunnel, or `postern tunnel run` for a named one',
   );
-}
-
-function quickService(settings: TunnelSettings, context: CommandContext): string {
-  const named = settings.quickService;
-  if (named !== undefined && named !== '') return named.replace(/\/+$/, '');
-  return readEdgePointer(join(context.homeDir, '.postern'))?.quickServiceUrl ?? cloudflareQuickService;
 }
 
 function credentialsOf(quick: ApiQuickTunnel): TunnelToken {

@@ -26,7 +26,7 @@ const caLifetimeMs = 20 * 365 * dayMs;
 /** What browsers still accept of a private server certificate with room to spare (their limit is 398 days). */
 export const serverLifetimeMs = 90 * dayMs;
 /** Clocks of connectors may be behind ours. */
-const backdateMs = 3_600_000;
+export const backdateMs = 3_600_000;
 
 /** A certificate authority that can sign. */
 export interface Authority {

@@ -3,7 +3,7 @@
 
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { createRateLimiter } from '../net/limits/rate-limiter.ts';
-import { type Authority, issueServerCertificate, serverLifetimeMs } from './issue.ts';
+import { type Authority, backdateMs, issueServerCertificate, serverLifetimeMs } from './issue.ts';
 
 export interface NameCertificates {
   /** For `tls.createServer`: the certificate of one name, or the server's own when it has none of its own. */
@@ -23,7 +23,7 @@ const wildcardLimits = { burst: 128, perSecond: 2 };
 
 interface Made {
   readonly context: Promise<SecureContext>;
-  readonly renewAtMs: number;
+  readonly issuedAtMs: number;
 }
 
 export function createNameCertificates(options: {
@@ -39,14 +39,17 @@ export function createNameCertificates(options: {
   const contextOf = (name: string, kind: 'name' | 'wildcard'): Promise<SecureContext> | undefined => {
     const contexts = made[kind];
     const known = contexts.get(name);
-    const isFresh = known !== undefined && now() < known.renewAtMs;
+    const at = now();
+    // Judged at each use: after a jump of the clock, either way, it would be one of the past or of the future.
+    const isFresh =
+      known !== undefined && at < known.issuedAtMs + serverLifetimeMs / 2 && at > known.issuedAtMs - backdateMs;
     // One bucket for all: the address of a visitor is not known here.
     if (!isFresh && kind === 'wildcard' && !limiter.take('all')) return undefined;
     const next = isFresh
       ? known
       : {
-          context: issueServerCertificate(authority, [name], now()).then(pair => createSecureContext(pair)),
-          renewAtMs: now() + serverLifetimeMs / 2,
+          context: issueServerCertificate(authority, [name], at).then(pair => createSecureContext(pair)),
+          issuedAtMs: at,
         };
     // Deleting first keeps the map in order of last use.
     contexts.delete(name);

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect, createServer, type SecureContext, type TlsOptions } from 'node:tls';
+import { until, within } from '../../test/support/wait.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { pinOf } from './issue.ts';
 import { needsOwnCertificate } from './name-certificates.ts';
@@ -188,6 +189,55 @@ describe('openCertificates', () => {
     utimesSync(certFile, 1, 1);
     assert.equal(await made.renew(), true);
     await handshake(made.tls, made.caPem, 'two.example');
+  });
+
+  it('takes changed files by itself, a chain and its key only together', async () => {
+    const [one, two] = await Promise.all(
+      ['one.example', 'two.example'].map(name =>
+        openCertificates({ stateDir: newDirectory(), names: [name], visitorDomains: [] }),
+      ),
+    );
+    assert.ok(one !== undefined && two !== undefined);
+    await Promise.all([one.close(), two.close()]);
+    const [certFile, keyFile] = [join(root, 'pair.pem'), join(root, 'pair.key')];
+    writeFileSync(certFile, one.tls.cert);
+    writeFileSync(keyFile, one.tls.key);
+    const files = { stateDir: newDirectory(), names: [], visitorDomains: [], certFile, keyFile };
+    await assert.rejects(openCertificates({ ...files, keyFile: certFile }), { code: 'tls.failed' });
+    await using made = await openCertificates({ ...files, checkIntervalMs: 10 });
+    const renewed = new Promise<void>(resolve => made.onRenewed(resolve));
+    writeFileSync(certFile, two.tls.cert);
+    await assert.rejects(made.reload(), { code: 'tls.failed', message: /pair\.key/ });
+    assert.equal(made.tls.cert, one.tls.cert);
+    writeFileSync(keyFile, two.tls.key);
+    await within('the new pair', renewed);
+    assert.deepEqual(made.tls, { cert: two.tls.cert, key: two.tls.key });
+  });
+
+  it('makes certificates that are valid now, whichever way the clock jumped', async () => {
+    let now = Date.now();
+    const [yearMs, dayMs] = [365 * 86_400_000, 86_400_000];
+    await using made = await openCertificates({
+      ...{ stateDir: newDirectory(), names: [], visitorDomains: ['localhost'] },
+      ...{ now: () => now, checkIntervalMs: 10 },
+    });
+    const served = (servername: string): Promise<X509Certificate> =>
+      new Promise((resolve, reject) =>
+        made.byName?.sniCallback(servername, (error, context) => {
+          const pem = context?.context.getCertificate();
+          if (pem === undefined) reject(error ?? new Error('no certificate'));
+          else resolve(new X509Certificate(pem));
+        }),
+      );
+    const isValid = (certificate: X509Certificate): boolean =>
+      Date.parse(certificate.validFrom) <= now && now < Date.parse(certificate.validTo);
+    for (const jumpMs of [3 * yearMs, -3 * yearMs, 0, 100 * dayMs, -100 * dayMs]) {
+      now += jumpMs;
+      assert.ok(isValid(await served('app.localhost')), `after ${jumpMs} ms`);
+      await until('certificates of now', () =>
+        [made.tls, made.visitorTls].every(({ cert }) => isValid(new X509Certificate(cert))),
+      );
+    }
   });
 
   it('says which file is wrong', async () => {

@@ -1,7 +1,6 @@
 // The certificates of an edge: from its private CA in the state directory, made on first start, or from files given.
 // Server certificates are renewed while the edge runs. Source: spec edge-protocol §5, §13.1.
 
-import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   makePrivateDirectory,
@@ -11,8 +10,11 @@ import {
 } from '../credentials/private-file.ts';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { openFiles } from './certificate-files.ts';
+import type { Source, TlsPair } from './certificate-source.ts';
 import {
   type Authority,
+  backdateMs,
   createAuthorityPem,
   issueServerCertificate,
   parseAuthorityPem,
@@ -20,12 +22,6 @@ import {
   serverLifetimeMs,
 } from './issue.ts';
 import { createNameCertificates, type NameCertificates, type NameRoute } from './name-certificates.ts';
-
-/** Key and chain of one listener, PEM; the chain ends with the CA's certificate, so a pinned client needs no file. */
-export interface TlsPair {
-  readonly key: string;
-  readonly cert: string;
-}
 
 export interface Certificates extends AsyncDisposable {
   /** The CA that clients must trust: what --cacert names. */
@@ -42,6 +38,8 @@ export interface Certificates extends AsyncDisposable {
   onRenewed(listener: () => void): () => void;
   /** Renews what is due now; the timer does this by itself. Resolves to whether anything changed. */
   renew(): Promise<boolean>;
+  /** Reads files given again, whether they look changed or not. Throws 'tls.failed', and the present ones stay. */
+  reload(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -62,13 +60,15 @@ export interface CertificateOptions {
   /** Told when a renewal fails. */
   readonly logger: Logger;
   readonly now?: () => number;
+  /** How often expiry and changed files are looked for. Default 5,000. */
+  readonly checkIntervalMs?: number;
 }
 
 /** Names every connector verifies (spec edge-protocol §5). */
 export const protocolNames = ['quic.cftunnel.com', 'h2.cftunnel.com', 'probe.cftunnel.com'] as const;
 
-/** How often expiry and changed files are looked for: a hundredth of what is left when a renewal becomes due. */
-const checkIntervalMs = 6 * 3_600_000;
+/** A jump of the clock, or a new file, is noticed within seconds; a look costs three calls of stat(2) at most. */
+const defaultCheckIntervalMs = 5_000;
 
 /** Opens or makes them. Throws `tls.failed` when files cannot be read or do not fit, `config.invalid` for half a pair. */
 export async function openCertificates(options: CertificateOptions): Promise<Certificates> {
@@ -79,21 +79,35 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
   const source =
     certFile === undefined || keyFile === undefined
       ? await openPrivateAuthority(options)
-      : openFiles(certFile, keyFile, options.caFile);
+      : openFiles({ certFile, keyFile, caFile: options.caFile });
   const listeners = new Set<() => void>();
   let current = await source.load();
-  const renew = async (): Promise<boolean> => {
-    if (!source.isDue()) return false;
+  const reload = async (): Promise<void> => {
     current = await source.load();
     for (const listener of listeners) listener();
+  };
+  const renew = async (): Promise<boolean> => {
+    if (!(await source.isDue())) return false;
+    await reload();
     return true;
   };
-  const timer = setInterval(() => {
-    // A renewal that fails is tried again long before the certificate in use expires; the listeners keep that one.
-    renew().catch((error: unknown) =>
-      options.logger.warn({ error: describeError(error) }, 'Certificate renewal failed'),
-    );
-  }, checkIntervalMs);
+  let checking = false;
+  let failing = false;
+  const check = async (): Promise<void> => {
+    if (checking) return;
+    checking = true;
+    try {
+      if (await renew()) options.logger.info('New certificates are in use');
+      failing = false;
+    } catch (error) {
+      // The listeners keep the certificate in use, and the next look tries again.
+      if (!failing) options.logger.warn({ error: describeError(error) }, 'Certificate renewal failed');
+      failing = true;
+    } finally {
+      checking = false;
+    }
+  };
+  const timer = setInterval(() => void check(), options.checkIntervalMs ?? defaultCheckIntervalMs);
   timer.unref();
   const close = async (): Promise<void> => clearInterval(timer);
   return {
@@ -117,22 +131,13 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
       };
     },
     renew,
+    reload: async () => {
+      if (certFile === undefined) await renew();
+      else await reload();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-interface Loaded {
-  readonly caPem: string;
-  readonly tls: TlsPair;
-  readonly visitorTls: TlsPair;
-}
-
-interface Source {
-  readonly byName: NameCertificates | undefined;
-  load(): Promise<Loaded>;
-  /** Whether `load` would give something newer. */
-  isDue(): boolean;
 }
 
 async function openPrivateAuthority(options: CertificateOptions): Promise<Source> {
@@ -145,6 +150,7 @@ async function openPrivateAuthority(options: CertificateOptions): Promise<Source
   const publicPath = join(stateDir, 'ca.pem');
   if (readPrivateFile(publicPath) !== caPem) replacePrivateFile(publicPath, caPem, 0o644);
   let expiresAtMs = 0;
+  let issuedAtMs = 0;
   return {
     byName: createNameCertificates({
       authority,
@@ -153,14 +159,16 @@ async function openPrivateAuthority(options: CertificateOptions): Promise<Source
       now,
     }),
     async load() {
-      const tls = await issueServerCertificate(authority, [...new Set([...protocolNames, ...names])], now());
+      issuedAtMs = now();
+      const tls = await issueServerCertificate(authority, [...new Set([...protocolNames, ...names])], issuedAtMs);
       const visitorNames = visitorDomains.flatMap(domain => [domain, `*.${domain}`]);
-      const visitorTls = await issueServerCertificate(authority, [...new Set([...visitorNames, ...names])], now());
+      const visitorTls = await issueServerCertificate(authority, [...new Set([...visitorNames, ...names])], issuedAtMs);
       expiresAtMs = Math.min(tls.expiresAtMs, visitorTls.expiresAtMs);
       return { caPem, tls, visitorTls };
     },
-    // With a third of the lifetime left there is a month to notice that renewing fails.
-    isDue: () => now() > expiresAtMs - serverLifetimeMs / 3,
+    // With a third of the lifetime left there is a month to notice that renewing fails. After the clock went back the
+    // certificate is one of the future.
+    isDue: async () => now() > expiresAtMs - serverLifetimeMs / 3 || now() < issuedAtMs - backdateMs,
   };
 }
 
@@ -172,37 +180,4 @@ async function openAuthority(stateDir: string, now: () => number): Promise<Autho
   } catch (cause) {
     throw new PosternError('tls.failed', `${path} does not hold a CA key and certificate`, { cause });
   }
-}
-
-function openFiles(certFile: string, keyFile: string, caFile: string | undefined): Source {
-  const stamp = (): string => [certFile, keyFile, caFile ?? certFile].map(modifiedAt).join(' ');
-  let loaded = '';
-  return {
-    byName: undefined,
-    async load() {
-      loaded = stamp();
-      const tls = { cert: readPem(certFile), key: readPem(keyFile) };
-      const caPem = caFile === undefined ? lastCertificate(tls.cert, certFile) : readPem(caFile);
-      return { caPem, tls, visitorTls: tls };
-    },
-    isDue: () => stamp() !== loaded,
-  };
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new PosternError('tls.failed', `Cannot read the file ${path}`, { cause });
-  }
-}
-
-function modifiedAt(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-}
-
-function lastCertificate(chain: string, path: string): string {
-  const last = chain.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)?.at(-1);
-  if (last === undefined) throw new PosternError('tls.failed', `There is no certificate in ${path}`);
-  return `${last}\n`;
 }

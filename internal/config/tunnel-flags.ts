@@ -145,7 +145,7 @@ export const tunnelFlags = [
     fromFile: true,
     valueName: 'URL',
     description:
-      'Who gives names to quick tunnels; default: a local edge of this user, else https://api.trycloudflare.com',
+      'Who gives names to quick tunnels; default: a local edge of this user; https://api.trycloudflare.com is Cloudflare',
   },
   {
     name: 'api-url',

@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { createApiClient } from '../api/client.ts';
 import { encodeOriginCert, type OriginCert, parseOriginCert } from '../credentials/origin-cert.ts';
 import { readPrivateFile, replacePrivateFile } from '../credentials/private-file.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
@@ -21,12 +22,14 @@ export interface LocalAccounts {
   readonly cert: OriginCert;
 }
 
+/** An edge of this machine answers at once. */
+const probeTimeoutMs = 2_000;
 /** Name of the operator's API credential in the state directory. */
 const localCertName = 'cert.pem';
 
 /**
  * Finds or makes both accounts, sets their zone to `domain`, and makes sure that the credential in the state directory
- * (0600) works and names `apiUrl`. Safe when several edges start at once on one state directory.
+ * (0600) works and names `apiUrl`, or another edge on that directory which answers there. Safe when several edges start at once on one state directory.
  */
 export async function ensureLocalAccounts(
   store: Store,
@@ -85,7 +88,8 @@ async function ensureCert(
   if (present !== undefined && present.accountId === account.tag && present.zoneId === zone.id) {
     const known = await store.accounts.tokenByDigest(digestApiToken(present.apiToken));
     if (known?.accountTag === account.tag) {
-      if (present.apiUrl === options.apiUrl) return present;
+      // Another edge on this state directory that was here first keeps its address there.
+      if (present.apiUrl === options.apiUrl || (await isServed(present, options.stateDir))) return present;
       const moved: OriginCert = { ...present, apiUrl: options.apiUrl };
       replacePrivateFile(path, encodeOriginCert(moved));
       return moved;
@@ -101,6 +105,25 @@ async function ensureCert(
   const cert: OriginCert = { zoneId: zone.id, accountId: account.tag, apiToken, apiUrl: options.apiUrl };
   replacePrivateFile(path, encodeOriginCert(cert));
   return cert;
+}
+
+/** Whether an edge answers to the credential at the address that it names. */
+async function isServed(cert: OriginCert, stateDir: string): Promise<boolean> {
+  if (cert.apiUrl === undefined) return false;
+  const client = createApiClient({
+    apiUrl: cert.apiUrl,
+    apiToken: cert.apiToken,
+    userAgent: 'postern',
+    caPem: readPrivateFile(join(stateDir, 'ca.pem')),
+    timeoutMs: probeTimeoutMs,
+  });
+  try {
+    await client.listNetworks({ params: { account: cert.accountId }, query: {} });
+    return true;
+  } catch {
+    // Nobody listens there, or somebody else does.
+    return false;
+  }
 }
 
 function tryParse(text: string): OriginCert | undefined {

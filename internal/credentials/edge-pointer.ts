@@ -1,11 +1,13 @@
-// edge.json in the user's Postern directory: where the edge that runs under this user has its API and its state, so that
-// commands on the same machine need no flags. Written by the edge at its start, removed by it at its end.
+// edge.json: where an edge that runs has its API and its state, so that commands on the same machine need no flags. It lies in
+// the user's Postern directory and in the edge's state directory. The first of several edges has it; when that one ends the
+// next takes its place.
 
 import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { foreignCode } from '../errors/error.ts';
-import { makePrivateDirectory, readPrivateFile, replacePrivateFile } from './private-file.ts';
+import { createPrivateFile, makePrivateDirectory, readPrivateFile, replacePrivateFile } from './private-file.ts';
 
 const pointerSchema = z.object({
   /** Base of the control-plane API, with /client/v4. */
@@ -18,29 +20,79 @@ const pointerSchema = z.object({
 });
 export type EdgePointer = z.infer<typeof pointerSchema>;
 
-/** Writes `<directory>/edge.json`; of several edges the last one started is pointed at. */
-export function writeEdgePointer(directory: string, pointer: EdgePointer): void {
-  makePrivateDirectory(directory);
-  replacePrivateFile(join(directory, 'edge.json'), `${JSON.stringify(pointer)}\n`);
-}
+const fileName = 'edge.json';
+/** How often an edge without the pointer looks whether the one that has it is gone. */
+const takeOverMs = 2_000;
+/** A listener of this machine accepts at once. */
+const probeTimeoutMs = 1_000;
 
-/** The edge that runs now, or undefined when there is no file, it is damaged, or its process has gone. */
+/** The edge that runs now, or undefined when there is no file, it cannot be read or is damaged, or its process has gone. */
 export function readEdgePointer(directory: string): EdgePointer | undefined {
-  const text = readPrivateFile(join(directory, 'edge.json'));
-  if (text === undefined) return undefined;
-  let pointer: EdgePointer;
   try {
-    pointer = pointerSchema.parse(JSON.parse(text));
+    const text = readPrivateFile(join(directory, fileName));
+    const pointer = text === undefined ? undefined : pointerSchema.parse(JSON.parse(text));
+    return pointer !== undefined && isRunning(pointer.pid) ? pointer : undefined;
   } catch {
-    // Only a hint: a damaged file means what a missing one means, and the next edge writes it anew.
+    // Only a hint: a damaged file, or one of another user, means what a missing one means.
     return undefined;
   }
-  return isRunning(pointer.pid) ? pointer : undefined;
 }
 
-/** Removes the pointer if it still names this process. */
-export function removeEdgePointer(directory: string, pid: number): void {
-  if (readEdgePointer(directory)?.pid === pid) rmSync(join(directory, 'edge.json'), { force: true });
+export interface KeptPointer extends Disposable {
+  /** The edge that had it first; undefined when this one has it. */
+  readonly holder: EdgePointer | undefined;
+}
+
+/**
+ * Writes `<directory>/edge.json`, unless another edge that runs is named there: then once that one has gone. Removes it at its
+ * disposal if it is this edge's. Throws 'file.failed' when the directory cannot be written.
+ */
+export async function keepEdgePointer(directory: string, pointer: EdgePointer): Promise<KeptPointer> {
+  const present = readEdgePointer(directory);
+  // The number of a process that died may be another's by now: an edge also listens.
+  const holder =
+    present !== undefined && !isSame(present, pointer) && (await isListening(present)) ? present : undefined;
+  if (holder === undefined) writeEdgePointer(directory, pointer);
+  const timer = setInterval(() => {
+    if (readEdgePointer(directory) !== undefined) return;
+    try {
+      if (!createPrivateFile(join(directory, fileName), textOf(pointer))) writeEdgePointer(directory, pointer);
+    } catch {
+      // A convenience, tried again.
+    }
+  }, takeOverMs);
+  timer.unref();
+  return {
+    holder,
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      removeEdgePointer(directory, pointer);
+    },
+  };
+}
+
+/** Writes the file whoever is named there. */
+export function writeEdgePointer(directory: string, pointer: EdgePointer): void {
+  makePrivateDirectory(directory);
+  replacePrivateFile(join(directory, fileName), textOf(pointer));
+}
+
+function removeEdgePointer(directory: string, pointer: EdgePointer): void {
+  const present = readEdgePointer(directory);
+  if (present === undefined || !isSame(present, pointer)) return;
+  try {
+    rmSync(join(directory, fileName), { force: true });
+  } catch {
+    // It names a process that is gone, which readers notice.
+  }
+}
+
+function isSame(one: EdgePointer, other: EdgePointer): boolean {
+  return one.pid === other.pid && one.apiUrl === other.apiUrl;
+}
+
+function textOf(pointer: EdgePointer): string {
+  return `${JSON.stringify(pointer)}\n`;
 }
 
 function isRunning(pid: number): boolean {
@@ -50,4 +102,21 @@ function isRunning(pid: number): boolean {
   } catch (error) {
     return foreignCode(error) === 'EPERM';
   }
+}
+
+function isListening({ apiUrl }: EdgePointer): Promise<boolean> {
+  const url = URL.parse(apiUrl);
+  if (url === null) return Promise.resolve(false);
+  const socket = connect({
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+  });
+  return new Promise(resolve => {
+    const settle = (listens: boolean) => (): void => {
+      socket.destroy();
+      resolve(listens);
+    };
+    socket.setTimeout(probeTimeoutMs, settle(false));
+    socket.once('connect', settle(true)).once('error', settle(false));
+  });
 }

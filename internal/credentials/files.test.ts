@@ -1,12 +1,16 @@
 // Credentials files, cert.pem and the edge pointer on a real file system.
 
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe, it, type TestContext } from 'node:test';
+import { listen } from '../../test/support/origin-server.ts';
+import { until } from '../../test/support/wait.ts';
 import { createTunnelId } from '../schema/api-id.ts';
-import { readEdgePointer, removeEdgePointer, writeEdgePointer } from './edge-pointer.ts';
+import { keepEdgePointer, readEdgePointer, writeEdgePointer } from './edge-pointer.ts';
 import { encodeOriginCert, parseOriginCert, requireAccount } from './origin-cert.ts';
 import { createPrivateFile, expandHome, readOrCreatePrivateFile, replacePrivateFile } from './private-file.ts';
 import { parseCredentials, readCredentialsFile, writeCredentialsFile } from './tunnel-credentials.ts';
@@ -151,34 +155,73 @@ describe('cert.pem', () => {
 });
 
 describe('edge pointer', () => {
-  it('names a running edge only', () => {
+  /** An edge that listens, of this process unless `pid` says otherwise. */
+  const openEdge = async (t: TestContext, pid = process.pid) => {
+    const origin = `http://127.0.0.1:${await listen(t, createServer())}`;
+    return { apiUrl: `${origin}/client/v4`, quickServiceUrl: origin, stateDir: '/s', pid };
+  };
+  // 2 ** 22 is the largest pid Linux gives out; one above can never run.
+  const deadPid = 2 ** 22 + 1;
+
+  it('names a running edge only', async t => {
     const home = join(directory, 'home');
-    const pointer = {
-      apiUrl: 'http://127.0.0.1:9/client/v4',
-      quickServiceUrl: 'http://127.0.0.1:9',
-      stateDir: '/s',
-      pid: process.pid,
-    };
+    const pointer = await openEdge(t);
     assert.equal(readEdgePointer(home), undefined);
     writeEdgePointer(home, pointer);
     assert.deepEqual(readEdgePointer(home), pointer);
     assert.equal(statSync(join(home, 'edge.json')).mode & 0o777, 0o600);
-    removeEdgePointer(home, process.pid + 1);
-    assert.deepEqual(readEdgePointer(home), pointer);
-    // 2 ** 22 is the largest pid Linux gives out; one above can never run.
-    writeEdgePointer(home, { ...pointer, pid: 2 ** 22 + 1 });
+    writeEdgePointer(home, { ...pointer, pid: deadPid });
     assert.equal(readEdgePointer(home), undefined);
     writeFileSync(join(home, 'edge.json'), '{');
     assert.equal(readEdgePointer(home), undefined);
-    writeEdgePointer(home, pointer);
-    removeEdgePointer(home, process.pid);
+    rmSync(join(home, 'edge.json'));
+    mkdirSync(join(home, 'edge.json'));
     assert.equal(readEdgePointer(home), undefined);
   });
 
-  it('tells an unreadable directory from a missing file', { skip: process.getuid?.() === 0 }, () => {
-    const home = mkdtempSync(join(directory, 'closed-'));
-    chmodSync(home, 0o000);
-    assert.throws(() => readEdgePointer(home), { code: 'EACCES' });
-    chmodSync(home, 0o700);
+  it('stays with the first of two edges, and goes to the second when the first ends', async t => {
+    const home = join(directory, 'two');
+    const [one, two] = [await openEdge(t), await openEdge(t)];
+    const first = await keepEdgePointer(home, one);
+    assert.equal(first.holder, undefined);
+    const second = await keepEdgePointer(home, two);
+    assert.deepEqual(second.holder, one);
+    assert.deepEqual(readEdgePointer(home), one);
+    first[Symbol.dispose]();
+    await until('the second edge to be named', () => readEdgePointer(home)?.apiUrl === two.apiUrl);
+    second[Symbol.dispose]();
+    assert.equal(readEdgePointer(home), undefined);
+  });
+
+  it('is not removed by an edge that does not have it', async t => {
+    const home = join(directory, 'short');
+    const one = await openEdge(t);
+    using _ = await keepEdgePointer(home, one);
+    (await keepEdgePointer(home, await openEdge(t)))[Symbol.dispose]();
+    assert.deepEqual(readEdgePointer(home), one);
+  });
+
+  it('of an edge that died goes to the next, also when its process number is another’s now', async t => {
+    const home = join(directory, 'died');
+    const live = await openEdge(t);
+    for (const dead of [
+      { ...live, pid: deadPid },
+      { ...live, apiUrl: `http://127.0.0.1:${await closedPort()}/client/v4` },
+    ]) {
+      writeEdgePointer(home, dead);
+      using kept = await keepEdgePointer(home, live);
+      assert.equal(kept.holder, undefined);
+      assert.deepEqual(readEdgePointer(home), live);
+    }
   });
 });
+
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -3,10 +3,11 @@
 // start at once exactly one wins, and a reader never sees half a file.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { foreignCode, PosternError } from '../errors/error.ts';
+import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
+import { makeDirectory } from '../net/file/make-directory.ts';
 
 /** Mode of files that hold secrets; the owner may read and write. */
 const privateMode = 0o600;
@@ -14,41 +15,49 @@ const privateMode = 0o600;
 const maxFileBytes = 1 << 20;
 
 /** `~` and `~/x` with the home directory put in; other paths as they are. */
-export function expandHome(path: string, home: string = homedir()): string {
-  if (path === '~') return home;
-  return path.startsWith('~/') || path.startsWith('~\\') ? join(home, path.slice(2)) : path;
+export function expandHome(path: string, home?: string): string {
+  // The home directory is asked for only when it is needed: not every user has one.
+  if (path === '~') return home ?? homedir();
+  return path.startsWith('~/') || path.startsWith('~\\') ? join(home ?? homedir(), path.slice(2)) : path;
 }
 
-/** Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. */
+/**
+ * Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. Throws 'file.failed',
+ * as everything here that writes.
+ */
 export function makePrivateDirectory(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  named('make the directory', path, () => makeDirectory(path, 0o700));
 }
 
 /** Creates `path` with `text`, mode 0600 unless given. Returns false when a file of that name exists; that file is untouched. */
 export function createPrivateFile(path: string, text: string, mode: number = privateMode): boolean {
-  const temporary = writeTemporary(path, text, mode);
-  try {
-    linkSync(temporary, path);
-  } catch (error) {
-    if (foreignCode(error) === 'EEXIST') return false;
-    throw error;
-  } finally {
-    rmSync(temporary, { force: true });
-  }
-  syncDirectory(dirname(path));
-  return true;
+  return named('write', path, () => {
+    const temporary = writeTemporary(path, text, mode);
+    try {
+      linkSync(temporary, path);
+    } catch (error) {
+      if (foreignCode(error) === 'EEXIST') return false;
+      throw error;
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+    syncDirectory(dirname(path));
+    return true;
+  });
 }
 
 /** Puts `text` in place of whatever `path` holds, atomically, mode 0600 unless given. For files that are ours alone. */
 export function replacePrivateFile(path: string, text: string, mode: number = privateMode): void {
-  const temporary = writeTemporary(path, text, mode);
-  try {
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  syncDirectory(dirname(path));
+  named('write', path, () => {
+    const temporary = writeTemporary(path, text, mode);
+    try {
+      renameSync(temporary, path);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+    syncDirectory(dirname(path));
+  });
 }
 
 /** The text of `path` (a file or a pipe), or undefined when there is nothing of that name. Never reads more than 1 MiB. */
@@ -77,7 +86,7 @@ export function readPrivateFile(path: string): string | undefined {
 
 /** The text of `path`; if there is none, what `make` returns is written first. Safe when several processes do it at once. */
 export async function readOrCreatePrivateFile(path: string, make: () => string | Promise<string>): Promise<string> {
-  const present = readPrivateFile(path);
+  const present = named('read', path, () => readPrivateFile(path));
   if (present !== undefined) return present;
   const made = await make();
   if (createPrivateFile(path, made)) return made;
@@ -86,11 +95,21 @@ export async function readOrCreatePrivateFile(path: string, make: () => string |
   return winner;
 }
 
+/** What `action` returns; the system's errors become 'file.failed' with the path. */
+function named<T>(verb: string, path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new PosternError('file.failed', `Cannot ${verb} ${path}`, { cause: error });
+  }
+}
+
 function writeTemporary(path: string, text: string, mode: number): string {
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   const file = openSync(temporary, 'wx', mode);
   try {
-    writeSync(file, text);
+    writeFileSync(file, text);
     fsyncSync(file);
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -3,9 +3,10 @@
 // Source: spec edge-protocol §5 (trust roots).
 
 import { X509Certificate } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { makeDirectory } from '../net/file/make-directory.ts';
 import { requestWeb } from '../net/http/web-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -97,7 +98,7 @@ async function writeCache(options: TrustRootsOptions, roots: readonly string[]):
   const { cacheFile } = options;
   const temporary = `${cacheFile}.${process.pid}`;
   try {
-    await mkdir(dirname(cacheFile), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(cacheFile), 0o700);
     await writeFile(temporary, roots.join(''), { mode: 0o600 });
     await rename(temporary, cacheFile);
   } catch (error) {

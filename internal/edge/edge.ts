@@ -21,6 +21,7 @@ import type { TunnelId } from '../schema/api-id.ts';
 import type { Store } from '../store/contract/store.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openStateDirectory } from '../store/state-directory.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { listenTransports } from '../transport/listen.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
@@ -77,7 +78,8 @@ export interface EdgeOptions {
   readonly logger: Logger;
 }
 
-export interface Edge {
+/** Its disposal is `stop`. */
+export interface Edge extends AsyncDisposable {
   readonly connectorPort: number;
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
@@ -91,6 +93,8 @@ export interface Edge {
   readonly registry: ConnectorRegistry;
   readonly store: Store;
   readonly privateServices: PrivateServices;
+  /** Reads certificate files again. */
+  reload(): Promise<void>;
   /** Take no more work, finish what runs within the grace period, then close everything. Idempotent. */
   stop(): Promise<void>;
 }
@@ -100,10 +104,14 @@ const settleMs = 500;
 /** How much longer than visitors connectors of a stopping edge may take: only stragglers are left then. */
 const connectorDrainMs = 5_000;
 
-/** Opens everything. What was opened is closed again when a later part fails. Throws 'listen.failed', 'store.failed', 'tls.failed'. */
+/**
+ * Opens everything. What was opened is closed again when a later part fails. Throws 'file.failed', 'listen.failed',
+ * 'store.failed', 'tls.failed'.
+ */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
   const { logger, stateDir, domain } = options;
+  openStateDirectory(stateDir);
   let hostnames: HostnameTable | undefined;
   const certificates = opened.use(
     await openCertificates({
@@ -222,6 +230,10 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ]);
     await resources.disposeAsync();
   };
+  const stopOnce = (): Promise<void> => {
+    stopped ??= stop();
+    return stopped;
+  };
   return {
     connectorPort: listener.port,
     httpPort: visitors.httpPort,
@@ -233,10 +245,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     registry,
     store,
     privateServices,
-    stop: () => {
-      stopped ??= stop();
-      return stopped;
-    },
+    reload: () => certificates.reload(),
+    stop: stopOnce,
+    [Symbol.asyncDispose]: stopOnce,
   };
 }
 

@@ -34,14 +34,45 @@ export function foreignCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether `error` is the system's answer to a call on a file, a socket or a process: `ENOSPC`, not a bug of ours. */
+export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && /^E[A-Z0-9]+$/.test(foreignCode(error) ?? '');
+}
+
 /** A text for logs: the message with those of its causes, outermost first. */
 export function describeError(error: unknown): string {
+  return chainOf(error).join(': ');
+}
+
+/** What lies behind `error`, outermost first, each in one line of at most 200 characters and without what was said before. */
+export function causesOf(error: unknown): readonly string[] {
+  const [, ...causes] = chainOf(error);
+  return causes.map(text => {
+    const line = inOneLine(text);
+    return line.length > maxCauseLength ? `${line.slice(0, maxCauseLength - 1)}…` : line;
+  });
+}
+
+/** A sentence or two. */
+const maxCauseLength = 200;
+
+function chainOf(error: unknown): string[] {
   const parts: string[] = [];
   let current: unknown = error;
   for (let depth = 0; depth < 6 && current !== undefined && current !== null; depth += 1) {
-    const text = current instanceof Error ? current.message || current.name : String(current);
-    if (text !== '' && !parts.some(part => part.includes(text))) parts.push(text);
+    const text = textOf(current);
+    if (text !== '' && !parts.some(part => inOneLine(part).includes(inOneLine(text)))) parts.push(text);
     current = current instanceof Error ? current.cause : undefined;
   }
-  return parts.join(': ');
+  return parts;
+}
+
+function inOneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** Several addresses of one name fail together, and the error of all has no text of its own. */
+function textOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(textOf).join('; ');
+  return error instanceof Error ? error.message || error.name : String(error);
 }

@@ -43,6 +43,7 @@ export const errorTable = {
   'dial.failed': { scope: 'network', retry: 'elsewhere', exit: 1 },
   'dial.timeout': { scope: 'network', retry: 'elsewhere', exit: 1 },
   'discovery.failed': { scope: 'network', retry: 'later', exit: 1 },
+  'file.failed': { scope: 'config', retry: 'never', exit: 1 },
   'flow.denied': { scope: 'edge', retry: 'never', exit: 1 },
   'flow.limit': { scope: 'origin', retry: 'later', exit: 1 },
   internal: { scope: 'internal', retry: 'never', exit: 1 },

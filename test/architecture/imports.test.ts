@@ -29,7 +29,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   datagram: ['wire', 'transport', 'net'],
   icmp: ['wire', 'net'],
   config: ['schema', 'net'],
-  credentials: ['schema'],
+  credentials: ['schema', 'net'],
   api: ['schema', 'net'],
   management: ['net'],
   store: ['schema', 'credentials'],

@@ -2,20 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { listen } from '../support/origin-server.ts';
-import { temporaryDirectory } from '../support/program.ts';
+import { startProgram, temporaryDirectory } from '../support/program.ts';
 import { until, within } from '../support/wait.ts';
 
 const script = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'scripts', 'quickstart.ts');
 
-async function startQuickstart(t: TestContext, args: readonly string[]) {
-  const home = await temporaryDirectory(t);
+async function startQuickstart(t: TestContext, args: readonly string[], given?: string) {
+  const home = given ?? (await temporaryDirectory(t));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args], {
     cwd: home,
     env: { HOME: home, PATH: process.env.PATH ?? '' },
@@ -32,8 +32,8 @@ async function startQuickstart(t: TestContext, args: readonly string[]) {
   return { pid: child.pid ?? 0, closed, output: () => output };
 }
 
-async function quickstart(t: TestContext, args: readonly string[]) {
-  const { closed, output } = await startQuickstart(t, args);
+async function quickstart(t: TestContext, args: readonly string[], home?: string) {
+  const { closed, output } = await startQuickstart(t, args, home);
   return { code: await within('the quickstart to end', closed, 90_000), output: output() };
 }
 
@@ -75,6 +75,20 @@ describe('quickstart', { timeout: 240_000 }, () => {
     assert.equal(code, 0, output);
     assert.match(output, new RegExp(`^http://\\S+\\.localhost:(?!8080)\\d+ ⟶ http://127\\.0\\.0\\.1:${origin}$`, 'm'));
     assert.match(output, /the user's own service was asked for \//);
+  });
+
+  it('leaves an edge of the user, and what commands know of it, alone', async t => {
+    const home = await temporaryDirectory(t);
+    const ports = ['--http-port', '0', '--https-port', '-1', '--connector-port', '0', '--api', '127.0.0.1:0'];
+    const edge = startProgram(t, ['edge', 'run', ...ports], { home });
+    await edge.logged(/Edge ready/);
+    const files = ['edge.json', 'edge/edge.json', 'edge/cert.pem'].map(name => join(home, '.postern', name));
+    const read = (): readonly string[] => files.map(file => readFileSync(file, 'utf8'));
+    const before = read();
+    const { code, output } = await quickstart(t, ['--once'], home);
+    assert.equal(code, 0, output);
+    assert.deepEqual(read(), before);
+    assert.deepEqual(readdirSync(join(home, '.postern')).toSorted(), ['edge', 'edge.json']);
   });
 
   it('says so when the service of the user does not answer', async t => {

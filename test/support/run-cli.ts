@@ -23,6 +23,7 @@ export async function runPostern(
       stdin,
       stdout,
       stderr,
+      stdinIsTerminal: false,
       stderrIsTerminal: false,
       cwd: home,
       homeDir: home,
