@@ -1,8 +1,11 @@
 // Tables of the listing commands: columns padded with spaces to their widest cell and one more, the last one too.
 // Source: spec cli-and-api §5.
 
-/** The lines of a table, each ended by a newline. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+import { printableLine } from '../internal/telemetry/printable.ts';
+
+/** The lines of a table, each ended by a newline. What others named cannot move the cursor. */
+export function formatTable(header: readonly string[], cells: readonly (readonly string[])[]): string {
+  const rows = cells.map(row => row.map(printableLine));
   const widths = header.map(
     (name, column) => Math.max(name.length, ...rows.map(row => (row[column] ?? '').length)) + 1,
   );

@@ -225,3 +225,37 @@ describe('edge run', { timeout: 120_000 }, () => {
     await stop(edge);
   });
 });
+
+describe('tunnel run', { timeout: 120_000 }, () => {
+  it('by name waits for an edge that comes up later', async t => {
+    const home = await temporaryDirectory(t);
+    const first = startEdge(t, { home });
+    const { port } = new URL(await apiUrlOf(first));
+    assert.equal((await runPostern(home, ['tunnel', 'create', 'late'])).code, 0);
+    await stop(first);
+    // The last flag counts.
+    const edgeArgs = ['--api', `127.0.0.1:${port}`];
+    const connectorArgs = ['tunnel', '--hello-world', '--metrics', '127.0.0.1:0'];
+    const connector = startProgram(t, [...connectorArgs, 'run', 'late'], { home });
+    await connector.logged(/WRN The API does not answer, retrying/);
+    const second = startEdge(t, { home, args: edgeArgs });
+    await apiUrlOf(second);
+    await connector.logged(/Starting tunnel/);
+    connector.child.kill('SIGTERM');
+    await within('the connector to end', connector.exited);
+    await stop(second);
+  });
+
+  it('ends in order when its pid file cannot be removed', async t => {
+    const home = await temporaryDirectory(t);
+    const edge = startEdge(t, { home });
+    await apiUrlOf(edge);
+    assert.equal((await runPostern(home, ['tunnel', 'create', 'one'])).code, 0);
+    const args = ['tunnel', '--hello-world', '--metrics', '127.0.0.1:0', '--pidfile', '/dev/null/pid', 'run', 'one'];
+    const connector = startProgram(t, args, { home });
+    await connector.logged(/ERR Unable to write pid to \/dev\/null\/pid/);
+    connector.child.kill('SIGTERM');
+    assert.equal(await exitOf(connector), 0, connector.log());
+    await stop(edge);
+  });
+});

@@ -8,6 +8,7 @@ import { writeCredentialsFile } from '../../internal/credentials/tunnel-credenti
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api-id.ts';
+import { isPrintableLine, printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { expandHome } from '../expand-home.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
@@ -62,7 +63,7 @@ export const command = defineCommand({
     context.stdout.write(
       `Tunnel credentials written to ${path}.${chosen} Keep this file secret. ` +
         'To revoke these credentials, delete the tunnel.\n' +
-        `\nCreated tunnel ${tunnel.name} with id ${tunnel.id}\n`,
+        `\nCreated tunnel ${printableLine(tunnel.name)} with id ${tunnel.id}\n`,
     );
   },
 });
@@ -71,6 +72,9 @@ async function createTunnel(api: ApiSession, name: string, secret: Uint8Array) {
   const failed = (code: PosternError['code'], why: string, cause?: unknown): PosternError =>
     new PosternError(code, `failed to create tunnel: Create Tunnel API call failed: ${why}`, { cause });
   if (isUuid(name)) throw new PosternError('usage.invalid', 'you cannot use UUIDs as tunnel names');
+  if (!isPrintableLine(name)) {
+    throw new PosternError('usage.invalid', 'the name of a tunnel cannot hold control characters');
+  }
   if (name.trim() === '') throw new PosternError('usage.invalid', 'the name of a tunnel cannot be empty');
   try {
     return await api.client.createTunnel({

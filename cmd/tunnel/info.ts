@@ -1,6 +1,7 @@
 // `tunnel info TUNNEL`: a tunnel and its connectors. Source: spec cli-and-api §5.4.
 
 import type { ApiActiveClient } from '../../internal/schema/api-tunnel.ts';
+import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
 import { formatSeconds, formatTable } from '../table.ts';
@@ -86,7 +87,7 @@ export const command = defineCommand({
       countByLocation(client.conns, true),
     ]);
     context.stdout.write(
-      `NAME:     ${tunnel.name}\nID:       ${id}\nCREATED:  ${formatGoTime(tunnel.created_at)}\n\n` +
+      `NAME:     ${printableLine(tunnel.name)}\nID:       ${id}\nCREATED:  ${formatGoTime(tunnel.created_at)}\n\n` +
         formatTable(['CONNECTOR ID', 'CREATED', 'ARCHITECTURE', 'VERSION', 'ORIGIN IP', 'EDGE'], rows),
     );
   },

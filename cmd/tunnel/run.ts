@@ -31,8 +31,13 @@ export const command = defineCommand({
         args: invocation.args,
         findByName: async name => {
           // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
-          const [{ openApi }, { findTunnel }] = await Promise.all([import('./api.ts'), import('./find-tunnel.ts')]);
-          return findTunnel(await openApi(invocation, context), name);
+          const [{ openApi }, { findTunnel }, { waitForApi }] = await Promise.all([
+            import('./api.ts'),
+            import('./find-tunnel.ts'),
+            import('./wait-for-api.ts'),
+          ]);
+          const api = await openApi(invocation, context);
+          return waitForApi(() => findTunnel(api, name), settings.retries, log.logger);
         },
       },
       context,

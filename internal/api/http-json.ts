@@ -1,7 +1,7 @@
 // One HTTP exchange of JSON documents with bounds on time and size, so that a private CA can be trusted
 // for it alone. Used by the API client and the quick-tunnel client.
 
-import { PosternError } from '../errors/error.ts';
+import { isPosternError, PosternError } from '../errors/error.ts';
 import { requestWeb, type WebAnswer, type WebRequest } from '../net/http/web-request.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 
@@ -22,6 +22,14 @@ export type JsonResponse = WebAnswer;
 /** Largest answer taken: a page of a thousand tunnels with connections is under 2 MiB. */
 const maxResponseBytes = 16 * 1024 * 1024;
 
+const unanswered = { unanswered: true };
+
+/** Whether a call failed because nobody answered: an edge that is starting, or a network that is not there yet. */
+export function wasUnanswered(error: unknown): boolean {
+  if (!isPosternError(error, 'api.failed')) return false;
+  return error.details?.unanswered === true || wasUnanswered(error.cause);
+}
+
 /** Throws `api.failed` with a text that begins `REST request failed: ` when no whole answer came. */
 export async function exchangeJson(request: JsonRequest): Promise<JsonResponse> {
   const timeout = AbortSignal.timeout(request.timeoutMs);
@@ -31,7 +39,10 @@ export async function exchangeJson(request: JsonRequest): Promise<JsonResponse> 
   } catch (cause) {
     if (cause instanceof PosternError) throw cause;
     const why = timeout.aborted ? `no answer within ${request.timeoutMs / 1000} s` : reasonOf(cause);
-    throw new PosternError('api.failed', `REST request failed: ${request.method} ${request.url}: ${why}`, { cause });
+    throw new PosternError('api.failed', `REST request failed: ${request.method} ${request.url}: ${why}`, {
+      cause,
+      details: unanswered,
+    });
   }
 }
 

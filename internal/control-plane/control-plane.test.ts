@@ -217,6 +217,28 @@ describe('control plane', () => {
     await create('web');
   });
 
+  it('takes no name or comment that would disturb a terminal', async () => {
+    const bodies: readonly (readonly [string, object])[] = [
+      ['cfd_tunnel', { tunnel_secret: Buffer.alloc(32).toString('base64') }],
+      ['teamnet/virtual_networks', {}],
+    ];
+    for (const [path, body] of bodies) {
+      for (const name of ['a\nb', 'a\0', '\u001b[2J', 'a\u009b1m', 'a\u202eb', '\u2028']) {
+        const sent = { method: 'POST', body: JSON.stringify({ ...body, name }) };
+        const response = await raw(`/client/v4/accounts/${account}/${path}`, sent);
+        assert.equal(response.status, 400, JSON.stringify(name));
+      }
+    }
+    await assert.rejects(
+      client.addNetwork({
+        params: { account },
+        body: { name: 'fine', comment: '\u001b]0;x', is_default_network: false },
+      }),
+      { code: 'api.invalid', message: /control characters/ },
+    );
+    await create('schöner Name 日本');
+  });
+
   it('takes remote configurations and pushes them', async () => {
     const { id } = await create('web');
     const params = { account, id };
@@ -236,6 +258,8 @@ describe('control plane', () => {
     assert.deepEqual(pushed, [[id, 1, JSON.stringify(config)]]);
     assert.equal((await client.putConfiguration({ params, body: { config: { ingress: [] } } })).version, 2);
     assert.equal((await client.getConfiguration({ params })).version, 2);
+    const bad = { ingress: [{ service: 'file:///etc/passwd' }] };
+    await assert.rejects(client.putConfiguration({ params, body: { config: bad } }), { message: /file/ });
     const refused = async (bad: object, message: RegExp): Promise<void> => {
       const body = JSON.stringify({ config: bad });
       const response = await raw(`/client/v4/accounts/${account}/cfd_tunnel/${id}/configurations`, {

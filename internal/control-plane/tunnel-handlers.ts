@@ -7,6 +7,7 @@ import { encodeToken } from '../credentials/tunnel-token.ts';
 import { isPosternError } from '../errors/error.ts';
 import { createTunnelId, isUuid, parseTunnelId } from '../schema/api-id.ts';
 import type { ApiActiveClient, ApiConnection } from '../schema/api-tunnel.ts';
+import { parseRemoteConfig } from '../schema/remote-config.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { apiProblem } from './api-problem.ts';
 import {
@@ -34,6 +35,8 @@ type TunnelHandlers = Pick<
 
 const minSecretBytes = 32;
 const maxSecretBytes = 1024;
+/** What is told of a configuration that cannot be used: its first dozen of faults. */
+const maxReasonLength = 2_000;
 
 export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
   const { store, secrets, live, now } = parts;
@@ -142,12 +145,23 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const config = JSON.stringify(body.config);
+      requireUsable(config);
       const stored = await store.tunnels.setConfiguration(caller.accountTag, tunnel.id, config, now());
       if (stored === undefined) throw apiProblem('notFound', 'Tunnel not found');
       parts.pushConfiguration(tunnel.id, stored.version, config);
       return showConfiguration(stored);
     },
   };
+}
+
+/** Throws 'api.invalid' with what connectors would say of the configuration: they use the same rules. */
+function requireUsable(config: string): void {
+  try {
+    parseRemoteConfig(config);
+  } catch (error) {
+    if (!isPosternError(error, 'config.invalid')) throw error;
+    throw apiProblem('invalid', `The configuration cannot be used: ${error.message.slice(0, maxReasonLength)}`);
+  }
 }
 
 async function showTunnel(parts: ControlPlaneParts, tunnel: TunnelRecord) {

@@ -1,6 +1,7 @@
 // Parts shared by the documents of the control-plane API. Source: spec cli-and-api §9.1, §9.2.
 
 import { z } from 'zod';
+import { isPrintableLine } from '../telemetry/printable.ts';
 import { isUuid } from './api-id.ts';
 
 /** A UUID in any letter case; lower case after parsing. */
@@ -8,6 +9,11 @@ export const uuidSchema = z
   .string()
   .refine(isUuid, 'must be a UUID')
   .transform(text => text.toLowerCase());
+
+/** A name or a comment that people give and listings show on one line. */
+export function lineSchema(maxLength: number) {
+  return z.string().max(maxLength).refine(isPrintableLine, 'must not hold control characters');
+}
 
 /** RFC 3339 text. */
 export const timeSchema = z.string();

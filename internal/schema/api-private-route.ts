@@ -2,9 +2,9 @@
 // routes by private host name follow the later public API of the same service.
 
 import { z } from 'zod';
-import { optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
-const commentSchema = z.string().max(1024).default('');
+const commentSchema = lineSchema(1024).default('');
 const optionalUuid = uuidSchema.nullish().transform(id => id ?? undefined);
 
 export const ipRouteSchema = z.object({
@@ -75,14 +75,14 @@ export const networkSchema = z.object({
 });
 
 export const createNetworkSchema = z.object({
-  name: z.string().min(1).max(255),
+  name: lineSchema(255).min(1),
   comment: commentSchema,
   is_default_network: z.boolean().default(false),
 });
 
 export const updateNetworkSchema = z.object({
-  name: z.string().min(1).max(255).optional(),
-  comment: z.string().max(1024).optional(),
+  name: lineSchema(255).min(1).optional(),
+  comment: lineSchema(1024).optional(),
   is_default_network: z.boolean().optional(),
 });
 

@@ -2,7 +2,7 @@
 // ingress-and-origin §5 for the configuration.
 
 import { z } from 'zod';
-import { optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
 const connectionSchema = z.object({
   colo_name: z.string(),
@@ -45,7 +45,7 @@ export const tunnelWithTokenSchema = tunnelSchema.extend({ token: z.string() });
 
 /** `tunnel_secret`: base64 of at least 32 bytes; checked where it is decoded. */
 export const createTunnelSchema = z.object({
-  name: z.string().min(1).max(255),
+  name: lineSchema(255).min(1),
   tunnel_secret: z.string().max(2048),
 });
 

@@ -2,6 +2,7 @@
 // (`2026-08-20T10:00:00Z INF message key=value`). Source: spec cli-and-api §15.
 
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { printable } from './printable.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type Logger = PinoLogger;
@@ -67,7 +68,7 @@ function formatConsoleLine(line: string, color: boolean): string {
   const name = String(level);
   const code = levelCodes[name] ?? name;
   const shown = color ? `\u001b[${levelColors[name] ?? 0}m${code}\u001b[0m` : code;
-  const parts = [`${time} ${shown} ${message ?? ''}`];
+  const parts = [`${time} ${shown} ${printable(String(message ?? ''))}`];
   if (error !== undefined) parts.push(`error=${formatValue(error)}`);
   for (const key of Object.keys(fields).sort()) parts.push(`${key}=${formatValue(fields[key])}`);
   return parts.join(' ');
@@ -75,5 +76,5 @@ function formatConsoleLine(line: string, color: boolean): string {
 
 function formatValue(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+  return /^[^\s"=]+$/.test(text) ? printable(text) : printable(JSON.stringify(text));
 }

@@ -1,5 +1,6 @@
 // `tunnel vnet add NAME [COMMENT]`. Source: spec cli-and-api §5.5.
 
+import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';
 import { openApi } from '../api.ts';
 
@@ -23,7 +24,7 @@ export const command = defineCommand({
     });
     const isDefault = network.is_default_network ? ' (as the new default for this account) ' : '';
     context.stdout.write(
-      `Successfully added virtual 'network' ${network.name} with ID: ${network.id}${isDefault}\n` +
+      `Successfully added virtual 'network' ${printableLine(network.name)} with ID: ${network.id}${isDefault}\n` +
         'You can now add routes to it: see `postern tunnel route ip add --help`\n',
     );
   },

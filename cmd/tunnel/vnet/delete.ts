@@ -1,5 +1,6 @@
 // `tunnel vnet delete ID-or-NAME`. Source: spec cli-and-api §5.5, §9.6.
 
+import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';
 import { openApi } from '../api.ts';
 import { findNetwork } from '../find-network.ts';
@@ -20,6 +21,6 @@ export const command = defineCommand({
       params: { account: api.account, id },
       query: { force: invocation.flags.force || undefined },
     });
-    context.stdout.write(`Successfully deleted virtual network '${name}'\n`);
+    context.stdout.write(`Successfully deleted virtual network '${printableLine(name)}'\n`);
   },
 });

@@ -1,6 +1,7 @@
 // `tunnel vnet update ID-or-NAME`. Source: spec cli-and-api §5.5, §9.6.
 
 import { PosternError } from '../../../internal/errors/error.ts';
+import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';
 import { openApi } from '../api.ts';
 import { findNetwork } from '../find-network.ts';
@@ -34,6 +35,6 @@ export const command = defineCommand({
         ...(isGiven('default') ? { is_default_network: flags.default } : {}),
       },
     });
-    context.stdout.write(`Successfully updated virtual network '${current}'\n`);
+    context.stdout.write(`Successfully updated virtual network '${printableLine(current)}'\n`);
   },
 });

@@ -1,6 +1,7 @@
 // `tunnel route hostname add HOSTNAME TUNNEL [COMMENT]`: leads a private host name through a tunnel, to be resolved at the
 // connector. Source: issue "private networks" point 3.
 
+import { printableLine } from '../../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../../command.ts';
 import { openApi } from '../../api.ts';
 import { findOptionalNetwork, networkFlag } from '../../find-network.ts';
@@ -31,6 +32,6 @@ export const command = defineCommand({
         virtual_network_id: await findOptionalNetwork(api, invocation.flags.vnet),
       },
     });
-    context.stdout.write(`Successfully added route for ${route.hostname} over tunnel ${id}\n`);
+    context.stdout.write(`Successfully added route for ${printableLine(route.hostname)} over tunnel ${id}\n`);
   },
 });
