@@ -49,6 +49,26 @@ describe('the service of quick tunnels', () => {
     assert.equal(named.url, cloudflareQuickService);
   });
 
+  it('is named without a URL, and not on stdout, where scripts look for the tunnel’s', async () => {
+    const service = ['--quick-service', 'http://127.0.0.1:9'];
+    const { stdout, stderr } = await runPostern(home, ['tunnel', '--url', origin, ...service]);
+    assert.equal(stdout, '');
+    assert.match(stderr, /INF Requesting new quick Tunnel service=127\.0\.0\.1:9\n/);
+  });
+
+  it('is not asked when flags name a tunnel that is there', async () => {
+    for (const flags of [
+      ['--token', 'x'],
+      ['--token-file', 'x'],
+      ['--credentials-contents', 'x'],
+      ['--name', 'x'],
+    ]) {
+      const { code, stderr } = await runPostern(home, ['tunnel', ...flags, '--url', origin]);
+      assert.equal(code, 64);
+      assert.ok(stderr.startsWith(`${flags[0]} names a tunnel`) && stderr.includes('postern tunnel run'), stderr);
+    }
+  });
+
   it('is asked for on a terminal', async () => {
     for (const answer of ['y', 'Yes']) {
       const { context, said } = user(answer);

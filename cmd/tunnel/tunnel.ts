@@ -33,13 +33,17 @@ export const command = defineCommand({
     ],
   ],
   run: async (invocation, context) => {
+    const named = namingFlags.filter(name => invocation.given[name]?.some(text => text !== '') === true);
+    if (named.length > 0) throw notQuickWith(named);
     const { settings, file } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     const local = localIngress(settings, file);
     if (local.source !== 'flags') throw notQuick(file?.tunnel);
     const origin = local.config.rules[0]?.service.text ?? '';
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
-    context.stdout.write(`Requesting a quick tunnel from ${serviceUrl}\n`);
+    // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
+    const service = URL.parse(serviceUrl)?.host ?? serviceUrl;
+    log.logger.info({ event: 0, service }, 'Requesting new quick Tunnel');
     const quick = await requestQuickTunnel({ serviceUrl, caPem, userAgent: `postern/${version}` });
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
@@ -61,6 +65,18 @@ export const command = defineCommand({
     );
   },
 });
+
+/** They name a tunnel that is there already: a quick tunnel would publish the origin under another name, to everybody. */
+const namingFlags = ['token', 'token-file', 'credentials-contents', 'credentials-file', 'name'] as const;
+
+function notQuickWith(flags: readonly string[]): PosternError {
+  const list = flags.map(name => `--${name}`).join(' and ');
+  return new PosternError(
+    'usage.invalid',
+    `${list} names a tunnel, and \`postern tunnel\` without a command makes a quick one. Write \`postern tunnel run\` ` +
+      `with ${list}, or leave ${list} out`,
+  );
+}
 
 function notQuick(tunnel: string | undefined): PosternError {
   if (tunnel !== undefined && tunnel !== '') {

@@ -9,12 +9,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 
 /** Repeats `call`, with growing waits, for as long as nobody answers. Throws what an answer makes it throw. */
 export async function waitForApi<T>(call: () => Promise<T>, retries: number, logger: Logger): Promise<T> {
-  const backOff = new BackOff({
-    baseMs: 1_000,
-    maxRetries: retries,
-    random: Math.random,
-    nowMs: () => performance.now(),
-  });
+  const backOff = new BackOff({ baseMs: 1_000, maxRetries: retries, random: Math.random });
   for (;;) {
     try {
       return await call();
