@@ -13,7 +13,7 @@ export interface ExchangeHead {
   readonly scheme: string;
   /** Host as received, with optional port. */
   readonly host: string;
-  /** Path with query, begins with `/`. */
+  /** Path with query, begins with `/`; `*` of an OPTIONS about the server as a whole. */
   readonly path: string;
   readonly headers: HeaderList;
   /** Bytes of request body; 0 = none, -1 = unknown. */

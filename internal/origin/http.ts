@@ -98,7 +98,9 @@ export class HttpOrigin implements Origin {
       const { headers, expectContinue } = forwardHeaders(head, this.#policy);
       const pool = this.#pool(this.#fixedName ?? nameOf(host));
       if (this.#proxyAuthorization !== undefined) headers.push('Proxy-Authorization', this.#proxyAuthorization);
-      const line = { path: this.#pathPrefix + head.path, host, headers, expectContinue };
+      // In absolute form an empty path stands for `*` (RFC 9112 §3.2.4).
+      const path = head.path === '*' && this.#pathPrefix !== '' ? this.#pathPrefix : this.#pathPrefix + head.path;
+      const line = { path, host, headers, expectContinue };
       if (head.bodyLength < 0 && head.kind === 'http' && this.#originRequest.disableChunkedEncoding)
         gatherBody(exchange, gathered => pool.request(exchange, { ...line, gathered }));
       else pool.request(exchange, line);

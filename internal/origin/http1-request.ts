@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { PosternError } from '../errors/error.ts';
+import { canonicalName } from './canonical-name.ts';
 import type { Dial } from './dial.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
@@ -207,8 +208,8 @@ function requestText(exchange: Exchange, line: RequestLine): string {
   const bodyLength = line.gathered?.length ?? exchange.head.bodyLength;
   const { headers } = line;
   let text = `${method} ${line.path} HTTP/1.1\r\nHost: ${line.host}\r\n`;
-  for (let index = 0; index < headers.length; index += 2)
-    text += `${headerName(headers[index] ?? '')}: ${headers[index + 1]}\r\n`;
+  for (let index = 0; index + 1 < headers.length; index += 2)
+    text += `${canonicalName(headers[index] as string)}: ${headers[index + 1]}\r\n`;
   if (kind === 'websocket')
     return `${text}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n`;
   if (bodyLength < 0) text += 'Transfer-Encoding: chunked\r\n';
@@ -216,20 +217,4 @@ function requestText(exchange: Exchange, line: RequestLine): string {
     text += `Content-Length: ${bodyLength}\r\n`;
   if (line.expectContinue && bodyLength !== 0 && line.gathered === undefined) text += 'Expect: 100-continue\r\n';
   return `${text}Connection: keep-alive\r\n\r\n`;
-}
-
-/** Names written before, as they came: a site has some dozens, and what visitors make up is not kept. */
-const knownNames = new Map<string, string>();
-const maxKnownNames = 256;
-
-/**
- * HTTP/2 knows lower case only, and some HTTP/1.1 origins know `Soapaction` only: a name without capitals gets them after
- * every hyphen, whichever way it came.
- */
-function headerName(name: string): string {
-  const known = knownNames.get(name);
-  if (known !== undefined) return known;
-  const written = name === name.toLowerCase() ? name.replace(/(^|-)[a-z]/g, start => start.toUpperCase()) : name;
-  if (knownNames.size < maxKnownNames) knownNames.set(name, written);
-  return written;
 }

@@ -92,10 +92,11 @@ export function forwardHeaders(head: ExchangeHead, policy: HeaderPolicy): Forwar
   return { headers: out, expectContinue };
 }
 
-/** Method, and path in origin form. Throws 'protocol.malformed'. */
+/** Method, and path in origin form, or `*` of an OPTIONS (RFC 9112 §3.2.4). Throws 'protocol.malformed'. */
 export function checkTarget(head: ExchangeHead): void {
   if (badName.test(head.method) || head.method === '' || head.method === 'CONNECT')
     throw requestRejected(`method ${JSON.stringify(head.method)} cannot be forwarded`);
+  if (head.path === '*' && head.method === 'OPTIONS') return;
   if (head.path.charCodeAt(0) !== 47 || badPath.test(head.path))
     throw requestRejected('the path must begin with / and hold no space or control character');
 }

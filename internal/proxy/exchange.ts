@@ -50,17 +50,19 @@ export class StreamExchange implements Exchange {
     countGarbage(exchangeGarbageBytes);
     // The 'close' that follows an error says all there is to know here.
     this.body.on('error', ignore).once('close', () => this.#onClose());
-    // A body that is known to be empty is left alone (see IncomingStream): with node:http2, reading its end
-    // costs an error object with its stack a request.
-    if (head.bodyLength !== 0 || head.kind !== 'http') this.body.once('finish', () => this.#onFinish());
+    // Transports stop the rest of an http request themselves, after the trailers; of an upgrade they know no end.
+    if (head.kind !== 'http') this.body.once('finish', () => this.#onFinish());
   }
 
   respond(status: number, given: HeaderList, endStream = false): void {
     if (this.#failed || this.body.destroyed) return;
-    const headers = status === 204 ? withoutLength(given) : given;
+    // RFC 9110 §8.6 forbids a length there, and receivers of HTTP/2 refuse it.
+    const headers = status < 200 || status === 204 ? withoutLength(given) : given;
     try {
-      if (endStream) this.#incoming.respond({ status, headers }, { endStream: true });
-      else this.#incoming.respond({ status, headers });
+      checkStatus(status);
+      const head = { status, headers };
+      if (endStream) this.#incoming.respond(head, { endStream: true });
+      else this.#incoming.respond(head);
     } catch (error) {
       // A head that the transport cannot carry: the visitor gets to know that the origin failed, the origin that it is over.
       if (!(error instanceof PosternError)) throw error;
@@ -106,7 +108,7 @@ export class StreamExchange implements Exchange {
     log.error(fields, this.#responded ? 'Response broke off' : 'Request failed');
   }
 
-  /** The response is out. What is left of the request body nobody will read: end the stream without an error. */
+  /** An upgrade was refused and the answer is out. What the visitor may still send nobody will read. */
   #onFinish(): void {
     // Not at once: over HTTP/2 the head of an answer without a body is flushed at the end of this turn, and lost by then.
     if (!this.#upgraded && !this.body.readableEnded) setImmediate(endUnread, this.body);
@@ -122,6 +124,13 @@ export class StreamExchange implements Exchange {
     this.#subject.metrics?.requestEnded();
     this.#owner.exchangeEnded();
   }
+}
+
+/** RFC 9110 §15 calls what is above invalid, and Node's HTTP/2 does not send it: no protocol may decide. */
+function checkStatus(status: number): void {
+  if (status <= 599) return;
+  const text = `The status ${status} of the response is none of HTTP.`;
+  throw new PosternError('origin.failed', text, { details: { hop: 'response' } });
 }
 
 /** The text that goes to the edge where the transport has room for one. */

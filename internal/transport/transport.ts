@@ -29,7 +29,7 @@ export interface RequestHead {
   readonly scheme: string;
   /** Host of the request with optional port; selects the ingress rule. For `tcp`: `IP:port` (or `name:port` between our own ends). */
   readonly host: string;
-  /** Path with query, begins with `/`; `/` for `tcp`. */
+  /** Path with query, begins with `/`; `*` of an OPTIONS about the server as a whole; `/` for `tcp`. */
   readonly path: string;
   readonly headers: HeaderList;
   /** `tcp` only: address of whoever connected, `ip:port`, for the log at the connector. */
@@ -54,8 +54,9 @@ export interface StreamRefusal {
 export interface IncomingStream {
   readonly head: RequestHead;
   /**
-   * Request body in, response body out. Writable only after `respond`. Ending the writable side ends the response. An HTTP
-   * stream whose `head.bodyLength` is 0 closes after its response without having been read.
+   * Request body in, response body out. Writable only after `respond`. Ending the writable side ends the response, and for
+   * `http` what is left of the request once the response is out. An HTTP stream whose `head.bodyLength` is 0 closes after
+   * its response without having been read.
    */
   readonly body: Duplex;
   /**
@@ -64,7 +65,10 @@ export interface IncomingStream {
    * writes be gathered.
    */
   respond(head: ResponseHead, options?: { endStream?: boolean }): void;
-  /** Trailers to follow the body; call before `body.end()`. Returns false where the transport carries none (QUIC). */
+  /**
+   * Trailers to follow the body; call before `body.end()`. Returns false where none can follow: over QUIC to edges that are
+   * not ours, and to requests without `TE: trailers`.
+   */
   trailers(list: HeaderList): boolean;
   /** Before `respond`: tell the edge that this request failed here. After `respond`: resets the stream. */
   refuse(refusal: StreamRefusal): void;

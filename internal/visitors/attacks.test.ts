@@ -159,7 +159,7 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
     const path = await visit(`GET /${'y'.repeat(70_000)} HTTP/1.1\r\n${host}\r\n`);
     assert.deepEqual(
       [one, cookies, path].map(visitor => visitor.statuses),
-      [[431], [431], [431]],
+      [[431], [431], [414]],
     );
     await check();
     assert.equal(world.edge.registry.all()[0]?.id, before);

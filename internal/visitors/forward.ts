@@ -1,6 +1,7 @@
 // Takes a visitor's request to a connector and its answer back: choose a connection, retry where nothing was lost, stream
 // both bodies with back-pressure. Source: spec edge-protocol §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2 (idempotent).
 
+import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
@@ -8,7 +9,7 @@ import { countChunk } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, HeaderList, OutgoingStream, RequestHead } from '../transport/transport.ts';
-import type { VisitorTimeouts } from './limits.ts';
+import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
 import { answerProblem, type Problem } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
@@ -46,6 +47,13 @@ export async function forward(
   const tunnelId = options.hostnames.lookup(hostname(request.host));
   if (tunnelId === undefined) {
     answerProblem(response, request, { kind: 'no-route', host: request.host });
+    return;
+  }
+  const excess = excessOf(request);
+  if (excess !== undefined) {
+    const fields = { host: request.host, path: request.path.slice(0, 256), failed: excess.kind, error: excess.text };
+    options.logger.debug(fields, 'Request failed');
+    answerProblem(response, request, excess);
     return;
   }
   const visit = new Visit(request, response, tunnelId, options);
@@ -97,9 +105,11 @@ class Visit {
   /** Throws what the visitor should be told; after the head was sent failures show as a broken-off body instead. */
   async run(): Promise<void> {
     const { stream, answer } = await this.#ask();
+    // gRPC's errors that come at once are trailers alone, and must be the end of the answer at the visitor's as well.
+    const isOnlyHead = answer.headers.some(isGrpcStatus) && !(await hasBytes(stream.body));
     if (this.#gone) stream.reset();
     else if (this.#request.upgrade && answer.status === 101) this.#joinRaw(stream, answer);
-    else this.#copyResponse(stream, answer);
+    else this.#copyResponse(stream, answer, isOnlyHead);
   }
 
   /** Lets go of the origin. */
@@ -198,16 +208,29 @@ class Visit {
     else splice(raw, stream.body, webSocketLingerMs);
   }
 
-  #copyResponse(stream: OutgoingStream, answer: EdgeResponse): void {
+  #copyResponse(stream: OutgoingStream, answer: EdgeResponse, isOnlyHead: boolean): void {
     const { headers, length } = visitorHead(answer);
     const { method, upgrade } = this.#request;
     // An upgrade that was refused has no more bytes to send.
     if (upgrade) stream.body.end();
-    const hasBody = method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
+    const hasBody = !isOnlyHead && method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
     const target = startResponse(this.#response, answer.status, headers, hasBody);
     if (target === undefined) stream.body.resume();
     else copyBody(stream, target, length);
   }
+}
+
+function isGrpcStatus(name: string, index: number): boolean {
+  return index % 2 === 0 && name.length === 11 && name.toLowerCase() === 'grpc-status';
+}
+
+/** Settles with the first bytes of a body, which stay unread, or with its end. A body that broke off is not empty. */
+function hasBytes(body: Duplex): Promise<boolean> {
+  return new Promise(resolve => {
+    body.once('readable', () => resolve(body.readableLength > 0));
+    body.once('close', () => resolve(true));
+    if (body.destroyed) resolve(true);
+  });
 }
 
 function startResponse(
@@ -251,6 +274,26 @@ function copyBody(stream: OutgoingStream, target: ResponseBody, length: number):
     if (!ended) target.breakOff();
   });
   if (body.destroyed && !body.readableEnded) target.breakOff();
+}
+
+/** What is refused here, because some connector could not take it. */
+function excessOf(
+  request: VisitorRequest,
+): { readonly kind: 'target-too-long' | 'too-large'; readonly text: string } | undefined {
+  const { headers, host, method, path } = request;
+  if (path.length > maxTargetBytes)
+    return {
+      kind: 'target-too-long',
+      text: `The path has ${path.length} bytes; at most ${maxTargetBytes} are passed on.`,
+    };
+  let bytes = method.length + host.length + path.length + headers.length * 16;
+  for (const text of headers) {
+    if (text.length > maxValueBytes)
+      return { kind: 'too-large', text: `A header has ${text.length} bytes; at most ${maxValueBytes} are passed on.` };
+    bytes += text.length;
+  }
+  if (bytes <= maxForwardedBytes) return undefined;
+  return { kind: 'too-large', text: `The head has ${bytes} bytes; at most ${maxForwardedBytes} are passed on.` };
 }
 
 function headOf(request: VisitorRequest): RequestHead {

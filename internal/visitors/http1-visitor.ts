@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../net/address/ip.ts';
 import type { HeaderList } from '../transport/transport.ts';
 import { maxHeaders } from './limits.ts';
-import { isAuthority, isOriginForm } from './request-target.ts';
+import { isAuthority, isTarget } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 /** How long a visitor may go on sending a body after its answer is complete, before the connection is cut. */
@@ -36,7 +36,7 @@ export function readHttp1(message: IncomingMessage, upgrade: boolean): VisitorRe
   if (upgrade && (codings > 0 || length > 0)) return 400;
   const target = parseTarget(message.url ?? '/');
   const host = target.host ?? message.headers.host ?? '';
-  if (hosts > 1 || !isOriginForm(target.path) || !isAuthority(host)) return 400;
+  if (hosts > 1 || !isTarget(message.method ?? 'GET', target.path) || !isAuthority(host)) return 400;
   const { socket } = message;
   return {
     method: message.method ?? 'GET',

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import type { WriteWatch } from '../net/stream/write-watch.ts';
 import { resetStream } from '../transport/http2/clean-end.ts';
 import { watchReader } from '../transport/http2/held.ts';
-import { streamWindowBytes } from '../transport/http2/settings.ts';
+import { sentHeaderBytes, streamWindowBytes } from '../transport/http2/settings.ts';
 import { Http2Response, readHttp2 } from './http2-visitor.ts';
 import { maxHeaderBytes, maxHeaders, type VisitorTimeouts } from './limits.ts';
 import { refuseRequest } from './refuse.ts';
@@ -37,6 +37,7 @@ export function serveHttp2(
     settings,
     maxHeaderListPairs: maxHeaders,
     maxSessionMemory: 64,
+    maxSendHeaderBlockLength: sentHeaderBytes,
     strictSingleValueFields: false,
   });
   sessions.add(session);

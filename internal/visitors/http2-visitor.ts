@@ -1,11 +1,13 @@
 // A visitor over HTTP/2. Source: RFC 9113 §8.3 (pseudo headers), §8.2.2 (what must not come), §8.5.
 
 import type { ServerHttp2Stream } from 'node:http2';
+import { PosternError } from '../errors/error.ts';
 import { plainAddress } from '../net/address/ip.ts';
 import { endOnlyWhenClean, resetStream } from '../transport/http2/clean-end.ts';
+import { headerListBytes } from '../transport/http2/head.ts';
 import { pairHeaders } from '../transport/http2/pair-headers.ts';
 import type { HeaderList } from '../transport/transport.ts';
-import { isAuthority, isOriginForm } from './request-target.ts';
+import { isAuthority, isTarget } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 /** The request, or the status that refuses it although nghttp2 let it through. */
@@ -34,7 +36,7 @@ export function readHttp2(
   }
   if (host === '') host = hostHeader ?? '';
   const differs = hostHeader !== undefined && hostHeader.toLowerCase() !== host.toLowerCase();
-  if (method === 'CONNECT' || differs || !isOriginForm(path) || !isAuthority(host)) return 400;
+  if (method === 'CONNECT' || differs || !isTarget(method, path) || !isAuthority(host)) return 400;
   const socket = stream.session?.socket;
   return {
     method,
@@ -87,6 +89,10 @@ export class Http2Response implements VisitorResponse {
     const raw = [':status', String(status)];
     for (let index = 0; index + 1 < headers.length; index += 2)
       raw.push((headers[index] ?? '').toLowerCase(), headers[index + 1] ?? '');
+    // A client that gets more than it announced may end the whole connection.
+    const bytes = headerListBytes(raw);
+    if (bytes > (stream.session?.remoteSettings.maxHeaderListSize ?? bytes))
+      throw new PosternError('protocol.too-large', `The head of the answer has ${bytes} bytes.`);
     if (!options.hasBody) {
       stream.respond(raw, { endStream: true });
       return undefined;

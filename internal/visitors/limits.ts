@@ -35,3 +35,11 @@ export const placeLimits: PlaceLimits = {
   all: { total: 20_000, perAddress: 4_096 },
   silent: { total: 10_000, perAddress: 1_024 },
 };
+/** Longest path with query, and longest value of a field, that go to a connector; browsers and servers stop far below. */
+export const maxTargetBytes = 32 * 1024;
+export const maxValueBytes = 32 * 1024;
+/**
+ * Largest head that goes to a connector, counted as RFC 9113 §6.5.2 does: what every connector takes over HTTP/2 (64 KiB,
+ * internal/transport/http2/settings.ts) less what the edge adds. The same over QUIC, so that the outcome is the same.
+ */
+export const maxForwardedBytes = 62 * 1024;

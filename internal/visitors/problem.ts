@@ -4,7 +4,17 @@ import type { VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export type Problem =
   | { readonly kind: 'no-route'; readonly host: string }
-  | { readonly kind: 'no-connector' | 'connector' | 'origin' | 'flow-limit' | 'edge' | 'too-large' | 'stalled' };
+  | {
+      readonly kind:
+        | 'no-connector'
+        | 'connector'
+        | 'origin'
+        | 'flow-limit'
+        | 'edge'
+        | 'too-large'
+        | 'target-too-long'
+        | 'stalled';
+    };
 
 interface Answer {
   readonly status: number;
@@ -22,7 +32,8 @@ const answers: Readonly<Record<Problem['kind'], Answer>> = {
     text: 'The connector could not reach the origin service. Its log names the cause.',
   },
   edge: { status: 500, hop: 'edge', text: 'The edge failed to forward the request. Its log names the cause.' },
-  'too-large': { status: 431, hop: 'edge', text: 'A header of the request, or its path, is too long.' },
+  'too-large': { status: 431, hop: 'edge', text: 'The headers of the request are too large.' },
+  'target-too-long': { status: 414, hop: 'edge', text: 'The path of the request is too long.' },
   stalled: { status: 408, hop: 'edge', text: 'The body of the request did not arrive in time.' },
   'flow-limit': {
     status: 503,

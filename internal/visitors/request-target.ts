@@ -10,7 +10,7 @@ export function isAuthority(text: string): boolean {
   return authority.test(text);
 }
 
-/** Path with query. */
-export function isOriginForm(text: string): boolean {
-  return originForm.test(text);
+/** Path with query, or the `*` of an OPTIONS that asks about the server as a whole. */
+export function isTarget(method: string, text: string): boolean {
+  return originForm.test(text) || (text === '*' && method === 'OPTIONS');
 }

@@ -17,7 +17,7 @@ export interface RequestStreamHead {
   readonly scheme: string;
   /** Host with optional port; for tcp the destination. */
   readonly host: string;
-  /** Path with query, begins with `/`; `/` for tcp. */
+  /** Path with query, begins with `/`; `*` of an OPTIONS; `/` for tcp. */
   readonly path: string;
   /** Flat [name, value, …]. For tcp: metadata keys such as `FlowID` and `cf-trace-id` as they are. */
   readonly headers: readonly string[];
@@ -27,6 +27,8 @@ export interface RequestStreamHead {
   readonly halfClose?: boolean;
   /** tcp: address of whoever connected, `ip:port`. Between our own ends only. */
   readonly source?: string;
+  /** http: the edge takes the answer's body in frames (body-frames.ts), for trailers. */
+  readonly takesFrames?: boolean;
 }
 
 /** The answer: a response, or why there is none. */
@@ -37,8 +39,13 @@ export type ResponseStreamHead =
       readonly headers: readonly string[];
       /** The connector ends tcp and websocket streams one direction at a time. */
       readonly halfClose?: boolean;
+      /** The body comes in frames (body-frames.ts). */
+      readonly isFramed?: boolean;
     }
   | { readonly kind: 'refusal'; readonly message: string; readonly rateLimited: boolean };
+
+/** For building what is read-only afterwards. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 const methodKey = 'HttpMethod';
 const hostKey = 'HttpHost';
@@ -49,6 +56,7 @@ const rateLimitedKey = 'FlowConnectRateLimited';
 // Our own; stock peers ignore keys they do not know, as long as those do not contain `HttpHeader`.
 const halfCloseKey = 'PosternHalfClose';
 const sourceKey = 'PosternSource';
+const framesKey = 'PosternFrames';
 const notHost = /[/?#@\\\u0000-\u0020\u007f]/;
 const unsafeInTarget = /[\u0000-\u0020\u007f]/;
 
@@ -73,6 +81,7 @@ export function encodeRequestHead(head: RequestStreamHead): Buffer {
   }
   const metadata = [methodKey, head.method, hostKey, head.host];
   if (head.halfClose === true) metadata.push(halfCloseKey, '1');
+  if (head.takesFrames === true) metadata.push(framesKey, '1');
   let hasLength = false;
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
     const name = head.headers[index] ?? '';
@@ -84,7 +93,9 @@ export function encodeRequestHead(head: RequestStreamHead): Buffer {
   if (head.kind === 'http' && head.bodyLength < 0) metadata.push('HttpHeader:Transfer-Encoding', 'chunked');
   if (head.bodyLength > 0 && !hasLength) metadata.push('HttpHeader:Content-Length', String(head.bodyLength));
   // A host that is none must not be able to change how the path is read; HttpHost carries it as it is.
-  const dest = `${head.scheme}://${notHost.test(head.host) ? 'invalid' : head.host}${head.path}`;
+  const authority = notHost.test(head.host) ? 'invalid' : head.host;
+  // As in absolute form, an OPTIONS without a path asks about the server as a whole (RFC 9112 §3.2.4).
+  const dest = `${head.scheme}://${authority}${head.path === '*' ? '' : head.path}`;
   return encodeConnectRequest({ dest, type: head.kind, metadata }, requestPreamble);
 }
 
@@ -102,6 +113,7 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
   let bodyLength = -1;
   let isChunked = false;
   let halfClose = false;
+  let takesFrames = false;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
     const { role, name } = meaningOf(metadata[index] ?? '');
@@ -129,6 +141,9 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
       case 'half-close':
         halfClose = true;
         break;
+      case 'frames':
+        takesFrames = true;
+        break;
       case 'status':
       case 'upgrade':
       case 'ignored':
@@ -137,13 +152,15 @@ export function decodeRequestHead(bytes: Buffer, length: number): RequestStreamH
   }
   if (!isToken(method)) throw malformed(`Method '${shown(method)}' is not a token`);
   if (unsafeInTarget.test(host)) throw malformed(`Host '${shown(host)}' has characters that no host has`);
-  const { scheme, path } = parseDest(dest);
+  const { scheme, path } = parseDest(dest, method);
   // As in HTTP/1.1, chunked wins over a length; without either there is no body.
   if (isChunked && bodyLength !== -1) removeHeader(headers, 'content-length');
   if (isChunked || type === 'websocket') bodyLength = -1;
   else if (bodyLength === -1) bodyLength = 0;
-  const head = { kind: type, method, scheme, host, path, headers, bodyLength };
-  return halfClose ? { ...head, halfClose } : head;
+  const head: Writable<RequestStreamHead> = { kind: type, method, scheme, host, path, headers, bodyLength };
+  if (halfClose) head.halfClose = true;
+  if (takesFrames) head.takesFrames = true;
+  return head;
 }
 
 function tcpHead(dest: string, metadata: readonly string[]): RequestStreamHead {
@@ -163,14 +180,16 @@ function tcpHead(dest: string, metadata: readonly string[]): RequestStreamHead {
 
 /**
  * A response to http and websocket, or to tcp, which has neither status nor headers on the wire. Set `halfClose` only
- * when the request had it.
+ * when the request had it, and `isFramed` when it had `takesFrames`.
  */
 export function encodeResponseHead(
   kind: ConnectionType,
   head: { readonly status: number; readonly headers: readonly string[] },
   halfClose = false,
+  isFramed = false,
 ): Buffer {
   const metadata = halfClose ? [halfCloseKey, '1'] : [];
+  if (isFramed) metadata.push(framesKey, '1');
   if (kind === 'tcp') return encodeConnectResponse({ error: '', metadata }, requestPreamble);
   metadata.push(statusKey, String(head.status));
   for (let index = 0; index + 1 < head.headers.length; index += 2) {
@@ -201,16 +220,21 @@ export function decodeResponseHead(kind: ConnectionType, bytes: Buffer, length: 
   }
   let status = 0;
   let halfClose = false;
+  let isFramed = false;
   const headers: string[] = [];
   for (let index = 0; index < metadata.length; index += 2) {
     const { role, name } = meaningOf(metadata[index] ?? '');
     const value = metadata[index + 1] ?? '';
     if (role === 'status') status = /^[1-9]\d\d$/.test(value) ? Number(value) : 0;
     else if (role === 'half-close') halfClose = true;
+    else if (role === 'frames') isFramed = true;
     else if (name !== '') headers.push(name, value);
   }
   if (status === 0) throw malformed('A response has no valid HttpStatus');
-  return halfClose ? { kind: 'response', status, headers, halfClose } : { kind: 'response', status, headers };
+  const head: Writable<ResponseStreamHead & { kind: 'response' }> = { kind: 'response', status, headers };
+  if (halfClose) head.halfClose = true;
+  if (isFramed) head.isFramed = true;
+  return head;
 }
 
 /** What a metadata key means. `name` is that of the header, '' for other keys. */
@@ -224,6 +248,7 @@ interface KeyMeaning {
     | 'transfer-encoding'
     | 'upgrade'
     | 'half-close'
+    | 'frames'
     | 'ignored';
   readonly name: string;
 }
@@ -247,6 +272,7 @@ function findMeaning(key: string): KeyMeaning {
   if (key === hostKey) return { role: 'host', name: '' };
   if (key === statusKey) return { role: 'status', name: '' };
   if (key === halfCloseKey) return { role: 'half-close', name: '' };
+  if (key === framesKey) return { role: 'frames', name: '' };
   if (!key.includes(headerKey)) return { role: 'ignored', name: '' };
   const name = ownCopy(key.slice(headerPrefix.length));
   if (!key.startsWith(headerPrefix) || !isToken(name)) throw malformed(`header Key: ${shown(key)} malformed`);
@@ -278,7 +304,7 @@ function contentLength(value: string): number {
 }
 
 /** Splits `https://host/path?query`, or a bare `/path`. */
-function parseDest(dest: string): { scheme: string; path: string } {
+function parseDest(dest: string, method: string): { scheme: string; path: string } {
   if (unsafeInTarget.test(dest)) throw malformed(`Destination '${shown(dest)}' has characters that no URL has`);
   if (dest.startsWith('/')) return { scheme: 'http', path: dest };
   const authority = dest.indexOf('://') + 3;
@@ -290,9 +316,11 @@ function parseDest(dest: string): { scheme: string; path: string } {
   let path = dest.slice(end);
   const fragment = path.indexOf('#');
   if (fragment !== -1) path = path.slice(0, fragment);
+  if (path === '' && method === 'OPTIONS') path = '*';
+  else if (!path.startsWith('/')) path = `/${path}`;
   return {
     scheme: scheme === 'https' || scheme === 'wss' ? 'https' : 'http',
-    path: path.startsWith('/') ? path : `/${path}`,
+    path,
   };
 }
 

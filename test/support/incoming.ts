@@ -116,6 +116,7 @@ export class TestIncoming implements IncomingStream {
     if (this.#answered) throw new Error('respond called twice');
     this.#answered = true;
     this.#resolve({ status: head.status, headers: [...head.headers] });
+    this.#stopUnread();
     if (options?.endStream === true) this.body.end();
   }
 
@@ -129,6 +130,7 @@ export class TestIncoming implements IncomingStream {
     if (!this.#answered) {
       this.#answered = true;
       this.#reject(new PosternError('origin.unreachable', refusal.message));
+      this.#stopUnread();
       this.body.end();
       this.body.resume();
     } else this.reset();
@@ -136,6 +138,12 @@ export class TestIncoming implements IncomingStream {
 
   reset(): void {
     this.body.destroy(new PosternError('stream.reset', 'reset'));
+  }
+
+  /** As transports do: once the answer is out, what is left of the request nobody wants. */
+  #stopUnread(): void {
+    const { kind, bodyLength } = this.head;
+    if (kind === 'http' && bodyLength !== 0) this.body.once('finish', () => setImmediate(endUnread, this.body));
   }
 
   /** What a visitor that disappears looks like. */
@@ -160,6 +168,10 @@ export class TestIncoming implements IncomingStream {
     for await (const chunk of this.edge.iterator({ destroyOnReturn: false })) chunks.push(chunk as Buffer);
     return Buffer.concat(chunks);
   }
+}
+
+function endUnread(body: Duplex): void {
+  if (!body.readableEnded) body.destroy();
 }
 
 /** The first value of a header, by name in any case. */

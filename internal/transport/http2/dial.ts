@@ -19,16 +19,13 @@ import type {
   StreamRefusal,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
-import { decodeRequestHead, encodeRefusal, encodeResponseHead, fitsPeer } from './head.ts';
+import { decodeRequestHead, encodeRefusal, encodeResponseHead, headerListBytes } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
 import { pairHeaders } from './pair-headers.ts';
-import { connectionWindowBytes, connectorOptions } from './settings.ts';
+import { connectionWindowBytes, connectorOptions, sentHeaderBytes } from './settings.ts';
 
 /** The edge must open the control stream this soon after TLS (spec §10.1 item 2 allows 10 s for its preface). */
 const controlTimeoutMs = 10_000;
-
-/** RFC 9110 §15: what is beyond is no status, and Node does not send it. */
-const maxStatus = 599;
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */
 export async function dialHttp2(options: DialOptions): Promise<ConnectorConnection> {
@@ -46,6 +43,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
   readonly goingAway: Promise<void>;
   readonly #session: ServerHttp2Session;
   readonly #link: Http2Link;
+  readonly #peer: PeerLimits = { maxHeadBytes: sentHeaderBytes };
   readonly #waiting: Http2IncomingStream[] = [];
   #handler: ConnectorHandler | undefined;
   #controlStream: ServerHttp2Stream | undefined;
@@ -67,6 +65,9 @@ class Http2ConnectorConnection implements ConnectorConnection {
     this.control.catch(() => undefined);
     // The window can only be widened once the native session exists, which is so after the handshake call.
     this.#session.setLocalWindowSize(connectionWindowBytes);
+    this.#session.on('remoteSettings', ({ maxHeaderListSize = sentHeaderBytes }) => {
+      this.#peer.maxHeadBytes = Math.min(maxHeaderListSize, sentHeaderBytes);
+    });
     this.#session.on('stream', (stream, _headers, flags, rawHeaders) => this.#accept(stream, flags, rawHeaders));
     const timer = setTimeout(() => {
       this.abort(
@@ -116,12 +117,14 @@ class Http2ConnectorConnection implements ConnectorConnection {
     try {
       head = decodeRequestHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
     } catch {
-      // Only malformed heads throw; RFC 9113 §8.1.1 asks for exactly this answer.
-      stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      // Only malformed heads throw. A reset with PROTOCOL_ERROR would be heard as a complaint about the whole connection,
+      // which some clients then retire: RFC 9113 §8.1.1 allows an answer as well.
+      answerAndStop(stream, 400);
       return;
     }
     if (head === 'control') {
-      this.#acceptControl(stream);
+      if (this.#controlStream === undefined) this.#acceptControl(stream);
+      else answerAndStop(stream, 400);
       return;
     }
     if (this.#link.draining) {
@@ -129,28 +132,31 @@ class Http2ConnectorConnection implements ConnectorConnection {
       return;
     }
     this.#link.track(stream);
-    const incoming = new Http2IncomingStream(stream, head);
+    const incoming = new Http2IncomingStream(stream, head, this.#peer);
     if (this.#handler !== undefined) this.#handler.stream(incoming);
     else this.#waiting.push(incoming);
   }
 
   #acceptControl(stream: ServerHttp2Stream): void {
-    if (this.#controlStream !== undefined) {
-      stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
-      return;
-    }
     this.#controlStream = stream;
     stream.respond([':status', '200']);
     this.#control.resolve(stream);
   }
 }
 
+/** What the edge announced. */
+interface PeerLimits {
+  maxHeadBytes: number;
+}
+
 class Http2IncomingStream implements IncomingStream {
   readonly head: RequestHead;
   readonly body: ServerHttp2Stream;
+  readonly #peer: PeerLimits;
   #trailers: HeaderList = [];
 
-  constructor(stream: ServerHttp2Stream, head: RequestHead) {
+  constructor(stream: ServerHttp2Stream, head: RequestHead, peer: PeerLimits) {
+    this.#peer = peer;
     this.body = stream;
     this.head = head;
     // Node resets a server's stream whose response ended before anything was read; a raw stream may be read later.
@@ -161,16 +167,23 @@ class Http2IncomingStream implements IncomingStream {
     const { body } = this;
     if (body.destroyed || body.headersSent) return;
     const endStream = options?.endStream === true;
-    // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
     const raw = encodeResponseHead(head);
-    if (!fitsPeer(raw))
-      throw new PosternError('origin.failed', 'The headers of the response are too large to be passed on.');
-    if (head.status > maxStatus)
-      throw new PosternError('origin.failed', `The status ${head.status} of the response is none of HTTP.`);
+    const bytes = headerListBytes(raw);
+    if (bytes > this.#peer.maxHeadBytes)
+      throw new PosternError(
+        'origin.failed',
+        `The headers of the response need ${bytes} bytes over HTTP/2; the edge takes ${this.#peer.maxHeadBytes}.`,
+      );
     // An HTTP answer may be complete before the request is: then the edge is told to stop sending (RFC 9113 §8.1).
-    if (this.head.kind === 'http' && this.head.bodyLength !== 0) body.once('finish', stopUnreadRequest);
+    const early = this.head.kind === 'http' && this.head.bodyLength !== 0;
+    // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
     const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
-    if (waitForTrailers) body.once('wantTrailers', () => body.sendTrailers(pairHeaders(this.#trailers)));
+    if (waitForTrailers)
+      body.once('wantTrailers', () => {
+        body.sendTrailers(pairHeaders(this.#trailers));
+        if (early) stopUnreadRequest.call(body);
+      });
+    else if (early) body.once('finish', stopUnreadRequest);
     body.respond(raw, { endStream, waitForTrailers });
   }
 
@@ -193,14 +206,31 @@ class Http2IncomingStream implements IncomingStream {
   }
 }
 
-/** Not at once: nghttp2 drops the head of a stream that is reset before the head was flushed, at the end of this turn. */
-function stopUnreadRequest(this: ServerHttp2Stream): void {
-  if (!this.readableEnded) setImmediate(stopReceiving, this);
+/** For what is no request of a visitor: a status, and no more of its body. */
+function answerAndStop(stream: ServerHttp2Stream, status: number): void {
+  stream.once('finish', stopUnreadRequest);
+  stream.respond([':status', String(status), 'content-length', '0'], { endStream: true });
 }
 
-function stopReceiving(stream: ServerHttp2Stream): void {
-  if (stream.readableEnded || stream.destroyed) return;
-  stream.close(constants.NGHTTP2_NO_ERROR);
+/** How often the wait below looks whether the answer is out, at first and at last, and how long it waits in all. */
+const flushed = { firstMs: 5, lastMs: 1_000, totalMs: 30_000 };
+
+/** Not at once: nghttp2 drops the head and the trailers of a stream that is reset before they were flushed. */
+function stopUnreadRequest(this: ServerHttp2Stream): void {
+  if (this.readableEnded) return;
   // Node keeps a stream until its bytes were read, whoever wants them.
-  stream.resume();
+  this.resume();
+  setImmediate(stopReceiving, this, 0);
+}
+
+function stopReceiving(stream: ServerHttp2Stream, waitedMs: number): void {
+  const { session } = stream;
+  if (stream.readableEnded || stream.destroyed || session === undefined) return;
+  // Frames wait in the session while the edge does not read.
+  if ((session.state.outboundQueueSize ?? 0) > 0 && waitedMs < flushed.totalMs) {
+    const nextMs = Math.min(Math.max(waitedMs, flushed.firstMs), flushed.lastMs);
+    setTimeout(stopReceiving, nextMs, stream, waitedMs + nextMs);
+    return;
+  }
+  stream.close(constants.NGHTTP2_NO_ERROR);
 }

@@ -24,16 +24,11 @@ const forbidden = new Set([
   'host',
 ]);
 
-/**
- * Longest single value that nghttp2 takes in (its NGHTTP2_HD_MAX_NV); a longer one would end the peer's whole connection
- * instead of one stream. The sum of all may be larger.
- */
-export const maxValueBytes = 65_536;
-
-/** Whether every name and value can be sent without ending the peer's connection. */
-export function fitsPeer(raw: readonly string[]): boolean {
-  for (const text of raw) if (text.length > maxValueBytes) return false;
-  return true;
+/** Size of a header list as a peer's SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 §6.5.2). */
+export function headerListBytes(raw: readonly string[]): number {
+  let bytes = raw.length * 16;
+  for (const text of raw) bytes += text.length;
+  return bytes;
 }
 
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
@@ -77,7 +72,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
   let upgrade: string | undefined;
   let source: string | undefined;
   let length: string | undefined;
-  let cookie: string | undefined;
+  let cookieAt = -1;
   const headers: string[] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? '';
@@ -103,7 +98,8 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
         break;
       case 'cookie':
         // HTTP/2 may split it into one field a cookie; everybody else wants one (RFC 9113 §8.2.3).
-        cookie = cookie === undefined ? value : `${cookie}; ${value}`;
+        if (cookieAt === -1) cookieAt = headers.push(name, value) - 1;
+        else headers[cookieAt] += `; ${value}`;
         break;
       case 'content-length':
         if (length !== undefined && length !== value)
@@ -115,7 +111,6 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
         headers.push(name, value);
     }
   }
-  if (cookie !== undefined) headers.push('cookie', cookie);
   const kind = classifyRequest(upgrade, source);
   if (kind === 'control') return kind;
   return {

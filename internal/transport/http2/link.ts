@@ -170,7 +170,9 @@ function translateSessionError(error: Error): PosternError {
   const reason = foreignCode(error) ?? error.message;
   const lost = reason.startsWith('E') && !reason.startsWith('ERR_');
   if (lost) return new PosternError('connection.lost', `The connection was lost (${reason}).`, { cause: error });
-  return new PosternError('protocol.malformed', `The peer broke the HTTP/2 protocol (${reason}).`, { cause: error });
+  // nghttp2 has one code for everything; its text says what it was.
+  const what = reason === error.message ? reason : `${reason}: ${error.message}`;
+  return new PosternError('protocol.malformed', `The peer broke the HTTP/2 protocol (${what}).`, { cause: error });
 }
 
 /** Name of the negotiated key exchange group, as far as Node tells (clients only). */

@@ -28,9 +28,9 @@ import type {
   StreamKind,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
-import { controlRequest, decodeResponseHead, encodeRequestHead, fitsPeer } from './head.ts';
+import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
 import { Http2Link } from './link.ts';
-import { connectionWindowBytes, edgeOptions } from './settings.ts';
+import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
 
 export interface Http2ListenOptions {
   readonly host: string;
@@ -156,6 +156,8 @@ class Http2EdgeConnection implements EdgeConnection {
   readonly #session: ClientHttp2Session;
   readonly #link: Http2Link;
   readonly #controlStream: ClientHttp2Stream;
+  /** What the connector announced, and no more than our own connector takes. */
+  readonly #maxHeadBytes: number;
 
   constructor(session: ClientHttp2Session, socket: TLSSocket) {
     this.localAddress = `${socket.localAddress}:${socket.localPort}`;
@@ -163,6 +165,7 @@ class Http2EdgeConnection implements EdgeConnection {
     this.#session = session;
     this.#link = new Http2Link(session, socket, undefined);
     this.closed = this.#link.closed;
+    this.#maxHeadBytes = Math.min(session.remoteSettings.maxHeaderListSize ?? receivedHeaderBytes, receivedHeaderBytes);
     this.#controlStream = session.request(controlRequest, { endStream: false });
     endOnlyWhenClean(this.#controlStream);
     this.control = this.#controlStream;
@@ -175,8 +178,12 @@ class Http2EdgeConnection implements EdgeConnection {
   request(head: RequestHead): OutgoingStream {
     if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
     const raw = encodeRequestHead(head);
-    if (!fitsPeer(raw))
-      throw new PosternError('protocol.too-large', 'A header of the request is too large to be passed on.');
+    const bytes = headerListBytes(raw);
+    if (bytes > this.#maxHeadBytes)
+      throw new PosternError(
+        'protocol.too-large',
+        `The head of the request has ${bytes} bytes; this connector takes ${this.#maxHeadBytes}.`,
+      );
     // Trailers of requests are not carried (nor does the recorded peer, nor can QUIC's data streams, spec edge-protocol
     // §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is reset while its session reads
     // (an assertion in Http2Stream::OnTrailers), which any connector could bring about.

@@ -12,20 +12,27 @@ export const connectionWindowBytes = 32 << 20;
 /** Streams the edge may open at once on one connection; past that it picks another connection. */
 export const maxStreams = 16_384;
 
-/** Limit for one header list, as the recorded connector announces it (1 MiB and a little). */
-const maxHeaderListBytes = 1_048_896;
+/**
+ * Largest header list announced to the peer, counted as RFC 9113 §6.5.2 does. nghttp2 ends the whole connection at a field
+ * of more than 64 KiB as encoded (its NGHTTP2_HD_MAX_NV) and at more than eight CONTINUATION frames: a peer that keeps to
+ * this limit reaches neither.
+ */
+export const receivedHeaderBytes = 65_536;
+
+/** Largest header list sent, to peers that announce as much or nothing: origins with 1.5 MB of headers have been seen. */
+export const sentHeaderBytes = 2 << 20;
 
 const settings: Settings = {
   initialWindowSize: streamWindowBytes,
   maxConcurrentStreams: maxStreams,
-  maxHeaderListSize: maxHeaderListBytes,
+  maxHeaderListSize: receivedHeaderBytes,
   headerTableSize: 4096,
 };
 
 /** Options that Node's HTTP/2 sessions of both ends share. */
 const common = {
   maxHeaderListPairs: 4096,
-  maxSendHeaderBlockLength: maxHeaderListBytes,
+  maxSendHeaderBlockLength: sentHeaderBytes,
   // MiB for one session's bookkeeping and queued output; new streams are refused beyond.
   maxSessionMemory: 256,
   peerMaxConcurrentStreams: maxStreams,

@@ -233,6 +233,7 @@ class MemoryOutgoing implements OutgoingStream {
   reset(): void {
     // With an error, because Node emits 'end' on a side whose peer was merely destroyed.
     const reason = new PosternError('stream.reset', 'The stream was reset.');
+    this.trailers = [];
     this.body.destroy(reason);
     this.#peer.destroy(reason);
   }
@@ -283,7 +284,11 @@ class MemoryIncoming implements IncomingStream {
 
   /** The response is complete: what is still to come of the request is not wanted, but the response must arrive whole. */
   #stopUnreadRequest(): void {
+    const { body } = this.#outgoing;
     if (!this.body.readableEnded) this.body.resume();
+    // The response has been read to its end by now, or is about to be.
+    if (body.readableEnded) body.destroy();
+    else body.once('end', () => body.destroy());
   }
 }
 

@@ -6,20 +6,23 @@
 
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
+import { encodeBodyEnd, encodeBodyFrame } from '../../wire/body-frames.ts';
 import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream-head.ts';
-import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
+import type { HeaderList, IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
 import { noCode } from './settings.ts';
 
 export class QuicIncomingStream implements IncomingStream {
   readonly head: RequestHead;
-  readonly body: QuicDuplex;
+  readonly body: IncomingBody;
   readonly #halfClose: boolean;
+  readonly #takesFrames: boolean;
   #answered = false;
 
   constructor(stream: QuicStream, head: RequestStreamHead, leading: Buffer) {
     this.head = head;
     this.#halfClose = head.halfClose === true;
-    this.body = new QuicDuplex(stream, { leading, onStop: 'reset' });
+    this.#takesFrames = head.kind === 'http' && head.takesFrames === true;
+    this.body = new IncomingBody(stream, { leading, onStop: 'reset' });
     if (head.kind === 'http') this.body.once('finish', destroyThis);
     else if (!this.#halfClose) this.body.once('finish', destroyThis).once('end', endThis);
   }
@@ -29,12 +32,17 @@ export class QuicIncomingStream implements IncomingStream {
     this.#answered = true;
     const endStream = options?.endStream === true;
     const { kind } = this.head;
-    if (kind !== 'configuration') this.body.sendHead(encodeResponseHead(kind, head, this.#halfClose), endStream);
+    const isFramed = this.#takesFrames && !endStream && !hasLength(head.headers);
+    if (kind !== 'configuration')
+      this.body.sendHead(encodeResponseHead(kind, head, this.#halfClose, isFramed), endStream);
+    if (isFramed) this.body.trailers = [];
     if (endStream) this.body.end();
   }
 
-  trailers(): boolean {
-    return false;
+  trailers(list: HeaderList): boolean {
+    if (this.body.trailers === undefined) return false;
+    this.body.trailers = list;
+    return true;
   }
 
   refuse(refusal: StreamRefusal): void {
@@ -50,6 +58,32 @@ export class QuicIncomingStream implements IncomingStream {
   reset(): void {
     this.body.abort(noCode);
   }
+}
+
+class IncomingBody extends QuicDuplex {
+  /** Follow the body; undefined: the body is sent as it is, and none can follow. */
+  trailers: HeaderList | undefined;
+
+  override _write(chunk: Buffer, encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
+    super._write(this.trailers === undefined ? chunk : encodeBodyFrame(chunk), encoding, callback);
+  }
+
+  override _final(callback: (error?: Error | null) => void): void {
+    if (this.trailers === undefined) {
+      super._final(callback);
+      return;
+    }
+    super._write(encodeBodyEnd(this.trailers), 'latin1', error => {
+      if (error) callback(error);
+      else super._final(callback);
+    });
+  }
+}
+
+function hasLength(headers: HeaderList): boolean {
+  return headers.some(
+    (name, index) => index % 2 === 0 && name.length === 14 && name.toLowerCase() === 'content-length',
+  );
 }
 
 /** All was sent: what the peer still sends is not wanted. After a destruction nothing happens. */

@@ -13,6 +13,7 @@ import type {
   ConnectionStats,
   EdgeConnection,
   EdgeListener,
+  HeaderList,
   OutgoingStream,
   RequestHead,
 } from '../transport.ts';
@@ -62,6 +63,14 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
   };
 }
 
+/** RFC 9110 §6.5.1: without this field nobody may count on trailers, and the body goes without frames. */
+function takesTrailers(headers: HeaderList): boolean {
+  return headers.some(
+    (name, index) =>
+      index % 2 === 0 && name.length === 2 && name.toLowerCase() === 'te' && headers[index + 1] === 'trailers',
+  );
+}
+
 class QuicEdgeConnection implements EdgeConnection, HeadSink {
   readonly protocol = 'quic';
   /** Connectors open no request streams. */
@@ -108,7 +117,10 @@ class QuicEdgeConnection implements EdgeConnection, HeadSink {
     if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
     if (kind === 'configuration')
       throw new PosternError('internal', 'Configuration goes over RPC on QUIC, not over a request.');
-    const wire = kind === 'http' ? { ...head, kind } : { ...head, kind, halfClose: true };
+    const wire =
+      kind === 'http'
+        ? { ...head, kind, takesFrames: takesTrailers(head.headers) }
+        : { ...head, kind, halfClose: true };
     return new QuicOutgoingStream(this.#connection.openStream(), wire, this.#link);
   }
 

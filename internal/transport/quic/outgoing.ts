@@ -8,6 +8,7 @@
 import { PosternError } from '../../errors/error.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
+import { BodyFrameReader } from '../../wire/body-frames.ts';
 import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
 import {
   decodeResponseHead,
@@ -28,12 +29,15 @@ type FinalCallback = (error?: Error | null) => void;
 export class QuicOutgoingStream implements OutgoingStream {
   readonly body: OutgoingBody;
   readonly response: Promise<EdgeResponse>;
-  readonly trailers = noTrailers;
 
   constructor(stream: QuicStream, head: RequestStreamHead, link: QuicLink) {
     this.body = new OutgoingBody(stream, head, link);
     this.response = this.body.response;
     link.track(this.body);
+  }
+
+  get trailers(): HeaderList {
+    return this.body.frames?.trailers ?? noTrailers;
   }
 
   reset(): void {
@@ -43,6 +47,8 @@ export class QuicOutgoingStream implements OutgoingStream {
 
 class OutgoingBody extends QuicDuplex {
   readonly response: Promise<EdgeResponse>;
+  /** Of an answer whose body comes in frames. */
+  frames: BodyFrameReader | undefined;
   readonly #kind: RequestStreamHead['kind'];
   readonly #link: QuicLink;
   #settle = Promise.withResolvers<EdgeResponse>();
@@ -81,8 +87,24 @@ class OutgoingBody extends QuicDuplex {
 
   override push(chunk: Buffer | null): boolean {
     if (chunk !== null) this.#receivedBytes += chunk.length;
-    const more = super.push(chunk);
+    const more = this.frames === undefined ? super.push(chunk) : this.#pushFrames(this.frames, chunk);
     if (chunk === null) this.#releaseFin();
+    return more;
+  }
+
+  #pushFrames(frames: BodyFrameReader, chunk: Buffer | null): boolean {
+    if (chunk === null) {
+      if (frames.trailers !== undefined) return super.push(null);
+      this.destroy(new PosternError('stream.reset', 'The answer ended before its trailers.'));
+      return false;
+    }
+    let more = true;
+    try {
+      for (const piece of frames.read(chunk)) more = super.push(piece);
+    } catch (error) {
+      this.destroy(error as PosternError);
+      return false;
+    }
     return more;
   }
 
@@ -124,6 +146,7 @@ class OutgoingBody extends QuicDuplex {
     this.#reading = false;
     this.#halfClose ||= answer.halfClose === true;
     if (this.#halfClose) this.#releaseFin();
+    if (answer.isFramed === true) this.frames = new BodyFrameReader();
     this.lead(bytes.subarray(length));
     // A stock connector passes these through on QUIC (spec §15 trap 23).
     this.#settle.resolve({ status: answer.status, headers: withoutProtocolHeaders(answer.headers) });
