@@ -27,6 +27,7 @@ import { listenTransports } from '../transport/listen.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { forward } from '../visitors/forward.ts';
 import { type VisitorTimeouts, visitorTimeouts } from '../visitors/limits.ts';
+import type { VisitorLimits } from '../visitors/places.ts';
 import { type HostnameTable, openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { openPublicServer, type PublicServer } from '../visitors/server.ts';
 import { UploadWatch } from '../visitors/upload-watch.ts';
@@ -65,6 +66,8 @@ export interface EdgeOptions {
   readonly returnWaitMs?: number | undefined;
   /** Default: `visitorTimeouts` of visitors/limits.ts. */
   readonly visitorTimeouts?: VisitorTimeouts | undefined;
+  /** Connections and requests of visitors at once. Default: `visitorLimits` of visitors/places.ts. */
+  readonly visitorLimits?: VisitorLimits | undefined;
   /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits;
   /** Default: that of carriers/serve-connector.ts. */
@@ -277,6 +280,8 @@ function openVisitors(
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,
     certificates,
+    logger,
+    limits: options.visitorLimits,
     handle: (request, response) => void forward(request, response, forwarding),
   });
 }

@@ -73,7 +73,6 @@ const refused: readonly (readonly [string, string])[] = [
   ['a target of another scheme', `GET ftp://app.example.test/ HTTP/1.1\r\n${host}\r\n`],
   ['a fragment', `GET /x#y HTTP/1.1\r\n${host}\r\n`],
   ['a path that does not begin with a slash', `GET x HTTP/1.1\r\n${host}\r\n`],
-  ['a path with bytes above ASCII', `GET /\xe4 HTTP/1.1\r\n${host}\r\n`],
   ['HTTP/0.9', 'GET /x\r\n\r\n'],
   ['another version', `GET /x HTTP/3.7\r\n${host}\r\n`],
   ['a chunk size with a sign', `POST /x HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\n\r\n-1\r\na\r\n0\r\n\r\n`],
@@ -165,14 +164,20 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
     assert.equal(world.edge.registry.all()[0]?.id, before);
   });
 
-  it('may pipeline, but not without end', async t => {
+  it('may pipeline: its requests run one after the other', async t => {
     const { world, visit, check } = await worldOf(t);
     const few = await visit(`GET /x HTTP/1.1\r\n${host}\r\n`.repeat(10));
     await until('ten answers', () => few.statuses.length === 10);
     const open = (): number => world.edge.registry.all().reduce((sum, one) => sum + one.connection.openStreams, 0);
     const many = await RawVisitor.open(t, world.httpPort);
-    many.send(`GET /x HTTP/1.1\r\n${host}\r\n`.repeat(5_000));
-    await until('the end of the connection', () => many.closed);
+    const count = 2_000;
+    many.send(`GET /x HTTP/1.1\r\n${host}\r\n`.repeat(count));
+    let most = 0;
+    await until('all answers', () => {
+      most = Math.max(most, open());
+      return many.statuses.length === count;
+    });
+    assert.ok(most <= 2, `${most} streams at once`);
     await until('the end of its requests', () => open() === 0);
     await check();
   });

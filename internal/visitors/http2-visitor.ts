@@ -7,7 +7,7 @@ import { endOnlyWhenClean, resetStream } from '../transport/http2/clean-end.ts';
 import { headerListBytes } from '../transport/http2/head.ts';
 import { pairHeaders } from '../transport/http2/pair-headers.ts';
 import type { HeaderList } from '../transport/transport.ts';
-import { isAuthority, isTarget } from './request-target.ts';
+import { encodePath, isAuthority, isTarget, plainAuthority } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 /** The request, or the status that refuses it although nghttp2 let it through. */
@@ -26,7 +26,7 @@ export function readHttp2(
     const name = raw[index] ?? '';
     const value = raw[index + 1] ?? '';
     if (name === ':method') method = value;
-    else if (name === ':path') path = value;
+    else if (name === ':path') path = encodePath(value);
     else if (name === ':authority') host = value;
     else if (name === 'host') hostHeader = value;
     else if (!name.startsWith(':')) {
@@ -40,8 +40,8 @@ export function readHttp2(
   const socket = stream.session?.socket;
   return {
     method,
-    scheme: 'https',
-    host,
+    scheme: stream.session?.encrypted === true ? 'https' : 'http',
+    host: plainAuthority(host),
     path,
     headers,
     remoteAddress: plainAddress(socket?.remoteAddress),

@@ -1,7 +1,5 @@
 // Limits on visitors, the same for HTTP/1.1 and HTTP/2.
 
-import type { PlaceLimits } from './places.ts';
-
 export interface VisitorTimeouts {
   /** For a request's head, and for a TLS handshake: slow-loris. Bodies may take as long as they flow. */
   readonly headersMs: number;
@@ -27,14 +25,6 @@ export const visitorTimeouts: VisitorTimeouts = {
 export const maxHeaderBytes = 128 * 1024;
 /** Header fields of one request, so that many tiny ones cannot cost more than a few large ones. */
 export const maxHeaders = 1_024;
-/**
- * Connections of visitors at once, over both listeners, some 40 KiB each; an address (IPv6 by /64) has room for a large
- * office behind NAT, or a proxy in front. Those that have not sent a request yet share half of the places.
- */
-export const placeLimits: PlaceLimits = {
-  all: { total: 20_000, perAddress: 4_096 },
-  silent: { total: 10_000, perAddress: 1_024 },
-};
 /** Longest path with query, and longest value of a field, that go to a connector; browsers and servers stop far below. */
 export const maxTargetBytes = 32 * 1024;
 export const maxValueBytes = 32 * 1024;

@@ -1,67 +1,126 @@
-// Places for connections of visitors: in all, for each address, and for those that have not sent a whole request yet, so
-// that neither one address nor a crowd that says nothing leaves no room for others.
+// Who of the visitors may be here: connections and requests at once, in all and for each address. A connection without a
+// request, idle or with half a head, gives way to a new one; nobody can shut others out by holding many of them.
 
-import type { Socket } from 'node:net';
-import { plainAddress } from '../net/address/ip.ts';
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
 import { countedAddress } from '../net/limits/rate-limiter.ts';
+import { Refusals } from '../net/limits/refusals.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
-export interface PlaceLimits {
-  readonly all: AddressLimits;
-  /** Before the first request. */
-  readonly silent: AddressLimits;
+/** Why a visitor was turned away, or a connection without a request closed. */
+export type RefusalReason = 'connections' | 'requests' | 'gave-way';
+
+/** The place of one connection. */
+export interface Place {
+  /** Takes it out of those that may have to give way; `waiting` puts it back, as the newest of them. */
+  busy(): void;
+  waiting(): void;
 }
 
-/** Why a connection was not taken. */
-export type Refusal = 'full' | 'silent';
+interface Held extends Place {
+  readonly address: string;
+  readonly close: () => void;
+  isGone: boolean;
+}
+
+export interface VisitorLimits {
+  readonly connections: AddressLimits;
+  readonly requests: AddressLimits;
+}
+
+/**
+ * A connection costs some 40 KiB, a request a stream of a connector. One address may be a proxy or a carrier's NAT with
+ * thousands behind it: it may have a quarter of all, which leaves room for others.
+ */
+export const visitorLimits: VisitorLimits = {
+  connections: { total: 20_000, perAddress: 5_000 },
+  requests: { total: 20_000, perAddress: 5_000 },
+};
 
 export class Places {
-  readonly refused: Record<Refusal, number> = { full: 0, silent: 0 };
-  readonly #all: AddressLimiter;
-  readonly #silent: AddressLimiter;
-  /** By the visitor's address and port: a TLS socket is not the socket below it. */
-  readonly #unheard = new Map<string, () => void>();
-  readonly #onRefused: (refusal: Refusal, address: string) => void;
+  readonly #limits: VisitorLimits;
+  readonly #requests: AddressLimiter;
+  readonly #refusals: Refusals<RefusalReason>;
+  /** All places, by counted address. */
+  readonly #held = new Map<string, Set<Held>>();
+  /** Those without a request, waiting longest first. */
+  readonly #waiting = new Set<Held>();
+  #connections = 0;
 
-  constructor(limits: PlaceLimits, onRefused: (refusal: Refusal, address: string) => void) {
-    this.#all = new AddressLimiter(limits.all);
-    this.#silent = new AddressLimiter(limits.silent);
-    this.#onRefused = onRefused;
+  constructor(logger: Logger, limits: VisitorLimits = visitorLimits) {
+    this.#limits = limits;
+    this.#requests = new AddressLimiter(limits.requests);
+    this.#refusals = new Refusals(logger, 'Too many visitors: some were turned away');
   }
 
-  /** Takes a place until the socket closes; false when there is none: the socket was destroyed. */
-  take(socket: Socket): boolean {
-    const { remoteAddress } = socket;
-    const leave = this.#all.admit(remoteAddress);
-    const speak = leave === undefined ? undefined : this.#silent.admit(remoteAddress);
-    if (leave === undefined || speak === undefined) {
-      leave?.();
-      const refusal = leave === undefined ? 'full' : 'silent';
-      this.refused[refusal] += 1;
-      socket.destroy();
-      this.#onRefused(refusal, countedAddress(remoteAddress));
-      return false;
+  get connections(): number {
+    return this.#connections;
+  }
+
+  get requests(): number {
+    return this.#requests.total;
+  }
+
+  get refused(): ReadonlyMap<RefusalReason, number> {
+    return this.#refusals.counts;
+  }
+
+  /**
+   * Takes a place for a connection, which begins without a request; undefined when there is none. `close` ends the
+   * connection at once if it must give way. `leave` gives the place back.
+   */
+  admit(remoteAddress: string | undefined, close: () => void): { place: Place; leave: () => void } | undefined {
+    const address = countedAddress(remoteAddress);
+    const { total, perAddress } = this.#limits.connections;
+    const mine = this.#held.get(address);
+    const isFull = (): boolean => this.#connections >= total;
+    if ((mine?.size ?? 0) >= perAddress) this.#makeRoom(mine ?? []);
+    else if (isFull()) this.#makeRoom(this.#waiting);
+    if (isFull() || (this.#held.get(address)?.size ?? 0) >= perAddress) {
+      this.#refusals.add('connections', address);
+      return undefined;
     }
-    const peer = peerOf(plainAddress(remoteAddress), socket.remotePort ?? 0);
-    this.#unheard.set(peer, speak);
-    socket.once('close', () => {
-      leave();
-      speak();
-      if (this.#unheard.get(peer) === speak) this.#unheard.delete(peer);
-    });
-    return true;
+    const held: Held = {
+      address,
+      close,
+      isGone: false,
+      busy: () => void this.#waiting.delete(held),
+      waiting: () => {
+        if (!held.isGone) this.#waiting.add(held);
+      },
+    };
+    const all = this.#held.get(address);
+    if (all === undefined) this.#held.set(address, new Set([held]));
+    else all.add(held);
+    this.#waiting.add(held);
+    this.#connections += 1;
+    return { place: held, leave: () => this.#leave(held) };
   }
 
-  /** A whole request came from there. */
-  heard(remoteAddress: string, remotePort: number): void {
-    const peer = peerOf(remoteAddress, remotePort);
-    const speak = this.#unheard.get(peer);
-    if (speak === undefined) return;
-    this.#unheard.delete(peer);
-    speak();
+  /** Takes a place for a request; returns what gives it back, or undefined when there is none. */
+  admitRequest(remoteAddress: string): (() => void) | undefined {
+    const leave = this.#requests.admit(remoteAddress);
+    if (leave === undefined) this.#refusals.add('requests', remoteAddress);
+    return leave;
   }
-}
 
-function peerOf(address: string, port: number): string {
-  return `${address} ${port}`;
+  /** Closes the first of `candidates` that waits. */
+  #makeRoom(candidates: Iterable<Held>): void {
+    for (const held of candidates) {
+      if (!this.#waiting.has(held)) continue;
+      this.#leave(held);
+      this.#refusals.add('gave-way', held.address);
+      held.close();
+      return;
+    }
+  }
+
+  #leave(held: Held): void {
+    if (held.isGone) return;
+    held.isGone = true;
+    this.#connections -= 1;
+    this.#waiting.delete(held);
+    const all = this.#held.get(held.address);
+    all?.delete(held);
+    if (all?.size === 0) this.#held.delete(held.address);
+  }
 }

@@ -4,6 +4,7 @@ import type { VisitorResponse } from './visitor.ts';
 
 const texts = {
   400: '400 The request is malformed, or names no valid host or path.\n',
+  408: '408 The request did not arrive in time.\n',
   431: '431 The request has too many header fields.\n',
 } as const;
 

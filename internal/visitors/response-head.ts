@@ -32,6 +32,7 @@ export function visitorHead(answer: EdgeResponse): VisitorHead {
   let text: string | undefined;
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? '';
+    if (!isToken(name)) throw malformed('a header name that is none');
     if (notText.test(headers[index + 1] ?? '')) throw malformed('a header value with control characters');
     if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue;
     const value = headers[index + 1] ?? '';

@@ -1,19 +1,18 @@
-// The visitors' listeners: HTTP/1.1 in the clear, and TLS with HTTP/2 or HTTP/1.1 by ALPN. Ports, the limit of connections,
-// certificates and the end; requests are http1-server.ts and http2-server.ts.
+// The visitors' listeners: HTTP/1.1, or HTTP/2 with prior knowledge, in the clear; TLS with HTTP/2 or HTTP/1.1 by ALPN. Ports,
+// places, certificates and the end; what is said on a connection is http1/ and http2-server.ts. Source: RFC 9113 §3.3.
 
-import type { Server } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
-import type { Socket } from 'node:net';
-import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Certificates } from '../certificates/open-certificates.ts';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { createHttp1Server } from './http1-server.ts';
+import { Http1Connection } from './http1/connection.ts';
 import { serveHttp2 } from './http2-server.ts';
-import { placeLimits, type VisitorTimeouts, visitorTimeouts } from './limits.ts';
-import { type PlaceLimits, Places, type Refusal } from './places.ts';
+import { type VisitorTimeouts, visitorTimeouts } from './limits.ts';
+import { type Place, Places, type VisitorLimits } from './places.ts';
 import type { HandleVisitor } from './visitor.ts';
 
 export interface PublicServerOptions {
@@ -23,110 +22,168 @@ export interface PublicServerOptions {
   readonly httpsPort: number | undefined;
   readonly certificates: Certificates;
   readonly handle: HandleVisitor;
+  readonly logger: Logger;
   /** Default: `visitorTimeouts`. */
   readonly timeouts?: VisitorTimeouts;
-  /** Default: `placeLimits`. */
-  readonly places?: PlaceLimits;
-  /** Told of refused connections, at most once a minute for each reason. */
-  readonly logger: Logger;
+  /** Default: `visitorLimits`. */
+  readonly limits?: VisitorLimits | undefined;
 }
-
-/** How often the log tells of refused connections. */
-const refusalLogMs = 60_000;
 
 export interface PublicServer {
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
+  readonly places: Places;
   /** Accept no more connections, finish running requests (at most `timeoutMs`), then close. */
   drain(timeoutMs: number): Promise<void>;
 }
 
 /** Listens. Throws 'listen.failed'. */
 export async function openPublicServer(options: PublicServerOptions): Promise<PublicServer> {
-  const { timeouts = visitorTimeouts } = options;
-  const writes = new WriteWatch(timeouts.stallMs);
-  const places = new Places(options.places ?? placeLimits, refusalLog(options.logger));
-  const handle: HandleVisitor = (request, response) => {
-    places.heard(request.remoteAddress, request.remotePort);
-    options.handle(request, response);
-  };
-  const http = createHttp1Server(handle, timeouts, writes);
-  const sessions = new Set<ServerHttp2Session>();
-  const sockets = new Set<Socket>();
-  const limit = (socket: Socket): void => {
-    // Those that TLS handed over were counted before.
-    if (socket instanceof TLSSocket) return;
-    if (!places.take(socket)) return;
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  };
-  http.on('connection', limit);
-  let draining = false;
-  const tls = createTls(options, limit, socket => {
-    if (draining) socket.destroy();
-    else if (socket.alpnProtocol === 'h2') serveHttp2(socket, sessions, handle, timeouts, writes);
-    else http.emit('connection', socket);
-  });
+  const listeners = new Listeners(options);
   const { host } = options;
   let ports: readonly (number | undefined)[];
   try {
-    ports = [await listen(http, host, options.httpPort, 'HTTP'), await listen(tls, host, options.httpsPort, 'HTTPS')];
+    ports = [
+      await listen(listeners.plain, host, options.httpPort, 'HTTP'),
+      await listen(listeners.tls, host, options.httpsPort, 'HTTPS'),
+    ];
   } catch (error) {
-    await Promise.all([closeServer(http), closeServer(tls)]);
+    await listeners.drain(0);
     throw error;
   }
   const [httpPort, httpsPort] = ports;
-  const stopRenewal = options.certificates.onRenewed(() => tls.setSecureContext(options.certificates.visitorTls));
+  const { certificates } = options;
+  const stopRenewal = certificates.onRenewed(() => listeners.tls.setSecureContext(certificates.visitorTls));
   return {
     httpPort,
     httpsPort,
-    drain: async timeoutMs => {
-      draining = true;
+    places: listeners.places,
+    drain: timeoutMs => {
       stopRenewal();
-      for (const session of sessions) session.close();
-      const closed = Promise.all([closeServer(http), closeServer(tls)]);
-      http.closeIdleConnections();
-      // Connections become idle one by one as their requests end; node:http closes those that are idle at the moment only.
-      const sweep = setInterval(() => http.closeIdleConnections(), 50);
-      const timer = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, timeoutMs);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(timer);
+      return listeners.drain(timeoutMs);
     },
   };
 }
 
-function refusalLog(logger: Logger): (refusal: Refusal, address: string) => void {
-  const toldAtMs: Record<Refusal, number> = { full: Number.NEGATIVE_INFINITY, silent: Number.NEGATIVE_INFINITY };
-  return (refusal, address) => {
+class Listeners {
+  readonly plain: Server;
+  readonly tls: TlsServer;
+  readonly places: Places;
+  readonly #options: PublicServerOptions;
+  readonly #timeouts: VisitorTimeouts;
+  readonly #writes: WriteWatch;
+  /** TCP sockets, those under TLS too. */
+  readonly #sockets = new Set<Socket>();
+  /** Places of connections in their TLS handshake, by peer: the TLS socket that follows is another object. */
+  readonly #handshakes = new Map<string, Place>();
+  readonly #http1 = new Set<Http1Connection>();
+  readonly #http2 = new Set<ServerHttp2Session>();
+  readonly #sweep: NodeJS.Timeout;
+  #isDraining = false;
+
+  constructor(options: PublicServerOptions) {
+    this.#options = options;
+    this.#timeouts = options.timeouts ?? visitorTimeouts;
+    this.places = new Places(options.logger, options.limits);
+    this.#writes = new WriteWatch(this.#timeouts.stallMs);
+    this.plain = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+      const place = this.#admit(socket);
+      if (place !== undefined) this.#serveHttp1(socket, place);
+    });
+    this.tls = this.#createTls();
+    // A quarter late at most.
+    this.#sweep = setInterval(() => this.#expire(), this.#timeouts.headersMs / 4).unref();
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const session of this.#http2) session.close();
+    for (const connection of this.#http1) connection.drain();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, timeoutMs);
+    await Promise.all([closeServer(this.plain), closeServer(this.tls)]);
+    clearTimeout(timer);
+    clearInterval(this.#sweep);
+  }
+
+  #createTls(): TlsServer {
+    const { certificates } = this.#options;
+    const server = createTlsServer({
+      ...certificates.visitorTls,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: this.#timeouts.headersMs,
+      noDelay: true,
+      ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
+    });
+    server.on('connection', (socket: Socket) => {
+      const place = this.#admit(socket);
+      if (place === undefined) return;
+      const peer = peerOf(socket);
+      this.#handshakes.set(peer, place);
+      socket.once('close', () => this.#handshakes.delete(peer));
+    });
+    // Node leaves a socket open whose handshake took too long.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('secureConnection', socket => this.#acceptTls(socket));
+    return server;
+  }
+
+  #acceptTls(socket: TLSSocket): void {
+    const place = this.#handshakes.get(peerOf(socket));
+    if (this.#isDraining || place === undefined) socket.destroy();
+    else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, place);
+    else this.#serveHttp1(socket, place);
+  }
+
+  /** Undefined when there is no place; the socket is closed then. */
+  #admit(socket: Socket): Place | undefined {
+    const admitted = this.places.admit(socket.remoteAddress, () => socket.destroy());
+    if (admitted === undefined) {
+      socket.destroy();
+      return undefined;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      admitted.leave();
+    });
+    return admitted.place;
+  }
+
+  #serveHttp1(socket: Socket, place: Place): void {
+    const connection: Http1Connection = new Http1Connection(
+      socket,
+      place,
+      {
+        handle: this.#options.handle,
+        timeouts: this.#timeouts,
+        writes: this.#writes,
+        places: this.places,
+        onHttp2: () => this.#serveHttp2(socket, place),
+      },
+      () => this.#http1.delete(connection),
+    );
+    this.#http1.add(connection);
+  }
+
+  #serveHttp2(socket: Socket, place: Place): void {
+    const { handle } = this.#options;
+    const parts = { place, places: this.places, timeouts: this.#timeouts, writes: this.#writes };
+    const session = serveHttp2(socket, handle, parts);
+    this.#http2.add(session);
+    session.once('close', () => this.#http2.delete(session));
+    if (this.#isDraining) session.close();
+  }
+
+  #expire(): void {
     const nowMs = performance.now();
-    if (nowMs - toldAtMs[refusal] < refusalLogMs) return;
-    toldAtMs[refusal] = nowMs;
-    const why = refusal === 'full' ? 'too many are open' : 'too many have sent no request yet';
-    logger.warn({ src: address }, `Connections of visitors are refused: ${why}, in all or from this address`);
-  };
+    for (const connection of this.#http1) if (nowMs >= connection.deadlineMs) connection.expire();
+  }
 }
 
-function createTls(
-  options: PublicServerOptions,
-  limit: (socket: Socket) => void,
-  accept: (socket: TLSSocket) => void,
-): TlsServer {
-  const { certificates } = options;
-  const server = createTlsServer({
-    ...certificates.visitorTls,
-    ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: (options.timeouts ?? visitorTimeouts).headersMs,
-    noDelay: true,
-    ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
-  });
-  server.on('connection', limit);
-  // Node leaves a socket open whose handshake took too long.
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
-  server.on('secureConnection', accept);
-  return server;
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
 }
 
 async function listen(
@@ -153,7 +210,6 @@ async function listen(
 /** Settles when the listener is closed and so are its connections; at once where there is none. */
 function closeServer(server: Server | TlsServer): Promise<void> {
   return new Promise(resolve => {
-    // Also without a listener the call is needed: it ends the look-out for slow heads.
     server.close(() => resolve());
   });
 }

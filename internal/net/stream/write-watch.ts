@@ -32,11 +32,12 @@ export class WriteWatch {
     stream.on('drain', () => {
       watched.sinceMs = undefined;
     });
-    stream.once('close', () => this.#forget(stream));
+    stream.once('close', () => this.forget(stream));
     this.#timer ??= setInterval(this.#sample, Math.max(1, this.#timeoutMs / samples)).unref();
   }
 
-  #forget(stream: Writable): void {
+  /** Watches it no longer. */
+  forget(stream: Writable): void {
     this.#streams.delete(stream);
     if (this.#streams.size > 0) return;
     clearInterval(this.#timer);
@@ -53,7 +54,7 @@ export class WriteWatch {
         watched.sinceMs = nowMs;
         watched.waiting = waiting;
       } else if (nowMs - watched.sinceMs >= this.#timeoutMs) {
-        this.#forget(stream);
+        this.forget(stream);
         watched.onStuck();
       }
     }
