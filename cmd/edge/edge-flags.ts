@@ -119,4 +119,10 @@ export const edgeFlags = [
     default: '30s',
     description: 'How long running requests may take when the edge stops',
   },
+  {
+    name: 'answer-timeout',
+    type: 'duration',
+    default: '10m',
+    description: 'How long an origin may take to begin its answer, counted from the end of the request; 0s = for ever',
+  },
 ] as const satisfies readonly Flag[];

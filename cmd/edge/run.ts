@@ -63,6 +63,7 @@ export const command = defineCommand({
       quickTunnels: flags.quickTunnels,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
+      answerTimeoutMs: flags.answerTimeoutMs,
       onRamps,
       metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics),
       version,

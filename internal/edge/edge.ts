@@ -64,6 +64,8 @@ export interface EdgeOptions {
   readonly gracePeriodMs: number;
   /** How long a request waits for a connector that is just coming back. Default 10 s. */
   readonly returnWaitMs?: number | undefined;
+  /** How long an origin may take to begin its answer; 0 = as long as the visitor waits. Default 10 min. */
+  readonly answerTimeoutMs?: number | undefined;
   /** Default: `visitorTimeouts` of visitors/limits.ts. */
   readonly visitorTimeouts?: VisitorTimeouts | undefined;
   /** Connections and requests of visitors at once. Default: `visitorLimits` of visitors/places.ts. */
@@ -270,9 +272,9 @@ function openVisitors(
   hostnames: HostnameTable,
   registry: ConnectorRegistry,
 ): Promise<PublicServer> {
-  const { logger, returnWaitMs, visitorTimeouts: timeouts = visitorTimeouts } = options;
+  const { logger, returnWaitMs, answerTimeoutMs, visitorTimeouts: timeouts = visitorTimeouts } = options;
   const uploads = new UploadWatch(timeouts.stallMs, timeouts.heldMs);
-  const forwarding = { hostnames, registry, logger, returnWaitMs, timeouts, uploads };
+  const forwarding = { hostnames, registry, logger, returnWaitMs, answerTimeoutMs, timeouts, uploads };
   return openPublicServer({
     timeouts,
     logger,

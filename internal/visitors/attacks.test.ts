@@ -133,6 +133,21 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
     );
   });
 
+  it('cannot say what origins believe a proxy only', async t => {
+    const { visit, seen } = await worldOf(t);
+    const forged =
+      'Cf-Warp-Tag-Id,Cf-Ipcountry,Cf-Visitor,Cf-Connecting-Ipv6,Cf-Pseudo-Ipv4,True-Client-Ip,Forwarded,X-Forwarded-Host,' +
+      'X-Forwarded-Port,X-Forwarded-Server,X-Forwarded-Prefix,Cf-Access-Authenticated-User-Email,Proxy,X-Real-Ip,' +
+      'X-Client-Ip,X_Forwarded_Host,True_Client_Ip,Cf_Visitor,X-Cluster-Client-Ip';
+    const own = ['Cf-Access-Client-Id', 'Cf-Access-Client-Secret', 'Cf-Access-Jwt-Assertion', 'Cf-Access-Token'];
+    const lines = [...forged.split(','), ...own].map(header => `${header}: forged\r\n`).join('');
+    await visit(`GET /x HTTP/1.1\r\n${host}${lines}\r\n`);
+    const [{ headers } = assert.fail('nothing arrived')] = seen;
+    assert.equal(headers['cf-visitor'], '{"scheme":"http"}');
+    const kept = Object.keys(headers).filter(header => headers[header] === 'forged');
+    assert.deepEqual(kept.sort(), own.map(header => header.toLowerCase()).sort());
+  });
+
   it('keeps what a visitor repeats, and passes headers that only look like framing', async t => {
     const { visit, seen } = await worldOf(t);
     await visit(

@@ -25,6 +25,8 @@ export interface ForwardOptions {
   readonly uploads: UploadWatch;
   /** How long a request waits for a connector that is just coming back; default 10 s. */
   readonly returnWaitMs: number | undefined;
+  /** How long an origin may take to begin its answer; 0 = as long as the visitor waits. Default 10 min. */
+  readonly answerTimeoutMs: number | undefined;
 }
 
 /** Connections tried for one request: the four of a connector, once each. */
@@ -34,6 +36,10 @@ const maxAttempts = 4;
  * seconds. Nobody waits for one that has been away for long.
  */
 const defaultReturnWaitMs = 10_000;
+/** Reports and long polls pass; a minute or two, as other edges have it, cuts some of them off. */
+const defaultAnswerTimeoutMs = 600_000;
+/** Longer ones Node takes for 1 ms. */
+const longestTimerMs = 2 ** 31 - 1;
 /** How long an early refusal by the origin may take before a visitor who asked is told to send the body. */
 const continueWaitMs = 100;
 const retryable = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
@@ -61,7 +67,7 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const problem = visit.stalled === undefined ? problemOf(error) : stallProblems[visit.stalled];
+    const problem = visit.problem ?? problemOf(error);
     const { kind } = problem;
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
@@ -84,7 +90,10 @@ class Visit {
   readonly #returnWaitMs: number;
   readonly #timeouts: VisitorTimeouts;
   readonly #uploads: UploadWatch;
+  readonly #answerTimeoutMs: number;
   #stream: OutgoingStream | undefined;
+  #isLate = false;
+  #deadline: NodeJS.Timeout | undefined;
   #gone = false;
   #waited = false;
 
@@ -96,6 +105,7 @@ class Visit {
     this.#timeouts = options.timeouts;
     this.#uploads = options.uploads;
     this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
     response.onGone(() => {
       this.#gone = true;
       this.#stream?.reset();
@@ -104,7 +114,8 @@ class Visit {
 
   /** Throws what the visitor should be told; after the head was sent failures show as a broken-off body instead. */
   async run(): Promise<void> {
-    const { stream, answer } = await this.#ask();
+    this.#startDeadline();
+    const { stream, answer } = await this.#ask().finally(() => this.#endDeadline());
     // gRPC's errors that come at once are trailers alone, and must be the end of the answer at the visitor's as well.
     const isOnlyHead = answer.headers.some(isGrpcStatus) && !(await hasBytes(stream.body));
     if (this.#gone) stream.reset();
@@ -112,9 +123,31 @@ class Visit {
     else this.#copyResponse(stream, answer, isOnlyHead);
   }
 
+  /** What to tell the visitor when it is known better than by the error. */
+  get problem(): Problem | undefined {
+    if (this.#isLate) return { kind: 'late' };
+    return this.stalled === undefined ? undefined : stallProblems[this.stalled];
+  }
+
   /** Lets go of the origin. */
   abandon(): void {
     this.#stream?.reset();
+  }
+
+  #startDeadline(): void {
+    if (this.#answerTimeoutMs === 0) return;
+    this.#deadline = setTimeout(
+      () => {
+        this.#isLate = true;
+        this.#stream?.reset();
+      },
+      Math.min(this.#answerTimeoutMs, longestTimerMs),
+    );
+  }
+
+  #endDeadline(): void {
+    clearTimeout(this.#deadline);
+    this.#deadline = undefined;
   }
 
   async #ask(): Promise<{ stream: OutgoingStream; answer: EdgeResponse }> {
@@ -140,7 +173,7 @@ class Visit {
       } catch (error) {
         failure = error;
         const mayRetry = isAbandoned || this.#mayRetry(error, stream !== undefined);
-        if (this.#gone || tried.length >= maxAttempts || !mayRetry) throw error;
+        if (this.#gone || this.#isLate || tried.length >= maxAttempts || !mayRetry) throw error;
       } finally {
         untell();
       }
@@ -195,6 +228,8 @@ class Visit {
       if (bodyLength < 0) this.#uploads.forget(body);
     };
     stream.response.then(answered, answered);
+    // Nobody can answer before the body is there.
+    body.on('data', () => this.#deadline?.refresh());
     body.on('data', countChunk).pipe(stream.body);
     this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, who => {
       this.stalled = who;

@@ -72,7 +72,7 @@ describe('an HTTP/1.1 visitor', () => {
         const [headers] = (await once(stream.resume(), 'response')) as [Record<string, unknown>];
         assert.equal(headers[':status'], 200);
         const [first, second] = asked.splice(0);
-        for (const line of [first, second]) assert.ok(line?.startsWith(`${method} ${path} HTTP/1.1\r\n`), line);
+        for (const line of [first, second]) assert.ok(line?.startsWith(`${method} ${path} HTTP/1.1\r\n`), String(line));
       }
     });
   }

@@ -14,6 +14,7 @@ export type Problem =
         | 'too-large'
         | 'target-too-long'
         | 'stalled'
+        | 'late'
         | 'busy';
     };
 
@@ -36,6 +37,7 @@ const answers: Readonly<Record<Problem['kind'], Answer>> = {
   'too-large': { status: 431, hop: 'edge', text: 'The headers of the request are too large.' },
   'target-too-long': { status: 414, hop: 'edge', text: 'The path of the request is too long.' },
   stalled: { status: 408, hop: 'edge', text: 'The body of the request did not arrive in time.' },
+  late: { status: 504, hop: 'origin', text: 'The origin service did not answer in time.' },
   busy: { status: 503, hop: 'edge', text: 'Too many requests of your address are under way. Try again later.' },
   'flow-limit': {
     status: 503,

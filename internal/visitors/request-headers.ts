@@ -8,8 +8,28 @@ import { isProtocolHeader } from '../wire/response-headers.ts';
 import { traceHeader } from '../wire/upgrade-header.ts';
 import type { VisitorRequest } from './visitor.ts';
 
-/** Set by the edge alone: a visitor's own values would let it pose as another. */
-const edgeOwned = new Set(['host', 'x-forwarded-proto', 'cf-connecting-ip', 'cf-ray', 'x-real-ip', traceHeader, 'te']);
+/**
+ * What origins take for the word of a proxy about the visitor; from the visitor itself it would let it pose as another. The
+ * edge sets some of these, and the rest reach no origin. `Proxy` becomes HTTP_PROXY in CGI programs.
+ */
+const edgeOwned = new Set([
+  'host',
+  'te',
+  traceHeader,
+  'forwarded',
+  'proxy',
+  'true-client-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-real-ip',
+]);
+/** Credentials of a visitor, which whoever reads them checks; all other `Cf-` fields are said by the edge or by nobody. */
+const visitorCredentials = new Set([
+  'cf-access-client-id',
+  'cf-access-client-secret',
+  'cf-access-jwt-assertion',
+  'cf-access-token',
+]);
 
 /** Names are given as the visitor wrote them. */
 export function requestHeaders(request: VisitorRequest): HeaderList {
@@ -26,8 +46,8 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     const name = given[index] ?? '';
     const value = given[index + 1] ?? '';
     const lower = name.toLowerCase();
-    if (edgeOwned.has(lower) || isProtocolHeader(lower) || isDisguised(lower)) continue;
     if (lower === 'x-forwarded-for') forwardedFor = forwardedFor === '' ? value : `${forwardedFor}, ${value}`;
+    else if (isEdges(lower) || isDisguised(lower)) continue;
     else if (lower === 'cookie') cookies.push(value);
     else headers.push(name, value);
   }
@@ -41,17 +61,27 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     request.scheme,
     'Cf-Connecting-Ip',
     request.remoteAddress,
+    'Cf-Visitor',
+    visitorSchemes[request.scheme],
     'Cf-Ray',
     nextRay(),
   );
   return headers;
 }
 
+/** What Cloudflare's edge says of the visitor's scheme, and origins behind it read. */
+const visitorSchemes = { http: '{"scheme":"http"}', https: '{"scheme":"https"}' } as const;
+
+function isEdges(lower: string): boolean {
+  if (lower.startsWith('cf-')) return !visitorCredentials.has(lower);
+  return edgeOwned.has(lower) || lower.startsWith('x-forwarded-') || isProtocolHeader(lower);
+}
+
 /** CGI and its heirs read `_` as `-`: such a name would reach them as one that only the edge may set. */
 function isDisguised(lower: string): boolean {
   if (!lower.includes('_')) return false;
   const plain = lower.replaceAll('_', '-');
-  return edgeOwned.has(plain) || isProtocolHeader(plain) || plain === 'x-forwarded-for' || isHopByHop(plain);
+  return isEdges(plain) || isHopByHop(plain);
 }
 
 const rayPrefix = randomBytes(4).toString('hex');

@@ -116,6 +116,38 @@ describe('an upload that the origin does not read', () => {
   });
 });
 
+describe('an origin that does not answer', () => {
+  for (const protocol of ['http2', 'quic'] as const) {
+    it(`costs its visitor a 504, whether it was asked or uploaded to, over ${protocol}`, async t => {
+      let asked = 0;
+      const origin = createServer((message, response) => {
+        asked += 1;
+        message.resume();
+        if (message.url === '/soon') response.end('soon');
+      });
+      const { world } = await openWorld(t, await listen(t, origin), { protocol, edge: { answerTimeoutMs: 600 } });
+      const visitor = await RawVisitor.open(t, world.httpPort);
+      visitor.send(`GET / HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await visitor.sees('504 The origin service did not answer in time.');
+      assert.match(visitor.text, /^HTTP\/1\.1 504 [\s\S]*Postern-Failed-Hop: origin\r\n/);
+      assert.equal(asked, 1);
+      visitor.send(`GET /soon HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await visitor.sees('soon');
+      const uploader = await RawVisitor.open(t, world.httpPort);
+      uploader.send(`POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: 10\r\n\r\n`);
+      // The upload takes longer than the origin may.
+      for (let sent = 0; sent < 10; sent += 1) {
+        await sleep(100);
+        assert.equal(uploader.text, '');
+        uploader.send('x');
+      }
+      await uploader.answered();
+      assert.deepEqual(uploader.statuses, [504]);
+      await untilIdle(world);
+    });
+  }
+});
+
 describe('a visitor who is slow', () => {
   it('is served: in sending, in reading, and behind an origin that takes its time', async t => {
     const world = await open(t, (message, response) => {
