@@ -277,7 +277,6 @@ function openVisitors(
   const forwarding = { hostnames, registry, logger, returnWaitMs, answerTimeoutMs, timeouts, uploads };
   return openPublicServer({
     timeouts,
-    logger,
     host: options.publicHost,
     httpPort: options.httpPort,
     httpsPort: options.httpsPort,

@@ -11,9 +11,6 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { openPublicServer, type PublicServerOptions } from './server.ts';
 
-/** Long enough that nothing but what is tested ends a connection. */
-const patient = { headersMs: 60_000, stallMs: 60_000, streamStallMs: 60_000, heldMs: 60_000, keepAliveMs: 60_000 };
-
 async function open(t: TestContext, options: Partial<PublicServerOptions> = {}) {
   const certificates = await openCertificates({
     stateDir: await temporaryDirectory(t),
@@ -161,32 +158,5 @@ describe('the listeners of visitors', () => {
     const { server } = await open(t, { httpPort: 0 });
     const taken = server.httpsPort ?? 0;
     await assert.rejects(open(t, { httpPort: 0, httpsPort: taken }), { code: 'listen.failed' });
-  });
-});
-
-describe('places for visitors', () => {
-  const places = { all: { total: 10, perAddress: 4 }, silent: { total: 5, perAddress: 2 } };
-  const isCut = (visitor: RawVisitor): boolean => visitor.closed || visitor.socket.readableEnded;
-  const counts = async (visitors: readonly RawVisitor[]): Promise<number> => {
-    await until('the rest to be cut', () => visitors.some(isCut));
-    return visitors.filter(visitor => !isCut(visitor)).length;
-  };
-
-  it('are few for those of one address who have sent no request yet', async t => {
-    const { server } = await open(t, { httpPort: 0, places, timeouts: patient });
-    const visitors: RawVisitor[] = [];
-    for (let index = 0; index < 3; index += 1) {
-      const visitor = await RawVisitor.open(t, server.httpPort ?? 0);
-      visitor.send('GET / HTTP/1.1\r\nHost: app');
-      visitors.push(visitor);
-    }
-    assert.equal(await counts(visitors), 2);
-    // Who has sent a request leaves room for others, up to the limit of all.
-    for (const visitor of visitors.filter(one => !isCut(one))) {
-      visitor.send('.example.test\r\n\r\n');
-      await visitor.answered();
-    }
-    const more = await Promise.all([0, 1, 2].map(() => RawVisitor.open(t, server.httpPort ?? 0)));
-    assert.equal(await counts(more), 2);
   });
 });
