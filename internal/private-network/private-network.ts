@@ -209,9 +209,13 @@ export class PrivateNetwork {
     return this.#datagrams.pick(tunnelId, accountTag) !== undefined;
   }
 
-  /** Whether any connection of the account's tunnels carries datagrams: over HTTP/2 there are none. */
-  carriesAnyDatagrams(accountTag: string): boolean {
-    return this.#registry.all().some(one => one.accountTag === accountTag && one.connection.datagrams !== undefined);
+  /**
+   * Whether connections of the account exist and none of them carries datagrams, as over HTTP/2.
+   * Without any connection the answer is no: a connector may come back over QUIC.
+   */
+  lacksDatagrams(accountTag: string): boolean {
+    const connections = this.#registry.all().filter(one => one.accountTag === accountTag);
+    return connections.length > 0 && connections.every(one => one.connection.datagrams === undefined);
   }
 
   /** Cuts every flow. */

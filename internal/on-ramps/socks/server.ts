@@ -169,7 +169,7 @@ async function associate(
   options: Serving,
 ): Promise<void> {
   const { network: privateNetwork } = options;
-  if (!privateNetwork.carriesAnyDatagrams(visitor.network.accountTag)) {
+  if (privateNetwork.lacksDatagrams(visitor.network.accountTag)) {
     options.logger.warn(
       { src: visitor.sourceAddress },
       'UDP ASSOCIATE refused: no connector of the account carries datagrams now, which takes QUIC',
