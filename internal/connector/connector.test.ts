@@ -532,6 +532,21 @@ describe('connector: choosing the protocol', () => {
     assert.deepEqual(moves.map(request => request.connIndex).toSorted(), [0, 1, 2, 3]);
   });
 
+  it('moves to HTTP/2 one by one, also what is in use, once an origin needs that', async t => {
+    const clock = new TestClock();
+    const policy = auto(clock);
+    const world = start(t, { clock, policy });
+    await clock.advance(3_000);
+    assert.deepEqual(protocols(world), ['quic', 'quic', 'quic', 'quic']);
+    for (const connection of world.edge.live) connection.openStreams = 1;
+    policy.keepHttp2While(() => true);
+    const counts: number[] = [];
+    world.connector.on('ready', count => counts.push(count));
+    await clock.advance(60_000);
+    assert.deepEqual(protocols(world), ['http2', 'http2', 'http2', 'http2']);
+    assert.equal(Math.min(...counts, 4), 3, 'one at a time');
+  });
+
   /** One connection, on HTTP/2, that is about to move to QUIC, of which dials go through from now on. */
   async function aboutToMove(t: TestContext, onRegister: FakeEdge['onRegister']): Promise<World> {
     const clock = new TestClock();

@@ -165,7 +165,6 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       if (protocol !== undefined && !this.#trying && this.#connected.size > 0) void this.#tryDial(protocol);
       // Only while all are well: nothing is risked while connections are missing.
       if (this.#connected.size < this.#loops.length) return;
-      if (!this.connections.some(info => info.protocol === 'http2')) return;
       const target = policy.target?.();
       if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));
     };

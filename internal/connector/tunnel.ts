@@ -38,6 +38,7 @@ import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
 import { PrivateTraffic } from './private/private-traffic.ts';
 import type { ProtocolPolicy } from './protocol/protocol-policy.ts';
+import { findTrailerOrigin } from './protocol/trailer-origin.ts';
 
 /** How this connector serves private networks. */
 export interface PrivateNetworkOptions {
@@ -224,6 +225,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       },
     };
   };
+  options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
   const directory = openDirectory(options.edge, clock, random, logger);
   const connector = new Connector({
     identity: {
@@ -287,6 +289,33 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     ...{ connector, orchestrator, metrics, health, proxy, directory, traffic },
     rollout: options.rollout,
   });
+}
+
+/**
+ * Tells whether an origin needs what the edge does only over HTTP/2, and warns of it once. An edge that the credentials pin
+ * is one of ours, and carries trailers over QUIC too.
+ */
+function createTrailerWatch(
+  edge: EdgeSettings,
+  config: () => IngressConfig | undefined,
+  logger: Logger,
+): () => boolean {
+  let warned = false;
+  return () => {
+    const current = config();
+    if (edge.caPin !== undefined || current === undefined) return false;
+    const rule = findTrailerOrigin(current);
+    if (rule === undefined) return false;
+    if (!warned) {
+      const fields = { event: 0, ingressRule: rule.index, originService: rule.service.text };
+      logger.warn(
+        fields,
+        'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',
+      );
+    }
+    warned = true;
+    return true;
+  };
 }
 
 /** A configuration that the edge pushes on a stream of its own (QUIC). */

@@ -130,13 +130,14 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   }
 
   /**
-   * If registered over another protocol than `target` and idle: dials over that, registers there in this one's place and
-   * lets the present connection go, so that the edge always has one of the two. Whether it begins.
+   * If registered over another protocol than `target` (and idle, unless that is HTTP/2, which is needed then): dials over it,
+   * registers there in this one's place and lets this one go, so that the edge always has one. Whether it begins.
    */
   moveTo(target: Protocol): boolean {
     const state = this.#state;
     if (state.kind !== 'connected' || this.#move !== undefined || this.#stopping) return false;
-    if (state.link.connection.protocol === target || state.link.connection.stats().openStreams > 0) return false;
+    const { protocol, openStreams } = state.link.connection.stats();
+    if (protocol === target || (openStreams > 0 && target !== 'http2')) return false;
     if (this.#leavesFirst) {
       state.leave();
       return true;

@@ -49,6 +49,22 @@ describe('automatic protocol', () => {
     assert.equal(policy.next(0).first, 'quic');
   });
 
+  it('stays on HTTP/2 and moves to it while something needs that, and learns nothing of it', () => {
+    const { changes, clock, policy } = create();
+    policy.registered(0, 'quic');
+    let needed = true;
+    policy.keepHttp2While(() => needed);
+    assert.deepEqual(policy.next(0), { first: 'http2' });
+    assert.deepEqual([policy.target(), policy.target(), policy.trial()], ['http2', undefined, undefined]);
+    policy.tried(new PosternError('dial.timeout', 'no answer'));
+    policy.registered(0, 'http2');
+    clock.ms += 10_000;
+    needed = false;
+    assert.equal(policy.next(0).first, 'quic');
+    assert.equal(policy.target(), 'quic');
+    assert.deepEqual(changes, []);
+  });
+
   it('believes in QUIC after two good trials, and moves connections with a pause between', () => {
     const { clock, policy } = create();
     policy.registered(0, 'http2');

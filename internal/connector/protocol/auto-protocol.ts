@@ -56,6 +56,7 @@ export class AutoProtocol implements ProtocolPolicy {
   #goodTrials = 0;
   #trialAtMs = 0;
   #movedAtMs = Number.NEGATIVE_INFINITY;
+  #needsHttp2 = (): boolean => false;
   #changedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: AutoProtocolOptions) {
@@ -99,6 +100,8 @@ export class AutoProtocol implements ProtocolPolicy {
 
   tried(error: unknown): void {
     const now = this.#options.nowMs();
+    // A move to HTTP/2 says nothing about QUIC.
+    if (this.#needsHttp2()) return;
     // A move failed while HTTP/2 reaches the edge: no better evidence is to be had.
     if (this.#quic === 'good' && error !== undefined) this.#relapse();
     if (this.#quic !== 'bad') return;
@@ -119,9 +122,14 @@ export class AutoProtocol implements ProtocolPolicy {
 
   target(): Protocol | undefined {
     const now = this.#options.nowMs();
-    if (this.#quic !== 'good' || !this.#wantsQuic() || now - this.#movedAtMs < moveGapMs) return undefined;
-    this.#movedAtMs = now;
-    return 'quic';
+    if (now - this.#movedAtMs < moveGapMs) return undefined;
+    const target = this.#needsHttp2() ? 'http2' : this.#quic === 'good' && this.#wantsQuic() ? 'quic' : undefined;
+    if (target !== undefined) this.#movedAtMs = now;
+    return target;
+  }
+
+  keepHttp2While(needed: () => boolean): void {
+    this.#needsHttp2 = needed;
   }
 
   machineChanged(): void {
@@ -135,7 +143,7 @@ export class AutoProtocol implements ProtocolPolicy {
   }
 
   #wantsQuic(): boolean {
-    return this.#options.wantsQuic?.() ?? true;
+    return !this.#needsHttp2() && (this.#options.wantsQuic?.() ?? true);
   }
 
   #strike(): void {

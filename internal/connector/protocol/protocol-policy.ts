@@ -22,6 +22,8 @@ export interface ProtocolPolicy {
   tried?(error: unknown): void;
   /** The protocol that connections over another one should move to now, one at a time and when idle. */
   target?(): Protocol | undefined;
+  /** Only of policies that choose: while `needed` says so, connections are made over HTTP/2, and move to it. */
+  keepHttp2While?(needed: () => boolean): void;
   /** The machine slept or its network changed: losses of this moment prove nothing, and a trial may go otherwise now. */
   machineChanged?(): void;
 }
