@@ -1,7 +1,8 @@
 // `edge run` as a user starts it: where it cannot write, beside other edges, and what it says when it cannot go on.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
@@ -15,6 +16,12 @@ import { until, within } from '../../test/support/wait.ts';
 const anyPorts = ['--http-port', '0', '--connector-port', '0', '--api', '127.0.0.1:0'];
 const stack = /^\s+at /m;
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
+/** Words that run a program as a user whom no system lists. */
+const asStranger = ['setpriv', '--reuid=4123456', '--clear-groups'];
+const stranger =
+  isRoot && spawnSync(asStranger[0] ?? '', [...asStranger.slice(1), 'test', '-r', import.meta.filename]).status === 0
+    ? false
+    : 'becoming a user who can read this checkout takes root on Linux';
 
 interface StartOptions {
   readonly home: string;
@@ -66,6 +73,18 @@ describe('edge run', { timeout: 120_000 }, () => {
       assert.match(edge.log(), /state directory \S+edge cannot be used: name another with --state-dir\n {2}because: /);
     });
   }
+
+  it('runs for a user without a home and without an entry in the list of users', { skip: stranger }, async t => {
+    const home = await temporaryDirectory(t);
+    chmodSync(home, 0o777);
+    const prefix = ['env', '-u', 'HOME', ...asStranger];
+    const version = startProgram(t, ['version'], { home, prefix });
+    assert.equal(await exitOf(version), 0, version.log());
+    const edge = startEdge(t, { home, prefix, args: ['--state-dir', 'state'] });
+    await apiUrlOf(edge);
+    assert.match(edge.log(), /WRN Commands will not find this edge by themselves/);
+    await stop(edge);
+  });
 
   it('says so when its state directory is a file, and when its log file cannot be', async t => {
     const home = await temporaryDirectory(t);

@@ -8,6 +8,7 @@ import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
+import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
 import type { Prefix } from '../net/address/prefix.ts';
@@ -270,7 +271,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
               version: orchestrator.version,
               config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
             }),
-          metrics: () => metrics.exposition(),
+          metrics: exposeMetrics(metrics),
         },
       });
       const { host, port } = health.address;

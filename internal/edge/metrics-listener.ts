@@ -1,8 +1,9 @@
 // The edge's local HTTP endpoint for its operator: /metrics, /ready, /healthcheck. Source: architecture, rooms `edge` and
 // `management`; issue "private networks" point 5 (what the on-ramps count).
 
+import { exposeFamilies } from '../management/expose-metrics.ts';
 import { type LocalAddress, type LocalServer, openLocalServer } from '../management/local-server.ts';
-import type { BuildInfo, MetricFamily, MetricsText } from '../management/metric-values.ts';
+import type { BuildInfo, MetricFamily } from '../management/metric-values.ts';
 
 export interface MetricsListenerOptions {
   readonly listen: LocalAddress;
@@ -23,7 +24,7 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
     },
     ...families,
   ];
-  let expose: (() => Promise<MetricsText>) | undefined;
+  const expose = exposeFamilies(build, all);
   return openLocalServer([listen], async path => {
     switch (path) {
       case '/ready':
@@ -31,8 +32,6 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
       case '/healthcheck':
         return { status: 200, text: 'OK\n' };
       case '/metrics': {
-        // Loaded with the first scrape: an edge that nobody watches does without.
-        expose ??= (await import('../management/metric-exposition.ts')).createFamilyExposition(build, all);
         return { status: 200, ...(await expose()) };
       }
       default:

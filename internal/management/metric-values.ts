@@ -64,16 +64,9 @@ export class ConnectorMetrics {
   readonly locations = new Map<number, string>();
   /** Those of other rooms; added before the first exposition. */
   readonly families: MetricFamily[] = [];
-  #expose: (() => Promise<MetricsText>) | undefined;
 
   constructor(build: BuildInfo) {
     this.build = build;
-  }
-
-  /** Prometheus text. What makes it is loaded with the first call: 15 MB that a connector nobody watches does without. */
-  async exposition(): Promise<MetricsText> {
-    this.#expose ??= (await import('./metric-exposition.ts')).createExposition(this);
-    return this.#expose();
   }
 
   // The proxy's counters (ProxyMetrics of the proxy room, by shape).

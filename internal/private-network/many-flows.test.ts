@@ -56,7 +56,7 @@ describe('many UDP flows', () => {
     }
     assert.deepEqual([flows.size, world.tracker.size, connector.sessions()], [count, count, count]);
     assert.throws(open, error => isPosternError(error, 'flow.limit'));
-    assert.equal(world.tracker.denied.limit, 1);
+    assert.equal(world.denied.limit, 1);
     await until('the flows’ ends', () => flows.size === 0);
     assert.deepEqual([[...ends], world.tracker.size, world.network.udp.counters.active], [[['idle', count]], 0, 0]);
     await until('the sessions’ ends', () => connector.sessions() === 0);

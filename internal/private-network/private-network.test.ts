@@ -136,7 +136,7 @@ describe('private network', () => {
         await open(address);
     }
     assert.deepEqual([connector.dialled, connector.sessions()], [[], 0]);
-    assert.deepEqual(world.tracker.denied, { 'no-route': 4, 'special-destination': 21, limit: 0, unresolved: 0 });
+    assert.deepEqual(world.denied, { 'no-route': 4, 'special-destination': 21 });
   });
 
   it('sends names to the connector of their route, which resolves them', async t => {

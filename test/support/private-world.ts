@@ -21,7 +21,8 @@ import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts'
 import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
 import type { Resolver } from '../../internal/private-network/dns/upstream.ts';
-import type { FlowEvent } from '../../internal/private-network/flows/flow.ts';
+import type { FlowDenialReason, FlowEvent } from '../../internal/private-network/flows/flow.ts';
+import { FlowCounts } from '../../internal/private-network/flows/flow-counts.ts';
 import { type FlowLimits, FlowTracker } from '../../internal/private-network/flows/flow-tracker.ts';
 import { PrivateNetwork } from '../../internal/private-network/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/private-network/routes/route-table.ts';
@@ -69,6 +70,7 @@ export class PrivateWorld {
   readonly routes: RouteTable;
   readonly registry = new ConnectorRegistry();
   readonly tracker: FlowTracker;
+  readonly #counts: FlowCounts;
   readonly network: PrivateNetwork;
   readonly events: FlowEvent[] = [];
   /** The operator's account: its tag, its API token and its default network. */
@@ -97,6 +99,7 @@ export class PrivateWorld {
     this.vnet = vnet;
     this.tracker = new FlowTracker(parts.limits === undefined ? {} : { limits: parts.limits });
     this.tracker.subscribe(event => this.events.push(event));
+    this.#counts = new FlowCounts(this.tracker);
     const { routes, registry, tracker } = this;
     const { resolverOf } = parts;
     this.network = new PrivateNetwork({
@@ -259,6 +262,13 @@ export class PrivateWorld {
       sessions: () => v3.size + v2.reduce((sum, mux) => sum + mux.size, 0),
       lose: index => lost[index]?.(),
     };
+  }
+
+  /** How many flows were denied, by reason. */
+  get denied(): Partial<Record<FlowDenialReason, number>> {
+    const sums: Partial<Record<FlowDenialReason, number>> = {};
+    for (const { reason, count } of this.#counts.denials()) sums[reason] = (sums[reason] ?? 0) + count;
+    return sums;
   }
 
   /** Serves the API of the world's store; the result is a home directory whose commands find it. */

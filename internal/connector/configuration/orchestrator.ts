@@ -34,8 +34,6 @@ export interface UpdateResult {
 export interface OrchestratorEvents {
   /** A configuration came into force; version -1 = local. */
   applied: [version: number, config: IngressConfig];
-  /** One was refused; the old one stays. */
-  refused: [error: PosternError];
 }
 
 /** Updates that wait for the one being applied; an edge sends one a connection. More are refused. */
@@ -122,7 +120,6 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
         ? error
         : new PosternError('internal', 'The configuration could not be applied', { cause: error });
     this.#options.logger.error({ error: describeError(translated) }, 'Failed to update ingress');
-    this.emit('refused', translated);
     return translated;
   }
 

@@ -10,6 +10,7 @@ import { recordedDatagrams } from '../../../test/support/recorded-datagrams.ts';
 import { openUdpEcho, type UdpEcho } from '../../../test/support/udp-echo.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
+import { exposeMetrics } from '../../management/expose-metrics.ts';
 import { parseIp } from '../../net/address/ip.ts';
 import { encodeIcmpPacket } from '../../net/packet/packet-icmp.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
@@ -73,7 +74,8 @@ async function exchange({ flow, received }: TestFlow, payload: Buffer): Promise<
 }
 
 async function metric(tunnel: Tunnel, line: RegExp): Promise<void> {
-  await until(`the metric ${line}`, async () => line.test((await tunnel.metrics.exposition()).text));
+  const exposition = exposeMetrics(tunnel.metrics);
+  await until(`the metric ${line}`, async () => line.test((await exposition()).text));
 }
 
 async function end(flow: TestFlow): Promise<TestFlow['ends'][number]> {

@@ -92,7 +92,7 @@ describe('HTTP proxy on-ramp', () => {
     await new Promise(resolve => gone.close(resolve));
     assert.equal(await ask(`127.0.0.1:${closedPort}`), '502');
     const [denied] = world.events;
-    assert.deepEqual([denied?.kind, world.tracker.denied['no-route'], connector.dialled.length], ['denied', 1, 1]);
+    assert.deepEqual([denied?.kind, world.denied['no-route'], connector.dialled.length], ['denied', 1, 1]);
     for (let attempt = 0; attempt < 20; attempt += 1) await ask('127.0.0.1:80', login('default', `guess ${attempt}`));
     assert.equal(await ask('127.0.0.1:80', login('default', 'one too many')), '429');
   });

@@ -223,7 +223,7 @@ describe('SOCKS on-ramp', () => {
     assert.ok(!echo.received.some(payload => Buffer.from(payload).includes('spoofed')));
     assert.deepEqual([world.tracker.size, connector.sessions()], [2, 2]);
     // A destination without route is tried once a second, not for every datagram.
-    assert.equal(world.tracker.denied['no-route'], 1);
+    assert.equal(world.denied['no-route'], 1);
     socket.destroy();
     await until('the flows’ ends', () => world.tracker.size === 0);
     client.close();
@@ -258,7 +258,7 @@ describe('SOCKS on-ramp', () => {
     await until('the echoes', () => got.length === 2);
     const header = encodeUdpHeader(Uint8Array.of(127, 0, 0, 1), echo.port);
     assert.deepEqual(got, [Buffer.concat([header, Buffer.from('one')]), Buffer.concat([header, Buffer.from('two')])]);
-    await until('the refusal', () => world.tracker.denied.unresolved === 1);
+    await until('the refusal', () => world.denied.unresolved === 1);
     socket.destroy();
     await until('the flows’ ends', () => world.tracker.active().every(({ onRamp }) => onRamp === 'names'));
     await Promise.all([echo.close(), dns.close()]);

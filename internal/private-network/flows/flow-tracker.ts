@@ -33,10 +33,6 @@ export interface OpenFlow extends Flow {
 
 /** One for an edge, shared by all its on-ramps. */
 export class FlowTracker {
-  /** Flows that were denied, by reason. */
-  readonly denied: Record<FlowDenialReason, number> = {
-    ...{ 'no-route': 0, 'special-destination': 0, limit: 0, unresolved: 0 },
-  };
   readonly #limits: FlowLimits;
   readonly #now: () => number;
   readonly #active = new Set<TrackedFlow>();
@@ -95,7 +91,6 @@ export class FlowTracker {
 
   /** Tells that a flow was not allowed or not possible. */
   deny(subject: FlowSubject, reason: FlowDenialReason): void {
-    this.denied[reason] += 1;
     this.#tell({ kind: 'denied', subject, reason, atMs: this.#now() });
   }
 
