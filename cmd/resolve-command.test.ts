@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { resolveCommand } from './resolve-command.ts';
 
@@ -17,5 +18,27 @@ describe('finding the command', () => {
 
   it('runs tunnel for flags alone', () => {
     assert.deepEqual(resolveCommand(['--url', 'http://localhost:3000']).path, ['tunnel']);
+  });
+});
+
+describe('commands that messages advise', () => {
+  it('exist', () => {
+    const sources = ['cmd', 'internal'].flatMap(room =>
+      globSync(`${room}/**/*.ts`).filter(file => !file.endsWith('.test.ts')),
+    );
+    const advised = new Map<string, string>();
+    for (const file of sources) {
+      for (const [, words = ''] of readFileSync(file, 'utf8').matchAll(/[`"']postern ((?:[a-z][a-z-]* ?)+)/g))
+        advised.set(words.trim(), file);
+    }
+    assert.ok(advised.size > 15, String(advised.size));
+    for (const [words, file] of advised) {
+      const { entry, path, tokens } = resolveCommand(words.split(' '));
+      // What follows the command are its arguments, except where only a group was found.
+      assert.ok(
+        entry !== undefined && (tokens.length === 0 || path[0] !== 'tunnel' || path.length > 1),
+        `${words} in ${file}`,
+      );
+    }
   });
 });

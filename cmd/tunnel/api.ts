@@ -107,7 +107,7 @@ function findCert(named: string | undefined, context: CommandContext): FoundCert
   }
   throw new PosternError(
     'credentials.not-found',
-    `There is no cert.pem in [${directories.join(' ')}] and no edge runs under this user. Start one with "postern edge run", get a certificate with "postern tunnel login", or name one with --origincert`,
+    `There is no cert.pem in [${directories.join(' ')}] and no edge runs under this user. Start one with "postern edge run", or name the certificate of an account with --origincert`,
   );
 }
 

@@ -1,7 +1,7 @@
 // Who is asked for a quick tunnel. Nobody here asks Cloudflare: the choice is made before anything is sent.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -54,6 +54,26 @@ describe('the service of quick tunnels', () => {
     const { stdout, stderr } = await runPostern(home, ['tunnel', '--url', origin, ...service]);
     assert.equal(stdout, '');
     assert.match(stderr, /INF Requesting new quick Tunnel .*service=127\.0\.0\.1:9\n/);
+  });
+
+  it('is asked in spite of a config file in a searched directory, with --config empty', async () => {
+    mkdirSync(join(home, '.cloudflared'));
+    const file = join(home, '.cloudflared', 'config.yml');
+    const service = ['--quick-service', 'http://127.0.0.1:9'];
+    const run = (...flags: string[]) => runPostern(home, ['tunnel', '--url', origin, ...service, ...flags]);
+    for (const [text, what] of [
+      [
+        'tunnel: shop\ningress:\n  - service: http://localhost:1\n',
+        /start tunnel shop: .*config\.yml names it; add --config '' /,
+      ],
+      ['ingress:\n  - service: http://localhost:1\n', /ingress rules of .*config\.yml .*add --config '' /],
+    ] as const) {
+      writeFileSync(file, text);
+      const refused = await run();
+      assert.equal(refused.code, 64);
+      assert.match(refused.stderr, what);
+      assert.match((await run('--config', '')).stderr, /Requesting new quick Tunnel .*service=127\.0\.0\.1:9/);
+    }
   });
 
   it('is not asked when flags name a tunnel that is there', async () => {

@@ -23,6 +23,7 @@ import { describeError, PosternError } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
+import { formatDuration } from '../../internal/schema/duration.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
 import type { CommandContext, SignalName } from '../context.ts';
@@ -56,7 +57,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   for (const name of inertSettings(settings)) logger.warn({ event: 0 }, `--${name} has no effect in Postern`);
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
-  const endSignals = handleSignals(tunnel, watcher, logger, context);
+  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, logger, context);
   const pidFile =
     settings.pidfile === undefined || settings.pidfile === ''
       ? undefined
@@ -191,6 +192,7 @@ export function parseListen(text: string): { readonly host: string; readonly por
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
 function handleSignals(
   tunnel: Tunnel,
+  gracePeriodMs: number,
   watcher: ConfigWatcher | undefined,
   logger: Logger,
   context: CommandContext,
@@ -203,6 +205,14 @@ function handleSignals(
     }
     stopping = true;
     logger.info({ event: 0 }, `Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    const waiting = tunnel.metrics.concurrentRequests;
+    if (waiting > 0) {
+      const what = waiting === 1 ? 'one request' : `${waiting} requests`;
+      logger.info(
+        { event: 0 },
+        `Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`,
+      );
+    }
     void tunnel.stop();
   };
   const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];

@@ -43,6 +43,8 @@ export async function configPath(
   context: CommandContext,
 ): Promise<string | undefined> {
   const named = invocation.given.config?.at(-1);
-  if (named !== undefined && named !== '') return resolve(context.cwd, expandHome(named, context.homeDir));
+  // An empty name is an answer too: no file.
+  if (named === '') return undefined;
+  if (named !== undefined) return resolve(context.cwd, expandHome(named, context.homeDir));
   return findConfigFile(configDirectories(context.homeDir, context.platform));
 }

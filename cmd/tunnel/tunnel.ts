@@ -1,6 +1,7 @@
 // `tunnel` without a sub-command: a quick tunnel to one origin. Source: spec cli-and-api §5.1, §10.
 
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
+import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { localIngress } from '../../internal/config/local-ingress.ts';
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
@@ -38,7 +39,7 @@ export const command = defineCommand({
     const { settings, file } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     const local = localIngress(settings, file);
-    if (local.source !== 'flags') throw notQuick(file?.tunnel);
+    if (local.source !== 'flags') throw notQuick(file);
     const origin = local.config.rules[0]?.service.text ?? '';
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
     // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
@@ -78,9 +79,15 @@ function notQuickWith(flags: readonly string[]): PosternError {
   );
 }
 
-function notQuick(tunnel: string | undefined): PosternError {
-  if (tunnel !== undefined && tunnel !== '') {
-    return new PosternError('usage.invalid', `use \`postern tunnel run\` to start tunnel ${tunnel}`);
+function notQuick(file: ConfigFile | undefined): PosternError {
+  const other = "add --config '' to make a quick tunnel without that file";
+  if (file?.tunnel !== undefined && file.tunnel !== '') {
+    const rest = `${file.path} names it; ${other}`;
+    return new PosternError('usage.invalid', `use \`postern tunnel run\` to start tunnel ${file.tunnel}: ${rest}`);
+  }
+  if (file !== undefined) {
+    const rest = `use \`postern tunnel run\` to serve them, or ${other}`;
+    return new PosternError('usage.invalid', `The ingress rules of ${file.path} are for a named tunnel: ${rest}`);
   }
   return new PosternError(
     'usage.invalid',

@@ -175,6 +175,8 @@ export const tunnelFlags = [
   },
   {
     name: 'label',
+    // No listing of the API has a place for it.
+    inert: true,
     type: 'string',
     valueName: 'NAME',
     default: '',

@@ -83,7 +83,7 @@ describe('tunnel over HTTP/2 with a real edge', () => {
       createServer((request, response) => response.end(`hello ${request.url}`)),
     );
     const ingress = parseRemoteConfig({ ingress: [{ service: `http://127.0.0.1:${origin}` }] });
-    const { tunnel } = await start(t, [edge], { ingress });
+    const { tunnel } = await start(t, [edge], { ingress, quickTunnelHost: 'calm-otter.example.com' });
     await until('one registration', () => edge.registered.length === 1);
     assert.equal((await edge.request(0, { path: '/world' })).text, 'hello /world');
     await until('the local configuration', () => edge.localConfigurations.length === 1);
@@ -97,6 +97,10 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     assert.match(metrics, /^cloudflared_tunnel_total_requests 1$/m);
     assert.match(metrics, /^cloudflared_tunnel_concurrent_requests_per_tunnel 0$/m);
     assert.match(metrics, /^cloudflared_tunnel_ha_connections 1$/m);
+    assert.match(
+      metrics,
+      /^cloudflared_tunnel_user_hostnames_counts\{userHostname="https:\/\/calm-otter\.example\.com"\} 1$/m,
+    );
     assert.match(metrics, /^cloudflared_tunnel_server_locations\{connection_id="0",edge_location="tst01"\} 1$/m);
   });
 

@@ -10,7 +10,7 @@ import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
-import { ConnectorMetrics } from '../management/metric-values.ts';
+import { ConnectorMetrics, gauge, type MetricFamily } from '../management/metric-values.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -212,7 +212,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
         : await openEchoProxy({ flags: echo, allowDestination: policy.allowsAddress, log: logger }),
     log: logger,
   });
-  metrics.families.push(...datagramMetrics(traffic, metrics));
+  metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, options.rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;
@@ -317,6 +317,14 @@ function createTrailerWatch(
     warned = true;
     return true;
   };
+}
+
+/** Where programs that start a quick tunnel read its URL. */
+function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
+  if (quickTunnelHost === '') return [];
+  const name = 'cloudflared_tunnel_user_hostnames_counts';
+  const read = () => [[{ userHostname: `https://${quickTunnelHost}` }, 1]] as const;
+  return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
 /** A configuration that the edge pushes on a stream of its own (QUIC). */

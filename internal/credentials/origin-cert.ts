@@ -70,7 +70,7 @@ export function requireAccount(cert: OriginCert, path: string): void {
   if (cert.accountId !== '') return;
   throw new PosternError(
     'credentials.invalid',
-    `Origin certificate needs to be refreshed before creating new tunnels.\nDelete ${path} and run "postern login" to obtain a new cert.`,
+    `Origin certificate needs to be refreshed before creating new tunnels.\n${path} names no account: name another certificate with --origincert.`,
   );
 }
 

@@ -70,7 +70,7 @@ export function readCredentialsFile(path: string): TunnelCredentials {
   if (file.endsWith('.pem')) {
     throw new PosternError(
       'credentials.invalid',
-      `The tunnel credentials file should be .json but you gave a .pem (${file}). The tunnel credentials file was originally created by \`postern tunnel create\`. You may have accidentally used the filepath to cert.pem, which is made by \`postern tunnel login\``,
+      `The tunnel credentials file should be .json but you gave a .pem (${file}). The tunnel credentials file was originally created by \`postern tunnel create\`. You may have accidentally used the filepath to cert.pem, which is the certificate of an account`,
     );
   }
   let text: string | undefined;

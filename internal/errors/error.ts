@@ -74,5 +74,9 @@ function inOneLine(text: string): string {
 /** Several addresses of one name fail together, and the error of all has no text of its own. */
 function textOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(textOf).join('; ');
-  return error instanceof Error ? error.message || error.name : String(error);
+  const text = error instanceof Error ? error.message || error.name : String(error);
+  // Node's advice is for those who start Node; ours is given where the setting that helps is known.
+  return text.replace(nodeAdvice, '');
 }
+
+const nodeAdvice = /; if the root CA is installed locally, try running Node\.js with --use-system-ca/g;

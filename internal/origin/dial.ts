@@ -1,7 +1,7 @@
 // Opens a connection to an origin: resolve, connect (with happy eyeballs), TLS. Every failure names its hop and every
 // wait has a deadline. Source: spec ingress-and-origin §4 (connectTimeout, tlsTimeout, tcpKeepAlive, noHappyEyeballs), §8.1.
 
-import { lookup } from 'node:dns';
+import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
@@ -25,7 +25,16 @@ export interface DialSettings {
   readonly via?: OutboundProxy | undefined;
   /** Asked about every address before anything is sent to it, those that a name resolves to included. */
   readonly allow?: AllowAddress | undefined;
+  /** How names are resolved; undefined = as the system does. */
+  readonly lookup?: NameLookup | undefined;
 }
+
+/** Gives every address of a name, of one family or (0) of both. Calls `done` once. */
+export type NameLookup = (
+  host: string,
+  options: LookupAllOptions,
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
 
 /** Whether an address (4 bytes, or 16) may be dialled. Must not throw. */
 export type AllowAddress = (address: IpBytes, port: number) => boolean;
@@ -93,10 +102,15 @@ function notAllowed(dest: string): PosternError {
   });
 }
 
-/** The system's look-up without the addresses that are not allowed; fails when none is left. */
-function guardedLookup(allow: AllowAddress, port: number): LookupFunction {
+function lookupOption({ allow, lookup: named }: DialSettings, port: number): { lookup?: LookupFunction } {
+  if (allow === undefined && named === undefined) return {};
+  return { lookup: guardedLookup(allow ?? (() => true), port, named ?? lookup) };
+}
+
+/** A look-up without the addresses that are not allowed; fails when none is left. */
+function guardedLookup(allow: AllowAddress, port: number, look: NameLookup): LookupFunction {
   return (host, options, done) => {
-    lookup(host, { ...options, all: true }, (error, found) => {
+    look(host, { ...options, all: true }, (error, found) => {
       const allowed = found?.filter(({ address }) => allows(allow, address, port)) ?? [];
       const [first] = allowed;
       if (error !== null) done(error, []);
@@ -231,7 +245,7 @@ function socketOptions(target: DialTarget, settings: DialSettings): NetConnectOp
     noDelay: true,
     keepAlive: settings.tcpKeepAliveMs > 0,
     keepAliveInitialDelay: settings.tcpKeepAliveMs,
-    ...(settings.allow === undefined ? {} : { lookup: guardedLookup(settings.allow, target.port) }),
+    ...lookupOption(settings, target.port),
     // Without happy eyeballs the addresses are still tried one after the other, each only when the one before failed.
     autoSelectFamily: true,
     ...(settings.noHappyEyeballs && settings.connectTimeoutMs > 0

@@ -10,11 +10,31 @@ export type Hop = 'resolve' | 'connect' | 'tls' | 'request' | 'response';
 export function originFailure(hop: Hop, dest: string, cause: unknown): PosternError {
   if (cause instanceof PosternError) return cause;
   const code = hop === 'request' || hop === 'response' ? 'origin.failed' : 'origin.unreachable';
-  return new PosternError(code, `${hopTexts[hop]} ${dest}: ${describeError(cause)}`, {
+  const remedy = hop === 'tls' ? tlsRemedy(foreignCode(cause)) : '';
+  return new PosternError(code, `${hopTexts[hop]} ${dest}: ${describeError(cause)}${remedy}`, {
     cause,
     details: { hop, dest, cause: foreignCode(cause) },
   });
 }
+
+/** Which setting of the rule mends a certificate that was not accepted; '' for other faults. */
+function tlsRemedy(code: string | undefined): string {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return '. Set originServerName to a name of the certificate, or noTLSVerify to accept any';
+  if (code === 'CERT_HAS_EXPIRED') return '. Renew the certificate of the origin, or set noTLSVerify to accept any';
+  if (code !== undefined && untrusted.has(code))
+    return '. Set caPool to a file with the CA of the origin, or noTLSVerify to accept any certificate';
+  return '';
+}
+
+/** OpenSSL's names of a chain that ends nowhere. */
+const untrusted: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
 
 /** A hop that took longer than its limit. */
 export function originTimeout(hop: Hop, dest: string, timeoutMs: number): PosternError {

@@ -43,6 +43,23 @@ describe('proxy', () => {
     assert.ok(!text.includes('hidden'), text);
   });
 
+  it('answers the management host itself, whose token is no origin’s', async t => {
+    const paths: (string | undefined)[] = [];
+    const server = createServer((request, response) => {
+      paths.push(request.url);
+      response.end();
+    });
+    const test = await proxyTo(httpService(await listen(t, server)));
+    t.after(() => test.close());
+    for (const host of ['management.argotunnel.com', 'Management.ArgoTunnel.com:443']) {
+      for (const kind of ['http', 'websocket'] as const)
+        assert.equal((await test.request({ kind, host, path: '/logs?access_token=secret' }).response).status, 501);
+    }
+    assert.equal((await test.request({ host: 'my-management.argotunnel.com', path: '/own' }).response).status, 200);
+    assert.deepEqual(paths, ['/own']);
+    assert.ok(!JSON.stringify(test.lines).includes('access_token'));
+  });
+
   it('does not count streams that closed before they were served', async () => {
     const test = new TestProxy();
     await test.proxy.swap(createConfig([{ service: { kind: 'status', text: 'http_status:503', status: 503 } }], 1));

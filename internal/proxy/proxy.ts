@@ -5,11 +5,12 @@ import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
-import type { AllowAddress } from '../origin/dial.ts';
+import type { AllowAddress, NameLookup } from '../origin/dial.ts';
 import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { createTagHeaders } from '../origin/request-headers.ts';
+import { resolverLookup } from '../origin/resolver-lookup.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
@@ -51,6 +52,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #options: ProxyOptions;
   readonly #tags: HeaderList;
   readonly #limiter: FlowLimiter;
+  readonly #lookup: NameLookup | undefined;
   readonly #access: AccessGuard;
   readonly #writes: WriteWatch | undefined;
   readonly #retired = new Set<Generation>();
@@ -60,6 +62,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   constructor(options: ProxyOptions) {
     this.#options = options;
     this.#limiter = options.limiter ?? new FlowLimiter();
+    this.#lookup = resolverLookup(options.resolvers ?? []);
     this.#access = options.access ?? new AccessGuard();
     const { writeTimeoutMs = 0 } = options;
     if (writeTimeoutMs > 0) this.#writes = new WriteWatch(writeTimeoutMs);
@@ -148,6 +151,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       refuseUnserved(incoming, 'the connector has no configuration');
       return;
     }
+    if (isManagement(head.host)) {
+      refuseManagement(incoming);
+      return;
+    }
     const rule = generation.matcher.match(head.host, head.path);
     const route = generation.route(rule);
     if (route === undefined) throw new PosternError('internal', `Rule ${rule.index} has no origin.`);
@@ -163,7 +170,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const { allowPrivate: allow, log, metrics, resolvers = [] } = this.#options;
     const routing = this.#generation?.config.warpRouting;
     if (routing === undefined) refuseUnserved(incoming, 'the connector has no configuration');
-    else serveTcp(incoming, { log, metrics, limiter: this.#limiter, routing, allow, resolvers, writes: this.#writes });
+    else {
+      const own = { limiter: this.#limiter, lookup: this.#lookup, writes: this.#writes };
+      serveTcp(incoming, { log, metrics, routing, allow, resolvers, ...own });
+    }
   }
 
   #configuration(incoming: IncomingStream): void {
@@ -179,6 +189,18 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       () => this.#retired.delete(generation),
     );
   }
+}
+
+/** The host under which Cloudflare reaches a connector itself; its access token lies in the query and is no origin's. */
+const managementHost = 'management.argotunnel.com';
+
+function isManagement(host: string): boolean {
+  return host.length >= managementHost.length && host.toLowerCase().replace(/:\d*$/, '') === managementHost;
+}
+
+function refuseManagement(incoming: IncomingStream): void {
+  incoming.body.on('error', () => incoming.body.destroy());
+  incoming.respond({ status: 501, headers: [] }, { endStream: true });
 }
 
 /** For streams that no exchange takes care of: a reset of the edge must not go unheard. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
+import type { Answer } from 'dns-packet';
+import { openTestDns } from '../../test/support/dns-server.ts';
 import { listenRaw } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
@@ -45,6 +47,23 @@ describe('private TCP', () => {
     const { headers } = await incoming.response;
     assert.deepEqual(headers.slice(2, 4), ['Sec-Websocket-Accept', 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=']);
     incoming.vanish();
+  });
+
+  it('resolves names at the resolvers that were named', async t => {
+    const port = await listenRaw(t, socket => socket.end('inside'));
+    const records = new Map<string, Answer[]>([
+      ['A db.inside.test', [{ type: 'A', name: 'db.inside.test', ttl: 1, data: '127.0.0.1' }]],
+    ]);
+    const dns = await openTestDns({ records });
+    t.after(() => dns.close());
+    const test = new TestProxy({ resolvers: [{ address: Uint8Array.of(127, 0, 0, 1), port: dns.port }] });
+    await test.proxy.swap(createConfig([{ service: httpService(9) }]));
+    t.after(() => test.close());
+    const incoming = test.request(tcp(port, 'db.inside.test'));
+    assert.equal((await incoming.response).status, 200);
+    assert.equal(String(await within('the bytes', incoming.bytes())), 'inside');
+    await assert.rejects(test.request(tcp(port, 'gone.inside.test')).response, /ENOTFOUND/);
+    assert.ok(dns.seen.includes('udp A gone.inside.test'), String(dns.seen));
   });
 
   for (const first of ['visitor', 'origin'] as const) {

@@ -6,7 +6,7 @@ import { formatIp, parseIp } from '../net/address/ip.ts';
 import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/address/virtual-dns.ts';
 import { splice } from '../net/stream/splice.ts';
 import type { WriteWatch } from '../net/stream/write-watch.ts';
-import { type AllowAddress, type DialTarget, dial } from '../origin/dial.ts';
+import { type AllowAddress, type DialTarget, dial, type NameLookup } from '../origin/dial.ts';
 import { upgradeHeaders } from '../origin/websocket-accept.ts';
 import type { WarpRouting } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -23,6 +23,8 @@ export interface TcpContext {
   readonly allow: AllowAddress | undefined;
   /** For the virtual DNS service; empty = the system's. */
   readonly resolvers: readonly ResolverAddress[];
+  /** How names are resolved; undefined = as the system does. */
+  readonly lookup: NameLookup | undefined;
   /** Watches the destination's side; undefined = it may take its time. */
   readonly writes: WriteWatch | undefined;
 }
@@ -56,6 +58,7 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
     noHappyEyeballs: false,
     halfOpen: true,
     allow: isDns ? undefined : context.allow,
+    lookup: context.lookup,
   };
   const dialing = dial(isDns ? resolverTarget(context.resolvers) : target, settings, undefined, (error, socket) => {
     if (body.destroyed) socket?.destroy();

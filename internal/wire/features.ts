@@ -7,7 +7,6 @@ export const features = {
   datagramV2: 'support_datagram_v2',
   datagramV3: 'support_datagram_v3_2',
   quicEof: 'support_quic_eof',
-  managementLogs: 'management_logs',
   postQuantum: 'postquantum',
   /** Ours: the edge may end the control stream of a QUIC connection first, while requests go on there. */
   controlEndsFirst: 'postern_control_ends_first',
@@ -15,13 +14,12 @@ export const features = {
   v3IdleTime: 'postern_v3_idle_time',
 } as const;
 
-/** Advertised by every connector. */
+/** Advertised by every connector. `management_logs` is not: nothing here serves it. */
 const alwaysAdvertised: readonly string[] = [
   features.remoteConfig,
   features.serializedHeaders,
   features.datagramV2,
   features.quicEof,
-  features.managementLogs,
   features.controlEndsFirst,
 ];
 

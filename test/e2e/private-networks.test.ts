@@ -36,7 +36,7 @@ describe('private networks in namespaces', () => {
       assert.equal(absent.code, 1);
       assert.match(absent.stdout, /0 received, 100% packet loss/);
       const outside = await lab.postern('ping', '-c', '1', '10.2.0.1');
-      assert.match(outside.stderr, /No route of the virtual network default leads to 10\.2\.0\.1/);
+      assert.match(outside.stdout, /No route of the virtual network default leads to 10\.2\.0\.1/);
       // The route is in one network only.
       assert.equal((await lab.postern('ping', '-c', '1', '--vnet', 'office', 'fd10:1::2')).code, 1);
     });
