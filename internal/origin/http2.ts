@@ -31,7 +31,7 @@ const maxSessions = 16;
 
 const sessionOptions: ClientSessionOptions = {
   // A reader that stands still holds at most this much; origins are near, so it does not limit speed.
-  settings: { initialWindowSize: 256 * 1024, enablePush: false, maxHeaderListSize: 256 * 1024 },
+  settings: { initialWindowSize: 256 * 1024, enablePush: false, maxHeaderListSize: 1 << 20 },
   maxHeaderListPairs: 4096,
   maxSendHeaderBlockLength: 1024 * 1024,
   // Node's 10 MB are for a server that distrusts its peer; our bound is the stream window.

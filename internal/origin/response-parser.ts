@@ -21,8 +21,8 @@ export interface ResponseSink {
   onRaw(piece: Buffer): void;
 }
 
-/** 256 KiB of response head: sixteen times Node's default, and a thousand at once still fit in memory. */
-const maxHeadBytes = 256 * 1024;
+/** As much as a connector passes on over QUIC (internal/wire/connect-codec.ts); memory is taken only as it comes. */
+const maxHeadBytes = 1 << 20;
 /** Hex digits of a chunk size, and the whole size line with extensions. */
 const maxSizeDigits = 12;
 const maxLineBytes = 4096;

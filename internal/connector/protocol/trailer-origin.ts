@@ -1,5 +1,5 @@
 // Which rules may lead to gRPC: its statuses are trailers, and a stock edge carries none over QUIC
-// (docs/protocol/edge-protocol.md). Such a tunnel stays on HTTP/2 where the protocol is chosen automatically.
+// (docs/limits.md). Such a tunnel stays on HTTP/2 where the protocol is chosen automatically.
 
 import type { IngressConfig, IngressRule } from '../../schema/ingress-rule.ts';
 
