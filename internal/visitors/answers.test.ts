@@ -312,3 +312,31 @@ describe('bytes from 0x80 up in a header', () => {
     assert.ok(visitor.text.includes(`X-Bytes: ${value}\r\n`), visitor.text);
   });
 });
+
+describe('a large head of an answer', () => {
+  it('reaches a visitor over HTTP/2 who takes it, and is a 502 for one who does not', async t => {
+    const origin = createServer((_message, response) => {
+      for (const index of [1, 2, 3, 4]) response.setHeader(`x-${index}`, 'v'.repeat(30_000));
+      response.end('ok');
+    });
+    const { world, tunnel } = await openWorld(t, await listen(t, origin), { protocol: 'quic' });
+    for (const [maxHeaderListSize, status] of [
+      [1 << 20, 200],
+      [16_384, 502],
+    ] as const) {
+      const session = connectHttp2(`https://127.0.0.1:${world.httpsPort}`, {
+        ca: world.edge.caPem,
+        servername: tunnel.host,
+        settings: { maxHeaderListSize },
+      });
+      t.after(() => session.destroy());
+      // The second request shows that the session lives on.
+      for (let round = 0; round < 2; round += 1) {
+        const stream = session.request({ ':authority': tunnel.host });
+        const [headers] = (await once(stream, 'response')) as [Record<string, number>];
+        stream.resume();
+        assert.equal(headers[':status'], status);
+      }
+    }
+  });
+});
