@@ -1,12 +1,15 @@
 // What a hostile visitor may send over HTTP/2: requests that would be read differently further on, header bombs, floods.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2';
 import { describe, it, type TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { type EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
 import { listen } from '../../test/support/origin-server.ts';
+import { RawVisitor } from '../../test/support/raw-visitor.ts';
 import { until } from '../../test/support/wait.ts';
 
 const name = 'app.example.test';
@@ -42,6 +45,19 @@ function ask(session: ClientHttp2Session, headers: OutgoingHttpHeaders | readonl
     stream.once('close', () => resolve('reset'));
   });
 }
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  header.writeUInt32BE(stream, 5);
+  return Buffer.concat([header, payload]);
+}
+
+const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
+/** `GET / https`, and an authority that is not put into the table (RFC 7541). */
+const block = Buffer.concat([Buffer.from([0x82, 0x87, 0x84, 0x01, name.length]), Buffer.from(name)]);
 
 async function openTarget(t: TestContext) {
   const seen: IncomingMessage[] = [];
@@ -121,6 +137,31 @@ describe('a visitor over HTTP/2 that attacks', () => {
     assert.ok(!Object.keys(headers).some(key => key.startsWith('cf-cloudflared-')));
   });
 
+  it('may cancel all it asked for, and ask for as much again at once', async t => {
+    const origin = await listen(
+      t,
+      createServer((message, response) => {
+        if (message.url === '/new') response.end('ok');
+      }),
+    );
+    const { world } = await openWorld(t, origin);
+    const session = visit(t, world);
+    for (let round = 0; round < 3; round += 1) {
+      const old = Array.from({ length: 100 }, () => {
+        const stream = session.request({ ':path': '/old', ':authority': name });
+        return stream.on('error', () => undefined);
+      });
+      await until('all requests', () => world.edge.registry.all()[0]?.connection.openStreams === 100);
+      for (const stream of old) stream.close(8);
+      const answers = await Promise.all(old.map(() => ask(session, { ':path': '/new', ':authority': name })));
+      assert.deepEqual(
+        answers.filter(status => status !== 200),
+        [],
+      );
+      await until('the end of them', () => world.edge.registry.all()[0]?.connection.openStreams === 0);
+    }
+  });
+
   it('with a header bomb pays for it alone', { timeout: 60_000 }, async t => {
     const { world, check } = await openTarget(t);
     const before = process.memoryUsage.rss();
@@ -140,15 +181,6 @@ describe('a visitor over HTTP/2 that attacks', () => {
 
   it('floods with settings, pings or empty frames and is cut off', { timeout: 60_000 }, async t => {
     const { world, check } = await openTarget(t);
-    const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-      const header = Buffer.alloc(9);
-      header.writeUIntBE(payload.length, 0, 3);
-      header.writeUInt8(type, 3);
-      header.writeUInt8(flags, 4);
-      header.writeUInt32BE(stream, 5);
-      return Buffer.concat([header, payload]);
-    };
-    const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, Buffer.alloc(0))]);
     const floods = { settings: frame(4, 0, 0, Buffer.alloc(0)), ping: frame(6, 0, 0, Buffer.alloc(8)) };
     for (const [what, flood] of Object.entries(floods)) {
       const socket = tlsTo(t, world);
@@ -178,5 +210,87 @@ describe('a visitor over HTTP/2 that attacks', () => {
       socket.destroy();
     }
     await check();
+  });
+
+  /** One entry of 1,000 bytes in the table, and 8,000 references to it. */
+  const bomb = Buffer.concat([
+    block,
+    Buffer.from([0x40, 1, 0x78, 0x7f, 0xe9, 0x06]),
+    Buffer.alloc(1_000, 0x79),
+    Buffer.alloc(8_000, 0xbe),
+  ]);
+  const floods: Readonly<Record<string, (round: number) => Buffer>> = {
+    'requests that it cancels at once': round => {
+      const pairs = Array.from({ length: 50 }, (_, index) => {
+        const id = (round * 50 + index) * 2 + 1;
+        return [frame(1, 5, id, block), frame(3, 0, id, Buffer.from([0, 0, 0, 8]))];
+      });
+      return Buffer.concat(pairs.flat());
+    },
+    'window updates': () =>
+      Buffer.concat(Array.from({ length: 2_000 }, () => frame(8, 0, 0, Buffer.from([0, 0, 0, 1])))),
+    'heads that unpack to megabytes': round => frame(1, 5, round * 2 + 1, bomb),
+  };
+  for (const [what, make] of Object.entries(floods)) {
+    it(`floods with ${what} and is cut off, which its neighbours over HTTP/1.1 do not notice`, async t => {
+      const { world } = await openTarget(t);
+      let ended = 0;
+      // The fifth is refused at once.
+      for (let flood = 0; flood < 5; flood += 1) {
+        const socket = tlsTo(t, world);
+        socket.once('close', () => (ended += 1)).resume();
+        socket.write(preface);
+        let round = 0;
+        const push = (): void => {
+          while (!socket.destroyed && round < 2_000) {
+            round += 1;
+            if (socket.write(make(round - 1))) continue;
+            socket.once('drain', push);
+            return;
+          }
+        };
+        push();
+        await until('the end of the session', () => ended === flood + 1);
+      }
+      assert.equal(await ask(visit(t, world), { ':path': '/', ':authority': name }), 'reset');
+      const neighbour = await RawVisitor.open(t, world.httpPort);
+      neighbour.send(`GET / HTTP/1.1\r\nHost: ${name}\r\n\r\n`);
+      await neighbour.sees('200 OK');
+    });
+  }
+});
+
+describe('a visitor over HTTP/2 that is busy', () => {
+  it('is not taken for a flood: many requests with large heads, bodies both ways in small pieces', async t => {
+    const origin = await listen(
+      t,
+      createServer((message, response) => void message.pipe(response)),
+    );
+    const { world } = await openWorld(t, origin);
+    const session = visit(t, world);
+    let left = 1_000;
+    const worker = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        assert.equal(
+          await ask(session, {
+            ':path': '/',
+            ':authority': name,
+            cookie: `a=${randomBytes(4_500).toString('base64')}`,
+          }),
+          200,
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: 50 }, worker));
+    const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': name });
+    let received = 0;
+    stream.on('data', (chunk: Buffer) => (received += chunk.length));
+    const piece = Buffer.alloc(100);
+    for (let sent = 0; sent < 20_000; sent += 1) if (!stream.write(piece)) await once(stream, 'drain');
+    for (let sent = 0; sent < 32; sent += 1) if (!stream.write(Buffer.alloc(1 << 20))) await once(stream, 'drain');
+    stream.end();
+    await until('all of it', () => received === 20_000 * 100 + (32 << 20));
+    assert.ok(!session.destroyed);
   });
 });

@@ -1,6 +1,6 @@
 // The HTTP/2 side of the visitors' listeners: sessions on TLS sockets that chose h2, and in the clear with prior knowledge.
-// Source: RFC 9113 §3.3 (prior knowledge), §5.1.2 (stream limit), §6.5.2 (settings), §10.5 (denial of service). Floods of
-// pings and settings are bounded by Node itself.
+// Source: RFC 9113 §3.3 (prior knowledge), §5.1.2 (stream limit), §6.5.2 (settings). Floods of pings and settings are bounded
+// by Node itself, others by http2-floods.ts.
 
 import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -8,6 +8,7 @@ import type { WriteWatch } from '../net/stream/write-watch.ts';
 import { resetStream } from '../transport/http2/clean-end.ts';
 import { watchReader } from '../transport/http2/held.ts';
 import { sentHeaderBytes, streamWindowBytes } from '../transport/http2/settings.ts';
+import { type FloodWatch, SessionCost } from './http2-floods.ts';
 import { Http2Response, readHttp2 } from './http2-visitor.ts';
 import { maxHeaderBytes, maxHeaders, type VisitorTimeouts } from './limits.ts';
 import type { Place, Places } from './places.ts';
@@ -26,11 +27,6 @@ const settings = {
   maxConcurrentStreams: 200,
   maxHeaderListSize: maxHeaderBytes,
 };
-/**
- * Streams that a visitor may reset, at once and each second in the long run; beyond it the session ends (rapid reset). A page
- * that is left cancels what it has open; nobody does that often.
- */
-const resets = { streamResetBurst: 400, streamResetRate: 20 };
 /** How long a visitor may take to read that an idle session ends. */
 const goawayMs = 500;
 const connectionWindowBytes = 8 << 20;
@@ -44,20 +40,27 @@ export function serveHttp2(
     readonly places: Places;
     readonly timeouts: VisitorTimeouts;
     readonly writes: WriteWatch;
+    readonly floods: FloodWatch;
   },
 ): ServerHttp2Session {
-  const { place, places, timeouts, writes } = parts;
+  const { place, places, timeouts, writes, floods } = parts;
+  const { remoteAddress } = socket;
   const session = performServerHandshake(socket, {
     settings,
     maxHeaderListPairs: maxHeaders,
     maxSessionMemory: 64,
     maxSendHeaderBlockLength: sentHeaderBytes,
     strictSingleValueFields: false,
-    ...resets,
   });
   // What is wrong with a session is its visitor's doing; its end follows.
   session.on('error', () => undefined);
   session.setLocalWindowSize(connectionWindowBytes);
+  const cost = new SessionCost(socket, () => {
+    floods.forget(cost);
+    places.strike(remoteAddress);
+    session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+  floods.watch(cost);
   let running = 0;
   // Without a request a session ends, whatever else it sends: a head that never completes is no request.
   let closing: NodeJS.Timeout | undefined;
@@ -70,13 +73,16 @@ export function serveHttp2(
   session.once('close', () => {
     clearTimeout(idle);
     clearTimeout(closing);
+    floods.forget(cost);
     socket.destroy();
   });
   session.on('stream', (stream, headers, flags, raw) => {
     running += 1;
     place.busy();
     const response = new Http2Response(stream, headers.expect === '100-continue');
-    const request = readHttp2(stream, raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
+    const endsHere = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    cost.count(stream, !endsHere);
+    const request = readHttp2(stream, raw, endsHere);
     const leave = typeof request === 'number' ? undefined : places.admitRequest(request.remoteAddress);
     stream.once('close', () => {
       leave?.();
@@ -89,7 +95,8 @@ export function serveHttp2(
     writes.watch(stream, () => resetStream(stream));
     if (typeof request === 'number') refuseRequest(response, request);
     else if (leave === undefined) answerProblem(response, request, { kind: 'busy' });
-    else handle(request, response);
+    else if (!cost.isCareful) handle(request, response);
+    else setImmediate(() => stream.destroyed || handle(request, response));
   });
   return session;
 }

@@ -2,12 +2,12 @@
 // request, idle or with half a head, gives way to a new one; nobody can shut others out by holding many of them.
 
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
-import { countedAddress } from '../net/limits/rate-limiter.ts';
+import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { Refusals } from '../net/limits/refusals.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Why a visitor was turned away, or a connection without a request closed. */
-export type RefusalReason = 'connections' | 'requests' | 'gave-way';
+export type RefusalReason = 'connections' | 'requests' | 'gave-way' | 'flood';
 
 /** The place of one connection. */
 export interface Place {
@@ -36,6 +36,12 @@ export const visitorLimits: VisitorLimits = {
   requests: { total: 20_000, perAddress: 5_000 },
 };
 
+/**
+ * HTTP/2 floods that an address may make before it gets HTTP/1.1 only, and how fast that is forgotten: a flood costs some
+ * ten milliseconds of CPU before it is cut off, and whoever makes one comes back at once.
+ */
+const floodLimits = { burst: 4, perSecond: 0.1 };
+
 export class Places {
   readonly #limits: VisitorLimits;
   readonly #requests: AddressLimiter;
@@ -44,6 +50,7 @@ export class Places {
   readonly #held = new Map<string, Set<Held>>();
   /** Those without a request, waiting longest first. */
   readonly #waiting = new Set<Held>();
+  readonly #floods = createRateLimiter(floodLimits);
   #connections = 0;
 
   constructor(logger: Logger, limits: VisitorLimits = visitorLimits) {
@@ -101,6 +108,18 @@ export class Places {
     const leave = this.#requests.admit(remoteAddress);
     if (leave === undefined) this.#refusals.add('requests', remoteAddress);
     return leave;
+  }
+
+  /** A connection of this address was ended because it made work for nothing. */
+  strike(remoteAddress: string | undefined): void {
+    const address = countedAddress(remoteAddress);
+    this.#floods.take(address);
+    this.#refusals.add('flood', address);
+  }
+
+  /** Whether an address has made so many floods that it may not speak HTTP/2 now. */
+  isFlooding(remoteAddress: string | undefined): boolean {
+    return this.#floods.isEmpty(countedAddress(remoteAddress));
   }
 
   /** Closes the first of `candidates` that waits. */

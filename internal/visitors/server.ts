@@ -10,6 +10,7 @@ import { listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Http1Connection } from './http1/connection.ts';
+import { FloodWatch } from './http2-floods.ts';
 import { serveHttp2 } from './http2-server.ts';
 import { type VisitorTimeouts, visitorTimeouts } from './limits.ts';
 import { type Place, Places, type VisitorLimits } from './places.ts';
@@ -72,6 +73,7 @@ class Listeners {
   readonly #options: PublicServerOptions;
   readonly #timeouts: VisitorTimeouts;
   readonly #writes: WriteWatch;
+  readonly #floods = new FloodWatch();
   /** TCP sockets, those under TLS too. */
   readonly #sockets = new Set<Socket>();
   /** Places of connections in their TLS handshake, by peer: the TLS socket that follows is another object. */
@@ -168,8 +170,12 @@ class Listeners {
   }
 
   #serveHttp2(socket: Socket, place: Place): void {
+    if (this.places.isFlooding(socket.remoteAddress)) {
+      socket.destroy();
+      return;
+    }
     const { handle } = this.#options;
-    const parts = { place, places: this.places, timeouts: this.#timeouts, writes: this.#writes };
+    const parts = { place, places: this.places, timeouts: this.#timeouts, writes: this.#writes, floods: this.#floods };
     const session = serveHttp2(socket, handle, parts);
     this.#http2.add(session);
     session.once('close', () => this.#http2.delete(session));

@@ -7,6 +7,8 @@ import { formatPrefix, maskAddress } from '../address/prefix.ts';
 export interface RateLimiter {
   /** Takes one call from the address's bucket; false when it is empty. */
   take(address: string): boolean;
+  /** Whether `take` would say no; takes nothing. */
+  isEmpty(address: string): boolean;
 }
 
 export interface RateLimits {
@@ -20,12 +22,16 @@ export interface RateLimits {
 export function createRateLimiter(limits: RateLimits): RateLimiter {
   const { burst, perSecond, maxAddresses = 10_000, now = Date.now } = limits;
   const buckets = new Map<string, { tokens: number; atMs: number }>();
+  const tokensOf = (address: string, at: number): number => {
+    const bucket = buckets.get(address);
+    if (bucket === undefined) return burst;
+    return Math.min(burst, bucket.tokens + (Math.max(0, at - bucket.atMs) / 1000) * perSecond);
+  };
   return {
+    isEmpty: address => buckets.has(address) && tokensOf(address, now()) < 1,
     take(address) {
       const at = now();
-      const bucket = buckets.get(address) ?? { tokens: burst, atMs: at };
-      const gained = (Math.max(0, at - bucket.atMs) / 1000) * perSecond;
-      const tokens = Math.min(burst, bucket.tokens + gained);
+      const tokens = tokensOf(address, at);
       const allowed = tokens >= 1;
       // Deleting first keeps the map in order of last use.
       buckets.delete(address);
