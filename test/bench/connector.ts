@@ -1,31 +1,33 @@
-// The connector under test: the real program with a real token, as a child process.
+// A connector under test, ours or a stock one, as a child process.
 
-import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
-import type { BenchOptions } from './options.ts';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ChildProgram, posternCommand, startChild } from '../support/child-program.ts';
+import { until } from '../support/wait.ts';
 
-const entry = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'cmd', 'postern.js');
-const tunnelId = parseTunnelId('0b5e7c3a-9d1f-4c62-8a7e-51f0c2d3e4b5');
+/** Which program: ours of a checkout, or a stock cloudflared. */
+export type ConnectorProgram = { readonly postern: string } | { readonly stock: string };
 
 export interface Connector {
   readonly pid: number;
   /** `performance.now()` when it was started. */
   readonly startedMs: number;
+  /** Settles when so many connections were registered. */
+  registered(count: number): Promise<void>;
   /** Stops it in order, so that a profile is written; rejects when it did not exit with 0. */
   close(): Promise<void>;
 }
 
 export interface ConnectorInputs {
-  readonly options: BenchOptions;
-  /** A directory of its own: home, config and log. */
+  readonly program: ConnectorProgram;
+  readonly protocol: 'http2' | 'quic';
+  readonly nodeFlags: readonly string[];
+  /** A directory of its own, made when missing: home, config and log. */
   readonly directory: string;
-  /** The bench's own edge on loopback, or a token that a real edge gave. */
-  readonly edge: { readonly port: number; readonly caPin: string } | { readonly token: string };
+  readonly token: string;
+  /** Where the edge is; our own token says it itself. */
+  readonly edge?: { readonly port: number; readonly caFile: string };
   readonly originPort: number;
   readonly sinkPort: number;
   readonly haConnections: number;
@@ -35,9 +37,11 @@ export interface ConnectorInputs {
   readonly prefix?: readonly string[];
 }
 
+const registration = /Registered tunnel connection/g;
+
 export async function startConnector(inputs: ConnectorInputs): Promise<Connector> {
-  const { directory, edge, options } = inputs;
-  const token = 'token' in edge ? edge.token : tokenFor(edge);
+  const { directory, edge, program } = inputs;
+  await mkdir(directory, { recursive: true });
   const config = join(directory, 'config.yml');
   await writeFile(
     config,
@@ -47,42 +51,32 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
   - service: http://127.0.0.1:${inputs.originPort}
 `,
   );
-  const startedMs = performance.now();
-  const [file = '', ...args] = [
-    ...(inputs.prefix ?? []),
-    ...[
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      ...options.nodeFlags,
-      entry,
-      ...['tunnel', '--config', config, '--protocol', options.protocol, '--metrics', '127.0.0.1:0'],
+  const isOurs = 'postern' in program;
+  // A stock connector makes no more connections than it knows addresses.
+  const addresses = edge === undefined ? [] : new Array<string>(inputs.haConnections).fill(`127.0.0.1:${edge.port}`);
+  const child: ChildProgram = startChild(
+    [
+      ...(inputs.prefix ?? []),
+      ...(isOurs ? posternCommand(inputs.nodeFlags, program.postern) : [program.stock]),
+      ...['tunnel', '--config', config, '--protocol', inputs.protocol, '--metrics', '127.0.0.1:0'],
+      ...(isOurs ? [] : ['--no-autoupdate']),
+      ...(edge === undefined ? [] : ['--cacert', edge.caFile]),
+      ...addresses.flatMap(address => ['--edge', address]),
       ...['--ha-connections', String(inputs.haConnections), '--grace-period', '1s', 'run'],
       ...(inputs.runFlags ?? []),
     ],
-  ];
-  const child = spawn(file, args, {
-    cwd: directory,
-    env: { HOME: directory, PATH: process.env.PATH ?? '', TUNNEL_TOKEN: token },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const log = join(directory, 'connector.log');
-  child.stderr.pipe(createWriteStream(log, { flags: 'a' }));
-  const exited = new Promise<number | string>(resolve =>
-    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')),
+    { home: directory, env: { TUNNEL_TOKEN: inputs.token } },
   );
+  const logFile = join(directory, 'connector.log');
+  child.child.stderr?.pipe(createWriteStream(logFile, { flags: 'a' }));
   return {
-    pid: child.pid ?? 0,
-    startedMs,
+    pid: child.pid,
+    startedMs: child.startedMs,
+    registered: count =>
+      until(`${count} connections, see ${logFile}`, () => (child.log().match(registration)?.length ?? 0) >= count),
     close: async () => {
-      child.kill('SIGTERM');
-      const end = await exited;
-      if (end !== 0) throw new Error(`The connector ended with ${end}; see ${log}`);
+      const end = await child.stop();
+      if (end !== 0) throw new Error(`The connector ended with ${end}; see ${logFile}`);
     },
   };
-}
-
-function tokenFor({ port, caPin }: { readonly port: number; readonly caPin: string }): string {
-  if (tunnelId === undefined) throw new Error('the tunnel id is not valid');
-  const secret = Buffer.from('a secret of the benchmark');
-  return encodeToken({ accountTag: 'bench', tunnelId, secret, edge: [`127.0.0.1:${port}`], caPin });
 }

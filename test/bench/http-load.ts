@@ -1,16 +1,15 @@
-// The same requests over plain HTTP/1.1 keep-alive connections, for the reverse proxy beside which the connector is
-// measured.
+// Requests of HTTP visitors.
 
 import type { Pool } from 'undici';
+import { publishedHost } from './contender.ts';
 import type { Send } from './load.ts';
-import type { LoadKind } from './options.ts';
 import { bulkBytes, paths, visitorHeaders } from './requests.ts';
 
 const uploadBody = Buffer.alloc(bulkBytes, 'postern ');
 
-export function httpSend(kind: LoadKind, pool: Pool): Send {
+export function httpSend(kind: 'small' | 'down' | 'up', pool: Pool): Send {
   const isUpload = kind === 'up';
-  const headers = ['host', 'bench.example.com', ...visitorHeaders];
+  const headers = ['host', publishedHost, ...visitorHeaders];
   return (_slot, done) => {
     let received = 0;
     let status = 0;

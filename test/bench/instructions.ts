@@ -9,9 +9,12 @@ export interface InstructionCounter {
   stop(): Promise<number>;
 }
 
-/** Counts every thread of `pid`, and of its children that are there now. */
-export async function countInstructions(pid: number, children: readonly number[]): Promise<InstructionCounter> {
-  const pids = [pid, ...children].join(',');
+/** Counts every thread of the processes, and of their children that are there now. */
+export async function countInstructions(
+  processes: readonly number[],
+  children: readonly number[],
+): Promise<InstructionCounter> {
+  const pids = [...processes, ...children].join(',');
   const child = spawn('perf', ['stat', '-x', ',', '-e', 'instructions:u,instructions:k', '-p', pids], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -1,92 +1,41 @@
-// The process that makes the load: an edge that connectors register at, without routing, and a client for the reverse
-// proxy. Its own CPU is not measured. It is forked by main.ts and does what messages say; see LoadCommand.
+// The process that makes the load: visitors of HTTP and of private TCP. Its own CPU is not measured. It is forked by
+// load-client.ts and does what messages say; see LoadCommand.
 
-import { randomUUID, X509Certificate } from 'node:crypto';
 import { Pool } from 'undici';
-import { serveRegistration } from '../../internal/rpc/registration-server.ts';
-import { listenTransports } from '../../internal/transport/listen.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
-import type { EdgeConnection } from '../../internal/transport/transport.ts';
-import { createTestCa } from '../support/test-ca.ts';
+import type { Target } from './contender.ts';
+import { flowSend } from './flow-load.ts';
 import { httpSend } from './http-load.ts';
-import { type LoadResult, runLoad, type Send } from './load.ts';
+import { type LoadResult, runLoad } from './load.ts';
 import type { LoadKind } from './options.ts';
 import { atOnce } from './requests.ts';
-import { privateSend, proxiedSend } from './stream-load.ts';
-import { tunnelSend } from './tunnel-load.ts';
 
 export interface LoadCommand {
   readonly kind: LoadKind;
   readonly seconds: number;
-  /** Port of the proxy on loopback; undefined = down the tunnel. */
-  readonly proxyPort?: number;
-  /** A raw TCP flow to this port on loopback, or to what the proxy leads to, instead of a request; not for `small`. */
-  readonly tcpPort?: number;
+  readonly target: Target;
 }
 
-/** `listening` once, `connections` at every change, `result` for each command. */
-export type LoadEvent =
-  | { readonly event: 'listening'; readonly port: number; readonly caPin: string }
-  | { readonly event: 'connections'; readonly count: number }
-  | { readonly event: 'result'; readonly result: LoadResult };
+/** HTTP/2 visitors share so many connections. */
+const http2Connections = 4;
 
-const connections: EdgeConnection[] = [];
-
-function tell(event: LoadEvent): void {
-  process.send?.(event);
+async function run({ kind, seconds, target }: LoadCommand): Promise<LoadResult> {
+  const many = atOnce[kind];
+  if (kind === 'tcp-down' || kind === 'tcp-up') return runLoad(flowSend(kind, target), many, seconds);
+  const origin = `127.0.0.1:${target.port}`;
+  const pool =
+    target.via === 'http2'
+      ? new Pool(`https://${origin}`, {
+          connections: http2Connections,
+          pipelining: many / http2Connections,
+          allowH2: true,
+          // The certificate is of the edge's own CA, and what is measured is not trust.
+          connect: { rejectUnauthorized: false },
+        })
+      : new Pool(`http://${origin}`, { connections: many, allowH2: false });
+  const result = await runLoad(httpSend(kind, pool), many, seconds);
+  await pool.close();
+  return result;
 }
 
-function accept(connection: EdgeConnection): void {
-  serveRegistration(connection.control, {
-    register: () => {
-      connections.push(connection);
-      tell({ event: 'connections', count: connections.length });
-      return Promise.resolve({
-        details: { uuid: randomUUID(), locationName: 'bench', tunnelIsRemotelyManaged: false },
-      });
-    },
-    updateLocalConfiguration: () => Promise.resolve(),
-    unregister: () => {
-      setImmediate(() => void connection.drain(1_000));
-      return Promise.resolve();
-    },
-  });
-  void connection.closed.then(() => {
-    const index = connections.indexOf(connection);
-    if (index === -1) return;
-    connections.splice(index, 1);
-    tell({ event: 'connections', count: connections.length });
-  });
-}
-
-async function run(command: LoadCommand): Promise<void> {
-  const { kind, seconds, proxyPort, tcpPort } = command;
-  if (tcpPort === undefined && proxyPort !== undefined) {
-    const pool = new Pool(`http://127.0.0.1:${proxyPort}`, { connections: atOnce[kind] });
-    tell({ event: 'result', result: await runLoad(httpSend(kind, pool), atOnce[kind], seconds) });
-    await pool.close();
-    return;
-  }
-  tell({ event: 'result', result: await runLoad(sendOf(command), atOnce[kind], seconds) });
-}
-
-function sendOf({ kind, proxyPort, tcpPort }: LoadCommand): Send {
-  if (tcpPort === undefined) return tunnelSend(kind, [...connections]);
-  const direction = kind === 'up' ? 'up' : 'down';
-  return proxyPort === undefined
-    ? privateSend(direction, [...connections], tcpPort)
-    : proxiedSend(direction, proxyPort);
-}
-
-const ca = await createTestCa('Bench CA');
-const certificates = await ca.issue(['h2.cftunnel.com', 'quic.cftunnel.com']);
-const { port } = await listenTransports({
-  host: '127.0.0.1',
-  port: 0,
-  certificates,
-  onQuicUnavailable: error => console.error(error.message),
-  onConnection: accept,
-});
-process.on('message', (command: LoadCommand) => void run(command));
+process.on('message', (command: LoadCommand) => void run(command).then(result => process.send?.(result)));
 process.on('disconnect', () => process.exit(0));
-tell({ event: 'listening', port, caPin: spkiPin(new X509Certificate(ca.cert)) });

@@ -1,12 +1,13 @@
-// nginx as the origin and as the plain proxies that the connector is compared with, for HTTP, TCP and UDP: one worker each,
+// nginx as the origin and as the plain proxies that our programs are compared with, for HTTP, TCP and UDP: one worker each,
 // no logs, no temporary files. Installs Debian's nginx-light and libnginx-mod-stream when they are missing.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import type { Contender, OriginPorts } from './contender.ts';
+import { freePort } from './free-port.ts';
 import { bulkBytes, paths, smallBody } from './requests.ts';
 
 export interface Nginx extends AsyncDisposable {
@@ -66,18 +67,23 @@ export async function openNginxOrigin(program: string, directory: string): Promi
   );
 }
 
-/** Forwards everything to the origin, and uploads to the sink. */
-export async function openNginxProxy(
+/**
+ * One reverse proxy for HTTP, plain TCP and nothing else. TCP buffers of 64 KiB, as Node reads; nginx's own default of 16 KiB
+ * costs it more.
+ */
+export async function openNginxContender(
   program: string,
   directory: string,
-  ports: { readonly origin: number; readonly sink: number },
-): Promise<Nginx> {
-  return openHttp(
+  origins: OriginPorts,
+  visitors: 'http1' | 'http2',
+): Promise<Contender> {
+  const [down, up] = [await freePort(), await freePort()];
+  const nginx = await openHttp(
     program,
     directory,
     port => `
-    upstream origin { server 127.0.0.1:${ports.origin}; keepalive 256; keepalive_requests 1000000000; }
-    upstream sink { server 127.0.0.1:${ports.sink}; keepalive 256; keepalive_requests 1000000000; }
+    upstream origin { server 127.0.0.1:${origins.http}; keepalive 256; keepalive_requests 1000000000; }
+    upstream sink { server 127.0.0.1:${origins.sink}; keepalive 256; keepalive_requests 1000000000; }
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_set_header Host $host;
@@ -89,20 +95,23 @@ export async function openNginxProxy(
       location / { proxy_pass http://origin; }
       location ${paths.up} { proxy_pass http://sink; }
     }`,
-  );
-}
-
-/** A TCP proxy to one port on loopback. Buffers of 64 KiB, as Node reads; nginx's own default of 16 KiB costs it more. */
-export function openNginxTcpProxy(program: string, directory: string, originPort: number): Promise<Nginx> {
-  return openNginx(
-    program,
-    directory,
-    port => `
+    `
 stream {
-  server { listen 127.0.0.1:${port}; proxy_pass 127.0.0.1:${originPort}; proxy_buffer_size 64k; }
+  proxy_buffer_size 64k;
+  server { listen 127.0.0.1:${down}; proxy_pass 127.0.0.1:${origins.tcpDown}; }
+  server { listen 127.0.0.1:${up}; proxy_pass 127.0.0.1:${origins.tcpUp}; }
 }`,
-    ensureStream(program),
   );
+  return {
+    name: 'nginx',
+    processes: [{ role: 'proxy', pid: nginx.pid }],
+    target: kind => {
+      if (kind === 'tcp-down') return { via: 'tcp', port: down };
+      if (kind === 'tcp-up') return { via: 'tcp', port: up };
+      return visitors === 'http1' ? { via: 'http1', port: nginx.port } : undefined;
+    },
+    [Symbol.asyncDispose]: nginx[Symbol.asyncDispose],
+  };
 }
 
 /** A UDP proxy to one port on loopback: a session for each of the client's ports, kept for the whole benchmark. */
@@ -120,7 +129,8 @@ stream {
   );
 }
 
-function openHttp(program: string, directory: string, http: (port: number) => string): Promise<Nginx> {
+/** `stream`: a block of the stream module, or none. */
+function openHttp(program: string, directory: string, http: (port: number) => string, stream = ''): Promise<Nginx> {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   return openNginx(
     program,
@@ -133,7 +143,8 @@ http {
   keepalive_requests 1000000000;
   ${temporary.map(name => `${name}_temp_path ${directory}/${name};`).join(' ')}
   ${http(port)}
-}`,
+}${stream}`,
+    stream === '' ? '' : ensureStream(program),
   );
 }
 
@@ -171,15 +182,6 @@ ${blocks(port)}
     return exited;
   };
   return { port, pid: child.pid ?? 0, close, [Symbol.asyncDispose]: close };
-}
-
-/** nginx cannot choose one itself. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise(resolve => server.close(resolve));
-  return port;
 }
 
 async function untilAccepting(port: number): Promise<void> {

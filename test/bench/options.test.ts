@@ -1,30 +1,35 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseBenchOptions } from './options.ts';
+import { loadsOf, parseBenchOptions } from './options.ts';
 
-/** What a command line measures. */
-function asked(...argv: readonly string[]): readonly string[] {
+/** What a command line measures, and in which loads. */
+function asked(...argv: readonly string[]): {
+  readonly subjects: readonly string[];
+  readonly loads: readonly string[];
+} {
   const options = parseBenchOptions(argv);
   assert.ok(options !== undefined);
-  const { calibrate, kinds, privateTcp, udp, ping } = options;
-  const flags = { calibrate, 'private-tcp': privateTcp, udp, ping };
-  return [...kinds, ...Object.entries(flags).flatMap(([name, on]) => (on ? [name] : []))];
+  return { subjects: [...options.subjects], loads: loadsOf(options) };
 }
 
 describe('the command line of the benchmark', () => {
   it('measures everything when nothing is named', () => {
-    assert.deepEqual(asked(), ['small', 'down', 'up', 'calibrate', 'private-tcp', 'udp', 'ping']);
+    assert.deepEqual(asked(), {
+      subjects: ['small', 'down', 'up', 'private-tcp', 'udp', 'ping'],
+      loads: ['small', 'down', 'up', 'tcp-down', 'tcp-up'],
+    });
   });
 
-  it('measures what is named, the machine only when asked', () => {
-    assert.deepEqual(asked('--only', 'udp', '--only', 'up'), ['up', 'udp']);
-    assert.deepEqual(asked('--only', 'ping', '--calibrate'), ['calibrate', 'ping']);
-    assert.deepEqual(asked('--calibrate'), ['calibrate']);
+  it('measures what is named', () => {
+    assert.deepEqual(asked('--only', 'udp', '--only', 'up').loads, ['up']);
+    assert.deepEqual(asked('--only', 'private-tcp').loads, ['tcp-down', 'tcp-up']);
+    assert.deepEqual(asked('--only', 'ping'), { subjects: ['ping'], loads: [] });
   });
 
   it('refuses what it does not know', () => {
     assert.throws(() => parseBenchOptions(['--only', 'icmp']), /--only must be one of small, down, up/);
     assert.throws(() => parseBenchOptions(['--rounds', '0']), /--rounds must be a number above 0/);
     assert.throws(() => parseBenchOptions(['--protocol', 'memory']), /--protocol must be one of http2, quic/);
+    assert.throws(() => parseBenchOptions(['--visitors', 'quic']), /--visitors must be one of http1, http2/);
   });
 });

@@ -1,79 +1,93 @@
 // The benchmark's command line.
 
 import { parseArgs } from 'node:util';
-import type { Protocol } from '../../internal/transport/transport.ts';
 
-export const loadKinds = ['small', 'down', 'up'] as const;
-/** `small` 23-byte answers, `down` and `up` bodies of `bulkBytes`. */
+export const loadKinds = ['small', 'down', 'up', 'tcp-down', 'tcp-up'] as const;
+/**
+ * What is carried: `small` HTTP answers of 23 bytes, `down` and `up` HTTP bodies of `bulkBytes`, `tcp-down` and `tcp-up` as
+ * many bytes by a TCP flow into a private network.
+ */
 export type LoadKind = (typeof loadKinds)[number];
 
-const subjects = [...loadKinds, 'private-tcp', 'udp', 'ping'] as const;
+/** What `--only` takes. */
+const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping'] as const;
+export type Subject = (typeof subjects)[number];
 
 export interface BenchOptions {
-  /** Measure the machine first, so that figures of another machine can be put beside. */
-  readonly calibrate: boolean;
-  readonly kinds: readonly LoadKind[];
-  /** Measure UDP datagrams too; over QUIC, whatever the protocol of the rest. */
-  readonly udp: boolean;
-  /** Measure TCP flows into a private network. */
-  readonly privateTcp: boolean;
-  /** Measure echoes into a private network, over QUIC too. */
-  readonly ping: boolean;
+  readonly subjects: ReadonlySet<Subject>;
   /** Length of one measured load, in seconds. */
   readonly seconds: number;
   readonly rounds: number;
-  /** Load on the connector before the first round of a kind, in seconds; not for UDP and ping, which have their own. */
+  /** Load on each contender before the first round of a kind, in seconds; ping has its own. */
   readonly warmUpSeconds: number;
-  readonly protocol: Protocol;
+  /** Between edge and connector. */
+  readonly protocol: 'http2' | 'quic';
+  /** What visitors of HTTP speak. */
+  readonly visitors: 'http1' | 'http2';
+  /** A stock cloudflared, to be a connector on our edge in turn with ours. */
+  readonly peer: string | undefined;
+  /** A directory with frps and frpc. */
+  readonly frp: string | undefined;
+  /** Another checkout of this repository. */
+  readonly before: string | undefined;
   /** Count instructions with perf(1) too. */
   readonly instructions: boolean;
-  /** Flags for the connector's node, such as --cpu-prof. */
+  /** Flags for the node of our edge and our connector, such as --cpu-prof. */
   readonly nodeFlags: readonly string[];
 }
 
 export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping]... [--seconds 3] [--rounds 3] [--warm-up 3]
-             [--protocol http2|quic] [--calibrate] [--instructions] [--node-flag=FLAG]...
+             [--protocol http2|quic] [--visitors http1|http2] [--peer PATH] [--frp DIR] [--before DIR]
+             [--instructions] [--node-flag=FLAG]...
 
-Measures the connector alone (CPU seconds, memory, latency) beside nginx as a plain proxy in the same run.
---warm-up is load before what is measured: over its first tens of thousands of requests the connector is slower.
---calibrate first measures how this machine compares with the one on which a stock cloudflared was measured, and puts
-what that would spend here, an estimate, beside; without --only it measures nothing else. With neither, all is measured.
+Measures our edge and our connector, a process each, under the load of visitors: CPU seconds, memory, latency. Others are
+measured in turn with them, under the same load: nginx as one plain proxy always,
+--peer PATH   a stock cloudflared as the connector of another edge of ours,
+--frp DIR     frps and frpc, over TCP with TLS for --protocol http2, over QUIC for quic,
+--before DIR  edge and connector of another checkout: what a change brought.
+--visitors http2 brings visitors over HTTP/2 and TLS, to our edge alone.
+--warm-up is load before what is measured: over their first tens of thousands of requests our programs are slower.
 --instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
---node-flag goes to the connector's node: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
+--node-flag goes to the node of both of ours: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
 
 /** Undefined when help is asked for. Throws RangeError or the TypeError of parseArgs. */
 export function parseBenchOptions(argv: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...argv],
     options: {
-      only: { type: 'string', multiple: true },
+      only: { type: 'string', multiple: true, default: [...subjects] },
       seconds: { type: 'string', default: '3' },
       rounds: { type: 'string', default: '3' },
       'warm-up': { type: 'string', default: '3' },
       protocol: { type: 'string', default: 'http2' },
-      calibrate: { type: 'boolean', default: false },
+      visitors: { type: 'string', default: 'http1' },
+      peer: { type: 'string' },
+      frp: { type: 'string' },
+      before: { type: 'string' },
       instructions: { type: 'boolean', default: false },
       'node-flag': { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return undefined;
-  const asked = (values.only ?? (values.calibrate ? [] : subjects)).map(subject =>
-    oneOf<string>('--only', subject, subjects),
-  );
   return {
-    calibrate: values.calibrate || values.only === undefined,
-    kinds: loadKinds.filter(kind => asked.includes(kind)),
-    udp: asked.includes('udp'),
-    privateTcp: asked.includes('private-tcp'),
-    ping: asked.includes('ping'),
+    subjects: new Set(values.only.map(subject => oneOf('--only', subject, subjects))),
     seconds: positive('--seconds', values.seconds),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     warmUpSeconds: positive('--warm-up', values['warm-up']),
     protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
+    visitors: oneOf('--visitors', values.visitors, ['http1', 'http2']),
+    peer: values.peer,
+    frp: values.frp,
+    before: values.before,
     instructions: values.instructions,
     nodeFlags: values['node-flag'],
   };
+}
+
+/** The kinds of load that are asked for. */
+export function loadsOf({ subjects: asked }: BenchOptions): readonly LoadKind[] {
+  return loadKinds.filter(kind => asked.has(kind === 'tcp-down' || kind === 'tcp-up' ? 'private-tcp' : kind));
 }
 
 function oneOf<Known extends string>(flag: string, value: string, known: readonly Known[]): Known {

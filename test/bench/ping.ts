@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { repository } from '../support/child-program.ts';
 import { haveCommand } from '../support/debian-package.ts';
 import { hearing } from './child-events.ts';
 import { startConnector } from './connector.ts';
@@ -40,6 +41,7 @@ interface Round {
 
 /** Gives the report as text, or why there is none. */
 export async function benchPing(options: BenchOptions, directory: string): Promise<string> {
+  if (!options.subjects.has('ping')) return '';
   const namespaces = openNamespaces();
   if ('lacking' in namespaces) return `Ping: not measured, lacking ${namespaces.lacking}`;
   await using closing = new AsyncDisposableStack();
@@ -52,8 +54,8 @@ export async function benchPing(options: BenchOptions, directory: string): Promi
   const reachable = heard(edge, 'reachable');
   const connector = closing.adopt(
     await startConnector({
-      options: { ...options, protocol: 'quic' },
-      ...{ directory: home, edge: { token }, originPort: 1, sinkPort: 1, haConnections: 1 },
+      ...{ program: { postern: repository }, protocol: 'quic', nodeFlags: options.nodeFlags },
+      ...{ directory: home, token, originPort: 1, sinkPort: 1, haConnections: 1 },
       prefix: ['ip', 'netns', 'exec', namespace],
     }),
     it => it.close(),

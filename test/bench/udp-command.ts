@@ -11,7 +11,7 @@ export interface UdpCommand {
 }
 
 export type UdpEvent =
-  | { readonly event: 'listening'; readonly port: number; readonly caPin: string }
+  | { readonly event: 'listening'; readonly port: number; readonly caPem: string }
   | { readonly event: 'registered' }
   | { readonly event: 'result'; readonly result: UdpResult };
 

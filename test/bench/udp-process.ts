@@ -2,7 +2,7 @@
 // datagrams under way through flows of the version that the connector announced, or through a UDP proxy. Forked by udp.ts;
 // see udp-command.ts.
 
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type EdgeFlow, EdgeFlows } from '../../internal/datagram/edge-flow.ts';
@@ -13,7 +13,6 @@ import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
 import { serveRegistration } from '../../internal/rpc/registration-server.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 import { listenQuic } from '../../internal/transport/quic/listen.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
 import type { EdgeConnection } from '../../internal/transport/transport.ts';
 import { datagramVersionOf } from '../../internal/wire/features.ts';
 import { sessionCalls } from '../support/private-edge.ts';
@@ -103,4 +102,4 @@ const identity = await ca.issue(['quic.cftunnel.com']);
 const { address } = listenQuic({ host: '127.0.0.1', port: 0, ...identity, onConnection: accept });
 process.on('message', (command: UdpCommand) => void run(command).then(result => tell({ event: 'result', result })));
 process.on('disconnect', () => process.exit(0));
-tell({ event: 'listening', port: address.port, caPin: spkiPin(new X509Certificate(ca.cert)) });
+tell({ event: 'listening', port: address.port, caPem: ca.cert });
