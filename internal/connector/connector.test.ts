@@ -261,16 +261,28 @@ describe('connector: trying again', () => {
     assert.ok((readyAtMs[3] ?? 0) - (readyAtMs[0] ?? 0) <= 500, `back at ${readyAtMs.join(', ')}`);
   });
 
-  it('ends with credentials that were never accepted, after a few tries', async t => {
+  it('ends with credentials that were never accepted, after a minute of tries', async t => {
     const edge = new FakeEdge();
     edge.onRegister = refuse('credentials.refused');
     const world = start(t, { edge });
-    await world.clock.advance(1_000);
-    await world.clock.advance(2_000);
+    await world.clock.advance(59_000);
+    const [endedEarly] = await Promise.all([Promise.race([world.end, settle()]), settle()]);
+    assert.equal(endedEarly, undefined);
+    assert.ok(edge.dials.length > 3);
+    await world.clock.advance(60_000);
     const error = await world.end;
     assert.ok(isPosternError(error, 'credentials.refused'));
     assert.equal(error.kind.exit, 2);
-    assert.equal(edge.dials.length, 3);
+  });
+
+  it('waits for a fresh tunnel to be known to the edge', async t => {
+    const edge = new FakeEdge();
+    edge.onRegister = refuse('credentials.refused');
+    const world = start(t, { edge });
+    await world.clock.advance(50_000);
+    edge.onRegister = undefined;
+    await world.clock.advance(60_000);
+    assert.deepEqual(indexes(world), [0, 1, 2, 3]);
   });
 
   it('keeps trying, slowly, when credentials were good before', async t => {

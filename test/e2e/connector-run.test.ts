@@ -175,8 +175,9 @@ describe('postern tunnel run', () => {
   it('exits with 2 when the edge calls the credentials invalid', async t => {
     const { edge, home } = await world(t);
     edge.judge = () => refusal('Unauthorized: Invalid tunnel secret');
-    const program = startProgram(t, ['tunnel', 'run', '--token', ownToken(edge)], { home });
-    assert.equal(await within('the exit', program.exited, 60_000), 2);
+    // It tries for a minute: a fresh tunnel may not be known everywhere yet.
+    const program = startProgram(t, ['tunnel', 'run', '--retries', '1', '--token', ownToken(edge)], { home });
+    assert.equal(await within('the exit', program.exited, 120_000), 2);
     assert.match(program.log(), /Unauthorized/);
     // The connector vanished while the edge was still closing in order: nothing of it may be left.
     await until('the edge to be rid of its connections', () => edge.open === 0, 10_000);

@@ -15,7 +15,7 @@ import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
-import { isFatal, isUnreachable, refusedWait, rotates } from './judge-failure.ts';
+import { isFatal, isUnreachable, Refusals, refusedWait, rotates } from './judge-failure.ts';
 import { linkEnd } from './link-end.ts';
 import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
@@ -47,7 +47,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   #stopping = false;
   #graceMs: number;
   #rotate = false;
-  #refusals = 0;
+  readonly #refusals = new Refusals();
   #registeredAtMs = Number.NEGATIVE_INFINITY;
   #skipWait = false;
   /** What is about to take the present connection's place. */
@@ -264,7 +264,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     const watch = new PeerWatch(connection);
     const left = Promise.withResolvers<'move'>();
     this.#state = { kind: 'connected', link, watch, leave: () => left.resolve('move') };
-    this.#refusals = 0;
+    this.#refusals.clear();
     this.#registeredAtMs = this.#context.clock.monotonicMs();
     this.#log(info).info('Registered tunnel connection');
     this.emit('connected', info);
@@ -324,17 +324,17 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   /** Decides about the next attempt: the wait in milliseconds, or undefined when there is none. */
   #judge(end: AttemptEnd): number | undefined {
     const { error, registered } = end;
+    const nowMs = this.#context.clock.monotonicMs();
     // A connection that died at once was no success, however long the next attempt takes.
-    if (registered) this.#backOff.lasted(this.#context.clock.monotonicMs() - this.#registeredAtMs, stableMs);
+    if (registered) this.#backOff.lasted(nowMs - this.#registeredAtMs, stableMs);
     if (this.#skipWait) {
       this.#skipWait = false;
       return this.#stagger();
     }
-    if (error === undefined && this.#context.clock.monotonicMs() - this.#registeredAtMs >= stableMs)
-      return this.#stagger();
+    if (error === undefined && nowMs - this.#registeredAtMs >= stableMs) return this.#stagger();
     if (!registered && error !== undefined) this.#reportFailure(error);
-    if (isPosternError(error, 'credentials.refused')) this.#refusals += 1;
-    if (isPosternError(error) && isFatal(error, this.#context.everRegistered(), this.#refusals)) {
+    if (isPosternError(error, 'credentials.refused')) this.#refusals.add(nowMs);
+    if (isPosternError(error) && isFatal(error, this.#context.everRegistered(), this.#refusals.areFinal(nowMs))) {
       this.emit('fatal', error);
       return undefined;
     }
