@@ -181,7 +181,10 @@ export interface OutgoingStream {
 export interface EdgeConnection extends Connection {
   /** The control stream, open already. */
   readonly control: Duplex;
-  /** Open a request stream. Throws 'connection.closed' when draining or closed. */
+  /**
+   * Open a request stream. Throws 'connection.closed' when draining or closed, 'flow.limit' when too many streams wait
+   * for the peer to allow them.
+   */
   request(head: RequestHead): OutgoingStream;
   /** Receives raw RPC streams that the connector opens (QUIC, datagram v2 only). */
   acceptRpc(handler: (stream: Duplex) => void): void;

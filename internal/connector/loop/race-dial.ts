@@ -15,7 +15,7 @@ export interface RaceOptions {
   readonly clock: Clock;
 }
 
-/** Rejects with the error of the dial that failed last. */
+/** Rejects with the error of the dial that failed last. A dial that connects after the other one is aborted. */
 export async function raceDial(options: RaceOptions): Promise<ConnectorConnection> {
   const { choice, clock, dial, signal } = options;
   const { rival } = choice;
@@ -32,34 +32,27 @@ export async function raceDial(options: RaceOptions): Promise<ConnectorConnectio
     return dial(rival.protocol, signal);
   }
   const second = dial(rival.protocol, AbortSignal.any([signal, giveUp.rival.signal]));
-  const winner = await Promise.race([
-    first.then(
-      connection => ({ connection, loser: second, abort: giveUp.rival }),
-      () => never,
-    ),
-    second.then(
-      connection => ({ connection, loser: first, abort: giveUp.first }),
-      () => never,
-    ),
-    bothFailed(first, second),
-  ]);
-  winner.abort.abort();
-  winner.loser.then(
-    loser => loser.abort(new PosternError('connection.closed', 'The other protocol was faster')),
-    () => undefined,
-  );
-  return winner.connection;
-}
-
-const never = new Promise<never>(() => undefined);
-
-async function bothFailed(first: Promise<unknown>, second: Promise<unknown>): Promise<never> {
-  const [, result] = await Promise.allSettled([first, second]);
-  if (result.status === 'rejected') {
-    const other = await first.then(success, failure);
-    if ('error' in other) throw result.reason;
-  }
-  return never;
+  const winner = Promise.withResolvers<ConnectorConnection>();
+  let won = false;
+  let failures = 0;
+  const enter = (protocol: Protocol, dialed: Promise<ConnectorConnection>, other: AbortController): void => {
+    dialed.then(
+      connection => {
+        if (won) connection.abort(new PosternError('connection.closed', 'The other protocol was faster'));
+        won = true;
+        other.abort();
+        winner.resolve(connection);
+      },
+      error => {
+        failures += 1;
+        if (failures === 2) winner.reject(error);
+        else if (!won && !signal.aborted) options.onFailed(protocol, error);
+      },
+    );
+  };
+  enter(choice.first, first, giveUp.rival);
+  enter(rival.protocol, second, giveUp.first);
+  return winner.promise;
 }
 
 function success<T>(connection: T): { readonly connection: T } {
