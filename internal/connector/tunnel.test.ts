@@ -14,6 +14,7 @@ import { systemClock } from '../net/time/clock.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { dialTransport } from '../transport/choose.ts';
+import { RolloutWatch } from './configuration/rollout-watch.ts';
 import { fixedProtocol } from './protocol/protocol-policy.ts';
 import { openTunnel, type TunnelOptions } from './tunnel.ts';
 
@@ -176,6 +177,25 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     await start(t, [one, two]);
     await until('a registration', () => two.registered.length === 1);
     assert.ok(one.attempts.length >= 1);
+  });
+
+  it('closes what it opened when a later part fails', async t => {
+    const edge = await openEdge(t);
+    const taken = createServer();
+    const port = await listen(t, taken);
+    let closed = 0;
+    class CountedWatch extends RolloutWatch {
+      override close(): void {
+        closed += 1;
+        super.close();
+      }
+    }
+    const rollout = new CountedWatch({ dns: createDns(), accountTag: '', clock: systemClock, logger: silentLogger() });
+    const metrics = { host: '127.0.0.1', port };
+    await assert.rejects(start(t, [edge], { metrics, rollout }), (error: unknown) =>
+      isPosternError(error, 'listen.failed'),
+    );
+    assert.equal(closed, 1);
   });
 
   it('ends with refused credentials', async t => {

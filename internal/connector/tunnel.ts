@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { chooseUdp } from '../datagram/open-udp.ts';
-import type { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
@@ -97,10 +96,8 @@ export class Tunnel {
   readonly metrics: ConnectorMetrics;
   /** Undefined when not wanted. */
   readonly health: HealthServer | undefined;
-  readonly #proxy: OriginProxy;
-  readonly #directory: EdgeDirectory;
-  readonly #traffic: PrivateTraffic;
   readonly #rollout: RolloutWatch | undefined;
+  readonly #resources: AsyncDisposableStack;
 
   /** Use openTunnel. */
   constructor(parts: {
@@ -108,19 +105,16 @@ export class Tunnel {
     orchestrator: Orchestrator;
     metrics: ConnectorMetrics;
     health: HealthServer | undefined;
-    proxy: OriginProxy;
-    directory: EdgeDirectory;
-    traffic: PrivateTraffic;
     rollout: RolloutWatch | undefined;
+    /** Everything that was opened for it; closed when its run ends. */
+    resources: AsyncDisposableStack;
   }) {
     this.connector = parts.connector;
     this.orchestrator = parts.orchestrator;
     this.metrics = parts.metrics;
     this.health = parts.health;
-    this.#proxy = parts.proxy;
-    this.#directory = parts.directory;
-    this.#traffic = parts.traffic;
     this.#rollout = parts.rollout;
+    this.#resources = parts.resources;
   }
 
   /** Runs until `stop` or `abort`; rejects when trying again cannot help (see Connector.run). Everything is closed then. */
@@ -129,11 +123,7 @@ export class Tunnel {
       await this.#rollout?.start();
       await this.connector.run();
     } finally {
-      this.orchestrator.close();
-      this.#directory.close();
-      this.#traffic.close();
-      this.#rollout?.close();
-      await Promise.all([this.#proxy.close(), this.health?.close()]);
+      await this.#resources.disposeAsync();
     }
   }
 
@@ -155,11 +145,13 @@ export class Tunnel {
 }
 
 /**
- * Opens a tunnel; nothing is dialled before `run`. Rejects with 'config.invalid' for a configuration that cannot be served
+ * Opens a tunnel; nothing is dialled before `run`. What was opened is closed again when a later part fails. Rejects with 'config.invalid' for a configuration that cannot be served
  * and 'listen.failed' when the metrics address is taken.
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  const { logger } = options;
+  await using opened = new AsyncDisposableStack();
+  const { logger, rollout } = options;
+  opened.defer(() => rollout?.close());
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
   const connectorId = randomUUID();
@@ -186,6 +178,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     writeTimeoutMs: options.writeStreamTimeoutMs,
     configuration: incoming => serveConfiguration(incoming, orchestrator),
   });
+  opened.defer(() => proxy.close());
   const orchestrator = new Orchestrator({
     proxy,
     maxActiveFlows: options.maxActiveFlows,
@@ -199,22 +192,17 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       );
     },
   });
+  opened.defer(() => orchestrator.close());
   await proxy.swap(withFlowLimit(options.ingress, options.maxActiveFlows));
 
-  const traffic = new PrivateTraffic({
-    openUdp: await chooseUdp(),
-    limiter,
-    allowDestination: policy.allowsAddress,
-    resolvers,
-    echo:
-      echo === undefined
-        ? undefined
-        : await openEchoProxy({ flags: echo, allowDestination: policy.allowsAddress, log: logger }),
-    log: logger,
-  });
+  const allowDestination = policy.allowsAddress;
+  const openUdp = await chooseUdp();
+  const echoProxy = echo && (await openEchoProxy({ flags: echo, allowDestination, log: logger }));
+  const traffic = new PrivateTraffic({ openUdp, limiter, allowDestination, resolvers, echo: echoProxy, log: logger });
+  opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
-    const datagramVersion = chooseDatagramVersion(options.features, options.rollout?.datagramV3 ?? true);
+    const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
     const calls: ConnectorHandler = { ...sessions, updateConfiguration: update => applyUpdate(orchestrator, update) };
@@ -228,6 +216,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   };
   options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
   const directory = openDirectory(options.edge, clock, random, logger);
+  opened.defer(() => directory.close());
   const connector = new Connector({
     identity: {
       accountTag: options.accountTag,
@@ -258,38 +247,27 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   });
   countEvents(connector, orchestrator, metrics);
   metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
-  try {
-    if (options.metrics !== undefined) {
-      health = await openHealthServer({
-        listen: options.metrics === 'default' ? undefined : options.metrics,
-        source: {
-          readyConnections: () => connector.readyCount,
-          connectorId,
-          quickTunnelHost: () => options.quickTunnelHost,
-          configuration: () =>
-            JSON.stringify({
-              version: orchestrator.version,
-              config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
-            }),
-          metrics: exposeMetrics(metrics),
-        },
-      });
-      const { host, port } = health.address;
-      logger.info(
-        { event: 0 },
-        `Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`,
-      );
-    }
-  } catch (error) {
-    directory.close();
-    traffic.close();
-    await proxy.close();
-    throw error;
+  if (options.metrics !== undefined) {
+    health = await openHealthServer({
+      listen: options.metrics === 'default' ? undefined : options.metrics,
+      source: {
+        readyConnections: () => connector.readyCount,
+        connectorId,
+        quickTunnelHost: () => options.quickTunnelHost,
+        configuration: () =>
+          JSON.stringify({
+            version: orchestrator.version,
+            config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
+          }),
+        metrics: exposeMetrics(metrics),
+      },
+    });
+    const served = health;
+    opened.defer(() => served.close());
+    const { host, port } = served.address;
+    logger.info({ event: 0 }, `Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
   }
-  return new Tunnel({
-    ...{ connector, orchestrator, metrics, health, proxy, directory, traffic },
-    rollout: options.rollout,
-  });
+  return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }
 
 /**
