@@ -1,5 +1,5 @@
 // The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
-// starting stays fast. Source: spec cli-and-api §2.
+// starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
 import type { Command } from './command.ts';
 

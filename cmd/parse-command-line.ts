@@ -1,5 +1,5 @@
 // Tokens → positional arguments and texts of flags, for one command, in Go's flag syntax: single dash or two, `-x=false`,
-// values that begin with a dash. Help is command-help.ts. Source: spec cli-and-api §1.
+// values that begin with a dash. Help is command-help.ts. Source: docs/protocol/commands-and-api.md §1.
 
 import { type Flag, parseBoolean } from '../internal/config/flag.ts';
 import type { GivenFlags } from '../internal/config/resolve-flags.ts';

@@ -1,4 +1,5 @@
-// How an error that ends the program is shown, and its exit code. Source: the table of errors; spec cli-and-api §1.
+// How an error that ends the program is shown, and its exit code. Source: the table of errors;
+// docs/protocol/commands-and-api.md §1.
 
 import { causesOf, isSystemError, PosternError } from '../internal/errors/error.ts';
 import { printable } from '../internal/telemetry/printable.ts';

@@ -1,5 +1,5 @@
 // Runs one tunnel in the foreground of a command until it is told to stop: signals, pid file, reload. Shared by
-// `tunnel run` and quick tunnels. Source: spec cli-and-api §4, §16; edge-protocol §11.
+// `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
 import { rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -142,7 +142,8 @@ function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
 
 function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {
   const { protocol, sources } = settings;
-  // A token on the command line or in the environment starts with QUIC whatever the record says (spec §3.1).
+  // A token on the command line or in the environment starts with QUIC whatever the record says
+  // (docs/protocol/edge-protocol.md §3.1).
   const hasToken = sources.token !== undefined;
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
   if (protocol === 'h2mux') {
@@ -157,7 +158,7 @@ function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefine
   });
 }
 
-/** What the edge is told of the flags; spec edge-protocol §8.4 lists the names. */
+/** What the edge is told of the flags; docs/protocol/edge-protocol.md §8.4 lists the names. */
 const shownNames = new Set([
   'autoupdate-freq',
   'no-autoupdate',

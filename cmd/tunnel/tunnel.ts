@@ -1,4 +1,4 @@
-// `tunnel` without a sub-command: a quick tunnel to one origin. Source: spec cli-and-api §5.1, §10.
+// `tunnel` without a sub-command: a quick tunnel to one origin. Source: docs/protocol/commands-and-api.md §5.1, §10.
 
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
@@ -16,7 +16,7 @@ import { chooseQuickService, cloudflareQuickService } from './quick-service.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
 
-/** Cloudflare gives a quick tunnel one connection (spec §10); our edge any number. */
+/** Cloudflare gives a quick tunnel one connection (docs/protocol/commands-and-api.md §10); our edge any number. */
 const cloudflareQuickConnections = 1;
 
 export const command = defineCommand({

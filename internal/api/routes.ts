@@ -1,6 +1,6 @@
 // The one table of the control-plane API: every call's method, path, documents and the words its errors use. The client
 // (client.ts) is derived from it and the server (edge/control-plane) must have a handler of the right type for each entry.
-// Source: spec cli-and-api §9.
+// Source: docs/protocol/commands-and-api.md §9.
 
 import { z } from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';

@@ -1,5 +1,5 @@
 // The connections that are registered now, by tunnel: who may take a visitor, and who is a duplicate.
-// Source: spec edge-protocol §8.1 (identity), §13.2.
+// Source: docs/protocol/edge-protocol.md §8.1 (identity), §13.2.
 
 import { PosternError } from '../errors/error.ts';
 import { plainAddress } from '../net/address/ip.ts';

@@ -1,5 +1,6 @@
 // Sends a remote configuration to a connector over whichever way its transport has.
-// Source: spec edge-protocol §9.4 (QUIC, by RPC), §10.9 (HTTP/2, by request); ingress-and-origin §5.
+// Source: docs/protocol/edge-protocol.md §9.4 (QUIC, by RPC), §10.9 (HTTP/2, by request);
+// docs/protocol/ingress-and-origin.md §5.
 
 import { describeError, PosternError } from '../errors/error.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';
@@ -14,7 +15,7 @@ export interface PushResult {
   readonly error: string | undefined;
 }
 
-/** A connector serves such a call for 5 s (spec §7.4); twice that covers a slow link. */
+/** A connector serves such a call for 5 s (docs/protocol/edge-protocol.md §7.4); twice that covers a slow link. */
 const pushTimeoutMs = 10_000;
 /** What the log shows of a connector's words: enough for a rule and what is wrong with it. */
 const maxLoggedLength = 500;

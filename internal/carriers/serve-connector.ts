@@ -1,5 +1,5 @@
 // One accepted connection from its first byte to its end: authenticate the registration, detect duplicates, push the
-// remote configuration, drain when it unregisters. Source: spec edge-protocol §7.3, §8, §11, §13.2.
+// remote configuration, drain when it unregisters. Source: docs/protocol/edge-protocol.md §7.3, §8, §11, §13.2.
 
 import { randomUUID } from 'node:crypto';
 import { describeError, PosternError } from '../errors/error.ts';
@@ -37,7 +37,7 @@ export interface ServeConnectorOptions {
  */
 export const unregisteredLimits: AddressLimits = { total: 1_024, perAddress: 256 };
 
-/** A live peer answers a ping in this time; a registration has 5 s in all (spec §7.4). */
+/** A live peer answers a ping in this time; a registration has 5 s in all (docs/protocol/edge-protocol.md §7.4). */
 const duplicatePingMs = 1_500;
 /** How long the answer to a refused registration may take to get out. */
 const refusalFlushMs = 1_000;

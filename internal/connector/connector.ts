@@ -1,5 +1,5 @@
 // A connector: N connections to the edge, each its own loop, started one after the other; watches the machine, counts what
-// is ready, and stops in order. Source: spec edge-protocol §4.1, §4.2, §11.
+// is ready, and stops in order. Source: docs/protocol/edge-protocol.md §4.1, §4.2, §11.
 
 import { EventEmitter } from 'node:events';
 import { describeError, PosternError } from '../errors/error.ts';
@@ -18,7 +18,7 @@ export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
   readonly addresses?: (() => readonly string[]) | undefined;
 }
 
-/** Between the starts of connections 1, 2, 3 …; spec §4.1. */
+/** Between the starts of connections 1, 2, 3 …; docs/protocol/edge-protocol.md §4.1. */
 const startSpacingMs = 1_000;
 /** How often the figures of connections are logged, at debug level. */
 const figuresEveryMs = 60_000;

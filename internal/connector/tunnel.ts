@@ -1,5 +1,5 @@
 // One running tunnel: finds the edge, registers, proxies, takes configurations, and answers health questions. Everything a
-// command, a daemon or an embedding program needs, composed. Source: spec edge-protocol §1; issue of the connector.
+// command, a daemon or an embedding program needs, composed. Source: docs/protocol/edge-protocol.md §1.
 
 import { randomUUID } from 'node:crypto';
 import { chooseUdp } from '../datagram/open-udp.ts';

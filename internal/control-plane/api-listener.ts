@@ -1,5 +1,5 @@
 // Where the control-plane API is listened for: plain HTTP on loopback, HTTPS with the edge's own certificate anywhere else,
-// because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts). Source: issue "the tunnel, end to end" point 2.
+// because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts).
 
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';

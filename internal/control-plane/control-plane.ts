@@ -1,5 +1,5 @@
 // The control plane's HTTP side: finds the call in the route table, checks who calls and how often, reads and validates
-// the documents, runs the handler and writes the envelope. Source: spec cli-and-api §9.1.
+// the documents, runs the handler and writes the envelope. Source: docs/protocol/commands-and-api.md §9.1.
 
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -215,7 +215,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   };
   const text = JSON.stringify(envelope);
   response.statusCode = answer.status;
-  // Exactly this value: clients hide the error texts of any other (spec §9.1).
+  // Exactly this value: clients hide the error texts of any other (docs/protocol/commands-and-api.md §9.1).
   response.setHeader('Content-Type', 'application/json');
   response.setHeader('Content-Length', Buffer.byteLength(text));
   response.setHeader('Cache-Control', 'no-store');

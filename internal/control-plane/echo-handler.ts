@@ -1,4 +1,4 @@
-// The API call that sends an echo request into a private network. Source: issue "private networks" point 5.
+// The API call that sends an echo request into a private network.
 
 import type { ApiHandlers } from '../api/routes.ts';
 import { isPosternError } from '../errors/error.ts';

@@ -1,4 +1,4 @@
-// API call that leads public host names to a tunnel. Source: spec cli-and-api §9.4, §5.5.
+// API call that leads public host names to a tunnel. Source: docs/protocol/commands-and-api.md §9.4, §5.5.
 
 import { domainToASCII } from 'node:url';
 import type { ApiHandlers } from '../api/routes.ts';

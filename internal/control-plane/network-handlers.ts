@@ -1,4 +1,4 @@
-// API calls on virtual networks. Source: spec cli-and-api §9.6, §5.5.
+// API calls on virtual networks. Source: docs/protocol/commands-and-api.md §9.6, §5.5.
 
 import { randomUUID } from 'node:crypto';
 import type { ApiHandlers } from '../api/routes.ts';

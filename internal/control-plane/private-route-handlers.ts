@@ -1,5 +1,4 @@
-// API calls on private routes, by prefix and by host name. Source: spec cli-and-api §9.5, §5.5; issue "private networks"
-// points 3 and 4.
+// API calls on private routes, by prefix and by host name. Source: docs/protocol/commands-and-api.md §9.5, §5.5.
 
 import { randomUUID } from 'node:crypto';
 import type { ApiHandlers } from '../api/routes.ts';

@@ -1,4 +1,4 @@
-// POST /tunnel: a quick tunnel for whoever asks. Source: spec cli-and-api §10.
+// POST /tunnel: a quick tunnel for whoever asks. Source: docs/protocol/commands-and-api.md §10.
 
 import type { IncomingMessage } from 'node:http';
 import { encodeBase64 } from '../credentials/base64.ts';

@@ -1,4 +1,5 @@
-// API calls on tunnels: create, list, get, delete, token, connections, configuration. Source: spec cli-and-api §9.3.
+// API calls on tunnels: create, list, get, delete, token, connections, configuration. Source:
+// docs/protocol/commands-and-api.md §9.3.
 
 import type { ApiHandlers } from '../api/routes.ts';
 import type { ActiveClient, LiveConnection } from '../carriers/live-connections.ts';

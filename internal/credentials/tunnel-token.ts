@@ -1,5 +1,6 @@
-// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (spec cli-and-api §7.2), plus two keys of ours that a stock
-// connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token alone is enough to join.
+// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (docs/protocol/commands-and-api.md §7.2), plus two keys
+// of ours that a stock connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token
+// alone is enough to join.
 
 import { z } from 'zod';
 import { PosternError } from '../errors/error.ts';

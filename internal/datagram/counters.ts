@@ -1,4 +1,5 @@
-// What the datagram room counts, one set a connection index; the metrics endpoint reads it. Source: spec datagrams §10.
+// What the datagram room counts, one set a connection index; the metrics endpoint reads it. Source:
+// docs/protocol/datagrams.md §10.
 
 import type { DatagramProblem } from '../wire/datagram-problem.ts';
 

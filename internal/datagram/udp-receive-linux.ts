@@ -19,7 +19,10 @@ export interface UdpReceiveSocket {
 
 /** Datagrams read a call, and one call a socket and turn, so that no socket starves another. */
 const readsPerTurn = 32;
-/** The recorded peer's read buffer is 1,500 bytes (spec §1); what is longer is cut, and refused for its length then. */
+/**
+ * cloudflared's read buffer is 1,500 bytes (docs/protocol/datagrams.md §1); what is longer is cut, and refused for its
+ * length then.
+ */
 const readBytes = 1500;
 const slotBytes = 1536;
 const multiHeaderBytes = 64;

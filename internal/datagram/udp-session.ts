@@ -1,5 +1,5 @@
 // One UDP session at the connector: a socket connected to the private service, its idle time and how it ends. Knows
-// nothing of datagram versions or connections: its owner does. Source: spec datagrams §4.4, §5.6, §6.
+// nothing of datagram versions or connections: its owner does. Source: docs/protocol/datagrams.md §4.4, §5.6, §6.
 
 import type { PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';

@@ -1,5 +1,5 @@
 // The seam to the operating system's UDP: one connected socket a session. Here its interface and the variant on Node's
-// own sockets, which runs everywhere. Source: spec datagrams §6.
+// own sockets, which runs everywhere. Source: docs/protocol/datagrams.md §6.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { foreignCode, PosternError } from '../errors/error.ts';
@@ -29,7 +29,7 @@ export interface UdpSocket {
 /** Opens a socket that exchanges datagrams with one destination only. Never throws: failures go to `events.failed`. */
 export type OpenUdp = (address: IpBytes, port: number, events: UdpEvents) => UdpSocket;
 
-/** Datagrams a socket may have waiting in user space before more are dropped: the recorded peer's bound. */
+/** Datagrams a socket may have waiting in user space before more are dropped: cloudflared's bound. */
 const queueLimit = 512;
 
 /** Errors that name one datagram, not the socket: the flow lives on. */
@@ -40,7 +40,7 @@ export function isPassingError(code: string | undefined): boolean {
   return passingErrors.has(code);
 }
 
-/** The error of a socket that cannot reach its destination, in the words of spec datagrams §4.2. */
+/** The error of a socket that cannot reach its destination, in the words of docs/protocol/datagrams.md §4.2. */
 export function dialError(address: IpBytes, port: number, cause: unknown): PosternError {
   return new PosternError('dial.failed', `unable to dial udp to origin ${formatIpPort(address, port)}`, { cause });
 }

@@ -1,5 +1,5 @@
 // An edge node as one value: opens its state, its listeners and its services, ties them together, and ends them in order.
-// Source: spec edge-protocol §13; architecture "the way of a request".
+// Source: docs/protocol/edge-protocol.md §13; architecture "the way of a request".
 
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
@@ -258,7 +258,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
 
 /**
  * HTTP/2 has GOAWAY, which draining sends. QUIC has no such frame: our own connectors take the end of the control stream
- * for it, where stock ones would give the connection up with all that runs (spec edge-protocol §9.5); those learn it last.
+ * for it, where stock ones would give the connection up with all that runs (docs/protocol/edge-protocol.md §9.5); those
+ * learn it last.
  */
 function sayGoodbye(registry: ConnectorRegistry): void {
   for (const { connection, features: advertised } of registry.all()) {

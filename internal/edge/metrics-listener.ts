@@ -1,5 +1,5 @@
 // The edge's local HTTP endpoint for its operator: /metrics, /ready, /healthcheck. Source: architecture, rooms `edge` and
-// `management`; issue "private networks" point 5 (what the on-ramps count).
+// `management`(what the on-ramps count).
 
 import { exposeFamilies } from '../management/expose-metrics.ts';
 import { type LocalAddress, type LocalServer, openLocalServer } from '../management/local-server.ts';

@@ -1,5 +1,5 @@
 // The seam between the echo proxy and the operating system: one platform object an address family, one flow a
-// (visitor, destination, echo id). What differs per system stays behind it. Source: spec datagrams §7.3.
+// (visitor, destination, echo id). What differs per system stays behind it. Source: docs/protocol/datagrams.md §7.3.
 
 import type { IpBytes } from '../net/address/ip.ts';
 

@@ -1,6 +1,6 @@
 // The echo proxy of a connector: takes IP packets from the edge, sends echo requests into the private network, and
-// returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source: spec datagrams §7.
-// Knows no operating system: see echo-platform.ts.
+// returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source:
+// docs/protocol/datagrams.md §7. Knows no operating system: see echo-platform.ts.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import {
@@ -34,7 +34,7 @@ export interface EchoProxyOptions {
   readonly log: Logger;
   /** Flows at once; 1,024 by default: each may be a socket. */
   readonly flowLimit?: number;
-  /** 10 s by default, as the recorded peer has it. */
+  /** 10 s by default, as cloudflared has it. */
   readonly idleMs?: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;

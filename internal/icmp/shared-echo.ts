@@ -1,5 +1,6 @@
 // Echo over one socket for all flows: gives each flow an echo id of its own per destination and maps replies back, which
-// is a NAT keyed (chosen id, destination) → flow. For macOS, and for raw sockets on Linux. Source: spec datagrams §7.3.
+// is a NAT keyed (chosen id, destination) → flow. For macOS, and for raw sockets on Linux. Source:
+// docs/protocol/datagrams.md §7.3.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import { checksum, updateChecksum } from '../net/packet/checksum.ts';

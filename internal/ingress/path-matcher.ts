@@ -1,5 +1,6 @@
 // A rule's path expression → a test of a decoded path. RE2 semantics in linear time, so that a pushed expression cannot
-// hang the connector; expressions that are only a literal need no engine. Source: spec ingress-and-origin §3, §7.
+// hang the connector; expressions that are only a literal need no engine. Source: docs/protocol/ingress-and-origin.md
+// §3, §7.
 
 import { RE2JS } from 're2js';
 

@@ -1,5 +1,5 @@
 // The connector's local HTTP endpoint: /ready, /healthcheck, /metrics, /config, /quicktunnel. How it is served, and to
-// whom, is local-server.ts. Source: spec cli-and-api §13.
+// whom, is local-server.ts. Source: docs/protocol/commands-and-api.md §13.
 
 import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from './local-server.ts';
 

@@ -1,6 +1,6 @@
-// The connector's counters under cloudflared's metric names, so that existing dashboards work; and those of an edge, under
-// the names that its rooms give them.
-// Source: spec cli-and-api §14 (the metrics whose features exist here).
+// The connector's counters under cloudflared's metric names, so that existing dashboards work; and those of an edge,
+// under the names that its rooms give them. Source: docs/protocol/commands-and-api.md §14 (the metrics whose features
+// exist here).
 
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { BuildInfo, ConnectorMetrics, MetricFamily, MetricsText } from './metric-values.ts';

@@ -1,5 +1,5 @@
 // The connector's counters as plain numbers, cheap enough for every request. Their exposition is metric-exposition.ts.
-// Source: spec cli-and-api §14 (the metrics whose features exist here).
+// Source: docs/protocol/commands-and-api.md §14 (the metrics whose features exist here).
 
 /** What a scrape is answered with. */
 export interface MetricsText {

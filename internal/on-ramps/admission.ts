@@ -1,5 +1,5 @@
 // Who may use an on-ramp, and in which virtual network: the user name chooses the network (`vnet` or `vnet+account`), the
-// password is an API token of the account. Source: issue "private networks" points 5 and 6.
+// password is an API token of the account.
 
 import { timingSafeEqual } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';

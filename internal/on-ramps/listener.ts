@@ -1,5 +1,4 @@
-// A TCP listener of an on-ramp: bounded in connections, closed with everything it holds. Source: issue "private networks"
-// point 5.
+// A TCP listener of an on-ramp: bounded in connections, closed with everything it holds.
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { foreignCode, PosternError } from '../errors/error.ts';

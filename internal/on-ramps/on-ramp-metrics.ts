@@ -1,5 +1,5 @@
 // What the on-ramps count, as families of metrics for a scrape. Every label has a bounded set of values: none holds an
-// address, a name or a flow. Source: issue "private networks" point 5.
+// address, a name or a flow.
 
 import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../management/metric-values.ts';
 import type { FlowCounts } from '../private-network/flows/flow-counts.ts';

@@ -1,5 +1,5 @@
 // The private side of an edge as one value: routes, flows, and the on-ramps that are asked for, opened and closed
-// together. Source: issue "private networks" point 5.
+// together.
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, PosternError } from '../errors/error.ts';

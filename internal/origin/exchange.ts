@@ -1,5 +1,5 @@
 // What an origin serves: one request with the place its answer goes, and the origin behind an ingress rule. Interfaces
-// only; internal/proxy makes exchanges out of transport streams. Source: spec ingress-and-origin §8–10.
+// only; internal/proxy makes exchanges out of transport streams. Source: docs/protocol/ingress-and-origin.md §8–10.
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';

@@ -1,6 +1,6 @@
 // For disableChunkedEncoding: origins that cannot read chunked bodies (WSGI servers) get a request body of unknown length
-// with a Content-Length, which means reading it to its end first. Source: spec ingress-and-origin §8.3. (The recorded
-// peer sends such a request without any framing, so that the origin sees an empty body.)
+// with a Content-Length, which means reading it to its end first. Source: docs/protocol/ingress-and-origin.md §8.3. (
+// cloudflared sends such a request without any framing, so that the origin sees an empty body.)
 
 import type { Cancelable, Exchange } from './exchange.ts';
 

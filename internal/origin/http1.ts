@@ -1,7 +1,7 @@
 // The keep-alive pool of HTTP/1.1 connections to one origin address under one TLS name. Written by hand because this is
 // the data path and undici's client cannot do what is needed there: Expect and interim responses, an upgrade answered with
 // another status, a bound on idle connections, HEAD without giving the connection up. It costs a tenth to a fifth less CPU.
-// Source: spec ingress-and-origin §4, §8; RFC 9112 §9.
+// Source: docs/protocol/ingress-and-origin.md §4, §8; RFC 9112 §9.
 
 import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';

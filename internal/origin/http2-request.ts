@@ -1,5 +1,6 @@
 // One request to an HTTP/2 origin as one stream, trailers and early responses included, so that gRPC works.
-// Source: RFC 9113 §8; spec ingress-and-origin §8.4, edge-protocol §10.11. The stream is node:http2's; this maps it.
+// Source: RFC 9113 §8; docs/protocol/ingress-and-origin.md §8.4, docs/protocol/edge-protocol.md §10.11. The stream is
+// node:http2's; this maps it.
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { countGarbage } from '../net/stream/young-garbage.ts';

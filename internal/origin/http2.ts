@@ -1,6 +1,6 @@
 // HTTP/2 to one origin address: by ALPN over TLS (http2Origin), falling back to HTTP/1.1 when the origin does not speak
-// it, or with prior knowledge over plain TCP (h2c). Source: spec ingress-and-origin §4 (http2Origin), RFC 9113 §3.
-// On node:http2, not undici: it carries trailers and starts the response before the request has ended.
+// it, or with prior knowledge over plain TCP (h2c). Source: docs/protocol/ingress-and-origin.md §4 (http2Origin), RFC
+// 9113 §3. On node:http2, not undici: it carries trailers and starts the response before the request has ended.
 
 import type { ClientHttp2Session, ClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';

@@ -1,6 +1,6 @@
 // Where a destination of a virtual network leads, and what a name stands for: a name with a route of its own is known to
 // the connector of that route, any other to the network's resolver, both asked through the tunnel. Opens nothing but the
-// flows to resolvers. Source: issue "private networks" points 3, 5, 6; spec datagrams §8 (the resolver beside connectors).
+// flows to resolvers. Source: docs/protocol/datagrams.md §8.
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
@@ -43,7 +43,10 @@ export interface DestinationsOptions {
   ) => UdpFlow;
 }
 
-/** The resolver beside each connector (spec datagrams §8); no route leads there, and none is needed to ask about its names. */
+/**
+ * The resolver beside each connector (docs/protocol/datagrams.md §8); no route leads there, and none is needed to ask
+ * about its names.
+ */
 const virtualResolver: PrivateHost = { kind: 'address', address: virtualDns.address };
 
 type NamedHost = Extract<PrivateHost, { readonly kind: 'name' }>;

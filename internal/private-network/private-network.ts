@@ -1,6 +1,6 @@
 // The one way from an on-ramp into a private network: find the route of a destination within one virtual network, take a
 // live connection of its tunnel, track the flow. Nothing else opens a stream or session to a private address.
-// Source: spec ingress-and-origin §11, datagrams §4–5; issue "private networks" points 1–3, 5, 6.
+// Source: docs/protocol/ingress-and-origin.md §11, docs/protocol/datagrams.md §4–5.
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';

@@ -1,5 +1,6 @@
 // One request in the proxy: the transport's stream seen by an origin, with its logging, counting and end.
-// Source: spec ingress-and-origin §8.4 (errors and log fields), edge-protocol §9.3.4 (ending a stream).
+// Source: docs/protocol/ingress-and-origin.md §8.4 (errors and log fields), docs/protocol/edge-protocol.md §9.3.4
+// (ending a stream).
 
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';

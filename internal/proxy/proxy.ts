@@ -1,5 +1,5 @@
 // The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's generation and
-// swaps it without touching what runs. Source: spec ingress-and-origin §5, §7–13.
+// swaps it without touching what runs. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';

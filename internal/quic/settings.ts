@@ -81,7 +81,7 @@ const defaultTuning: Tuning = {
   datagramBuffer: mebi,
   idleTimeoutMs: 30_000,
   keepAliveMs: 0,
-  // Every QUIC path carries 1,200; 1,452 fits Ethernet with IPv6 (spec edge-protocol §9.1).
+  // Every QUIC path carries 1,200; 1,452 fits Ethernet with IPv6 (docs/protocol/edge-protocol.md §9.1).
   initialMtu: 1200,
   maxMtu: 1452,
   socketBuffer: 4 * mebi,

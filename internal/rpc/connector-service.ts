@@ -1,5 +1,5 @@
 // The connector's end of an RPC stream that the edge opens: configuration pushes and UDP sessions (datagram v2).
-// Source: spec edge-protocol §7.4 (served at most 5 s), §9.4; datagrams.md for the sessions.
+// Source: docs/protocol/edge-protocol.md §7.4 (served at most 5 s), §9.4; datagrams.md for the sessions.
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';

@@ -1,6 +1,7 @@
 // Reads YAML or JSON text into plain values while keeping, for every key path, its place in the text. The zod schema
 // given to `read` says which keys exist and how scalars are taken; it is applied by the caller afterwards.
-// Source: spec ingress-and-origin §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys ignored).
+// Source: docs/protocol/ingress-and-origin.md §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys
+// ignored).
 
 import {
   type Document,

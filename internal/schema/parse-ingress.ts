@@ -1,5 +1,5 @@
 // The structured keys of a document → IngressConfig, with every check across fields. All problems are collected, none
-// hides another. Source: spec ingress-and-origin §3–6; the texts are those of §6.
+// hides another. Source: docs/protocol/ingress-and-origin.md §3–6; the texts are those of §6.
 
 import { RE2JS, RE2JSException } from 're2js';
 import type { DocumentPath } from './config-error.ts';
@@ -67,7 +67,10 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
   return { rules: count === 0 ? undefined : rules, originRequest, warpRouting };
 }
 
-/** A configuration of these rules, or of one that answers 503 when there are none (spec §1, §5). */
+/**
+ * A configuration of these rules, or of one that answers 503 when there are none (docs/protocol/ingress-and-origin.md
+ * §1, §5).
+ */
 export function completeConfig(parsed: ParsedIngress): IngressConfig {
   const { originRequest, warpRouting } = parsed;
   return { rules: parsed.rules ?? [unavailableRule(originRequest)], warpRouting, originRequest };

@@ -69,7 +69,7 @@ describe('service', () => {
     assert.equal(accepted('http_status:200', true).kind, 'status');
   });
 
-  it('refuses with the texts of the recorded peer', () => {
+  it('refuses with the texts of cloudflared', () => {
     const invalid = 'is an invalid address, please make sure it has a scheme and a hostname';
     const cases: readonly (readonly [string, string])[] = [
       ['', ` ${invalid}`],

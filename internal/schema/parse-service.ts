@@ -1,5 +1,6 @@
-// The `service` text of an ingress rule → Service. Source: spec ingress-and-origin §3 (the forms, tested in that order)
-// and §6 (the texts). `h2c://` is our addition: HTTP/2 with prior knowledge over plain TCP, for gRPC origins.
+// The `service` text of an ingress rule → Service. Source: docs/protocol/ingress-and-origin.md §3 (the forms, tested in
+// that order) and §6 (the texts). `h2c://` is our addition: HTTP/2 with prior knowledge over plain TCP, for gRPC
+// origins.
 
 import { type GoUrl, parseGoUrl } from './go-url.ts';
 import type { Service } from './service.ts';
@@ -60,7 +61,7 @@ function parseUrlService(text: string): { service: Service } | { fault: ServiceF
     return { fault: { text: fault, remedy: `Write ${JSON.stringify(`${url.scheme}://${url.host}`)}.` } };
   }
   if (Number(url.port) > 65_535) {
-    // The recorded peer accepts this and fails on every request.
+    // cloudflared accepts this and fails on every request.
     const fault = `${shown} is an invalid address, the port ${url.port} does not exist`;
     return { fault: { text: fault, remedy: 'Ports go from 1 to 65535.' } };
   }

@@ -1,5 +1,5 @@
 // TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
-// Source: spec edge-protocol §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
+// Source: docs/protocol/edge-protocol.md §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
 import { createHash, type X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';

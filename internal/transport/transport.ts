@@ -1,6 +1,6 @@
 // The transport seam: one connection between a connector and an edge, seen from either end. Interfaces only; the
 // variants are http2/, quic/ and memory/, chosen in choose.ts, and all pass test/conformance/transport.
-// Source: spec edge-protocol §9 (QUIC) and §10 (HTTP/2).
+// Source: docs/protocol/edge-protocol.md §9 (QUIC) and §10 (HTTP/2).
 //
 // Rules every variant keeps:
 // - A paused reader at one end stops the writer at the other. A FIN in one direction never ends the other.

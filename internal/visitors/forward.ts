@@ -1,5 +1,6 @@
 // Takes a visitor's request to a connector and its answer back: choose a connection, retry where nothing was lost, stream
-// both bodies with back-pressure. Source: spec edge-protocol §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2 (idempotent).
+// both bodies with back-pressure. Source: docs/protocol/edge-protocol.md §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2
+// (idempotent).
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';

@@ -1,5 +1,6 @@
 // The headers a connector gets: the visitor's, less what belongs to this hop or to the protocol, plus who the visitor is.
-// Source: spec ingress-and-origin §8.1 (the edge adds these), edge-protocol §10.1 item 6; RFC 9110 §7.6.1.
+// Source: docs/protocol/ingress-and-origin.md §8.1 (the edge adds these), docs/protocol/edge-protocol.md §10.1 item 6;
+// RFC 9110 §7.6.1.
 
 import { randomBytes } from 'node:crypto';
 import type { HeaderList } from '../transport/transport.ts';

@@ -1,4 +1,4 @@
-// The `cf-cloudflared-response-meta` header: who made a response. Source: spec edge-protocol §10.6.
+// The `cf-cloudflared-response-meta` header: who made a response. Source: docs/protocol/edge-protocol.md §10.6.
 
 import { PosternError } from '../errors/error.ts';
 

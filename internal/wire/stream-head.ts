@@ -1,6 +1,6 @@
 // The head of a QUIC request stream and of its answer, as both transports' ends use them: signature, version and
 // ConnectRequest or ConnectResponse, with the metadata turned into method, host and headers.
-// Source: spec edge-protocol §9.2–9.3. The shapes match those of the transport seam without importing it.
+// Source: docs/protocol/edge-protocol.md §9.2–9.3. The shapes match those of the transport seam without importing it.
 
 import { PosternError } from '../errors/error.ts';
 import { measureHead } from './connect-codec.ts';

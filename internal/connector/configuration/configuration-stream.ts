@@ -1,5 +1,5 @@
 // The configuration update that an edge sends as a request over HTTP/2: JSON in, version and error out.
-// Source: spec edge-protocol §10.9.
+// Source: docs/protocol/edge-protocol.md §10.9.
 
 import { PosternError } from '../../errors/error.ts';
 import { isDeeperThan, maxJsonDepth } from '../../schema/json-depth.ts';

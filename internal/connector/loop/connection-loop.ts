@@ -1,5 +1,6 @@
 // One connection of a connector for the connector's whole life: dial, register, serve, wait, again. States are drawn in
-// connection-state.ts. Source: spec edge-protocol §4.2–4.4, §8.3, §11; where it differs, the reason is beside it.
+// connection-state.ts. Source: docs/protocol/edge-protocol.md §4.2–4.4, §8.3, §11; where it differs, the reason is
+// beside it.
 
 import { EventEmitter } from 'node:events';
 import { BackOff } from '../../discovery/back-off.ts';

@@ -1,5 +1,5 @@
 // One dial of one edge address: the names, limits and local settings that go with each protocol.
-// Source: spec edge-protocol §4.1 (limits), §5 (names).
+// Source: docs/protocol/edge-protocol.md §4.1 (limits), §5 (names).
 
 import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import type { ConnectorConnection, Protocol } from '../../transport/transport.ts';
@@ -10,7 +10,7 @@ const serverNames: Readonly<Record<Protocol, string>> = {
   quic: 'quic.cftunnel.com',
   memory: 'memory',
 };
-/** Spec §4.1: 15 s for TCP connect or TLS, 10 s for a QUIC handshake. */
+/** docs/protocol/edge-protocol.md §4.1: 15 s for TCP connect or TLS, 10 s for a QUIC handshake. */
 const dialTimeoutMs: Readonly<Record<Protocol, number>> = { http2: 15_000, quic: 10_000, memory: 15_000 };
 
 export interface EdgeDial {

@@ -1,5 +1,6 @@
 // One dial over the first protocol, joined after a moment by one over its rival; the one that is there first is used and
-// the other given up, so that blocked UDP costs a moment and not a time-out. Ours; spec edge-protocol §3.5 waits minutes.
+// the other given up, so that blocked UDP costs a moment and not a time-out. Ours; docs/protocol/edge-protocol.md §3.5
+// waits minutes.
 
 import { PosternError } from '../../errors/error.ts';
 import type { Clock } from '../../net/time/clock.ts';

@@ -1,6 +1,6 @@
 // Private UDP and ICMP under the metric names that cloudflared's users know, read from the counters when somebody asks.
 // Reasons of drops that begin with `send_` are ours: what the connection to the edge had no room for.
-// Source: spec datagrams §8, §10.
+// Source: docs/protocol/datagrams.md §8, §10.
 
 import {
   type ConnectorMetrics,

@@ -220,7 +220,7 @@ describe('private UDP over several connections', () => {
 });
 
 describe('private traffic that is out of order', () => {
-  it('answers session calls on a v3 connection as the recorded peer does', async t => {
+  it('answers session calls on a v3 connection as cloudflared does', async t => {
     const edge = await PrivateEdge.open(t);
     const tunnel = await start(t, edge);
     const calls = sessionCalls(edge.edge.connection(0));

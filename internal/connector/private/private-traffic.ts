@@ -1,5 +1,6 @@
 // The connector's end of private UDP and ICMP, one for the process: sessions and echo flows over all of its connections,
-// each connection with the datagram version it announced. Source: spec datagrams §2, §4.2, §5.5, §7; edge-protocol §9.4.
+// each connection with the datagram version it announced. Source: docs/protocol/datagrams.md §2, §4.2, §5.5, §7;
+// docs/protocol/edge-protocol.md §9.4.
 
 import { ConnectorMuxV2 } from '../../datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../datagram/connector-v3.ts';
@@ -44,7 +45,7 @@ export interface DatagramUsage {
 }
 
 const nanosecondsPerMs = 1_000_000n;
-/** Spec §4.4. */
+/** docs/protocol/datagrams.md §4.4. */
 const reportTimeoutMs = 5_000;
 /** Ends of sessions being reported at once on one connection; further ones are not told, their edge finds out by itself. */
 const maxReports = 64;
@@ -139,7 +140,7 @@ const noSessions: SessionCalls = {
   unregisterUdpSession: () => Promise.resolve(),
 };
 
-/** Spec §5.5: the one answers in its result, the other with an exception. */
+/** docs/protocol/datagrams.md §5.5: the one answers in its result, the other with an exception. */
 function refusedSessions(counters: DatagramCounters): SessionCalls {
   return {
     registerUdpSession: () => {

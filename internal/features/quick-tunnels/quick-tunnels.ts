@@ -1,5 +1,5 @@
 // The quick-tunnel service: gives out names, limits who gets how many, and deletes a tunnel with its routes five minutes
-// after its last connection went away. Source: spec cli-and-api §10; issue "the tunnel, end to end" point 7.
+// after its last connection went away. Source: docs/protocol/commands-and-api.md §10.
 
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -1,5 +1,4 @@
 // Echo requests for callers of the API: keeps the series of a running ping between its calls, bounded in number and time.
-// Source: issue "private networks" point 5 (ping and traceroute).
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';

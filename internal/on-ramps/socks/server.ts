@@ -1,5 +1,5 @@
 // The SOCKS5 on-ramp: handshake, authentication, CONNECT and UDP ASSOCIATE into a virtual network. Source: RFC 1928,
-// RFC 1929; issue "private networks" point 5.
+// RFC 1929.
 
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../errors/error.ts';

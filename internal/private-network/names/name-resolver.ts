@@ -1,5 +1,5 @@
 // Addresses of names in virtual networks: cached for their TTL, one look-up at a time for each name, bounded in number.
-// Who may be asked about which name is decided elsewhere (private-network.ts). Source: issue "private networks" point 5.
+// Who may be asked about which name is decided elsewhere (private-network.ts).
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';

@@ -1,5 +1,5 @@
 // The private routes of an edge in memory: which tunnel reaches an address or a name of a virtual network. Follows the
-// store's changes, so a listener sees a route as soon as it is committed. Source: issue "private networks" points 3, 4, 6.
+// store's changes, so a listener sees a route as soon as it is committed.
 
 import { type IpBytes, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
 import { parsePrefix } from '../../net/address/prefix.ts';

@@ -1,5 +1,6 @@
 // The connector's end over HTTP/2: we dial TCP and TLS, then serve HTTP/2 in reverse on that socket.
-// Source: spec edge-protocol §10. The stream API of node:http2 is used, not the compatibility API: it costs a third less.
+// Source: docs/protocol/edge-protocol.md §10. The stream API of node:http2 is used, not the compatibility API: it costs
+// a third less.
 
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
@@ -24,7 +25,10 @@ import { Http2Link, negotiatedGroup } from './link.ts';
 import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, connectorOptions, sentHeaderBytes } from './settings.ts';
 
-/** The edge must open the control stream this soon after TLS (spec §10.1 item 2 allows 10 s for its preface). */
+/**
+ * The edge must open the control stream this soon after TLS (docs/protocol/edge-protocol.md §10.1 item 2 allows 10 s
+ * for its preface).
+ */
 const controlTimeoutMs = 10_000;
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */

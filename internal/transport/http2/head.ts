@@ -1,4 +1,4 @@
-// Maps the seam's heads to HTTP/2 header lists and back. Source: spec edge-protocol §10.2, §10.4–10.8.
+// Maps the seam's heads to HTTP/2 header lists and back. Source: docs/protocol/edge-protocol.md §10.2, §10.4–10.8.
 
 import { PosternError } from '../../errors/error.ts';
 import { decodeResponseHeaders, encodeResponseHeaders, withoutProtocolHeaders } from '../../wire/response-headers.ts';
@@ -49,7 +49,7 @@ export function encodeRequestHead(head: RequestHead): string[] {
   return raw;
 }
 
-/** Raw headers of the request that opens the control stream (spec §10.3). */
+/** Raw headers of the request that opens the control stream (docs/protocol/edge-protocol.md §10.3). */
 export const controlRequest: readonly string[] = [
   ':method',
   'POST',
@@ -155,7 +155,7 @@ export function encodeResponseHead(head: ResponseHead): string[] {
   return raw;
 }
 
-/** Raw headers of the answer to a request that failed at the connector (spec §10.7). */
+/** Raw headers of the answer to a request that failed at the connector (docs/protocol/edge-protocol.md §10.7). */
 export function encodeRefusal(refusal: StreamRefusal): string[] {
   return [
     ':status',

@@ -1,5 +1,5 @@
 // The edge's end over HTTP/2: accepts TLS from connectors and is the HTTP/2 client on that socket.
-// Source: spec edge-protocol §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
+// Source: docs/protocol/edge-protocol.md §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
 import {
   type ClientHttp2Session,
@@ -184,9 +184,9 @@ class Http2EdgeConnection implements EdgeConnection {
         'protocol.too-large',
         `The head of the request has ${bytes} bytes; this connector takes ${this.#maxHeadBytes}.`,
       );
-    // Trailers of requests are not carried (nor does the recorded peer, nor can QUIC's data streams, spec edge-protocol
-    // §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is reset while its session reads
-    // (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
+    // Trailers of requests are not carried (nor does cloudflared, nor can QUIC's data streams,
+    // docs/protocol/edge-protocol.md §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is
+    // reset while its session reads (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
     const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
     return new Http2OutgoingStream(stream, head.kind, this.#link);

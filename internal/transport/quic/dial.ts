@@ -1,5 +1,5 @@
 // The connector's end over QUIC: we dial, open stream 0 for control, and answer the streams that the edge opens.
-// Source: spec edge-protocol §4.5, §5, §9.
+// Source: docs/protocol/edge-protocol.md §4.5, §5, §9.
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -164,13 +164,13 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
     else this.#waiting.push(() => this.#handler?.rpc(duplex));
   }
 
-  /** No known signature, or a head that never came: the stream is none of ours (spec §9.2). */
+  /** No known signature, or a head that never came: the stream is none of ours (docs/protocol/edge-protocol.md §9.2). */
   onBadHead(stream: QuicStream): void {
     stream.reset(noCode);
     stream.stop(noCode);
   }
 
-  /** A request that cannot be understood is answered with the reason (spec §9.3.3). */
+  /** A request that cannot be understood is answered with the reason (docs/protocol/edge-protocol.md §9.3.3). */
   #answerBadHead(stream: QuicStream, error: PosternError): void {
     const duplex = new QuicDuplex(stream, { onStop: 'reset' });
     duplex.on('error', ignore);

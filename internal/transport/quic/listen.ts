@@ -1,5 +1,5 @@
 // The edge's end over QUIC: accepts connectors on one UDP port and opens a stream for every request.
-// Source: spec edge-protocol §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
+// Source: docs/protocol/edge-protocol.md §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';

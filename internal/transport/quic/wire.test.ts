@@ -1,5 +1,5 @@
 // The QUIC transport's bytes and endings against stock peers: the recorded conversations played against each end, and
-// the rules of spec edge-protocol §9.2–9.3 with a bare QUIC connection as the other end.
+// the rules of docs/protocol/edge-protocol.md §9.2–9.3 with a bare QUIC connection as the other end.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

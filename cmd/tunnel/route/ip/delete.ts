@@ -1,4 +1,4 @@
-// `tunnel route ip delete ROUTE-ID|CIDR`. Source: spec cli-and-api §5.5, §9.5.
+// `tunnel route ip delete ROUTE-ID|CIDR`. Source: docs/protocol/commands-and-api.md §5.5, §9.5.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { isUuid } from '../../../../internal/schema/api-id.ts';
