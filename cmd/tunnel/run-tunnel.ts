@@ -50,11 +50,11 @@ const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'in
 /** Settles after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
   const { credentials, file, logger, settings } = inputs;
-  logger.info({ tunnelID: credentials.tunnelId, event: 0 }, 'Starting tunnel');
-  logger.info({ event: 0 }, `Version ${version}`);
-  logger.info({ event: 0 }, `Settings: ${JSON.stringify(describeSettings(settings))}`);
-  for (const warning of file?.warnings ?? []) logger.warn({ event: 0 }, warning);
-  for (const name of inertSettings(settings)) logger.warn({ event: 0 }, `--${name} has no effect in Postern`);
+  logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
+  logger.info(`Version ${version}`);
+  logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
+  for (const warning of file?.warnings ?? []) logger.warn(warning);
+  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, logger, context);
@@ -69,9 +69,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   });
   try {
     await tunnel.run();
-    logger.info({ event: 0 }, 'Tunnel server stopped');
+    logger.info('Tunnel server stopped');
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, 'Initiating shutdown');
+    logger.error({ error: describeError(error) }, 'Initiating shutdown');
     throw error;
   } finally {
     endSignals();
@@ -83,9 +83,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
   const { credentials, file, logger, settings } = inputs;
   const local = localIngress(settings, file);
-  if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  if (local.source === 'none') logger.warn(noRulesWarning);
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
-    logger.warn({ event: 0 }, `The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
+    logger.warn(`The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
   }
   const edge = await resolveEdgeSettings(settings, credentials, context, logger);
   const { accountTag } = credentials;
@@ -147,14 +147,14 @@ function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefine
   const hasToken = sources.token !== undefined;
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
   if (protocol === 'h2mux') {
-    logger.warn({ event: 0 }, 'The protocol h2mux is no longer there, using http2');
+    logger.warn('The protocol h2mux is no longer there, using http2');
     return fixedProtocol('http2');
   }
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,
     wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
-    onChange: text => logger.info({ event: 0 }, text),
+    onChange: text => logger.info(text),
   });
 }
 
@@ -205,14 +205,11 @@ function handleSignals(
       return;
     }
     stopping = true;
-    logger.info({ event: 0 }, `Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
     if (waiting > 0) {
       const what = waiting === 1 ? 'one request' : `${waiting} requests`;
-      logger.info(
-        { event: 0 },
-        `Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`,
-      );
+      logger.info(`Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`);
     }
     void tunnel.stop();
   };
@@ -229,22 +226,19 @@ function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, l
   return watchConfigFile({
     path: file.path,
     onChange: async changed => {
-      for (const warning of changed.warnings) logger.warn({ event: 0 }, warning);
+      for (const warning of changed.warnings) logger.warn(warning);
       const local = localIngress(settings, changed);
       // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
       if (local.source === 'none' && source !== 'none') {
-        logger.warn({ event: 0 }, `${file.path} has no ingress rules any more; the present configuration stays`);
+        logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
         return;
       }
       source = local.source;
       const { error } = await tunnel.reload(local.config);
-      if (error === undefined) logger.info({ event: 0 }, `Reloaded ${file.path}`);
+      if (error === undefined) logger.info(`Reloaded ${file.path}`);
     },
     onError: error => {
-      logger.error(
-        { event: 0, error: describeError(error) },
-        'The configuration was not reloaded, the present one stays',
-      );
+      logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
     },
   });
 }
@@ -255,7 +249,7 @@ async function writePidFile(path: string, logger: Logger): Promise<boolean> {
     await writeFile(path, `${process.pid}\n`);
     return true;
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, `Unable to write pid to ${path}`);
+    logger.error({ error: describeError(error) }, `Unable to write pid to ${path}`);
     return false;
   }
 }
@@ -265,6 +259,6 @@ async function removePidFile(path: string, logger: Logger): Promise<void> {
   try {
     await rm(path, { force: true });
   } catch (error) {
-    logger.warn({ event: 0, error: describeError(error) }, `Unable to remove ${path}`);
+    logger.warn({ error: describeError(error) }, `Unable to remove ${path}`);
   }
 }

@@ -156,7 +156,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const random = options.random ?? Math.random;
   const connectorId = randomUUID();
   const metrics = new ConnectorMetrics({ version: options.version, runtime: `node ${process.version}` });
-  logger.info({ event: 0 }, `Generated Connector ID: ${connectorId}`);
+  logger.info(`Generated Connector ID: ${connectorId}`);
 
   let health: HealthServer | undefined;
   const own = (): readonly OwnEndpoint[] =>
@@ -265,7 +265,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const served = health;
     opened.defer(() => served.close());
     const { host, port } = served.address;
-    logger.info({ event: 0 }, `Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
+    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
   }
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }
@@ -286,7 +286,7 @@ function createTrailerWatch(
     const rule = findTrailerOrigin(current);
     if (rule === undefined) return false;
     if (!warned) {
-      const fields = { event: 0, ingressRule: rule.index, originService: rule.service.text };
+      const fields = { ingressRule: rule.index, originService: rule.service.text };
       logger.warn(
         fields,
         'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',

@@ -155,7 +155,7 @@ function checkHostname(hostname: string, path: DocumentPath, issues: IssueCollec
       'Hostname patterns can have at most one wildcard character ("*") and it can only be used for subdomains, e.g. "*.example.com"',
       'Put the wildcard first, or write one rule for each name.',
     );
-  // The recorded peer takes them in silence, and no request ever matches.
+  // cloudflared takes them in silence, and no request ever matches.
   const stray = withPort === undefined ? /[\s/,;:@?#]/.exec(hostname)?.[0] : undefined;
   if (stray !== undefined)
     issues.warn(

@@ -57,7 +57,7 @@ function parseUrlService(text: string): { service: Service } | { fault: ServiceF
   }
   const meant = misspelled(url.scheme);
   if (meant !== undefined) {
-    // The recorded peer takes any scheme for one of TCP, and every request fails.
+    // cloudflared takes any scheme for one of TCP, and every request fails.
     const fault = `${shown} is an invalid address, ${url.scheme} is no protocol`;
     return { fault: { text: fault, remedy: `Did you mean ${meant}://${url.host}?` } };
   }

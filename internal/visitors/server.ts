@@ -5,8 +5,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Certificates } from '../certificates/open-certificates.ts';
-import { foreignCode, PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Http1Connection } from './http1/connection.ts';
@@ -202,14 +201,7 @@ async function listen(
   try {
     return await listenTcp(server, host, port);
   } catch (error) {
-    const reason = foreignCode(error) ?? String(error);
-    const remedy =
-      reason === 'EADDRINUSE' ? 'another program uses it; choose another port' : 'choose another address or port';
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for ${what} visitors on ${host}:${port} (${reason}): ${remedy}.`,
-      { cause: error },
-    );
+    throw listenFailed(`${what} visitors`, host, port, error);
   }
 }
 
