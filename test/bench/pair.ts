@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { posternCommand, startChild } from '../support/child-program.ts';
+import { posternCommand, repository, startChild } from '../support/child-program.ts';
 import { type Connector, type ConnectorProgram, startConnector } from './connector.ts';
 import { type Contender, type OriginPorts, publishedHost } from './contender.ts';
 import type { BenchOptions } from './options.ts';
@@ -15,18 +15,35 @@ const run = promisify(execFile);
 const connections = 4;
 const tunnelName = 'bench';
 
-export interface PairInputs {
+/** Whose programs a pair is made of. */
+export interface PairProgram {
   readonly name: string;
   /** The checkout whose edge it is. */
   readonly root: string;
   readonly connector: ConnectorProgram;
+}
+
+export interface PairInputs extends PairProgram {
   readonly options: BenchOptions;
   /** A directory of its own. */
   readonly directory: string;
   readonly origins: OriginPorts;
 }
 
-export async function openPair(inputs: PairInputs): Promise<Contender> {
+export interface Pair extends Contender {
+  /** Of visitors over HTTP/1.1 and over HTTP/2, on loopback. */
+  readonly ports: { readonly http: number; readonly https: number };
+}
+
+/** Ours first, then those asked for. */
+export function pairPrograms({ before, peer }: BenchOptions): readonly PairProgram[] {
+  const programs: PairProgram[] = [{ name: 'ours', root: repository, connector: { postern: repository } }];
+  if (before !== undefined) programs.push({ name: 'before', root: before, connector: { postern: before } });
+  if (peer !== undefined) programs.push({ name: 'peer', root: repository, connector: { stock: peer } });
+  return programs;
+}
+
+export async function openPair(inputs: PairInputs): Promise<Pair> {
   await using opening = new AsyncDisposableStack();
   const { directory, options, origins, root } = inputs;
   await mkdir(directory, { recursive: true });
@@ -82,6 +99,7 @@ export async function openPair(inputs: PairInputs): Promise<Contender> {
       { role: 'edge', pid: edge.pid },
       { role: 'connector', pid: connector.pid },
     ],
+    ports: { http: httpPort, https: httpsPort },
     target: kind => {
       if (kind === 'tcp-down') return { via: 'socks', port: socksPort, tcpPort: origins.tcpDown };
       if (kind === 'tcp-up') return { via: 'socks', port: socksPort, tcpPort: origins.tcpUp };
