@@ -9,6 +9,7 @@ import { benchCarried } from './carried.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPing } from './ping.ts';
 import { benchSlow } from './slow.ts';
+import { benchStart } from './start.ts';
 import { benchUdp } from './udp.ts';
 
 /** Each gives its report as text, empty when nothing of it is asked for. */
@@ -17,6 +18,7 @@ const benches: readonly ((options: BenchOptions, directory: string) => Promise<s
   benchUdp,
   benchPing,
   benchSlow,
+  benchStart,
 ];
 
 const options = parseBenchOptions(process.argv.slice(2));

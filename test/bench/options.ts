@@ -13,7 +13,7 @@ const protocols = ['http2', 'quic'] as const;
 export type Protocol = (typeof protocols)[number];
 
 /** What `--only` takes. */
-const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow'] as const;
+const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow', 'start'] as const;
 export type Subject = (typeof subjects)[number];
 
 export interface BenchOptions {
@@ -45,7 +45,7 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping|slow]... [--seconds 3] [--rounds 3] [--warm-up 3]
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping|slow|start]... [--seconds 3] [--rounds 3] [--warm-up 3]
              [--protocol http2|quic] [--visitors http1|http2] [--peer PATH] [--frp DIR] [--before DIR]
              [--slow-visitors N]...
              [--instructions] [--node-flag=FLAG]...

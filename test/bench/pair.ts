@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { posternCommand, repository, startChild } from '../support/child-program.ts';
-import { type Connector, type ConnectorProgram, startConnector } from './connector.ts';
+import { repository, startChild } from '../support/child-program.ts';
+import { type Connector, type ConnectorProgram, type PosternProgram, sourcesOf, startConnector } from './connector.ts';
 import { type Contender, type OriginPorts, publishedHost } from './contender.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -18,8 +18,8 @@ const tunnelName = 'bench';
 /** Whose programs a pair is made of. */
 export interface PairProgram {
   readonly name: string;
-  /** The checkout whose edge it is. */
-  readonly root: string;
+  /** Whose edge it is. */
+  readonly program: PosternProgram;
   readonly connector: ConnectorProgram;
 }
 
@@ -37,15 +37,19 @@ export interface Pair extends Contender {
 
 /** Ours first, then those asked for. */
 export function pairPrograms({ before, peer }: BenchOptions): readonly PairProgram[] {
-  const programs: PairProgram[] = [{ name: 'ours', root: repository, connector: { postern: repository } }];
-  if (before !== undefined) programs.push({ name: 'before', root: before, connector: { postern: before } });
-  if (peer !== undefined) programs.push({ name: 'peer', root: repository, connector: { stock: peer } });
+  const program = sourcesOf(repository);
+  const programs: PairProgram[] = [{ name: 'ours', program, connector: { postern: program } }];
+  if (before !== undefined) {
+    const old = sourcesOf(before);
+    programs.push({ name: 'before', program: old, connector: { postern: old } });
+  }
+  if (peer !== undefined) programs.push({ name: 'peer', program, connector: { stock: peer } });
   return programs;
 }
 
 export async function openPair(inputs: PairInputs): Promise<Pair> {
   await using opening = new AsyncDisposableStack();
-  const { directory, options, origins, root } = inputs;
+  const { directory, options, origins, program } = inputs;
   await mkdir(directory, { recursive: true });
   const state = join(directory, 'edge');
   const flags = [
@@ -53,9 +57,7 @@ export async function openPair(inputs: PairInputs): Promise<Pair> {
     ...['--connector-port', '0', '--http-port', '0', '--https-port', '0', '--api', '127.0.0.1:0'],
     ...['--socks', '127.0.0.1:0', '--socks-open'],
   ];
-  const edge = opening.use(
-    startChild([...posternCommand(options.nodeFlags, root), 'edge', 'run', ...flags], { home: directory }),
-  );
+  const edge = opening.use(startChild([...program(options.nodeFlags), 'edge', 'run', ...flags], { home: directory }));
   await edge.logged(/Edge ready/);
   const portOf = (what: string): number =>
     Number(new RegExp(`Listening for ${what} address=\\S+?:(\\d+)`).exec(edge.log())?.[1]);
@@ -66,7 +68,7 @@ export async function openPair(inputs: PairInputs): Promise<Pair> {
   ];
   const socksPort = portOf('SOCKS5');
 
-  const [node = '', ...words] = posternCommand([], root);
+  const [node = '', ...words] = program([]);
   const command = async (...args: readonly string[]): Promise<string> => {
     const env = { HOME: directory, PATH: process.env.PATH ?? '' };
     const { stdout } = await run(node, [...words, 'tunnel', ...args], { cwd: directory, env });
