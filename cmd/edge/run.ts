@@ -14,7 +14,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
-import { parseListen } from '../tunnel/run-tunnel.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
@@ -52,7 +52,7 @@ export const command = defineCommand({
       stateDir,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
-      api: parseListen(flags.api),
+      api: parseListen(flags.api, 'api'),
       publicHost,
       httpPort: portOf('http-port', flags.httpPort),
       httpsPort: portOf('https-port', flags.httpsPort),
@@ -65,7 +65,7 @@ export const command = defineCommand({
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,
       onRamps,
-      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics),
+      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
     });

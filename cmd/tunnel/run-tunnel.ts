@@ -19,7 +19,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { describeError } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
@@ -28,6 +28,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 
@@ -116,7 +117,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),
     rollout,
-    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics),
+    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     dial: dialTransport,
@@ -175,19 +176,6 @@ const shownNames = new Set([
 
 function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
-}
-
-/** `host:port`, `[v6]:port` or `:port`; port 0 = any. Throws 'usage.invalid'. */
-export function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\][]+)\]|([^:\][\s/]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new PosternError(
-      'usage.invalid',
-      `--metrics must be HOST:PORT, such as localhost:20241, not ${JSON.stringify(text)}`,
-    );
-  }
-  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '::' : match[2]), port };
 }
 
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */

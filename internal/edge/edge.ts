@@ -142,7 +142,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const unregistered = new AddressLimiter(options.unregistered ?? unregisteredLimits);
   const connections = new Set<EdgeConnection>();
   opened.defer(() => abortAll(connections));
-  let draining = false;
+  let phase: 'starting' | 'serving' | 'draining' = 'starting';
   const listener = await listenTransports({
     ...options.connectors,
     certificates: certificates.tls,
@@ -155,7 +155,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
         registry,
         logger,
         location: options.location,
-        isDraining: () => draining,
+        isDraining: () => phase === 'draining',
         drainTimeoutMs: options.gracePeriodMs,
         unregistered,
         maxConnectionsPerTunnel: options.maxConnectionsPerTunnel,
@@ -184,6 +184,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: privateServices.metrics,
       connections: () => registry.all().length,
+      unready: async () => {
+        if (phase !== 'serving') return phase === 'starting' ? 'The edge is starting' : 'The edge is stopping';
+        await store.accounts.byName('local');
+        return undefined;
+      },
     }));
   if (metrics !== undefined) opened.defer(() => metrics.close());
   const secrets = await openSecretBox(stateDir);
@@ -217,11 +222,12 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ...(quick === undefined ? {} : { quick }),
   });
   api.serve(controlPlane);
+  phase = 'serving';
 
   const resources = opened.move();
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
-    draining = true;
+    phase = 'draining';
     await listener.close();
     const served = [visitors.drain(options.gracePeriodMs), privateServices.drain(options.gracePeriodMs)];
     registry.expectNobody();

@@ -46,6 +46,7 @@ export const errorTable = {
   'file.failed': { scope: 'config', retry: 'never', exit: 1 },
   'flow.denied': { scope: 'edge', retry: 'never', exit: 1 },
   'flow.limit': { scope: 'origin', retry: 'later', exit: 1 },
+  'health.failed': { scope: 'internal', retry: 'later', exit: 1 },
   internal: { scope: 'internal', retry: 'never', exit: 1 },
   'listen.failed': { scope: 'network', retry: 'later', exit: 1 },
   'origin.failed': { scope: 'origin', retry: 'later', exit: 1 },
