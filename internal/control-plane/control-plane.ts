@@ -6,7 +6,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { z } from 'zod';
 import { matchPath, splitPath } from '../api/path.ts';
 import { type ApiHandlers, type ApiRoute, apiRoutes } from '../api/routes.ts';
-import { describeError } from '../errors/error.ts';
+import { describeError, isPosternError } from '../errors/error.ts';
 import type { QuickTunnels } from '../features/quick-tunnels/quick-tunnels.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { digestApiToken } from '../store/secret-box.ts';
@@ -194,6 +194,8 @@ function pagedAnswer(page: AnyPage, query: AnyPageQuery): Answer {
   };
 }
 
+const busy = 'The store of the edge is locked by another program: nothing was changed, try again later';
+
 function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answer {
   const known = answerOf(error);
   if (known !== undefined) {
@@ -201,6 +203,8 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
     return { status: known.status, error: { code: known.code, message: known.message } };
   }
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
+  if (isPosternError(error, 'store.busy'))
+    return { status: 503, error: { code: problemCodes.internal, message: busy } };
   return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
 }
 

@@ -130,7 +130,13 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       ...(options.caFile === undefined ? {} : { caFile: options.caFile }),
     }),
   );
-  const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db') }));
+  const store = opened.use(
+    await openSqliteStore({
+      path: join(stateDir, 'edge.db'),
+      onDeath: error =>
+        logger.error({ error: describeError(error) }, 'The store’s thread died; the next call starts another'),
+    }),
+  );
   hostnames = await openHostnameTable(store, error =>
     logger.error({ error: describeError(error) }, 'Cannot read host names'),
   );

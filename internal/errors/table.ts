@@ -60,6 +60,7 @@ export const errorTable = {
   'rpc.aborted': { scope: 'protocol', retry: 'later', exit: 1 },
   'rpc.exception': { scope: 'protocol', retry: 'later', exit: 1 },
   'rpc.timeout': { scope: 'network', retry: 'later', exit: 1 },
+  'store.busy': { scope: 'store', retry: 'later', exit: 1 },
   'store.conflict': { scope: 'store', retry: 'never', exit: 1 },
   'store.failed': { scope: 'store', retry: 'later', exit: 1 },
   'stream.aborted': { scope: 'visitor', retry: 'never', exit: 1 },
