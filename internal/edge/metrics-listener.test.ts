@@ -106,7 +106,7 @@ describe('metrics of an edge', () => {
     await edge.store.close();
     const broken = await get(metrics, '/ready');
     assert.equal(broken.status, 503);
-    assert.match(broken.text, /^\{"status":503,"connections":0,"reason":"[^"]*edge\.db cannot be used/);
+    assert.match(broken.text, /^\{"status":503,"connections":0,"reason":"[^"]*edge\.db is closed/);
     // The process is alive all the same.
     assert.equal((await get(metrics, '/healthcheck')).status, 200);
   });

@@ -15,7 +15,7 @@ function asked(...argv: readonly string[]): {
 describe('the command line of the benchmark', () => {
   it('measures everything when nothing is named', () => {
     assert.deepEqual(asked(), {
-      subjects: ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow'],
+      subjects: ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow', 'start'],
       loads: ['small', 'down', 'up', 'tcp-down', 'tcp-up'],
     });
   });
