@@ -28,6 +28,8 @@ export interface OnRampSettings {
   readonly socks?: (ListenOptions & { readonly open: boolean }) | undefined;
   readonly httpProxy?: (ListenOptions & { readonly open: boolean }) | undefined;
   readonly dns: readonly DnsSettings[];
+  /** See PrivateNetworkOptions. */
+  readonly confineHostnames?: boolean | undefined;
 }
 
 export interface DnsSettings extends ListenOptions {
@@ -74,7 +76,9 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   // The first listener of a network names the resolver that knows its names.
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
     onRamps.dns.find(({ vnet }) => networkNamed(routes, accountTag, vnet)?.id === id)?.resolver;
-  const network = new PrivateNetwork({ routes, registry, tracker, logger, resolverOf });
+  const network = new PrivateNetwork({
+    ...{ routes, registry, tracker, logger, resolverOf, confineHostnames: onRamps.confineHostnames },
+  });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
   opened.defer(() => echo.close());

@@ -65,6 +65,9 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   };
 }
 
+/** A visitor of a WebSocket who has gone without a word is found within minutes. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
 class Listeners {
   readonly plain: Server;
   readonly tls: TlsServer;
@@ -87,7 +90,7 @@ class Listeners {
     this.#timeouts = options.timeouts ?? visitorTimeouts;
     this.places = new Places(options.logger, options.limits);
     this.#writes = new WriteWatch(this.#timeouts.stallMs);
-    this.plain = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    this.plain = createServer({ allowHalfOpen: true, ...socketOptions }, socket => {
       const place = this.#admit(socket);
       if (place !== undefined) this.#serveHttp1(socket, place);
     });
@@ -114,7 +117,7 @@ class Listeners {
       ...certificates.visitorTls,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: this.#timeouts.headersMs,
-      noDelay: true,
+      ...socketOptions,
       ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
     });
     server.on('connection', (socket: Socket) => {

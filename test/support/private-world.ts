@@ -88,6 +88,7 @@ export class PrivateWorld {
     directory: string;
     limits: FlowLimits | undefined;
     resolverOf: ((network: NetworkRecord) => Resolver | undefined) | undefined;
+    confineHostnames: boolean | undefined;
   }) {
     this.store = parts.store;
     this.routes = parts.routes;
@@ -101,9 +102,9 @@ export class PrivateWorld {
     this.tracker.subscribe(event => this.events.push(event));
     this.#counts = new FlowCounts(this.tracker);
     const { routes, registry, tracker } = this;
-    const { resolverOf } = parts;
+    const { resolverOf, confineHostnames } = parts;
     this.network = new PrivateNetwork({
-      ...{ routes, registry, tracker, resolverOf, logger: silentLogger(), reconnectWaitMs: 200 },
+      ...{ routes, registry, tracker, resolverOf, confineHostnames, logger: silentLogger(), reconnectWaitMs: 200 },
     });
   }
 
@@ -112,6 +113,7 @@ export class PrivateWorld {
       readonly limits?: FlowLimits;
       /** Of the network, asked for each name. */
       readonly resolverOf?: (network: NetworkRecord) => Resolver | undefined;
+      readonly confineHostnames?: boolean;
     } = {},
   ): Promise<PrivateWorld> {
     const directory = mkdtempSync(join(tmpdir(), 'postern-private-'));
@@ -122,8 +124,19 @@ export class PrivateWorld {
     const routes = await openRouteTable(store, error => {
       throw error;
     });
-    const { limits, resolverOf } = options;
-    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits, resolverOf };
+    const { limits, resolverOf, confineHostnames } = options;
+    const parts = {
+      ...{
+        store,
+        routes,
+        accountTag: local.tag,
+        token: cert.apiToken,
+        directory,
+        limits,
+        resolverOf,
+        confineHostnames,
+      },
+    };
     return new PrivateWorld(parts);
   }
 
