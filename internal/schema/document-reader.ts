@@ -14,7 +14,7 @@ import {
   parseDocument,
   type Scalar,
 } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
 import { describeSyntaxError, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
 
