@@ -7,9 +7,10 @@ import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
+import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
-import { ConnectorMetrics, gauge, type MetricFamily } from '../management/metric-values.ts';
+import { ConnectorMetrics } from '../management/metric-values.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -21,6 +22,7 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector-calls.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
@@ -259,7 +261,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             version: orchestrator.version,
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
-        metrics: exposeMetrics(metrics),
+        metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
       },
     });
     const served = health;

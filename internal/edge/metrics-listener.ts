@@ -1,10 +1,11 @@
-// The edge's local HTTP endpoint for its operator: /metrics, /healthcheck (the process answers) and /ready (200 while it serves,
-// else 503 with the reason). Source: docs/protocol/commands-and-api.md §13, for the connector's.
+// The edge's local HTTP endpoint for its operator: /metrics, /healthcheck (the process answers) and /ready (200 while it
+// serves, else 503 with the reason). Source: docs/protocol/commands-and-api.md §13, for the connector's.
 
 import { describeError, PosternError } from '../errors/error.ts';
-import { exposeFamilies } from '../management/expose-metrics.ts';
+import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from '../management/local-server.ts';
-import type { BuildInfo, MetricFamily } from '../management/metric-values.ts';
+import type { BuildInfo } from '../management/metric-values.ts';
+import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 
 export interface MetricsListenerOptions {
   readonly listen: LocalAddress;
@@ -23,14 +24,10 @@ const unreadyTimeoutMs = 3_000;
 export function openMetricsListener(options: MetricsListenerOptions): Promise<LocalServer> {
   const { build, connections, families, listen } = options;
   const all: MetricFamily[] = [
-    {
-      ...{ kind: 'gauge', name: 'postern_connector_connections', labelNames: [] },
-      help: 'Registered connections of connectors',
-      read: () => [[{}, connections()]],
-    },
+    gauge('postern_connector_connections', 'Registered connections of connectors', [], () => [[{}, connections()]]),
     ...families,
   ];
-  const expose = exposeFamilies(build, all);
+  const expose = exposeMetrics(build, all);
   return openLocalServer([listen], async path => {
     switch (path) {
       case '/ready':

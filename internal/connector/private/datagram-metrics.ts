@@ -3,14 +3,8 @@
 // kernel's buffer of a session's socket had none for.
 // Source: docs/protocol/datagrams.md §8, §10.
 
-import {
-  type ConnectorMetrics,
-  counter,
-  gauge,
-  type MetricFamily,
-  type MetricSample,
-  type ReadSamples,
-} from '../../management/metric-values.ts';
+import type { ConnectorMetrics } from '../../management/metric-values.ts';
+import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../../telemetry/metrics.ts';
 import type { DatagramUsage, PrivateTraffic } from './private-traffic.ts';
 
 const index = ['conn_index'];
