@@ -51,10 +51,10 @@ export interface CertificateOptions {
   /** Zones whose subdomains visitors use, such as `localhost`. */
   readonly visitorDomains: readonly string[];
   /** Certificate chain and key to use in place of our own, for both listeners; both or none. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
   /** CA of `certFile`; without it the last certificate of the chain is pinned. */
-  readonly caFile?: string;
+  readonly caFile?: string | undefined;
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
   /** Told when a renewal fails. */

@@ -4,7 +4,7 @@
 import * as z from 'zod';
 import { uuidSchema } from './api-common.ts';
 
-const quickTunnelSchema = z.object({
+export const quickTunnelSchema = z.object({
   id: uuidSchema,
   name: z.string().default(''),
   hostname: z.string().min(1).max(253),

@@ -17,6 +17,7 @@ import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
 import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
 import { PosternError } from '../../internal/errors/error.ts';
+import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts';
 import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
@@ -291,7 +292,8 @@ export class PrivateWorld {
     const echo = this.use(new EchoService(this.network));
     const server = createServer(
       createControlPlane({
-        ...{ store, live, echo, logger: silentLogger(), secrets: createSecretBox(randomBytes(32)) },
+        ...{ store, live, logger: silentLogger(), calls: openPrivateNetworkApi({ store, echo }).api },
+        ...{ secrets: createSecretBox(randomBytes(32)) },
         ...{ describeEdge: () => ({ addresses: [], caPin: '' }), pushConfiguration: () => undefined },
       }),
     );
