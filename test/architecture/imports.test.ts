@@ -21,7 +21,7 @@ const table: Readonly<Record<string, readonly string[]>> = {
   schema: [],
   rpc: ['wire'],
   quic: ['net'],
-  transport: ['wire', 'quic', 'net'],
+  transport: ['rpc', 'wire', 'quic', 'net'],
   discovery: ['net'],
   origin: ['net', 'schema'],
   ingress: ['schema'],
