@@ -11,7 +11,7 @@ import type { EdgeConnection } from '../transport/transport.ts';
 import type { ConfigurationAnswer } from '../wire/configuration-request.ts';
 
 /** A connector serves such a call for 5 s (docs/protocol/edge-protocol.md §7.4); twice that covers a slow link. */
-const pushTimeoutMs = 10_000;
+export const pushTimeoutMs = 10_000;
 /** When a push that failed is tried again; the wait doubles up to the longest. */
 const retryMs = 5_000;
 const maxRetryMs = 60_000;

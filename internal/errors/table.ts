@@ -268,7 +268,8 @@ export const errorTable = {
     scope: 'store',
     retry: 'later',
     exit: 1,
-    meaning: "Another program holds the write lock of the edge's database, or too many calls wait for it. Nothing was changed.",
+    meaning:
+      "Another program holds the write lock of the edge's database, or too many calls wait for it. Nothing was changed.",
     remedy: 'End that program, perhaps a backup or an SQL shell, and try again.',
   },
   'store.conflict': {

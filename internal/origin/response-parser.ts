@@ -28,13 +28,13 @@ export interface ResponseSink {
 }
 
 /** As much as a connector passes on over QUIC (internal/wire/connect-codec.ts); memory is taken only as it comes. */
-const maxHeadBytes = 1 << 20;
+export const maxHeadBytes = 1 << 20;
 /** 1xx before an answer: a 102 every ten seconds for five minutes; who sends more than that sends for ever. */
 export const maxInterimHeads = 32;
 /** Hex digits of a chunk size, and the whole size line with extensions. */
 const maxSizeDigits = 12;
 const maxLineBytes = 4096;
-const maxTrailerBytes = 64 * 1024;
+export const maxTrailerBytes = 64 * 1024;
 
 type State =
   | 'idle'

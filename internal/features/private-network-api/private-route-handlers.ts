@@ -97,7 +97,6 @@ export function createPrivateRouteHandlers(parts: Pick<ControlPlaneParts, 'store
     },
 
     async updateIpRoute({ params, body }, caller) {
-      requireAccount(caller, params.account);
       const { tunnel_id: tunnelId, comment } = body;
       const tunnel = tunnelId === undefined ? undefined : await requireTunnel(parts, caller, tunnelId);
       const changes = { tunnelId: tunnel?.id, comment };
