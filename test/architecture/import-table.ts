@@ -24,6 +24,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   credentials: ['schema', 'net'],
   api: ['schema', 'net'],
   management: ['net'],
+  service: ['schema', 'net'],
   store: ['schema', 'credentials'],
   certificates: ['credentials', 'net'],
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
