@@ -24,16 +24,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
-    path: 'healthcheck',
-    summary: 'Ask a connector or an edge whether it serves',
-    inherits: 'log',
-    load: () => import('./healthcheck.ts'),
-  },
-  {
     path: 'edge token',
     summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
     inherits: 'tunnel',
     load: () => import('./edge/token.ts'),
+  },
+  {
+    path: 'healthcheck',
+    summary: 'Ask a connector or an edge whether it serves',
+    inherits: 'log',
+    load: () => import('./healthcheck.ts'),
   },
   {
     path: 'ping',

@@ -24,7 +24,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   credentials: ['schema', 'net'],
   api: ['schema', 'net'],
   management: ['net'],
-  service: ['schema', 'net'],
+  service: ['net'],
   store: ['schema', 'credentials'],
   certificates: ['credentials', 'net'],
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
@@ -67,7 +67,6 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     'certificates',
     'store',
     'management',
-    'schema',
     'net',
   ],
 };
