@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { it, type TestContext } from 'node:test';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 
@@ -42,4 +43,15 @@ it('the API answers no page of another site', async t => {
   const own = { host: `localhost:${port}`, origin: `http://localhost:${port}`, 'sec-fetch-site': 'same-origin' };
   assert.equal(await ask(own), 200);
   assert.equal(await ask({ 'sec-fetch-site': 'none' }), 200);
+});
+
+it('the API answers a client that ended its half of the connection', async t => {
+  const { port } = await open(t);
+  const socket = connect({ host: '127.0.0.1', port: Number(port), allowHalfOpen: true });
+  t.after(() => socket.destroy());
+  socket.end(
+    'POST /tunnel HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}',
+  );
+  const answer = Buffer.concat(await socket.toArray()).toString();
+  assert.match(answer, /^HTTP\/1\.1 200 .*"hostname"/s);
 });

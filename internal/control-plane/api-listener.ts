@@ -5,6 +5,7 @@ import { createServer as createHttpServer, type RequestListener, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import type { Certificates } from '../certificates/open-certificates.ts';
+import { answerHalfClosed } from '../net/http/half-closed.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { problemCodes } from './api-problem.ts';
 import { judgeSource, type SourceProblem } from './request-source.ts';
@@ -38,6 +39,7 @@ export async function openApiListener(options: ApiListenerOptions): Promise<ApiL
   const secure = local ? undefined : createHttpsServer({ ...limits, ...certificates.tls, minVersion: 'TLSv1.2' });
   const server: Server = secure ?? createHttpServer(limits);
   server.maxConnections = maxConnections;
+  answerHalfClosed(server);
   const stopRenewal =
     secure === undefined ? undefined : certificates.onRenewed(() => secure.setSecureContext({ ...certificates.tls }));
   const port = await listen(server, options);

@@ -7,6 +7,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { answerHalfClosed } from '../net/http/half-closed.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
 import { listenTcp } from '../net/stream/listen-tcp.ts';
 
@@ -62,6 +63,7 @@ export async function openLocalServer(
   server.requestTimeout = requestTimeoutMs;
   server.headersTimeout = requestTimeoutMs;
   server.maxConnections = 256;
+  answerHalfClosed(server);
   await listen(server, candidates);
   const { address, port } = server.address() as AddressInfo;
   onLoopback = address === '::1' || address.startsWith('127.');

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { plainAddress } from '../../net/address/ip.ts';
+import { answerHalfClosed } from '../../net/http/half-closed.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
@@ -44,6 +45,7 @@ export function openHttpProxy(options: HttpProxyOptions): Promise<TcpListener> {
     noDelay: true,
   });
   server.maxConnections = maxConnections;
+  answerHalfClosed(server);
   const handshakes = new AddressLimiter(options.handshakeLimits ?? handshakeLimits);
   const places = new WeakMap<Socket, () => void>();
   server.on('connection', (socket: Socket) => {
