@@ -48,6 +48,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   );
 
   const registry = new ConnectorRegistry();
+  // Before the first connector can register: it must not miss a change.
+  opened.defer(followStore(store, registry, logger));
   opened.use(new Liveness({ registry }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
@@ -88,7 +90,6 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       },
     }));
   opened.defer(() => metrics?.close());
-  opened.defer(followStore(store, registry, logger));
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
   api.serve(
     createControlPlane({

@@ -2,7 +2,6 @@
 // after its last connection went away. Source: docs/protocol/commands-and-api.md §10.
 
 import { randomBytes } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LiveConnections } from '../../carriers/live-connections.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { PlaceLimiter } from '../../net/limits/address-limiter.ts';
@@ -65,7 +64,7 @@ export const maxPerAddress = 20;
 export const maxPerNetwork = 200;
 /** Tunnels there may be at once: a sweep looks at each. */
 export const maxTunnels = 10_000;
-/** Tunnels deleted in one step: some milliseconds, between which visitors get their turn. */
+/** Tunnels deleted in one step: some milliseconds, between which other calls of the store get their turn. */
 const deletedAtOnce = 50;
 /** Names tried; with 10,000 tunnels among some 2.4 billion names a second try is already rare. */
 const maxAttempts = 10;
@@ -190,7 +189,6 @@ export async function startQuickTunnels(options: QuickTunnelOptions): Promise<Qu
         logger.debug({ tunnelID: tunnelId }, 'Quick tunnel deleted: it had no connection for five minutes');
       }
       deleted += ids.length;
-      await nextTurn();
     }
     if (deleted > 0) logger.info({ count: deleted }, 'Quick tunnels deleted that had no connection for five minutes');
     return deleted;

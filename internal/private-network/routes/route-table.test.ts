@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { LateStore } from '../../../test/support/late-store.ts';
+import { until } from '../../../test/support/wait.ts';
 import { ensureLocalAccounts } from '../../control-plane/accounts.ts';
 import { parseIp } from '../../net/address/ip.ts';
 import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
@@ -116,6 +118,25 @@ describe('route table', () => {
     assert.equal(table.networkOf(accountTag)?.id, office.id);
     assert.equal(table.networkOf(accountTag, 'hq')?.id, office.id);
     assert.equal(table.network(home.id)?.isDefault, false);
+  });
+
+  it('keeps a change that arrives while it is read again', async () => {
+    const late = new LateStore(store);
+    table.close();
+    table = await openRouteTable(late.store, error => assert.fail(String(error)));
+    const [old, fresh] = [ip('10.0.0.0/8'), ip('11.0.0.0/8')];
+    await late.store.ipRoutes.create(old);
+    await until('the route', () => lookup('10.1.2.3') !== undefined);
+    const lists = late.hold('networks', 'list');
+    late.store.changes.publish({ kind: 'reset' });
+    await lists.asked;
+    await late.store.ipRoutes.create(fresh);
+    await late.store.ipRoutes.remove(accountTag, old.id, 1);
+    await until('the changes', () => lookup('11.1.2.3') !== undefined && lookup('10.1.2.3') === undefined);
+    lists.release();
+    await late.store.privateHostnames.create(hostname('last.internal'));
+    await until('the last', () => table.lookupHostname(home.id, 'last.internal') !== undefined);
+    assert.deepEqual([lookup('11.1.2.3'), lookup('10.1.2.3')], ['11.0.0.0/8', undefined]);
   });
 
   it('reads again when another process wrote', async () => {
