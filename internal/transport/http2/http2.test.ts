@@ -1,18 +1,25 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect as connectHttp2,
+  performServerHandshake,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { describe, it } from 'node:test';
-import { createServer as createTlsServer } from 'node:tls';
+import { text } from 'node:stream/consumers';
+import { describe, it, type TestContext } from 'node:test';
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls';
 import { type TransportPair, transportConformance } from '../../../test/conformance/transport.ts';
 import { streamsOnly } from '../../../test/support/streams-only.ts';
 import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { until } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
+import { heldEndMs } from '../held-end.ts';
 import { spkiPin } from '../tls.ts';
-import type { EdgeConnection, IncomingStream } from '../transport.ts';
+import type { EdgeConnection, IncomingStream, RequestHead } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
 import { controlRequest, decodeRequestHead, encodeRequestHead } from './head.ts';
 import { listenHttp2 } from './listen.ts';
@@ -131,6 +138,77 @@ describe('http2', () => {
     assert.equal(connector.stats().rttMs, rttMs);
     assert.ok((connector.stats().sentBytes ?? 0) > 0 && (connector.stats().receivedBytes ?? 0) > 0);
     await close();
+  });
+});
+
+describe('our edge with a stock connector over HTTP/2', () => {
+  /** A connector that announces nothing of half-close; gives its next request stream of that path. */
+  async function stockConnector(t: TestContext) {
+    const ca = await authority;
+    const { key, cert } = await ca.issue([serverName]);
+    const accepted = Promise.withResolvers<EdgeConnection>();
+    const listener = await listenHttp2({ host: '127.0.0.1', port: 0, key, cert, onConnection: accepted.resolve });
+    const socket = connectTls({ port: listener.address.port, host: '127.0.0.1', ca: ca.cert, servername: serverName });
+    const session = performServerHandshake(socket);
+    session.on('error', () => undefined);
+    const request = Promise.withResolvers<ServerHttp2Stream>();
+    session.on('stream', (stream, headers) => {
+      stream.on('error', () => undefined);
+      if (headers[':authority'] === tcp.host) request.resolve(stream);
+    });
+    const edge = await accepted.promise;
+    t.after(async () => {
+      edge.abort(new PosternError('connection.closed', 'The test is over.'));
+      await Promise.all([edge.closed, listener.close()]);
+      session.destroy();
+    });
+    return { edge, request: request.promise };
+  }
+  const tcp: RequestHead = {
+    ...{ kind: 'tcp', method: 'GET', scheme: 'https', host: '10.1.2.3:1', path: '/', headers: [], bodyLength: -1 },
+  };
+
+  it('holds the end of a request on tcp back until the answer ended', async t => {
+    const { edge, request } = await stockConnector(t);
+    const outgoing = edge.request(tcp);
+    outgoing.body.write('quest');
+    outgoing.body.end('ion');
+    const far = await request;
+    far.respond({ ':status': 200, 'cf-cloudflared-response-meta': '{"src":"origin"}' });
+    await outgoing.response;
+    let question = '';
+    let ended = false;
+    far.on('data', chunk => {
+      question += chunk;
+    });
+    far.once('end', () => {
+      ended = true;
+    });
+    const answer = text(outgoing.body);
+    far.write('first ');
+    await until('the request', () => question === 'question');
+    await edge.ping(5_000);
+    await edge.ping(5_000);
+    assert.equal(ended, false);
+    far.end('and last');
+    assert.equal(await answer, 'first and last');
+    await until('the end', () => ended);
+    await until('the stream to close', () => edge.openStreams === 0);
+  });
+
+  it('sends the end when nothing of the answer comes for a while', async t => {
+    const { edge, request } = await stockConnector(t);
+    const outgoing = edge.request(tcp);
+    const far = await request;
+    far.respond({ ':status': 200, 'cf-cloudflared-response-meta': '{"src":"origin"}' });
+    await outgoing.response;
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    outgoing.body.end('question');
+    t.mock.timers.tick(heldEndMs);
+    t.mock.timers.reset();
+    assert.equal(await text(far), 'question');
+    far.end('answer');
+    assert.equal(await text(outgoing.body), 'answer');
   });
 });
 

@@ -35,6 +35,7 @@ import type {
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { configurationRequest, sendConfiguration } from './configuration.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
+import { holdEnd, knowsHalfClose } from './held-end.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
 
@@ -191,6 +192,8 @@ class Http2EdgeConnection implements EdgeConnection {
     // reset while its session reads (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
     const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
+    endOnlyWhenClean(stream);
+    if (head.kind !== 'http' && !knowsHalfClose(this.#session)) holdEnd(stream);
     return new Http2OutgoingStream(stream, head.kind, this.#link);
   }
 
@@ -232,7 +235,6 @@ class Http2OutgoingStream implements OutgoingStream {
 
   constructor(stream: ClientHttp2Stream, kind: StreamKind, link: Http2Link) {
     this.body = stream;
-    endOnlyWhenClean(stream);
     stream.once('trailers', (_trailers, _flags, raw: string[] = []) => {
       this.trailers = raw;
     });

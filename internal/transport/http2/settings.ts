@@ -5,6 +5,7 @@
 // stop the others; 32 MiB let many bulk streams run at once.
 
 import type { SecureServerOptions, Settings } from 'node:http2';
+import { halfCloseSetting } from './held-end.ts';
 
 export const streamWindowBytes = 1 << 20;
 export const connectionWindowBytes = 32 << 20;
@@ -44,5 +45,12 @@ const common = {
   strictSingleValueFields: false,
 } as const;
 
-export const connectorOptions: SecureServerOptions = { ...common, settings };
-export const edgeOptions = { ...common, settings: { ...settings, enablePush: false } } as const;
+export const connectorOptions: SecureServerOptions = {
+  ...common,
+  settings: { ...settings, customSettings: { [halfCloseSetting]: 1 } },
+};
+export const edgeOptions = {
+  ...common,
+  settings: { ...settings, enablePush: false },
+  remoteCustomSettings: [halfCloseSetting],
+};

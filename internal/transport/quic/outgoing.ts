@@ -16,12 +16,11 @@ import {
   measureStreamHead,
   type RequestStreamHead,
 } from '../../wire/stream-head.ts';
+import { heldEndMs } from '../held-end.ts';
 import type { EdgeResponse, HeaderList, OutgoingStream } from '../transport.ts';
 import { ignore, type QuicLink } from './link.ts';
 import { noCode, refusedCode } from './settings.ts';
 
-/** A held FIN goes out when the connector sent nothing for this long. */
-const heldFinMs = 15_000;
 const noTrailers: HeaderList = [];
 
 type FinalCallback = (error?: Error | null) => void;
@@ -60,7 +59,6 @@ class OutgoingBody extends QuicDuplex {
   #halfClose: boolean;
   #heldFin: FinalCallback | undefined;
   #finTimer: NodeJS.Timeout | undefined;
-  #receivedBytes = 0;
 
   constructor(stream: QuicStream, head: RequestStreamHead, link: QuicLink) {
     super(stream, { onStop: 'discard' });
@@ -86,7 +84,7 @@ class OutgoingBody extends QuicDuplex {
   }
 
   override push(chunk: Buffer | null): boolean {
-    if (chunk !== null) this.#receivedBytes += chunk.length;
+    if (chunk !== null) this.#finTimer?.refresh();
     const more = this.frames === undefined ? super.push(chunk) : this.#pushFrames(this.frames, chunk);
     if (chunk === null) this.#releaseFin();
     return more;
@@ -169,31 +167,31 @@ class OutgoingBody extends QuicDuplex {
   }
 
   #holdFin(): void {
-    const before = this.#receivedBytes;
-    this.#finTimer = setTimeout(() => {
-      if (this.#receivedBytes === before) this.#releaseFin();
-      else this.#holdFin();
-    }, heldFinMs);
+    this.#finTimer = setTimeout(() => this.#releaseFin(), heldEndMs);
   }
 
   #releaseFin(): void {
-    clearTimeout(this.#finTimer);
-    const callback = this.#heldFin;
-    this.#heldFin = undefined;
+    const callback = this.#dropHeldFin();
     if (callback !== undefined) super._final(callback);
   }
 
-  override onStopped(code: number): void {
+  /** What waits for the FIN; nothing holds it any more. */
+  #dropHeldFin(): FinalCallback | undefined {
     clearTimeout(this.#finTimer);
+    // A timer that was cleared would start again when refreshed.
+    this.#finTimer = undefined;
     const callback = this.#heldFin;
     this.#heldFin = undefined;
-    callback?.();
+    return callback;
+  }
+
+  override onStopped(code: number): void {
+    this.#dropHeldFin()?.();
     super.onStopped(code);
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    clearTimeout(this.#finTimer);
-    this.#heldFin = undefined;
+    this.#dropHeldFin();
     if (this.#reading) {
       const lost = this.#link.lost;
       const reason = 'before the connector answered.';
