@@ -5,9 +5,10 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { freePort } from '../../bench/free-port.ts';
 import { listen } from '../../support/origin-server.ts';
-import { within } from '../../support/wait.ts';
+import { until, within } from '../../support/wait.ts';
 import { big } from '../visited-origin.ts';
 import { Lab } from './lab.ts';
+import { receive } from './receive.ts';
 import { NotOffered, type Scenario, type Stage } from './scenario.ts';
 
 export const accessScenarios: readonly Scenario[] = [
@@ -47,24 +48,29 @@ async function checkForwarder(stage: Stage, lab: Lab, flags: readonly string[]):
     ['access', 'tcp', ...flags, '--url', `127.0.0.1:${port}`, '--connect-to', `127.0.0.1:${lab.ports.https}`],
     { SSL_CERT_FILE: lab.caFile },
   );
-  await forwarder.logged(/Start Websocket listener/);
+  // It says that it listens before it does.
+  await until('the forwarder to listen', () => isListening(port));
   const socket = connect(port, '127.0.0.1');
   stage.after(() => socket.destroy());
-  const chunks: Buffer[] = [];
-  const echoed = new Promise<void>((resolve, reject) => {
-    let received = 0;
-    socket.on('data', (chunk: Buffer) => {
-      chunks.push(chunk);
-      received += chunk.length;
-      if (received >= big.length) resolve();
-    });
-    socket.once('close', () => reject(new Error(`The forwarder closed the connection:\n${forwarder.log()}`)));
-    socket.once('error', reject);
-  });
-  await within('the forwarder to accept', once(socket, 'connect'));
+  const echoed = receive(socket, big.length);
   socket.write(big);
-  await within('the echo', echoed);
-  assert.ok(Buffer.concat(chunks).equals(big), '1 MiB came back otherwise than it was sent');
+  const { length } = await within('the echo', echoed);
+  assert.equal(length, big.length, `The forwarder ended the connection after ${length} bytes:\n${forwarder.log()}`);
+  assert.ok((await echoed).equals(big), '1 MiB came back otherwise than it was sent');
+}
+
+/** By a connection of its own, which is closed at once. */
+async function isListening(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    // Refused: not yet.
+    return false;
+  } finally {
+    socket.destroy();
+  }
 }
 
 async function askWithToken(stage: Stage): Promise<void> {

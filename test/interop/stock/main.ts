@@ -30,6 +30,11 @@ else {
   const stopping = new AbortController();
   // Children are ended in order; a second signal ends this process at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  // So are they when a scenario failed where nobody waited.
+  process.once('uncaughtException', error => {
+    console.error(error);
+    stopping.abort();
+  });
   const programs = programsOf(options);
   const columns = programs.map(program => `${program.name} (${versionOf(program)})`);
   const rows: ResultRow[] = [];

@@ -11,6 +11,7 @@ import { openUdpEcho } from '../../support/udp-echo.ts';
 import { until, within } from '../../support/wait.ts';
 import { big } from '../visited-origin.ts';
 import { Lab } from './lab.ts';
+import { receive } from './receive.ts';
 import { NotOffered, type Scenario, type Stage } from './scenario.ts';
 
 type Protocol = 'http2' | 'quic';
@@ -44,7 +45,6 @@ async function openFlow(stage: Stage, lab: Lab, port: number): Promise<Socket> {
     destination: { host: loopback, port },
     timeout: 10_000,
   });
-  socket.on('error', () => undefined);
   stage.after(() => socket.destroy());
   return socket;
 }
@@ -85,21 +85,6 @@ async function endFirst(stage: Stage, protocol: Protocol): Promise<void> {
     assert.equal(length, big.length, `${big.length - length} bytes of the echo were lost`);
   };
   await Promise.all(Array.from({ length: 4 }, talk));
-}
-
-/** The first `wanted` bytes, or fewer if the socket ends before. */
-async function receive(socket: Socket, wanted: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= wanted) resolve();
-  });
-  socket.once('close', resolve);
-  await promise;
-  return Buffer.concat(chunks);
 }
 
 async function carryUdp(stage: Stage): Promise<void> {
