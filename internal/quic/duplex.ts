@@ -79,7 +79,7 @@ export class QuicDuplex extends Duplex implements StreamListener {
     const stream = this.stream;
     for (;;) {
       const bytes = stream.read();
-      const more = bytes === undefined || this.push(bytes);
+      const more = bytes === undefined || this.push(this.readableFlowing === false ? alone(bytes) : bytes);
       if (stream.readState !== 'open') {
         this.#readEnded();
         return;
@@ -195,6 +195,13 @@ export class QuicDuplex extends Duplex implements StreamListener {
   onLost(error: Error): void {
     this.destroy(error);
   }
+}
+
+/** A copy in memory of its own: what waits for a reader that has stopped would keep the whole slab that others share. */
+function alone(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }
 
 function destroyThis(this: Duplex): void {

@@ -120,19 +120,19 @@ impl Engine {
     /// Reads what the socket holds, up to the budget of a turn.
     pub fn receive(&mut self) {
         let mut bytes = 0;
+        let mut packets = Vec::new();
         while bytes < RECEIVE_BUDGET {
             let count = self.socket.receive();
             let now = Instant::now();
             for index in 0..count {
                 let (meta, data) = self.socket.message(index);
                 bytes += data.len();
-                // One allocation for a whole GRO batch; packets and stream data are slices of it.
-                let mut batch = BytesMut::from(data);
-                let stride = meta.stride.max(1);
-                self.socket.counters.received_bytes += batch.len() as u64;
-                while !batch.is_empty() {
-                    let packet = batch.split_to(stride.min(batch.len()));
-                    self.socket.counters.received_packets += 1;
+                // Memory of its own for each packet: stream data that waits for its reader is a slice of it, and in a
+                // shared one it would keep the packets of forty other streams.
+                packets.extend(data.chunks(meta.stride.max(1)).map(BytesMut::from));
+                self.socket.counters.received_bytes += data.len() as u64;
+                self.socket.counters.received_packets += packets.len() as u64;
+                for packet in packets.drain(..) {
                     self.packet(now, &meta, packet);
                 }
             }
