@@ -7,6 +7,7 @@ import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } 
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { type IpBytes, parseIp } from '../net/address/ip.ts';
+import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { originFailure, originTimeout } from './failure.ts';
 import type { OutboundProxy } from './outbound-proxy.ts';
 import { openTunnel } from './proxy-tunnel.ts';
@@ -166,6 +167,7 @@ class RunningDial implements Dial {
   readonly #onConnect = (): void => {
     const via = this.#via;
     const target = this.#target;
+    void boundUnsent(this.#socket);
     if (via === undefined || target.kind === 'unix') this.#onReached(this.#socket);
     else if (via.kind === 'https') {
       // The name of the proxy is verified against Node's own roots: a rule's caPool is for its origin.
