@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
+import { runPostern } from '../test/support/run-cli.ts';
 import { runCli } from './cli.ts';
 import { commands, groups } from './commands.ts';
 import type { CommandContext } from './context.ts';
@@ -32,6 +33,18 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
 }
 
 describe('command line', () => {
+  it('shows errors as JSON where that is asked for, in the environment too', async () => {
+    for (const [argv, env, isJson] of [
+      [['tunnel', 'list', '--nonsense'], { TUNNEL_LOG_OUTPUT: 'json' }, true],
+      [['tunnel', 'list', '--nonsense', '--output', 'default'], { TUNNEL_LOG_OUTPUT: 'json' }, false],
+      [['tunnel', 'list', '--nonsense', '-o', 'json'], {}, true],
+      [['tunnel', 'list', '--nonsense'], { TUNNEL_LOG_OUTPUT: '' }, false],
+    ] as const) {
+      const { stderr } = await runPostern('/nonexistent', argv, env);
+      assert.equal(stderr.startsWith('{"error":{"code":"usage.invalid"'), isJson, stderr);
+    }
+  });
+
   it('finds the command between flags of upper levels', () => {
     const resolved = resolveCommand([
       '--no-autoupdate',

@@ -20,7 +20,7 @@ export async function runCli(argv: readonly string[], context: CommandContext): 
   try {
     return await runResolved(resolved, context);
   } catch (error) {
-    return reportError(error, { path: resolved.path, json: wantsJson(argv) }, context);
+    return reportError(error, { path: resolved.path, json: wantsJson(argv, context.env) }, context);
   }
 }
 
@@ -65,8 +65,12 @@ async function runGroup({ path, tokens }: ResolvedCommand, context: CommandConte
   return 0;
 }
 
+const outputVariables = logFlags.find(({ name }) => name === 'output')?.env ?? [];
+
 /** Whether errors are wanted as JSON; looked up by itself because the error may be one of parsing. */
-function wantsJson(argv: readonly string[]): boolean {
+function wantsJson(argv: readonly string[], env: CommandContext['env']): boolean {
+  const isGiven = argv.some(token => /^--?(output|o)(=|$)/.test(token));
+  if (!isGiven) return outputVariables.map(name => env[name]).find(Boolean) === 'json';
   return argv.some((token, at) => {
     if (/^--?(output|o)=json$/.test(token)) return true;
     return /^--?(output|o)$/.test(token) && argv[at + 1] === 'json';

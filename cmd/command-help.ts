@@ -52,7 +52,7 @@ function createYargs(syntax: CommandSyntax): Argv {
 }
 
 function addFlags(parser: Argv, flags: readonly Flag[], group: string): void {
-  for (const flag of flags.filter(({ hidden, inert }) => hidden !== true && inert !== true)) {
+  for (const flag of flags.filter(({ hidden, inert }) => hidden !== true && inert === undefined)) {
     const shownDefault = flag.default === undefined || flag.default === '' ? '' : ` (default ${flag.default})`;
     const value = flag.type === 'boolean' ? '' : ` ${flag.valueName ?? valueNames[flag.type]}`;
     // yargs has no place for the name of a value, but prints an option's name as it is; nothing is parsed here. The last

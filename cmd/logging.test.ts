@@ -54,6 +54,14 @@ describe('logging', () => {
     assert.equal((await stat(logfile)).mode & 0o777, 0o644 & ~process.umask());
   });
 
+  it('takes trace for debug', async () => {
+    const stderr = new PassThrough();
+    await using open = await openLogger(contextWith(stderr), { ...defaults, loglevel: 'trace' });
+    open.logger.debug('detail');
+    stderr.end();
+    assert.match(await readAll(stderr), /^\S+ DBG detail\n$/);
+  });
+
   it('says so when the level is unknown or both files are named', async () => {
     const text = await logged({ loglevel: 'loud', logfile: join(folder, 'y.log'), logDirectory: folder }, 0);
     assert.match(text, /Failed to parse log level \\?"loud\\?", using \\?"info\\?" instead/);

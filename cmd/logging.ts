@@ -23,7 +23,9 @@ const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'fatal'];
 
 /** Opens the logger. Throws 'config.invalid' when the log file cannot be opened. The caller closes it last. */
 export async function openLogger(context: CommandContext, settings: LogSettings): Promise<OpenLogger> {
-  const level = levels.find(known => known === settings.loglevel);
+  // Nothing is logged below debug.
+  const wanted = settings.loglevel === 'trace' ? 'debug' : settings.loglevel;
+  const level = levels.find(known => known === wanted);
   let file: LogFile | undefined;
   if (settings.logfile !== undefined) file = await openLogFile({ path: settings.logfile, rotate: false });
   else if (settings.logDirectory !== undefined)

@@ -144,6 +144,19 @@ describe('edge run', { timeout: 120_000 }, () => {
     await stop(elsewhere);
   });
 
+  it('calls a port or a listener that cannot be a mistake of the command line, and names the flag', async t => {
+    const home = await temporaryDirectory(t);
+    for (const [args, text] of [
+      [['--http-port', '99999'], /^--http-port 99999 is not a port/],
+      [['--api', 'nonsense'], /^--api must be HOST:PORT/],
+      [['--domain', 'a b'], /^--domain "a b" is not a domain/],
+    ] as const) {
+      const { code, stderr } = await runPostern(home, ['edge', 'run', ...args]);
+      assert.equal(code, 64);
+      assert.match(stderr, text);
+    }
+  });
+
   it('ends with a reason when a listener cannot be had', async t => {
     const home = await temporaryDirectory(t);
     const first = startEdge(t, { home });

@@ -36,7 +36,7 @@ export const command = defineCommand({
     const domain = flags.domain.toLowerCase().replace(/\.$/, '');
     if (!/^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/.test(domain)) {
       throw new PosternError(
-        'config.invalid',
+        'usage.invalid',
         `--domain ${JSON.stringify(flags.domain)} is not a domain; give one such as example.com.`,
       );
     }
@@ -83,6 +83,8 @@ export const command = defineCommand({
     announceOnRamps(edge, onRamps, logger);
     announce(edge, publicHost, logger);
     notifier.ready(`Serving ${domain}`);
+    if (flags.quickTunnels)
+      logger.info('To publish a service of this machine: postern tunnel --url http://localhost:3000');
     await stopped;
     notifier.stopping('Waiting for running requests to end', flags.gracePeriodMs);
     // An edge that takes this one's place may be found from now on.
@@ -132,12 +134,12 @@ async function reload(edge: Edge, notifier: ServiceNotifier, logger: Logger): Pr
   notifier.reloaded();
 }
 
-/** -1 switches a listener off. Throws 'config.invalid'. */
+/** -1 switches a listener off. Throws 'usage.invalid'. */
 function portOf(name: string, port: number): number | undefined {
   if (port === -1) return undefined;
   if (port >= 0 && port <= 65_535) return port;
   throw new PosternError(
-    'config.invalid',
+    'usage.invalid',
     `--${name} ${port} is not a port; give 0 to 65535, or -1 for no such listener.`,
   );
 }

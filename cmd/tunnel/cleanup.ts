@@ -3,6 +3,7 @@
 
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api-id.ts';
+import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { openApi } from './api.ts';
 import { findTunnel } from './find-tunnel.ts';
@@ -35,6 +36,8 @@ export const command = defineCommand({
       try {
         const id = await findTunnel(api, name);
         await api.client.cleanupConnections({ params: { account: api.account, id }, query: { client_id: clientId } });
+        const whose = clientId === undefined ? '' : ` of connector ${clientId}`;
+        context.stdout.write(`Closed the connections${whose} of tunnel ${printableLine(name)}\n`);
       } catch (error) {
         failures += 1;
         context.stderr.write(`Error cleaning up connections of tunnel ${name}: ${describeError(error)}\n`);

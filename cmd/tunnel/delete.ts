@@ -6,6 +6,7 @@ import { configDirectories } from '../../internal/config/config-file.ts';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { TunnelId } from '../../internal/schema/api-id.ts';
+import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
@@ -38,6 +39,7 @@ export const command = defineCommand({
       const tunnel = await api.client.getTunnel({ params });
       if (tunnel.deleted_at !== null) throw new PosternError('api.not-found', `Tunnel ${id} has already been deleted`);
       await api.client.deleteTunnel({ params, query: { cascade: invocation.flags.force || undefined } });
+      context.stdout.write(`Deleted tunnel ${printableLine(tunnel.name)} with id ${id}\n`);
       removeCredentials(id, invocation.flags.credentialsFile, api, context);
     }
   },

@@ -25,7 +25,9 @@ export async function findNetwork(api: ApiSession, nameOrId: string): Promise<st
   if (network !== undefined && found.length === 1) return network.id;
   throw new PosternError(
     'api.not-found',
-    `there should only be 1 non-deleted virtual network named ${nameOrId}, there are ${found.length}`,
+    found.length === 0
+      ? `There is no virtual network named ${nameOrId}`
+      : `There are ${found.length} virtual networks named ${nameOrId}: give the ID of one`,
   );
 }
 

@@ -48,6 +48,10 @@ describe('route and vnet commands', () => {
       await dns('web', '*.apps'),
       line('Added CNAME \\*\\.apps\\.example\\.com which will route to this tunnel'),
     );
+    assert.match(
+      await dns('web', 'app.other.com'),
+      /WRN app\.other\.com is not in the zone of your credential: the name is app\.other\.com\.example\.com\n$/,
+    );
     assert.match(await dns('web', 'bücher'), /xn--bcher-kva\.example\.com/);
     for (const bad of ['a b', 'a/b', ''])
       await fails(['route', 'dns', 'web', bad], 64, / is not a valid hostname \[usage\.invalid\]\n/);
@@ -143,6 +147,7 @@ describe('route and vnet commands', () => {
     assert.equal(await ok('vnet', 'delete', '--force', 'default'), "Successfully deleted virtual network 'default'\n");
     assert.match(await ok('route', 'ip', 'show'), /^No routes were found/);
     assert.match(await ok('vnet', 'list', '--show-deleted'), /default/);
+    await fails(['vnet', 'list', '--id', 'nouuid'], 64, /^nouuid is not a valid virtual network ID/);
     assert.match(await ok('vnet', 'list', '--name', 'x'), /^No virtual networks were found/);
     assert.match(await ok('vnet', 'add', '-d', 'lab'), /\(as the new default for this account\)/);
   });

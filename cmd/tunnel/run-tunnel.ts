@@ -24,6 +24,7 @@ import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.t
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
+import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
@@ -32,6 +33,7 @@ import { expandHome } from '../expand-home.ts';
 import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
+import { warnUnheard } from './warn-unheard.ts';
 
 export interface RunTunnelInputs {
   readonly settings: TunnelSettings;
@@ -99,6 +101,9 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
     logger.warn(`The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
   }
+  // Not waited for: the connector starts meanwhile.
+  if (local.source === 'flags') void warnUnheard(local.config.rules[0]?.service, logger);
+  logHosts(local.config, logger);
   const edge = await resolveEdgeSettings(settings, credentials, context, logger);
   const { accountTag } = credentials;
   // Only Cloudflare's network publishes what it wants of an account.
@@ -106,6 +111,8 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     edge.addresses.length > 0
       ? undefined
       : new RolloutWatch({ dns: createDns(), accountTag, clock: systemClock, logger });
+  const policy = createPolicy(settings, rollout, logger);
+  logger.info(`Initial protocol ${policy.next(0).first}`);
   return {
     accountTag,
     tunnelId: credentials.tunnelId,
@@ -113,7 +120,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     edge,
     ingress: local.config,
     shownFlags: shownFlags(settings),
-    policy: createPolicy(settings, rollout, logger),
+    policy,
     haConnections: inputs.haConnections,
     retries: settings.retries,
     gracePeriodMs: settings.gracePeriodMs,
@@ -150,6 +157,17 @@ function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): Priv
 function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
   const read = (name: string): string => env[name] || env[name.toLowerCase()] || '';
   return { httpProxy: read('HTTP_PROXY'), httpsProxy: read('HTTPS_PROXY'), noProxy: read('NO_PROXY') };
+}
+
+/** As many are named in one line. */
+const maxShownHosts = 10;
+
+/** What to type into a browser, as far as the rules tell. */
+function logHosts({ rules }: IngressConfig, logger: Logger): void {
+  const hosts = [...new Set(rules.map(({ hostname }) => hostname).filter(host => host !== '' && host !== '*'))];
+  if (hosts.length === 0) return;
+  const more = hosts.length > maxShownHosts ? ` and ${hosts.length - maxShownHosts} more` : '';
+  logger.info(`Serving ${hosts.slice(0, maxShownHosts).join(', ')}${more}`);
 }
 
 function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {

@@ -169,7 +169,8 @@ describe('tunnel management commands', () => {
 
   it('cleanup closes connections, and shows failures in its exit code', async () => {
     const id = await create('web');
-    assert.equal((await tunnel('cleanup', 'web')).code, 0);
+    const done = { code: 0, stdout: 'Closed the connections of tunnel web\n', stderr: '' };
+    assert.deepEqual(await tunnel('cleanup', 'web'), done);
     assert.deepEqual(edge.disconnected, [id]);
     const failed = await tunnel('cleanup', 'nothing', 'web');
     assert.equal(failed.code, 1);
@@ -184,7 +185,8 @@ describe('tunnel management commands', () => {
     const refused = await tunnel('delete', 'web');
     assert.match(refused.stderr, /code: 1022/);
     assert.ok(existsSync(file));
-    assert.deepEqual(await tunnel('delete', '-f', 'web'), { code: 0, stdout: '', stderr: '' });
+    const done = { code: 0, stdout: `Deleted tunnel web with id ${id}\n`, stderr: '' };
+    assert.deepEqual(await tunnel('delete', '-f', 'web'), done);
     assert.equal(existsSync(file), false);
     assert.match(
       (await tunnel('delete', id)).stderr,

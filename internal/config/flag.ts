@@ -20,8 +20,11 @@ export interface Flag {
   readonly default?: string | number;
   /** Not in the help; documented nevertheless. */
   readonly hidden?: boolean;
-  /** Accepted and checked, but no part of the program reads it: neither in the help nor documented, warned of in use. */
-  readonly inert?: boolean;
+  /**
+   * Accepted and checked, but no part of the program reads it: neither in the help nor documented. `ignored`: warned of in
+   * use; `granted`: what it asks for is so whether it is there or not.
+   */
+  readonly inert?: 'ignored' | 'granted';
   /** May come from the config file. */
   readonly fromFile?: boolean;
   /** Its value is never shown. */

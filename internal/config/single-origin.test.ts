@@ -51,7 +51,8 @@ describe('single origin', () => {
   });
 
   it('takes the first of hello-world, bastion, url, unix-socket', () => {
-    assert.equal(serviceOf({ 'hello-world': 'true', bastion: 'true', url: 'http://a' }), 'hello_world');
+    assert.throws(() => serviceOf({ 'hello-world': 'true', url: 'http://a' }), /name two services/);
+    assert.equal(serviceOf({ 'hello-world': 'true', bastion: 'true' }), 'hello_world');
     assert.equal(serviceOf({ bastion: 'true', url: 'http://a' }), 'bastion');
     assert.equal(serviceOf({ url: 'tcp://a' }), 'tcp://a:7864');
     assert.equal(serviceOf({ url: 'unix:/run/app.sock' }), 'unix:/run/app.sock');

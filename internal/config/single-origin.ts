@@ -44,6 +44,8 @@ function singleOriginService(settings: OriginSettings): Service | undefined {
   const { url, unixSocket } = settings;
   if (unixSocket !== undefined && url !== undefined)
     throw new PosternError('usage.invalid', '--unix-socket must be used exclusively. Leave out --url');
+  if (settings.helloWorld && url !== undefined)
+    throw new PosternError('usage.invalid', '--hello-world and --url name two services. Leave out one of them');
   if (settings.helloWorld) return { kind: 'hello-world', text: 'hello_world' };
   if (settings.bastion) return { kind: 'bastion', text: 'bastion' };
   if (url !== undefined) return urlService(url);

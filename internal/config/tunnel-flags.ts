@@ -25,7 +25,7 @@ export const tunnelFlags = [
   ...logFlags,
   {
     name: 'transport-loglevel',
-    inert: true,
+    inert: 'ignored',
     aliases: ['proto-loglevel'],
     type: 'string',
     env: ['TUNNEL_PROTO_LOGLEVEL', 'TUNNEL_TRANSPORT_LOGLEVEL'],
@@ -106,7 +106,7 @@ export const tunnelFlags = [
   },
   {
     name: 'hostname',
-    inert: true,
+    inert: 'ignored',
     type: 'string',
     env: ['TUNNEL_HOSTNAME'],
     fromFile: true,
@@ -115,7 +115,7 @@ export const tunnelFlags = [
   },
   {
     name: 'lb-pool',
-    inert: true,
+    inert: 'ignored',
     type: 'string',
     env: ['TUNNEL_LB_POOL'],
     fromFile: true,
@@ -124,7 +124,7 @@ export const tunnelFlags = [
   },
   {
     name: 'name',
-    inert: true,
+    inert: 'ignored',
     aliases: ['n'],
     type: 'string',
     env: ['TUNNEL_NAME'],
@@ -133,7 +133,7 @@ export const tunnelFlags = [
   },
   {
     name: 'overwrite-dns',
-    inert: true,
+    inert: 'ignored',
     aliases: ['f'],
     type: 'boolean',
     env: ['TUNNEL_FORCE_PROVISIONING_DNS'],
@@ -176,7 +176,7 @@ export const tunnelFlags = [
   {
     name: 'label',
     // No listing of the API has a place for it.
-    inert: true,
+    inert: 'ignored',
     type: 'string',
     valueName: 'NAME',
     default: '',
@@ -195,7 +195,7 @@ export const tunnelFlags = [
   {
     name: 'max-edge-addr-retries',
     // A protocol that does not get through is raced by the other one after a moment: nothing counts failures.
-    inert: true,
+    inert: 'ignored',
     type: 'integer',
     default: 8,
     fromFile: true,
@@ -259,7 +259,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-disable-pmtu-discovery',
-    inert: true,
+    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_DISABLE_QUIC_PMTU'],
     fromFile: true,
@@ -268,7 +268,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-connection-level-flow-control-limit',
-    inert: true,
+    inert: 'ignored',
     type: 'integer',
     env: ['TUNNEL_QUIC_CONN_LEVEL_FLOW_CONTROL_LIMIT'],
     default: 31_457_280,
@@ -278,7 +278,7 @@ export const tunnelFlags = [
   },
   {
     name: 'quic-stream-level-flow-control-limit',
-    inert: true,
+    inert: 'ignored',
     type: 'integer',
     env: ['TUNNEL_QUIC_STREAM_LEVEL_FLOW_CONTROL_LIMIT'],
     default: 6_291_456,
@@ -288,7 +288,7 @@ export const tunnelFlags = [
   },
   {
     name: 'management-hostname',
-    inert: true,
+    inert: 'ignored',
     type: 'string',
     env: ['TUNNEL_MANAGEMENT_HOSTNAME'],
     default: 'management.argotunnel.com',
@@ -298,7 +298,7 @@ export const tunnelFlags = [
   },
   {
     name: 'management-diagnostics',
-    inert: true,
+    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
@@ -307,7 +307,7 @@ export const tunnelFlags = [
   },
   {
     name: 'no-prechecks',
-    inert: true,
+    inert: 'granted',
     type: 'boolean',
     env: ['TUNNEL_NO_PRECHECKS'],
     fromFile: true,
@@ -315,7 +315,7 @@ export const tunnelFlags = [
   },
   {
     name: 'autoupdate-freq',
-    inert: true,
+    inert: 'ignored',
     type: 'duration',
     default: '24h',
     fromFile: true,
@@ -323,7 +323,7 @@ export const tunnelFlags = [
   },
   {
     name: 'no-autoupdate',
-    inert: true,
+    inert: 'granted',
     type: 'boolean',
     env: ['NO_AUTOUPDATE'],
     fromFile: true,

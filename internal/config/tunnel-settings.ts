@@ -34,10 +34,10 @@ export function resolveTunnelSettings(inputs: TunnelSettingsInputs): TunnelSetti
   return Object.freeze({ ...values, sources: Object.freeze(sources) });
 }
 
-/** Names of flags that are set although nothing reads them. */
+/** Names of flags that are set, and whose wish is not granted. */
 export function inertSettings(settings: TunnelSettings): readonly string[] {
   return (tunnelSettingFlags as readonly Flag[])
-    .filter(flag => flag.inert === true && settings.sources[flag.name] !== undefined)
+    .filter(flag => flag.inert === 'ignored' && settings.sources[flag.name] !== undefined)
     .map(flag => flag.name);
 }
 

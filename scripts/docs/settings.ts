@@ -12,7 +12,7 @@ import { table } from './markdown.ts';
 export function settingsTable(): string {
   const flags: readonly Flag[] = tunnelSettingFlags;
   const rows = flags
-    .filter(flag => flag.inert !== true)
+    .filter(flag => flag.inert === undefined)
     .map(flag => [
       spellings(flag),
       variables(flag),

@@ -96,7 +96,11 @@ describe('postern tunnel run', () => {
     );
     const program = startProgram(
       t,
-      ['tunnel', '--url', `http://127.0.0.1:${origin}`, ...metricsFlags, '--pidfile', 'postern.pid', 'run'],
+      [
+        ...['tunnel', '--url', `http://127.0.0.1:${origin}`, ...metricsFlags, '--pidfile', 'postern.pid'],
+        // What they ask for is so anyway: nothing to warn of.
+        ...['--no-autoupdate', '--no-prechecks', 'run'],
+      ],
       { home, env: { TUNNEL_TOKEN: ownToken(edge) } },
     );
     await program.logged(
@@ -111,6 +115,7 @@ describe('postern tunnel run', () => {
     program.child.kill('SIGTERM');
     assert.equal(await within('the exit', program.exited), 0);
     for (const line of [
+      /Initial protocol (quic|http2)/,
       /Starting tunnel tunnelID=11111111-2222-4333-8444-555555555555/,
       /Generated Connector ID: [0-9a-f-]{36}/,
       /Initiating graceful shutdown due to signal terminated \.\.\./,
@@ -119,7 +124,23 @@ describe('postern tunnel run', () => {
     ]) {
       assert.match(program.log(), line);
     }
+    assert.doesNotMatch(program.log(), / WRN /);
     assert.ok(!program.log().includes(secret) && !program.log().includes(Buffer.from(secret).toString('base64')));
+  });
+
+  it('warns of a service where nobody listens, and names the hosts of its rules', async t => {
+    const { edge, home } = await world(t);
+    const env = { TUNNEL_TOKEN: ownToken(edge) };
+    const closed = createServer();
+    const port = await listen(t, closed);
+    await new Promise(resolve => closed.close(resolve));
+    const url = `http://127.0.0.1:${port}`;
+    const early = startProgram(t, ['tunnel', '--url', url, ...metricsFlags, 'run'], { home, env });
+    await early.logged(new RegExp(`WRN Nobody listens at ${url} \\(ECONNREFUSED\\)`));
+    const rules = ['app', 'ssh'].map(name => `  - {hostname: ${name}.example.com, service: "http_status:204"}`);
+    await writeFile(join(home, 'c.yml'), ['ingress:', ...rules, '  - service: http_status:404', ''].join('\n'));
+    const named = startProgram(t, ['tunnel', '--config', 'c.yml', ...metricsFlags, 'run'], { home, env });
+    await named.logged(/INF Serving app\.example\.com, ssh\.example\.com/);
   });
 
   it('serves a response that takes its time after SIGTERM, and ends early when it is done', async t => {

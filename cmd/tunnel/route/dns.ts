@@ -44,6 +44,13 @@ export const command = defineCommand({
     };
     await using log = await openLogger(context, api.logSettings);
     log.logger.info({ tunnelID: id }, texts[result.cname ?? 'new']);
+    // A name of another zone is taken for one below this one.
+    const typed = hostname.toLowerCase().replace(/\.$/, '');
+    if (
+      typed.replace(/^\*\./, '').includes('.') &&
+      domainToASCII(typed.replace(/^\*/, 'x')) !== name.replace(/^\*/, 'x')
+    )
+      log.logger.warn(`${hostname} is not in the zone of your credential: the name is ${name}`);
   },
 });
 

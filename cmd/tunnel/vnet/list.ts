@@ -1,5 +1,7 @@
 // `tunnel vnet list`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
+import { PosternError } from '../../../internal/errors/error.ts';
+import { isUuid } from '../../../internal/schema/api-id.ts';
 import { defineCommand } from '../../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../../output.ts';
 import { formatSeconds, formatTable } from '../../table.ts';
@@ -17,6 +19,8 @@ export const command = defineCommand({
   run: async (invocation, context) => {
     const { flags, sources } = invocation;
     const format = parseOutputFormat(flags.output);
+    if (flags.id && !isUuid(flags.id))
+      throw new PosternError('usage.invalid', `${flags.id} is not a valid virtual network ID`);
     const api = await openApi(invocation, context);
     const networks = await api.client.listNetworks({
       params: { account: api.account },

@@ -22,7 +22,9 @@ export async function logFigures(connection: ConnectorConnection, log: Logger): 
   } catch {
     // Whoever watches the connection finds out what is wrong with it; the other figures are still true.
   }
-  log.debug(figuresOf(connection.stats()), 'Figures of the connection');
+  // Its logger has the protocol already.
+  const { protocol: _, ...figures } = figuresOf(connection.stats());
+  log.debug(figures, 'Figures of the connection');
 }
 
 /** The part of the figures that says how the path is, rounded for the log. */

@@ -16,7 +16,10 @@ export interface RaceOptions {
   readonly clock: Clock;
 }
 
-/** Rejects with the error of the dial that failed last. A dial that connects after the other one is aborted. */
+/**
+ * Rejects with the rival's error when there is one: over TCP a peer that is not there, or not the
+ * right one, says so. A dial that connects after the other one is aborted.
+ */
 export async function raceDial(options: RaceOptions): Promise<ConnectorConnection> {
   const { choice, clock, dial, signal } = options;
   const { rival } = choice;
@@ -46,7 +49,7 @@ export async function raceDial(options: RaceOptions): Promise<ConnectorConnectio
       },
       error => {
         failures += 1;
-        if (failures === 2) winner.reject(error);
+        if (failures === 2) second.catch(winner.reject);
         else if (!won && !signal.aborted) options.onFailed(protocol, error);
       },
     );
