@@ -43,4 +43,8 @@ fi
 
 entry=$1
 shift
+# npm runs scripts in the checkout: relative paths of the program's user mean the directory that npm was called in.
+if [ "$entry" = cmd/postern.js ] && [ -n "${INIT_CWD:-}" ]; then
+  cd "$INIT_CWD"
+fi
 exec "$node" --disable-warning=ExperimentalWarning "$root/$entry" "$@"

@@ -1,7 +1,9 @@
-// The program's entry under a Node that is too old for it: a sentence, not a stack.
+// The program's entry: under a Node that is too old for it, and called through npm.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { it } from 'node:test';
 
@@ -17,6 +19,19 @@ function oldNode(): string | undefined {
       return status === 0 && Number(stdout) < 24;
     });
 }
+
+it('takes relative paths from the directory that npm was called in', { skip: process.platform === 'win32' }, t => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-cwd-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'here.yml'), 'ingress: [{service: "http_status:404"}]\n');
+  const root = join(import.meta.dirname, '..');
+  const { stdout, stderr } = spawnSync(
+    'sh',
+    ['scripts/with-node.sh', 'cmd/postern.js', 'tunnel', '--config', 'here.yml', 'ingress', 'validate'],
+    { cwd: root, encoding: 'utf8', timeout: 60_000, env: { ...process.env, INIT_CWD: directory } },
+  );
+  assert.match(stdout, new RegExp(`Validating rules from ${join(directory, 'here.yml')}`), stderr);
+});
 
 it('says which Node is needed', t => {
   const node = oldNode();
