@@ -7,7 +7,8 @@ import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
 import { configDirectories } from '../../internal/config/config-file.ts';
 import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
 import { readPrivateFile } from '../../internal/credentials/private-file.ts';
-import { foreignCode, PosternError } from '../../internal/errors/error.ts';
+import { readSecretFile } from '../../internal/credentials/secret-file.ts';
+import { foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
@@ -115,8 +116,9 @@ function findCert(named: string | undefined, context: CommandContext): FoundCert
 /** A file the user named must be readable; among the searched places one that is not is like one that is not there. */
 function readCert(path: string, named: boolean): string | undefined {
   try {
-    return readPrivateFile(path);
+    return readSecretFile(path, 'The origin certificate, which holds an API token,');
   } catch (error) {
+    if (isPosternError(error)) throw error;
     const code = foreignCode(error);
     if (!named && (code === 'EACCES' || code === 'EPERM' || code === 'ENOTDIR')) return undefined;
     throw new PosternError('credentials.not-found', `Cannot read ${path}`, { cause: error });

@@ -4,17 +4,17 @@
 import { dirname, join, resolve } from 'node:path';
 import { type ConfigFile, configDirectories } from '../../internal/config/config-file.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
-import { readPrivateFile } from '../../internal/credentials/private-file.ts';
 import {
   parseCredentials,
   readCredentialsFile,
   type TunnelCredentials,
 } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken, type TunnelToken } from '../../internal/credentials/tunnel-token.ts';
-import { describeError, foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
+import { isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
+import { givenToken, readTokenFile, systemdCredential, systemdCredentials } from './run-token.ts';
 
 export interface RunCredentialsInputs {
   readonly settings: TunnelSettings;
@@ -30,14 +30,24 @@ export async function resolveRunCredentials(
   inputs: RunCredentialsInputs,
   context: CommandContext,
 ): Promise<TunnelToken> {
-  const { settings } = inputs;
-  if (settings.token !== undefined && settings.token !== '') return parseToken(settings.token);
-  if (settings.tokenFile !== undefined && settings.tokenFile !== '')
-    return parseToken(readTokenFile(settings.tokenFile, context));
+  const token = (await givenToken(inputs.settings, context)) ?? loadedToken(inputs, context);
+  if (token !== undefined) return token;
   const named = tunnelArgument(inputs);
   const given = readGivenCredentials(inputs, context);
   const tunnelId = parseTunnelId(named) ?? given?.tunnelId ?? (await inputs.findByName(named));
   return { ...(given ?? searchCredentials(tunnelId, inputs, context)), tunnelId };
+}
+
+/** A token that systemd loaded, unless the command line or a variable names something else. */
+function loadedToken({ settings, args }: RunCredentialsInputs, context: CommandContext): TunnelToken | undefined {
+  const path = systemdCredential(systemdCredentials.token, context);
+  if (path === undefined || args.length > 0 || namesCredentials(settings)) return undefined;
+  return parseToken(readTokenFile(path));
+}
+
+/** What the config file says was written for a user who can read it; a service gets a copy. */
+function namesCredentials({ sources }: TunnelSettings): boolean {
+  return ['credentials-contents', 'credentials-file'].some(name => sources[name] === 'flag' || sources[name] === 'env');
 }
 
 function tunnelArgument({ args, file }: RunCredentialsInputs): string {
@@ -55,29 +65,13 @@ function tunnelArgument({ args, file }: RunCredentialsInputs): string {
   );
 }
 
-function readTokenFile(path: string, context: CommandContext): string {
-  const file = absolute(path, context);
-  let text: string | undefined;
-  try {
-    text = readPrivateFile(file);
-  } catch (error) {
-    throw new PosternError(
-      'usage.invalid',
-      `Failed to read token file: ${file} (${foreignCode(error) ?? describeError(error)})`,
-      {
-        cause: error,
-      },
-    );
-  }
-  if (text === undefined) throw new PosternError('usage.invalid', `Failed to read token file: ${file} does not exist`);
-  return text.trim();
-}
-
 /** Credentials that the user names; undefined when none are. */
 function readGivenCredentials(
   { settings }: RunCredentialsInputs,
   context: CommandContext,
 ): TunnelCredentials | undefined {
+  const loaded = namesCredentials(settings) ? undefined : systemdCredential(systemdCredentials.credentials, context);
+  if (loaded !== undefined) return readCredentialsFile(loaded);
   if (settings.credentialsContents !== undefined && settings.credentialsContents !== '') {
     return parseCredentials(settings.credentialsContents, 'The value of --credentials-contents');
   }

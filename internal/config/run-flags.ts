@@ -30,7 +30,7 @@ export const runFlags = [
     env: ['TUNNEL_TOKEN_FILE'],
     fromFile: true,
     valueName: 'FILE',
-    description: 'File that holds the token of the tunnel',
+    description: 'File that holds the token of the tunnel; - is standard input',
   },
   {
     name: 'features',

@@ -3,10 +3,11 @@
 // 4, §7.1.
 
 import * as z from 'zod';
-import { foreignCode, PosternError } from '../errors/error.ts';
+import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { createPrivateFile, expandHome, readPrivateFile } from './private-file.ts';
+import { createPrivateFile, expandHome } from './private-file.ts';
+import { readSecretFile } from './secret-file.ts';
 import { caPinSchema, edgeAddressesSchema, type TunnelToken } from './tunnel-token.ts';
 
 /** What a credentials file holds; the tunnel id is missing in old files. */
@@ -76,8 +77,9 @@ export function readCredentialsFile(path: string): TunnelCredentials {
   }
   let text: string | undefined;
   try {
-    text = readPrivateFile(file);
+    text = readSecretFile(file, 'The tunnel credentials file');
   } catch (error) {
+    if (isPosternError(error)) throw error;
     if (foreignCode(error) !== 'EISDIR' && foreignCode(error) !== 'ENOTDIR') {
       throw new PosternError('credentials.not-found', `Cannot read the tunnel credentials file '${file}'`, {
         cause: error,
