@@ -19,6 +19,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     stderr,
     stdinIsTerminal: false,
     stderrIsTerminal: false,
+    program: ['postern'],
     cwd: '/',
     homeDir: '/nonexistent',
     pid: process.pid,

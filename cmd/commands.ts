@@ -42,6 +42,30 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./ping.ts'),
   },
   {
+    path: 'service install',
+    summary: 'Run a connector or an edge whenever the machine runs',
+    inherits: 'tunnel',
+    load: () => import('./service/install.ts'),
+  },
+  {
+    path: 'service logs',
+    summary: 'Show what a service logged',
+    inherits: 'log',
+    load: () => import('./service/logs.ts'),
+  },
+  {
+    path: 'service status',
+    summary: 'Show the state of services',
+    inherits: 'log',
+    load: () => import('./service/status.ts'),
+  },
+  {
+    path: 'service uninstall',
+    summary: 'Remove a service',
+    inherits: 'log',
+    load: () => import('./service/uninstall.ts'),
+  },
+  {
     path: 'traceroute',
     summary: 'Show the hops to an address in a private network',
     inherits: 'tunnel',
@@ -217,6 +241,7 @@ export const commands: readonly CommandEntry[] = [
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
   edge: 'Run an edge node, and print the token for its ways into private networks',
+  service: 'Run as a service of this machine',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',

@@ -16,6 +16,8 @@ export interface CommandContext {
   readonly stderr: Writable;
   /** Whether stderr is a terminal: colours, progress. */
   readonly stderrIsTerminal: boolean;
+  /** Words that start this program again: its path, or Node's, Node's flags and the script's. */
+  readonly program: readonly string[];
   readonly cwd: string;
   readonly homeDir: string;
   readonly pid: number;

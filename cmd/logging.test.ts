@@ -21,6 +21,7 @@ function contextWith(stderr: PassThrough): CommandContext {
     stderr,
     stdinIsTerminal: false,
     stderrIsTerminal: false,
+    program: ['postern'],
     cwd: folder,
     homeDir: folder,
     pid: process.pid,

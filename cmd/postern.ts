@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The program's entry: makes the process value and runs the command line. Nothing else reads the process.
 
+import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { parse } from 'node:path';
+import { isSea } from 'node:sea';
 import { runCli } from './cli.ts';
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -20,6 +22,7 @@ const running = runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   stderrIsTerminal: process.stderr.isTTY === true,
+  program: ownProgram(),
   cwd: process.cwd(),
   homeDir: homeDirectory(),
   pid: process.pid,
@@ -36,6 +39,13 @@ const running = runCli(process.argv.slice(2), {
 void running.then(code => {
   process.exitCode = code;
 });
+
+/** A single executable is its own script. */
+function ownProgram(): readonly string[] {
+  if (isSea()) return [process.execPath];
+  const [, script = ''] = process.argv;
+  return [process.execPath, ...process.execArgv, realpathSync(script)];
+}
 
 /** A user without an entry in the system's list, as in containers, has the root for a home. */
 function homeDirectory(): string {

@@ -26,6 +26,7 @@ describe('the service of quick tunnels', () => {
     const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
     if (answer !== undefined) stdin.write(`${answer}\n`);
     const context: CommandContext = {
+      program: ['postern'],
       ...{ env, stdin, stdout, stderr, cwd: home, homeDir: home, pid: process.pid, platform: 'linux' },
       ...{ stdinIsTerminal: answer !== undefined, stderrIsTerminal: answer !== undefined },
       onSignal: () => () => undefined,

@@ -264,6 +264,14 @@ export const errorTable = {
     meaning: 'The other end did not answer a control call in time.',
     remedy: 'Check the network; --rpc-timeout gives it longer.',
   },
+  'service.failed': {
+    scope: 'config',
+    retry: 'never',
+    exit: 1,
+    meaning:
+      'A service could not be installed, removed or asked: the right is missing, it exists already, or its manager refused.',
+    remedy: 'Do what the message says; services of the machine need root.',
+  },
   'store.busy': {
     scope: 'store',
     retry: 'later',

@@ -3,6 +3,7 @@
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { runCli } from '../../cmd/cli.ts';
+import { posternCommand } from './child-program.ts';
 
 export interface CliOutcome {
   readonly code: number;
@@ -25,6 +26,7 @@ export async function runPostern(
       stderr,
       stdinIsTerminal: false,
       stderrIsTerminal: false,
+      program: posternCommand(),
       cwd: home,
       homeDir: home,
       pid: process.pid,
