@@ -27,7 +27,7 @@ import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/choose.ts';
+import { dialTransport } from '../../internal/transport/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { parseListen } from '../parse-listen.ts';
