@@ -22,7 +22,10 @@ import { openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
 import type { Edge, EdgeOptions } from './options.ts';
 
-/** Requests may still come on connections that were open when the listeners closed, for a long round trip. */
+/**
+ * After the listeners are closed, visitors' open connections may bring requests for this long. Half a second is more than a
+ * long round trip.
+ */
 const settleMs = 500;
 /** How much longer than visitors connectors of a stopping edge may take: only stragglers are left then. */
 const connectorDrainMs = 5_000;

@@ -35,7 +35,7 @@ export interface PrivateNetworkOptions {
   readonly resolverOf?: ((network: NetworkRecord) => Resolver | undefined) | undefined;
   /** Names lead only where a route of an address to the same tunnel leads too; by default wherever DNS says. */
   readonly confineHostnames?: boolean | undefined;
-  /** How long a stream waits for a connector that is just coming back. Default 3,000. */
+  /** How long a stream waits for a connector that is just coming back, in milliseconds. Default 3,000. */
   readonly reconnectWaitMs?: number;
 }
 
