@@ -37,7 +37,7 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
     format: settings.output === 'json' ? 'json' : 'console',
     color: context.stderrIsTerminal && context.env.NO_COLOR === undefined,
     destination: stderr,
-    ...(file === undefined ? {} : { copy: file }),
+    copy: file,
   });
   if (level === undefined) logger.error(`Failed to parse log level "${settings.loglevel}", using "info" instead`);
   if (settings.logfile !== undefined && settings.logDirectory !== undefined)

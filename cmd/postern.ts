@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The program's entry: gives the process to the command line as a value, and runs it.
+// The program's entry: makes the process value and runs the command line. Commands take arguments,
+// environment, directories and streams from that value only.
 
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -103,7 +103,7 @@ function credentialsOf(quick: ApiQuickTunnel): TunnelToken {
     tunnelId,
     secret,
     accountTag: quick.account_tag,
-    ...(quick.postern_edge === undefined ? {} : { edge: quick.postern_edge }),
-    ...(quick.postern_ca_pin === undefined ? {} : { caPin: quick.postern_ca_pin }),
+    edge: quick.postern_edge,
+    caPin: quick.postern_ca_pin,
   };
 }

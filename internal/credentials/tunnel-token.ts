@@ -14,11 +14,11 @@ export interface TunnelToken {
   /** Raw secret bytes; usually 32, may be more. Never logged. */
   readonly secret: Uint8Array;
   /** `fed` or another endpoint name; acts like --region. */
-  readonly endpoint?: string;
+  readonly endpoint?: string | undefined;
   /** `host:port` of the edge that issued the token; absent for Cloudflare's. */
-  readonly edge?: readonly string[];
+  readonly edge?: readonly string[] | undefined;
   /** SHA-256 (64 hex digits) of the subject public key info of the edge's CA certificate. */
-  readonly caPin?: string;
+  readonly caPin?: string | undefined;
 }
 
 /** Largest token text looked at; real ones are under 1 KiB, the rest is room for many edge addresses. */

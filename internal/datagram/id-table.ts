@@ -8,7 +8,7 @@ interface Slot<T> {
   next: Slot<T> | undefined;
 }
 
-/** Chained hash table. The hash is keyed per table, so that a peer who picks the ids cannot pick the chains. */
+/** Chained hash table. Its hash starts from a random number: who picks ids cannot know in advance which share a chain. */
 export class IdTable<T> {
   readonly #slots = new Map<number, Slot<T>>();
   readonly #seed = randomInt(0x7fff_ffff) | 1;

@@ -81,7 +81,7 @@ async function query(options: DnsOverTlsOptions, name: string, type: RecordType)
       port: options.port,
       servername: options.serverName,
       minVersion: 'TLSv1.2',
-      ...(options.ca === undefined ? {} : { ca: [...options.ca] }),
+      ca: options.ca && [...options.ca],
     });
     const timer = setTimeout(() => fail(`did not answer within ${options.timeoutMs} ms`), options.timeoutMs);
     const settle = (): void => {

@@ -33,7 +33,7 @@ export interface EchoProxyOptions {
   readonly allowDestination: (address: IpBytes) => boolean;
   readonly log: Logger;
   /** Flows at once; 1,024 by default: each may be a socket. */
-  readonly flowLimit?: number;
+  readonly flowLimit?: number | undefined;
   /** 10 s by default, as cloudflared has it. */
   readonly idleMs?: number;
   /** Milliseconds of a clock that never goes back. */

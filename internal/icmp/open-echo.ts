@@ -55,7 +55,7 @@ export async function openEchoProxy(options: OpenEchoOptions): Promise<EchoProxy
     sources: { 4: sources[4].address, 6: sources[6].address },
     allowDestination,
     log,
-    ...(flowLimit === undefined ? {} : { flowLimit }),
+    flowLimit,
   });
 }
 

@@ -27,7 +27,7 @@ export interface UdpListenerEvents {
 export interface UdpListenerOptions extends ListenOptions {
   readonly logger: Logger;
   /** Addresses of this machine, as text; default: those of its interfaces. May throw. */
-  readonly addresses?: () => readonly string[];
+  readonly addresses?: (() => readonly string[]) | undefined;
 }
 
 export interface UdpListener {

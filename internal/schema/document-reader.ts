@@ -78,7 +78,7 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
       prettyErrors: false,
       logLevel: 'silent',
       uniqueKeys: dialect === 'yaml',
-      ...(dialect === 'json' ? { schema: 'json' } : {}),
+      schema: dialect === 'json' ? 'json' : 'core',
     });
     // Only the first document of a stream counts, and of its faults the first: the parser mistakes what follows.
     const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');

@@ -14,7 +14,7 @@ export interface LoggerOptions {
   readonly destination: DestinationStream;
   readonly color?: boolean;
   /** Gets every line as JSON, whatever the format: a log file. */
-  readonly copy?: DestinationStream;
+  readonly copy?: DestinationStream | undefined;
 }
 
 /** The streams are the caller's to close, after the last line. */

@@ -46,7 +46,7 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 15_000,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+      localAddress: options.localAddress,
     });
     const settle = settler(socket, options, deadline, reject, 'Connecting');
     socket.once('connect', () => {

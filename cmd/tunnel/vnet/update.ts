@@ -30,9 +30,9 @@ export const command = defineCommand({
     await api.client.updateNetwork({
       params: { account: api.account, id },
       body: {
-        ...(isGiven('name') ? { name: flags.name } : {}),
-        ...(isGiven('comment') ? { comment: flags.comment } : {}),
-        ...(isGiven('default') ? { is_default_network: flags.default } : {}),
+        name: flags.name,
+        comment: flags.comment,
+        is_default_network: isGiven('default') ? flags.default : undefined,
       },
     });
     context.stdout.write(`Successfully updated virtual network '${printableLine(current)}'\n`);

@@ -136,7 +136,7 @@ class UdpForwarder {
     const forwarder = new UdpForwarder(options);
     const { host, logger, addresses } = options;
     forwarder.#listener = await openUdpListener(
-      { host, port, logger, ...(addresses === undefined ? {} : { addresses }) },
+      { host, port, logger, addresses },
       {
         message: (message, from) => forwarder.#query(message, from),
         lost: () => {
