@@ -23,6 +23,8 @@ export interface ApiSession {
   readonly account: string;
   /** Where a new tunnel's credentials file goes unless told otherwise. */
   readonly credentialsDir: string;
+  /** `file`, or `keychain`: where credentials are kept that no flag gives a file to. */
+  readonly credentialStore: string;
   readonly logSettings: {
     loglevel: string;
     logfile: string | undefined;
@@ -62,6 +64,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     cert,
     account: cert.accountId,
     credentialsDir: found.credentialsDir,
+    credentialStore: settings.credentialStore,
     logSettings: { loglevel, logfile, logDirectory, output },
   };
 }

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { decodeBase64, encodeBase64 } from '../../internal/credentials/base64.ts';
+import { writeKeychain } from '../../internal/credentials/keychain.ts';
 import { makePrivateDirectory } from '../../internal/credentials/private-file.ts';
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
@@ -16,7 +17,8 @@ import { type ApiSession, openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
 
 export const command = defineCommand({
-  description: 'Creates a tunnel and writes the credentials file that "postern tunnel run" needs (0600).',
+  description:
+    'Creates a tunnel and writes the credentials that "postern tunnel run" needs: a file (0600), or an entry of the keychain.',
   positionals: [{ name: 'NAME', description: 'Name of the new tunnel' }],
   checkArgs: args =>
     args.length === 1
@@ -46,10 +48,15 @@ export const command = defineCommand({
     const path = named
       ? resolve(context.cwd, expandHome(named, context.homeDir))
       : join(api.credentialsDir, `${tunnel.id}.json`);
+    const inKeychain = !named && api.credentialStore === 'keychain';
     try {
-      if (!named) makePrivateDirectory(api.credentialsDir);
       // The token names the edge and its CA; the secret is the one sent, whatever the server gives back.
-      writeCredentialsFile(path, { ...parseToken(tunnel.token), secret });
+      const credentials = { ...parseToken(tunnel.token), secret };
+      if (inKeychain) await writeKeychain(credentials);
+      else {
+        if (!named) makePrivateDirectory(api.credentialsDir);
+        writeCredentialsFile(path, credentials);
+      }
     } catch (error) {
       throw await undoCreate(api, tunnel.id, error);
     }
@@ -59,11 +66,17 @@ export const command = defineCommand({
       writeFormatted(context, format, shown);
       return;
     }
+    const created = `Created tunnel ${printableLine(tunnel.name)} with id ${tunnel.id}\n`;
+    if (inKeychain) {
+      context.stdout.write(
+        `Tunnel credentials kept in your keychain. To revoke them, delete the tunnel.\n\n${created}`,
+      );
+      return;
+    }
     const chosen = named ? '' : ' postern chose this file based on where your origin certificate was found.';
     context.stdout.write(
       `Tunnel credentials written to ${path}.${chosen} Keep this file secret. ` +
-        'To revoke these credentials, delete the tunnel.\n' +
-        `\nCreated tunnel ${printableLine(tunnel.name)} with id ${tunnel.id}\n`,
+        `To revoke these credentials, delete the tunnel.\n\n${created}`,
     );
   },
 });
@@ -105,9 +118,9 @@ async function undoCreate(api: ApiSession, id: string, error: unknown): Promise<
     await api.client.deleteTunnel({ params: { account: api.account, id }, query: { cascade: true } });
   } catch (cleanupError) {
     const also = `Deleting the tunnel ${id} again failed too: ${describeError(cleanupError)}`;
-    return new PosternError(code, `The credentials file could not be written: ${why}. ${also}`, { cause: error });
+    return new PosternError(code, `The credentials could not be kept: ${why}. ${also}`, { cause: error });
   }
-  return new PosternError(code, `The credentials file could not be written, the tunnel was deleted again: ${why}`, {
+  return new PosternError(code, `The credentials could not be kept, the tunnel was deleted again: ${why}`, {
     cause: error,
   });
 }

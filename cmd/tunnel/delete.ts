@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { configDirectories } from '../../internal/config/config-file.ts';
+import { removeKeychain } from '../../internal/credentials/keychain.ts';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { TunnelId } from '../../internal/schema/api-id.ts';
@@ -41,9 +42,18 @@ export const command = defineCommand({
       await api.client.deleteTunnel({ params, query: { cascade: invocation.flags.force || undefined } });
       context.stdout.write(`Deleted tunnel ${printableLine(tunnel.name)} with id ${id}\n`);
       removeCredentials(id, invocation.flags.credentialsFile, api, context);
+      if (api.credentialStore === 'keychain') await removeFromKeychain(id, context);
     }
   },
 });
+
+async function removeFromKeychain(id: TunnelId, context: CommandContext): Promise<void> {
+  try {
+    await removeKeychain(id);
+  } catch (error) {
+    context.stderr.write(`Tunnel ${id} was deleted, but not its credentials: ${describeError(error)}\n`);
+  }
+}
 
 /** Removes the file if it is there and is this tunnel's; what cannot be removed is worth a line, not a failure. */
 function removeCredentials(id: TunnelId, named: string | undefined, api: ApiSession, context: CommandContext): void {

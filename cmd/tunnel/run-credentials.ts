@@ -35,7 +35,7 @@ export async function resolveRunCredentials(
   const named = tunnelArgument(inputs);
   const given = readGivenCredentials(inputs, context);
   const tunnelId = parseTunnelId(named) ?? given?.tunnelId ?? (await inputs.findByName(named));
-  return { ...(given ?? searchCredentials(tunnelId, inputs, context)), tunnelId };
+  return { ...(given ?? (await storedCredentials(tunnelId, inputs, context))), tunnelId };
 }
 
 /** A token that systemd loaded, unless the command line or a variable names something else. */
@@ -77,6 +77,22 @@ function readGivenCredentials(
   }
   if (settings.credentialsFile === undefined || settings.credentialsFile === '') return undefined;
   return readCredentialsFile(absolute(settings.credentialsFile, context));
+}
+
+async function storedCredentials(
+  tunnelId: TunnelId,
+  inputs: RunCredentialsInputs,
+  context: CommandContext,
+): Promise<TunnelCredentials> {
+  if (inputs.settings.credentialStore !== 'keychain') return searchCredentials(tunnelId, inputs, context);
+  const { readKeychain } = await import('../../internal/credentials/keychain.ts');
+  const found = await readKeychain(tunnelId);
+  if (found !== undefined) return found;
+  throw new PosternError(
+    'credentials.not-found',
+    `The keychain has no credentials of tunnel ${tunnelId}. Put them there with: postern tunnel token --credential-store ` +
+      `keychain ${tunnelId}`,
+  );
 }
 
 /** `<uuid>.json` beside cert.pem, then in the searched directories. */

@@ -2,6 +2,7 @@
 // docs/protocol/commands-and-api.md §5.2.
 
 import { resolve } from 'node:path';
+import { writeKeychain } from '../../internal/credentials/keychain.ts';
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { defineCommand } from '../command.ts';
@@ -11,7 +12,9 @@ import { credentialsFileFlag } from './credentials-file-flag.ts';
 import { findTunnel } from './find-tunnel.ts';
 
 export const command = defineCommand({
-  description: 'Prints the token with which a connector joins: postern tunnel run --token-file FILE.',
+  description:
+    'Prints the token with which a connector joins: postern tunnel run --token-file FILE. With --credential-store keychain it ' +
+    'is kept there instead.',
   positionals: [{ name: 'TUNNEL', description: 'ID or name of the tunnel' }],
   checkArgs: args =>
     args.length === 1
@@ -25,6 +28,14 @@ export const command = defineCommand({
     const named = invocation.flags.credentialsFile;
     if (named) {
       writeCredentialsFile(resolve(context.cwd, expandHome(named, context.homeDir)), parseToken(token));
+      return;
+    }
+    // A variable that stands for all commands must not hide what this one is for.
+    if (invocation.given['credential-store'] !== undefined && api.credentialStore === 'keychain') {
+      await writeKeychain(parseToken(token));
+      context.stdout.write(
+        `Tunnel credentials kept in your keychain: postern tunnel run --credential-store keychain ${id}\n`,
+      );
       return;
     }
     context.stdout.write(`${token}\n`);

@@ -62,6 +62,16 @@ export const tunnelFlags = [
     description: "The tunnel's credentials, JSON",
   },
   {
+    name: 'credential-store',
+    type: 'string',
+    env: ['POSTERN_CREDENTIAL_STORE'],
+    default: 'file',
+    fromFile: true,
+    valueName: 'file|keychain',
+    check: oneOf('Unknown credential store', ['file', 'keychain']),
+    description: 'Where credentials of tunnels are kept: in files, or in the keychain of the user',
+  },
+  {
     name: 'edge',
     type: 'list',
     env: ['TUNNEL_EDGE'],

@@ -54,7 +54,7 @@ export function parseCredentials(text: string, source: string): TunnelCredential
 }
 
 /** The JSON text of a credentials file. */
-function encodeCredentials(credentials: TunnelToken): string {
+export function encodeCredentials(credentials: TunnelToken): string {
   const { accountTag, tunnelId, secret, endpoint, edge, caPin } = credentials;
   return JSON.stringify({
     AccountTag: accountTag,
