@@ -20,7 +20,7 @@ export interface ConnectionOwner {
 /** What an origin said before it closed is here already, or comes within a round trip; origins are near. */
 const lastWordsMs = 1000;
 /** From the first byte of a head to its last: heads are sent in one go, and 1 MiB takes this long at 35 KB/s. */
-const defaultHeadTimeoutMs = 30_000;
+export const defaultHeadTimeoutMs = 30_000;
 
 export class Http1Connection implements RequestConnection, ResponseSink {
   /** When an idle connection is given up, in milliseconds of `performance.now()`; the pool's. */
