@@ -25,7 +25,13 @@ export const command = defineCommand({
       valueName: 'USER',
       description: 'User to run as (default: one of its own with systemd, else root)',
     },
-    { name: 'no-update-service', type: 'boolean', hidden: true, description: 'Nothing is updated by itself' },
+    {
+      name: 'no-update-service',
+      type: 'boolean',
+      hidden: true,
+      inert: 'granted',
+      description: 'Nothing is updated by itself',
+    },
     ...tokenFlags,
   ],
   examples: [
