@@ -1,4 +1,5 @@
-// SOCKS5 messages as the server reads and writes them. Source: RFC 1928 §3–7, RFC 1929 §2.
+// SOCKS5 messages as a server reads and writes them: the on-ramp's for clients of private networks, the connector's for
+// visitors of `socks-proxy` services. Source: RFC 1928 §3–7, RFC 1929 §2.
 //
 //   request, reply:  05 | command or reply | 00 | atyp | address | port (2)
 //   UDP datagram:    00 00 | fragment | atyp | address | port (2) | payload
@@ -6,10 +7,8 @@
 
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
-import { type IpBytes, unmapIpv4 } from '../../net/address/ip.ts';
-import { readExactly } from '../../net/stream/read-exactly.ts';
-import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
-import type { Credentials } from '../admission.ts';
+import type { IpBytes } from '../address/ip.ts';
+import { readExactly } from '../stream/read-exactly.ts';
 
 export const socksVersion = 5;
 export const method = { none: 0, password: 2, noneAcceptable: 0xff } as const;
@@ -28,11 +27,22 @@ export const reply = {
 
 const addressType = { ipv4: 1, name: 3, ipv6: 4 } as const;
 
+/** Where a client wants to go. */
+export type SocksHost =
+  | { readonly kind: 'address'; readonly address: IpBytes }
+  /** 1…255 characters of Latin-1, whatever the client sent. */
+  | { readonly kind: 'name'; readonly name: string };
+
+/** User name and password of RFC 1929. */
+export interface SocksCredentials {
+  readonly user: string;
+  readonly password: string;
+}
+
 /** What a client asks for. */
 export interface SocksRequest {
   readonly command: number;
-  /** Undefined for text that is no name. */
-  readonly host: PrivateHost | undefined;
+  readonly host: SocksHost;
   readonly port: number;
 }
 
@@ -44,7 +54,7 @@ export async function readGreeting(stream: Duplex): Promise<Buffer> {
 }
 
 /** User name and password of RFC 1929; both may be empty. Throws 'protocol.malformed'. */
-export async function readCredentials(stream: Duplex): Promise<Credentials> {
+export async function readCredentials(stream: Duplex): Promise<SocksCredentials> {
   const [version, userBytes] = (await readExactly(stream, 2)) as unknown as [number, number];
   if (version !== 1) throw malformed(`version ${version} of user name and password`);
   const user = userBytes === 0 ? '' : (await readExactly(stream, userBytes)).toString('utf8');
@@ -61,13 +71,13 @@ export async function readRequest(stream: Duplex, onUnknownAddress: () => void):
   const head = (await readExactly(stream, 4)) as unknown as [number, number, number, number];
   const [version, wanted, , type] = head;
   if (version !== socksVersion) throw malformed(`version ${version}`);
-  let host: PrivateHost | undefined;
-  if (type === addressType.ipv4) host = hostOf(await readExactly(stream, 4));
-  else if (type === addressType.ipv6) host = hostOf(await readExactly(stream, 16));
+  let host: SocksHost;
+  if (type === addressType.ipv4) host = addressHost(await readExactly(stream, 4));
+  else if (type === addressType.ipv6) host = addressHost(await readExactly(stream, 16));
   else if (type === addressType.name) {
     const length = (await readExactly(stream, 1))[0] ?? 0;
     if (length === 0) throw malformed('an empty name');
-    host = parsePrivateHost((await readExactly(stream, length)).toString('latin1'));
+    host = { kind: 'name', name: (await readExactly(stream, length)).toString('latin1') };
   } else {
     onUnknownAddress();
     throw malformed(`address type ${type}`);
@@ -84,7 +94,7 @@ export function encodeReply(code: number, address: IpBytes = new Uint8Array(4), 
 
 /** The destination of a UDP datagram. */
 export interface UdpHeader {
-  readonly host: PrivateHost | undefined;
+  readonly host: SocksHost;
   readonly port: number;
   /** The payload begins here. */
   readonly bytes: number;
@@ -101,7 +111,8 @@ export function decodeUdpHeader(datagram: Uint8Array): UdpHeader | undefined {
   const portAt = at + addressBytes;
   if (addressBytes === 0 || datagram.length < portAt + 2) return undefined;
   const raw = datagram.slice(at, portAt);
-  const host = type === addressType.name ? parsePrivateHost(Buffer.from(raw).toString('latin1')) : hostOf(raw);
+  const isName = type === addressType.name;
+  const host: SocksHost = isName ? { kind: 'name', name: Buffer.from(raw).toString('latin1') } : addressHost(raw);
   return { host, port: ((datagram[portAt] ?? 0) << 8) | (datagram[portAt + 1] ?? 0), bytes: portAt + 2 };
 }
 
@@ -111,10 +122,9 @@ export function encodeUdpHeader(address: IpBytes, port: number): Buffer {
   return Buffer.concat([Buffer.from([0, 0, 0, type]), address, Buffer.from([port >> 8, port & 0xff])]);
 }
 
-function hostOf(bytes: Uint8Array): PrivateHost {
+function addressHost(bytes: Uint8Array): SocksHost {
   // Node's buffers come from a shared pool: what is kept must be a copy.
-  const address = Uint8Array.from(bytes);
-  return { kind: 'address', address: unmapIpv4(address) };
+  return { kind: 'address', address: Uint8Array.from(bytes) };
 }
 
 function malformed(reason: string): PosternError {

@@ -37,11 +37,17 @@ describe('SOCKS codec', () => {
       ...{ command: 1, host: { kind: 'address', address }, port: 443 },
     });
     const mapped = [...new Uint8Array(10), 255, 255, ...address];
-    assert.deepEqual((await request(5, 3, 0, 4, ...mapped, 0, 0)).host, { kind: 'address', address });
+    assert.deepEqual((await request(5, 3, 0, 4, ...mapped, 0, 0)).host, {
+      kind: 'address',
+      address: Uint8Array.from(mapped),
+    });
     assert.deepEqual(await request(5, 1, 0, 3, name.length, ...name, 0, 80), {
       ...{ command: 1, host: { kind: 'name', name: 'db.internal' }, port: 80 },
     });
-    assert.equal((await request(5, 1, 0, 3, 4, ...Buffer.from('a b!'), 0, 80)).host, undefined);
+    assert.deepEqual((await request(5, 1, 0, 3, 4, ...Buffer.from('a b\xff', 'latin1'), 0, 80)).host, {
+      kind: 'name',
+      name: 'a b\xff',
+    });
   });
 
   it('refuses other versions, unknown address types and every cut message', async () => {
