@@ -9,6 +9,7 @@ import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/ed
 import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { formatHostPort } from '../../internal/net/address/host-port.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
@@ -145,18 +146,14 @@ function portOf(name: string, port: number): number | undefined {
 }
 
 function announce(edge: Edge, publicHost: string, logger: Logger): void {
-  const host = publicHost.includes(':') ? `[${publicHost}]` : publicHost;
-  logger.info({ address: `${host}:${edge.connectorPort}` }, 'Listening for connectors');
-  if (edge.httpPort !== undefined) logger.info({ address: `${host}:${edge.httpPort}` }, 'Listening for HTTP visitors');
-  if (edge.httpsPort !== undefined)
-    logger.info({ address: `${host}:${edge.httpsPort}` }, 'Listening for HTTPS visitors');
+  const addressOf = (port: number): string => formatHostPort(publicHost, port);
+  logger.info({ address: addressOf(edge.connectorPort) }, 'Listening for connectors');
+  if (edge.httpPort !== undefined) logger.info({ address: addressOf(edge.httpPort) }, 'Listening for HTTP visitors');
+  if (edge.httpsPort !== undefined) logger.info({ address: addressOf(edge.httpsPort) }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
-  if (edge.metrics !== undefined) logger.info({ address: hostAndPort(edge.metrics) }, 'Serving metrics');
+  if (edge.metrics !== undefined)
+    logger.info({ address: formatHostPort(edge.metrics.host, edge.metrics.port) }, 'Serving metrics');
   logger.info('Edge ready');
-}
-
-function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function announceOnRamps({ privateServices }: Edge, { socks, httpProxy, dns }: OnRampSettings, logger: Logger): void {

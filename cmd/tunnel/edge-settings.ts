@@ -10,7 +10,7 @@ import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { EdgeSettings } from '../../internal/connector/edge-access.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import type { EdgeIpVersion } from '../../internal/discovery/address-pool.ts';
-import { parseHostPort } from '../../internal/discovery/edge-address.ts';
+import { parseEdgeTarget } from '../../internal/discovery/edge-address.ts';
 import { parseCertificates } from '../../internal/discovery/trust-roots.ts';
 import { foreignCode, PosternError } from '../../internal/errors/error.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
@@ -27,10 +27,8 @@ export async function resolveEdgeSettings(
   context: CommandContext,
   logger: Logger,
 ): Promise<EdgeSettings> {
-  const addresses = settings.edge.length > 0 ? settings.edge : (credentials.edge ?? []);
-  for (const address of addresses) parseHostPort(address);
   return {
-    addresses,
+    addresses: (settings.edge.length > 0 ? settings.edge : (credentials.edge ?? [])).map(parseEdgeTarget),
     region: settings.region !== undefined && settings.region !== '' ? settings.region : credentials.endpoint,
     ipVersion: await resolveIpVersion(settings, logger),
     bindAddress: settings.edgeBindAddress,

@@ -11,6 +11,7 @@ import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -264,7 +265,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const served = health;
     opened.defer(() => served.close());
     const { host, port } = served.address;
-    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
+    logger.info(`Starting metrics server on ${formatHostPort(host, port)}/metrics`);
   }
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }

@@ -2,7 +2,8 @@
 // which the owner of the connection passes on to here. Source: docs/protocol/datagrams.md §4.
 
 import { PosternError } from '../errors/error.ts';
-import { formatIpPort, type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
+import { formatIpPort } from '../net/address/host-port.ts';
+import { type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
 import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
 import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';

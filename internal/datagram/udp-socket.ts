@@ -3,7 +3,8 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { foreignCode, PosternError } from '../errors/error.ts';
-import { formatIp, formatIpPort, type IpBytes } from '../net/address/ip.ts';
+import { formatIpPort } from '../net/address/host-port.ts';
+import { formatIp, type IpBytes } from '../net/address/ip.ts';
 import { receiveBufferBytes } from '../net/linux/receive-buffer.ts';
 
 /** Told by a socket; none of these may throw. Nothing is told after `close`. */

@@ -1,7 +1,6 @@
 // A TCP listener of an on-ramp: bounded in connections, closed with everything it holds.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { isLoopback, parseIp } from '../net/address/ip.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 
@@ -70,12 +69,6 @@ export async function serverListener(
       return ended;
     },
   };
-}
-
-/** Whether only this machine can reach a listener there. */
-export function isLoopbackHost(host: string): boolean {
-  const address = parseIp(host);
-  return address === undefined ? host === 'localhost' : isLoopback(address);
 }
 
 function ignore(): void {

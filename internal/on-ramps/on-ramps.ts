@@ -3,6 +3,7 @@
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { isLoopbackHost } from '../net/address/ip.ts';
 import type { Resolver } from '../private-network/dns/upstream.ts';
 import { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import { FlowTracker } from '../private-network/flows/flow-tracker.ts';
@@ -18,7 +19,7 @@ import { Admission } from './admission.ts';
 import { type DnsCounters, openDnsForwarder } from './dns/forwarder.ts';
 import { EchoService } from './echo/echo-service.ts';
 import { openHttpProxy } from './http-proxy/http-proxy.ts';
-import { isLoopbackHost, type ListenOptions } from './listener.ts';
+import type { ListenOptions } from './listener.ts';
 import { onRampMetrics } from './on-ramp-metrics.ts';
 import { openSocksServer } from './socks/server.ts';
 

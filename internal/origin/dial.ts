@@ -6,6 +6,7 @@ import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatHostPort, parseHostPort } from '../net/address/host-port.ts';
 import { type IpBytes, parseIp } from '../net/address/ip.ts';
 import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { originFailure, originTimeout } from './failure.ts';
@@ -15,6 +16,8 @@ import { openTunnel } from './proxy-tunnel.ts';
 export type DialTarget =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string };
+
+export type TcpTarget = Extract<DialTarget, { kind: 'tcp' }>;
 
 export interface DialSettings {
   readonly connectTimeoutMs: number;
@@ -68,7 +71,13 @@ export interface Dial {
 /** `host:port`, or the path of a socket: how logs and errors call a target. */
 export function targetText(target: DialTarget): string {
   if (target.kind === 'unix') return `unix:${target.path}`;
-  return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`;
+  return formatHostPort(target.host, target.port);
+}
+
+/** What a visitor names: `host:port` or `[v6]:port`. Undefined when it is neither, or names an interface of this machine. */
+export function parseTarget(text: string): TcpTarget | undefined {
+  const parsed = parseHostPort(text);
+  return parsed === undefined || parsed.host.includes('%') ? undefined : { kind: 'tcp', ...parsed };
 }
 
 /**

@@ -4,7 +4,7 @@
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';
-import { isLoopback, parseIp } from '../net/address/ip.ts';
+import { isLoopbackHost, parseIp } from '../net/address/ip.ts';
 import { parsePrefix, prefixContains } from '../net/address/prefix.ts';
 
 /** '' = not set. */
@@ -30,7 +30,7 @@ export function chooseProxy(
   port: number,
 ): OutboundProxy | undefined {
   const url = scheme === 'https' ? settings.httpsProxy : settings.httpProxy;
-  if (url === '' || isLocal(host) || isExcluded(settings.noProxy, host, port)) return undefined;
+  if (url === '' || isLoopbackHost(host) || isExcluded(settings.noProxy, host, port)) return undefined;
   return parseProxyUrl(url);
 }
 
@@ -54,11 +54,6 @@ function parseProxyUrl(text: string): OutboundProxy {
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
   };
-}
-
-function isLocal(host: string): boolean {
-  const address = parseIp(host);
-  return host === 'localhost' || (address !== undefined && isLoopback(address));
 }
 
 function isExcluded(noProxy: string, host: string, port: number): boolean {

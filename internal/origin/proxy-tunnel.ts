@@ -2,6 +2,7 @@
 // Source: RFC 9110 §9.3.6; RFC 1928 (by the `socks` package).
 
 import type { Socket } from 'node:net';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { type OutboundProxy, proxyAuthorization } from './outbound-proxy.ts';
 import { parseResponseHead } from './response-head.ts';
 
@@ -31,7 +32,7 @@ export async function openTunnel(socket: Socket, proxy: OutboundProxy, host: str
 }
 
 async function connectThrough(socket: Socket, proxy: OutboundProxy, host: string, port: number): Promise<void> {
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const authority = formatHostPort(host, port);
   const authorization = proxyAuthorization(proxy);
   const credentials = authorization === undefined ? '' : `Proxy-Authorization: ${authorization}\r\n`;
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`, 'latin1');

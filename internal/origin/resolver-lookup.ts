@@ -2,7 +2,7 @@
 // (names of private networks are those of the connector's network).
 
 import { type LookupAddress, Resolver } from 'node:dns';
-import { formatIpPort } from '../net/address/ip.ts';
+import { formatIpPort } from '../net/address/host-port.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import type { NameLookup } from './dial.ts';
 

@@ -5,7 +5,7 @@ import { PosternError } from '../errors/error.ts';
 import { splice } from '../net/stream/splice.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
-import { type Dial, type DialCare, type DialTarget, dial } from './dial.ts';
+import { type Dial, type DialCare, type DialTarget, dial, parseTarget } from './dial.ts';
 import type { Cancelable, Exchange, Origin } from './exchange.ts';
 import { acceptSocks, type SocksTarget } from './socks.ts';
 import { headerValue, requireUpgrade, upgradeHeaders } from './websocket-accept.ts';
@@ -96,12 +96,10 @@ export function parseJump(text: string | undefined): DialTarget {
       { details: { hop: 'connect' } },
     );
   const authority = (/^[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[^/?#]*@)?([^/?#]+)/.exec(text)?.[1] ?? text).split('/')[0] ?? '';
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:\s]+)):(\d{1,5})$/.exec(authority);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined || !(port >= 1 && port <= 65_535))
+  const target = parseTarget(authority);
+  if (target === undefined)
     throw new PosternError('origin.refused', `Destination ${JSON.stringify(text)} is not host:port.`, {
       details: { hop: 'connect' },
     });
-  return { kind: 'tcp', host, port };
+  return target;
 }

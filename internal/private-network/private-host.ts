@@ -1,5 +1,6 @@
 // Destinations in a private network: an address or a name, and which addresses a route must name to reach.
 
+import { formatHostPort, parseHostPort } from '../net/address/host-port.ts';
 import { formatIp, type IpBytes, isSpecialDestination, parseIp, unmapIpv4 } from '../net/address/ip.ts';
 import { type Prefix, parsePrefix, prefixContains } from '../net/address/prefix.ts';
 
@@ -7,6 +8,11 @@ export type PrivateHost =
   | { readonly kind: 'address'; readonly address: IpBytes }
   /** Lower case, without trailing dot. */
   | { readonly kind: 'name'; readonly name: string };
+
+export interface PrivateTarget {
+  readonly host: PrivateHost;
+  readonly port: number;
+}
 
 /** An address (mapped IPv4 as IPv4) or a host name of letters, digits, `-`, `_`; undefined when it is neither. */
 export function parsePrivateHost(text: string): PrivateHost | undefined {
@@ -25,8 +31,14 @@ export function formatPrivateHost(host: PrivateHost): string {
 
 /** `10.1.2.3:80`, `[fd00::1]:80` or `db.internal:80`. */
 export function formatPrivateTarget(host: PrivateHost, port: number): string {
-  const text = formatPrivateHost(host);
-  return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;
+  return formatHostPort(formatPrivateHost(host), port);
+}
+
+/** Host and port of a text such as `formatPrivateTarget` writes; `defaultPort` stands in where it names no port. */
+export function parsePrivateTarget(text: string, defaultPort?: number): PrivateTarget | undefined {
+  const parsed = parseHostPort(text, defaultPort);
+  const host = parsed && parsePrivateHost(parsed.host);
+  return host === undefined ? undefined : { host, port: parsed?.port ?? 0 };
 }
 
 const specialPrefixes: readonly Prefix[] = [

@@ -2,9 +2,10 @@
 // Source: docs/protocol/edge-protocol.md §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
 import { createHash, type X509Certificate } from 'node:crypto';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
@@ -35,7 +36,7 @@ export async function connectTls(options: DialOptions): Promise<TLSSocket> {
 }
 
 function target(options: DialOptions): string {
-  return isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+  return formatHostPort(options.host, options.port);
 }
 
 function connectSocket(options: DialOptions, deadline: number): Promise<Socket> {

@@ -10,7 +10,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   telemetry: [],
   net: [],
   wire: [],
-  schema: [],
+  schema: ['net'],
   rpc: ['wire'],
   quic: ['net'],
   transport: ['rpc', 'wire', 'quic', 'net'],

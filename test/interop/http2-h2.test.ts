@@ -47,7 +47,7 @@ async function open(t: TestContext, settings: Readonly<Record<number, number>> =
     tunnelId: '11111111-2222-4333-8444-555555555555',
     tunnelSecret: Buffer.from('secret'),
     edge: {
-      addresses: [`127.0.0.1:${edge.port}`],
+      addresses: [{ host: '127.0.0.1', port: edge.port }],
       region: undefined,
       ipVersion: 'auto',
       bindAddress: undefined,

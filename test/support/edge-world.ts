@@ -136,7 +136,7 @@ export class EdgeWorld {
       tunnelId: tunnel.id,
       tunnelSecret: tunnel.secret,
       edge: {
-        addresses: [`127.0.0.1:${this.edge.connectorPort}`],
+        addresses: [{ host: '127.0.0.1', port: this.edge.connectorPort }],
         region: undefined,
         ipVersion: 'auto',
         bindAddress: undefined,

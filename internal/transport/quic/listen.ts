@@ -1,9 +1,9 @@
 // The edge's end over QUIC: accepts connectors on one UDP port and opens a stream for every request.
 // Source: docs/protocol/edge-protocol.md §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { formatHostPort, splitHostPort } from '../../net/address/host-port.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
@@ -45,7 +45,7 @@ export interface QuicListener extends EdgeListener {
 export function listenQuic(options: QuicListenOptions): QuicListener {
   const endpoint = openEndpoint(
     {
-      bind: isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`,
+      bind: formatHostPort(options.host, options.port),
       alpn,
       identity: { cert: options.cert, key: options.key },
       postQuantum: options.postQuantum ?? false,
@@ -53,10 +53,8 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
     },
     connection => options.onConnection(new QuicEdgeConnection(connection)),
   );
-  const bound = endpoint.address;
-  const colon = bound.lastIndexOf(':');
   return {
-    address: { host: bound.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bound.slice(colon + 1)) },
+    address: splitHostPort(endpoint.address),
     setCertificates: certificates => endpoint.setIdentity(certificates),
     close: () => {
       endpoint.retire();
