@@ -2,7 +2,7 @@
 // listen or open its state, 3 for a bad configuration. SIGHUP reads certificate files again.
 
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
 import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/edge-pointer.ts';
@@ -15,9 +15,9 @@ import { openNotifier, type ServiceNotifier } from '../../internal/service/notif
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
@@ -44,9 +44,9 @@ export const command = defineCommand({
     const isLocal = domain === 'localhost';
     const publicHost = flags.host ?? (isLocal ? '127.0.0.1' : '::');
     const connectorHost = flags.connectorHost ?? publicHost;
-    const stateDir = resolve(context.cwd, expandHome(flags.stateDir, context.homeDir));
+    const stateDir = resolvePath(flags.stateDir, context);
     const file = (path: string | undefined): string | undefined =>
-      path === undefined ? undefined : resolve(context.cwd, expandHome(path, context.homeDir));
+      path === undefined ? undefined : resolvePath(path, context);
     const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
     await using log = await openLogger(context, logSettings);
     const { logger } = log;

@@ -5,7 +5,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { EdgeSettings } from '../../internal/connector/edge-access.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
@@ -15,7 +15,7 @@ import { parseCertificates } from '../../internal/discovery/trust-roots.ts';
 import { foreignCode, PosternError } from '../../internal/errors/error.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 
 /**
  * `--edge` beats the credentials' addresses; `--cacert` beats their pin. Throws 'config.invalid' or 'usage.invalid' for
@@ -39,7 +39,7 @@ export async function resolveEdgeSettings(
 }
 
 async function readCa(path: string, context: CommandContext): Promise<readonly string[]> {
-  const file = resolve(context.cwd, expandHome(path, context.homeDir));
+  const file = resolvePath(path, context);
   let text: string;
   try {
     text = await readFile(file, 'utf8');
