@@ -8,6 +8,7 @@ import type { EdgeMux } from '../datagram/edge-mux.ts';
 import { EdgeMuxV2, type SessionCalls } from '../datagram/edge-v2.ts';
 import { EdgeMuxV3 } from '../datagram/edge-v3.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { withDeadline } from '../net/time/deadline.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';
 import { serveSessionEvents } from '../rpc/session-events.ts';
 import type { TunnelId } from '../schema/api-id.ts';
@@ -148,15 +149,9 @@ function sessionCalls(openRpc: NonNullable<EdgeConnection['openRpc']>): SessionC
 /** A stream may have to wait for the peer's stream limit. */
 async function openInTime(openRpc: NonNullable<EdgeConnection['openRpc']>) {
   const opening = openRpc();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new PosternError('rpc.timeout', `No stream for a call within ${callTimeoutMs} ms`)),
-      callTimeoutMs,
-    );
-  });
+  const late = (): PosternError => new PosternError('rpc.timeout', `No stream for a call within ${callTimeoutMs} ms`);
   try {
-    return await Promise.race([opening, late]);
+    return await withDeadline(opening, callTimeoutMs, late);
   } catch (error) {
     // Nobody waits for the stream any more.
     opening.then(
@@ -164,7 +159,5 @@ async function openInTime(openRpc: NonNullable<EdgeConnection['openRpc']>) {
       () => undefined,
     );
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }

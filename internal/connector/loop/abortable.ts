@@ -1,7 +1,6 @@
-// Waiting with an end: until a signal aborts, or until a deadline on the connector's clock.
+// Waiting until a signal aborts, and the error that tells of it.
 
 import { PosternError } from '../../errors/error.ts';
-import type { Clock } from '../../net/time/clock.ts';
 
 /** Rejects with 'connection.closed' as soon as `signal` aborts; the work itself goes on unobserved. */
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -13,17 +12,6 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
     return await Promise.race([promise, work]);
   } finally {
     signal.removeEventListener('abort', onAbort);
-  }
-}
-
-/** Rejects with 'dial.timeout' and `message` when `work` has not settled after `timeoutMs`. */
-export async function withDeadline<T>(work: Promise<T>, timeoutMs: number, clock: Clock, message: string): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const cancel = clock.after(timeoutMs, () => reject(new PosternError('dial.timeout', message)));
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    cancel();
   }
 }
 
