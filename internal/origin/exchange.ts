@@ -3,9 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
-
-/** Flat list [name, value, name, value, …] in wire order; names may repeat. */
-export type HeaderList = readonly string[];
+import type { HeaderList } from '../net/http/header-list.ts';
 
 export interface ExchangeHead {
   readonly kind: 'http' | 'websocket';

@@ -3,10 +3,11 @@
 
 import type { SecureContext } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
 import { type DialCare, type DialSettings, type DialTarget, type DialTls, dial, targetText } from './dial.ts';
-import type { Exchange, HeaderList, Origin } from './exchange.ts';
+import type { Exchange, Origin } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import { gatherBody } from './gather-body.ts';
 import { Http1Pool } from './http1.ts';

@@ -1,11 +1,12 @@
 // The chooser: from a validated ingress rule to the origin that serves it. Source: docs/protocol/ingress-and-origin.md
 // §3.
 
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { AllowAddress, DialCare } from './dial.ts';
-import type { Exchange, HeaderList, Origin } from './exchange.ts';
+import type { Exchange, Origin } from './exchange.ts';
 import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
 import { type HttpOrigin, openHttpOrigin } from './http.ts';
 import { HttpStatusOrigin } from './http-status.ts';

@@ -5,7 +5,8 @@
 // Accept-Encoding is passed on untouched. The recorded connector adds `gzip` and unpacks the answer when the visitor sent
 // none; that costs CPU and changes Content-Length and ETag semantics for nothing, so we leave it out on purpose.
 
-import type { ExchangeHead, HeaderList } from './exchange.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import type { ExchangeHead } from './exchange.ts';
 import { requestRejected } from './failure.ts';
 
 /** What a rule changes in the headers of its requests. */

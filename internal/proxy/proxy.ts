@@ -4,9 +4,10 @@
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { AllowAddress, NameLookup } from '../origin/dial.ts';
-import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { ExchangeHead } from '../origin/exchange.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { createTagHeaders } from '../origin/request-headers.ts';

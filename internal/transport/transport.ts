@@ -12,13 +12,11 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic' | 'memory';
-
-/** Flat list [name, value, name, value, …] in wire order. */
-export type HeaderList = readonly string[];
 
 /** What a stream from the edge asks for. */
 export type StreamKind = 'http' | 'websocket' | 'tcp';

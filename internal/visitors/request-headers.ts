@@ -3,7 +3,7 @@
 // RFC 9110 §7.6.1.
 
 import { randomBytes } from 'node:crypto';
-import type { HeaderList } from '../transport/transport.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
 import { isProtocolHeader } from '../wire/response-headers.ts';
 import { traceHeader } from '../wire/upgrade-header.ts';

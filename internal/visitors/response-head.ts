@@ -2,7 +2,8 @@
 // nothing that frames a message is taken on trust. Source: RFC 9110 §6.5.1 (trailers), §8.6 (Content-Length), §15.2.
 
 import { PosternError } from '../errors/error.ts';
-import type { EdgeResponse, HeaderList } from '../transport/transport.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import type { EdgeResponse } from '../transport/transport.ts';
 import { isToken } from '../wire/field-name.ts';
 import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
 

@@ -6,6 +6,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
 import { connectTls } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -13,7 +14,6 @@ import type {
   ConnectorConnection,
   ConnectorHandler,
   DialOptions,
-  HeaderList,
   IncomingStream,
   RequestHead,
   ResponseHead,

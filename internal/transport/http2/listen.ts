@@ -12,6 +12,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import {
@@ -27,7 +28,6 @@ import type {
   EdgeConnection,
   EdgeListener,
   EdgeResponse,
-  HeaderList,
   OutgoingStream,
   RequestHead,
   StreamKind,

@@ -3,6 +3,7 @@
 
 import { type Duplex, duplexPair } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
 import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
 import { serveRpc } from '../serve-rpc.ts';
@@ -14,7 +15,6 @@ import type {
   DatagramChannel,
   EdgeConnection,
   EdgeResponse,
-  HeaderList,
   IncomingStream,
   OutgoingStream,
   RequestHead,

@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
 import { formatHostPort, splitHostPort } from '../../net/address/host-port.ts';
+import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
@@ -15,7 +16,6 @@ import type {
   ConnectionStats,
   EdgeConnection,
   EdgeListener,
-  HeaderList,
   OutgoingStream,
   RequestHead,
 } from '../transport.ts';
@@ -65,10 +65,7 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
 
 /** RFC 9110 §6.5.1: without this field nobody may count on trailers, and the body goes without frames. */
 function takesTrailers(headers: HeaderList): boolean {
-  return headers.some(
-    (name, index) =>
-      index % 2 === 0 && name.length === 2 && name.toLowerCase() === 'te' && headers[index + 1] === 'trailers',
-  );
+  return headerValue(headers, 'te') === 'trailers';
 }
 
 class QuicEdgeConnection implements EdgeConnection, HeadSink {
