@@ -5,8 +5,7 @@ import { PosternError } from '../errors/error.ts';
 import { formatIpPort } from '../net/address/host-port.ts';
 import { type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
 import { copyBytes } from '../net/stream/copy-bytes.ts';
-import type { DatagramChannel } from '../transport/transport.ts';
-import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
+import { type DatagramProblem, defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
 import {
   DatagramV2View,
   datagramV2Type,
@@ -15,10 +14,8 @@ import {
   writeUdpSuffixV2,
 } from '../wire/datagram-v2.ts';
 import type { ConnectionPath } from './connector-v3.ts';
-import { createDatagramCounters, type DatagramCounters } from './counters.ts';
+import { DatagramEnd } from './datagram-end.ts';
 import { IdTable } from './id-table.ts';
-import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
-import { sendOrCountDrop } from './send-or-count.ts';
 import {
   admitSession,
   describeEnd,
@@ -49,32 +46,20 @@ const longestIdleMs = 86_400_000;
 const scratchBytes = 1400;
 
 /** One connection's datagrams and sessions. Sets itself as the channel's receiver. */
-export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
-  readonly connIndex: number;
-  readonly counters: DatagramCounters;
+export class ConnectorMuxV2 extends DatagramEnd implements SessionOwner {
   readonly #environment: SessionEnvironment;
-  readonly #channel: DatagramChannel;
-  readonly #packets: PacketHandler | undefined;
   readonly #unregister: (id: Uint8Array, message: string) => void;
   readonly #sessions = new IdTable<UdpSession>();
   /** Registrations whose socket is still connecting. */
   readonly #opening = new Map<UdpSession, (errorText: string | undefined) => void>();
   readonly #view = new DatagramV2View();
-  readonly #scratch = new Uint8Array(scratchBytes);
-  #open = true;
 
   constructor(environment: SessionEnvironment, path: ConnectorPathV2) {
+    super({ ...path, scratchBytes, closedDrop: 'read_failed' });
     this.#environment = environment;
-    this.#channel = path.channel;
-    this.connIndex = path.connIndex;
-    this.counters = path.counters ?? createDatagramCounters();
-    this.#packets = path.packets;
+    this.packets = path.packets;
     this.#unregister = path.unregister;
-    path.channel.receive(datagram => this.#receive(datagram));
-  }
-
-  get open(): boolean {
-    return this.#open;
+    this.listen();
   }
 
   /** Sessions alive on this connection. */
@@ -89,7 +74,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
   async registerSession(request: RegisterSessionV2): Promise<string | undefined> {
     if (request.id.length !== sessionIdBytes)
       throw new PosternError('protocol.malformed', `Session id has ${request.id.length} bytes, it must have 16`);
-    if (!this.#open) return 'connection is closing';
+    if (!this.open) return 'connection is closing';
     if (request.address.length !== 4 && request.address.length !== 16) return 'unable to parse destination IP';
     const address: IpBytes = copyBytes(unmapIpv4(request.address));
     const refusal = admitSession(this.#environment, address, request.port, this.counters);
@@ -119,18 +104,17 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
 
   /** The connection has ended: all its sessions end, the edge is not told. Idempotent. */
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.end()) return;
     for (const session of this.#sessions.values()) session.close('connection closed');
   }
 
   sendPacket(packet: Uint8Array): boolean {
-    if (!this.#open || packet.length + packetSuffixBytesV2 > scratchBytes) {
+    if (!this.open || packet.length + packetSuffixBytesV2 > scratchBytes) {
       this.counters.droppedPackets.read_too_large += 1;
       return false;
     }
-    this.#scratch.set(packet);
-    return this.#send(writePacketSuffixV2(this.#scratch, packet.length), this.counters.droppedPackets);
+    this.scratch.set(packet);
+    return this.send(writePacketSuffixV2(this.scratch, packet.length), this.counters.droppedPackets);
   }
 
   opened(session: UdpSession): void {
@@ -139,8 +123,8 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
   }
 
   payload(session: UdpSession, payload: Uint8Array): void {
-    this.#scratch.set(payload);
-    this.#send(writeUdpSuffixV2(this.#scratch, payload.length, session.id), this.counters.dropped);
+    this.scratch.set(payload);
+    this.send(writeUdpSuffixV2(this.scratch, payload.length, session.id), this.counters.dropped);
   }
 
   ended(session: UdpSession, end: SessionEnd): void {
@@ -150,18 +134,16 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
       if (end.kind === 'failed') this.counters.failedSessions += 1;
       const cause = end.kind === 'failed' && end.error.cause instanceof Error ? `: ${end.error.cause.message}` : '';
       this.#settle(session, text + cause);
-    } else if (this.#open && end.kind !== 'closed') this.#unregister(session.id, text);
+    } else if (this.open && end.kind !== 'closed') this.#unregister(session.id, text);
     this.#log(session.id, `Session terminated: ${text}`);
   }
 
-  #receive(datagram: Uint8Array): void {
-    if (!this.#open) return;
+  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
+    return this.#view.decode(datagram);
+  }
+
+  protected handle(datagram: Uint8Array): void {
     const view = this.#view;
-    const problem = view.decode(datagram);
-    if (problem !== undefined) {
-      this.counters.malformed[problem] += 1;
-      return;
-    }
     switch (view.type) {
       case datagramV2Type.udp: {
         const session = this.#sessions.get(datagram, view.bodyBytes);
@@ -171,8 +153,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
       }
       case datagramV2Type.packet:
       case datagramV2Type.tracedPacket:
-        if (this.#packets === undefined) this.counters.droppedPackets.write_failed += 1;
-        else this.#packets.packet(datagram.subarray(0, view.bodyBytes), this);
+        this.handPacket(datagram.subarray(0, view.bodyBytes));
         return;
       default:
         // Spans travel the other way only; cloudflared drops its whole connection over one (docs/protocol/datagrams.md
@@ -185,14 +166,6 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
     const settle = this.#opening.get(session);
     this.#opening.delete(session);
     settle?.(errorText);
-  }
-
-  #send(length: number, dropped: DatagramCounters['dropped']): boolean {
-    if (!this.#open) {
-      dropped.read_failed += 1;
-      return false;
-    }
-    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 
   #log(id: Uint8Array, message: string): void {

@@ -5,7 +5,7 @@
 import { sameIp } from '../net/address/ip.ts';
 import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
-import { defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
+import { type DatagramProblem, defaultIdleMs, sessionIdBytes } from '../wire/datagram-problem.ts';
 import {
   DatagramV3View,
   datagramV3Type,
@@ -16,10 +16,10 @@ import {
   writeIcmpPrefixV3,
   writePayloadPrefixV3,
 } from '../wire/datagram-v3.ts';
-import { createDatagramCounters, type DatagramCounters } from './counters.ts';
+import type { DatagramCounters } from './counters.ts';
+import { DatagramEnd } from './datagram-end.ts';
 import { IdTable } from './id-table.ts';
-import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
-import { sendOrCountDrop } from './send-or-count.ts';
+import type { PacketHandler } from './packet-path.ts';
 import {
   admitSession,
   describeEnd,
@@ -72,35 +72,22 @@ export class ConnectorSessionsV3 {
 }
 
 /** One connection's datagrams. */
-export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
-  readonly connIndex: number;
-  readonly counters: DatagramCounters;
+export class ConnectorMuxV3 extends DatagramEnd implements SessionOwner {
   readonly #environment: SessionEnvironment;
   readonly #sessions: IdTable<UdpSession>;
-  readonly #channel: DatagramChannel;
-  readonly #packets: PacketHandler | undefined;
   readonly #view = new DatagramV3View();
-  readonly #scratch = new Uint8Array(scratchBytes);
-  #open = true;
 
   constructor(environment: SessionEnvironment, sessions: IdTable<UdpSession>, path: ConnectionPath) {
+    super({ ...path, scratchBytes, closedDrop: 'read_failed' });
     this.#environment = environment;
     this.#sessions = sessions;
-    this.#channel = path.channel;
-    this.connIndex = path.connIndex;
-    this.counters = path.counters ?? createDatagramCounters();
-    this.#packets = path.packets;
-    path.channel.receive(datagram => this.#receive(datagram));
-  }
-
-  get open(): boolean {
-    return this.#open;
+    this.packets = path.packets;
+    this.listen();
   }
 
   /** The connection has ended: its sessions wait a little for another connection, then end. Idempotent. */
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.end()) return;
     for (const session of this.#sessions.values()) {
       if (session.owner !== this) continue;
       session.touch();
@@ -111,13 +98,13 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
 
   sendPacket(packet: Uint8Array): boolean {
     const length = icmpPrefixBytesV3 + packet.length;
-    if (!this.#open || length > scratchBytes) {
+    if (!this.open || length > scratchBytes) {
       this.counters.droppedPackets.read_too_large += 1;
       return false;
     }
-    writeIcmpPrefixV3(this.#scratch);
-    this.#scratch.set(packet, icmpPrefixBytesV3);
-    return this.#send(length, this.counters.droppedPackets);
+    writeIcmpPrefixV3(this.scratch);
+    this.scratch.set(packet, icmpPrefixBytesV3);
+    return this.send(length, this.counters.droppedPackets);
   }
 
   opened(session: UdpSession): void {
@@ -125,9 +112,9 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
   }
 
   payload(session: UdpSession, payload: Uint8Array): void {
-    writePayloadPrefixV3(this.#scratch, session.id);
-    this.#scratch.set(payload, payloadPrefixBytesV3);
-    this.#send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
+    writePayloadPrefixV3(this.scratch, session.id);
+    this.scratch.set(payload, payloadPrefixBytesV3);
+    this.send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
   }
 
   ended(session: UdpSession, end: SessionEnd): void {
@@ -139,14 +126,12 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
     this.#log(session.id, `flow closed: ${describeEnd(session, end)}`, end);
   }
 
-  #receive(datagram: Uint8Array): void {
-    if (!this.#open) return;
+  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
+    return this.#view.decode(datagram);
+  }
+
+  protected handle(datagram: Uint8Array): void {
     const view = this.#view;
-    const problem = view.decode(datagram);
-    if (problem !== undefined) {
-      this.counters.malformed[problem] += 1;
-      return;
-    }
     switch (view.type) {
       case datagramV3Type.payload: {
         const session = this.#sessions.get(datagram, view.idAt);
@@ -159,8 +144,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
         this.#register(view);
         return;
       case datagramV3Type.icmp:
-        if (this.#packets === undefined) this.counters.droppedPackets.write_failed += 1;
-        else this.#packets.packet(datagram.subarray(view.bodyAt), this);
+        this.handPacket(datagram.subarray(view.bodyAt));
         return;
       default:
         // Responses travel the other way only.
@@ -220,15 +204,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
   }
 
   #respond(code: number, id: Uint8Array): void {
-    if (this.#open) this.#send(encodeResponseV3(this.#scratch, code, id), this.counters.dropped);
-  }
-
-  #send(length: number, dropped: DatagramCounters['dropped']): boolean {
-    if (!this.#open) {
-      dropped.read_failed += 1;
-      return false;
-    }
-    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
+    if (this.open) this.send(encodeResponseV3(this.scratch, code, id), this.counters.dropped);
   }
 
   #log(id: Uint8Array, message: string, end?: SessionEnd): void {

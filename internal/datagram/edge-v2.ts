@@ -4,7 +4,7 @@
 import { describeError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { DatagramChannel } from '../transport/transport.ts';
-import { sessionIdBytes, udpPayloadLimit } from '../wire/datagram-problem.ts';
+import { type DatagramProblem, sessionIdBytes, udpPayloadLimit } from '../wire/datagram-problem.ts';
 import {
   DatagramV2View,
   datagramV2Type,
@@ -13,11 +13,10 @@ import {
   writePacketSuffixV2,
   writeUdpSuffixV2,
 } from '../wire/datagram-v2.ts';
-import { createDatagramCounters, type DatagramCounters } from './counters.ts';
+import { DatagramEnd } from './datagram-end.ts';
 import type { EdgeMux, EdgeSession } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler } from './packet-path.ts';
-import { sendOrCountDrop } from './send-or-count.ts';
 
 /** The connector's SessionManager, as RPC calls. Each call settles within its own deadline. */
 export interface SessionCalls {
@@ -34,37 +33,26 @@ export interface SessionCalls {
 const scratchBytes = 1400;
 
 /** One connection's datagrams. Sets itself as the channel's receiver. */
-export class EdgeMuxV2 implements EdgeMux {
+export class EdgeMuxV2 extends DatagramEnd implements EdgeMux {
   readonly version = 2;
-  readonly connIndex: number;
-  readonly counters: DatagramCounters = createDatagramCounters();
-  readonly #channel: DatagramChannel;
   readonly #calls: SessionCalls;
   readonly #log: Logger;
   readonly #sessions = new IdTable<EdgeSession>();
   readonly #view = new DatagramV2View();
-  readonly #scratch = new Uint8Array(scratchBytes);
-  #packets: PacketHandler | undefined;
-  #open = true;
 
   constructor(channel: DatagramChannel, connIndex: number, calls: SessionCalls, log: Logger) {
-    this.#channel = channel;
-    this.connIndex = connIndex;
+    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' });
     this.#calls = calls;
     this.#log = log;
-    channel.receive(datagram => this.#receive(datagram));
-  }
-
-  get open(): boolean {
-    return this.#open;
+    this.listen();
   }
 
   get payloadLimit(): number {
-    return Math.min(udpPayloadLimit, this.#channel.maxBytes - udpSuffixBytesV2);
+    return Math.min(udpPayloadLimit, this.channel.maxBytes - udpSuffixBytesV2);
   }
 
   onPacket(handler: PacketHandler): void {
-    this.#packets = handler;
+    this.packets = handler;
   }
 
   register(session: EdgeSession): void {
@@ -102,12 +90,12 @@ export class EdgeMuxV2 implements EdgeMux {
       this.counters.dropped.send_too_large += 1;
       return false;
     }
-    this.#scratch.set(payload);
-    return this.#send(writeUdpSuffixV2(this.#scratch, payload.length, session.id), this.counters.dropped);
+    this.scratch.set(payload);
+    return this.send(writeUdpSuffixV2(this.scratch, payload.length, session.id), this.counters.dropped);
   }
 
   unregister(session: EdgeSession, message: string): void {
-    if (this.#forget(session) && this.#open) this.#tellUnregister(session.id, message);
+    if (this.#forget(session) && this.open) this.#tellUnregister(session.id, message);
   }
 
   sendPacket(packet: Uint8Array): boolean {
@@ -115,13 +103,12 @@ export class EdgeMuxV2 implements EdgeMux {
       this.counters.droppedPackets.send_too_large += 1;
       return false;
     }
-    this.#scratch.set(packet);
-    return this.#send(writePacketSuffixV2(this.#scratch, packet.length), this.counters.droppedPackets);
+    this.scratch.set(packet);
+    return this.send(writePacketSuffixV2(this.scratch, packet.length), this.counters.droppedPackets);
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.end()) return;
     for (const session of this.#sessions.values()) {
       this.#forget(session);
       session.lost();
@@ -136,7 +123,7 @@ export class EdgeMuxV2 implements EdgeMux {
       if (this.#forget(session)) session.registered({ kind: 'refused', message, rateLimited: false });
     } else if (known) session.registered({ kind: 'ok' });
     // Given up here while the call ran: the connector must not keep a session nobody uses.
-    else if (this.#open) this.#tellUnregister(session.id, 'registration abandoned');
+    else if (this.open) this.#tellUnregister(session.id, 'registration abandoned');
   }
 
   #tellUnregister(id: Uint8Array, message: string): void {
@@ -146,14 +133,12 @@ export class EdgeMuxV2 implements EdgeMux {
     });
   }
 
-  #receive(datagram: Uint8Array): void {
-    if (!this.#open) return;
+  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
+    return this.#view.decode(datagram);
+  }
+
+  protected handle(datagram: Uint8Array): void {
     const view = this.#view;
-    const problem = view.decode(datagram);
-    if (problem !== undefined) {
-      this.counters.malformed[problem] += 1;
-      return;
-    }
     switch (view.type) {
       case datagramV2Type.udp: {
         const session = this.#sessions.get(datagram, view.bodyBytes);
@@ -162,8 +147,7 @@ export class EdgeMuxV2 implements EdgeMux {
         return;
       }
       case datagramV2Type.packet:
-        if (this.#packets === undefined) this.counters.droppedPackets.write_failed += 1;
-        else this.#packets.packet(datagram.subarray(0, view.bodyBytes), this);
+        this.handPacket(datagram.subarray(0, view.bodyBytes));
         return;
       case datagramV2Type.spans:
         // Spans come only for traced packets, which this edge does not send; a stray one is no mistake worth counting.
@@ -178,13 +162,5 @@ export class EdgeMuxV2 implements EdgeMux {
     if (!this.#sessions.delete(session.id, session)) return false;
     this.counters.activeSessions -= 1;
     return true;
-  }
-
-  #send(length: number, dropped: DatagramCounters['dropped']): boolean {
-    if (!this.#open) {
-      dropped.write_failed += 1;
-      return false;
-    }
-    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 }

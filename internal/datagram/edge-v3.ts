@@ -2,7 +2,7 @@
 // docs/protocol/datagrams.md §5.
 
 import type { DatagramChannel } from '../transport/transport.ts';
-import { udpPayloadLimit } from '../wire/datagram-problem.ts';
+import { type DatagramProblem, udpPayloadLimit } from '../wire/datagram-problem.ts';
 import {
   DatagramV3View,
   datagramV3Type,
@@ -14,11 +14,10 @@ import {
   writePayloadPrefixV3,
 } from '../wire/datagram-v3.ts';
 import { features } from '../wire/features.ts';
-import { createDatagramCounters, type DatagramCounters } from './counters.ts';
+import { DatagramEnd } from './datagram-end.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler } from './packet-path.ts';
-import { sendOrCountDrop } from './send-or-count.ts';
 
 /** First repeat after a round trip across an ocean, then doubling: 0.3, 0.9, 2.1, 4.5 s; given up at 5.1 s. */
 const firstRepeatMs = 300;
@@ -35,37 +34,26 @@ interface Entry {
 }
 
 /** One connection's datagrams. Sets itself as the channel's receiver. */
-export class EdgeMuxV3 implements EdgeMux {
+export class EdgeMuxV3 extends DatagramEnd implements EdgeMux {
   readonly version = 3;
-  readonly connIndex: number;
-  readonly counters: DatagramCounters = createDatagramCounters();
   /** cloudflared would only begin its first idle time anew. */
   readonly #changesIdleTime: boolean;
-  readonly #channel: DatagramChannel;
   readonly #sessions = new IdTable<Entry>();
   readonly #view = new DatagramV3View();
-  readonly #scratch = new Uint8Array(scratchBytes);
-  #packets: PacketHandler | undefined;
-  #open = true;
 
   /** @param advertised features that the connector told at its registration */
   constructor(channel: DatagramChannel, connIndex: number, advertised: readonly string[] = []) {
+    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' });
     this.#changesIdleTime = advertised.includes(features.v3IdleTime);
-    this.#channel = channel;
-    this.connIndex = connIndex;
-    channel.receive(datagram => this.#receive(datagram));
-  }
-
-  get open(): boolean {
-    return this.#open;
+    this.listen();
   }
 
   get payloadLimit(): number {
-    return Math.min(udpPayloadLimit, this.#channel.maxBytes - payloadPrefixBytesV3);
+    return Math.min(udpPayloadLimit, this.channel.maxBytes - payloadPrefixBytesV3);
   }
 
   onPacket(handler: PacketHandler): void {
-    this.#packets = handler;
+    this.packets = handler;
   }
 
   register(session: EdgeSession): void {
@@ -85,9 +73,9 @@ export class EdgeMuxV3 implements EdgeMux {
       this.counters.dropped.send_too_large += 1;
       return false;
     }
-    writePayloadPrefixV3(this.#scratch, session.id);
-    this.#scratch.set(payload, payloadPrefixBytesV3);
-    return this.#send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
+    writePayloadPrefixV3(this.scratch, session.id);
+    this.scratch.set(payload, payloadPrefixBytesV3);
+    return this.send(payloadPrefixBytesV3 + payload.length, this.counters.dropped);
   }
 
   /** v3 has no message for this: the connector's side idles out, within a second or two where it can be told to. */
@@ -101,28 +89,25 @@ export class EdgeMuxV3 implements EdgeMux {
       this.counters.droppedPackets.send_too_large += 1;
       return false;
     }
-    writeIcmpPrefixV3(this.#scratch);
-    this.#scratch.set(packet, icmpPrefixBytesV3);
-    return this.#send(icmpPrefixBytesV3 + packet.length, this.counters.droppedPackets);
+    writeIcmpPrefixV3(this.scratch);
+    this.scratch.set(packet, icmpPrefixBytesV3);
+    return this.send(icmpPrefixBytesV3 + packet.length, this.counters.droppedPackets);
   }
 
   close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.end()) return;
     for (const { session } of this.#sessions.values()) {
       this.#forget(session);
       session.lost();
     }
   }
 
-  #receive(datagram: Uint8Array): void {
-    if (!this.#open) return;
+  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
+    return this.#view.decode(datagram);
+  }
+
+  protected handle(datagram: Uint8Array): void {
     const view = this.#view;
-    const problem = view.decode(datagram);
-    if (problem !== undefined) {
-      this.counters.malformed[problem] += 1;
-      return;
-    }
     switch (view.type) {
       case datagramV3Type.payload: {
         const entry = this.#sessions.get(datagram, view.idAt);
@@ -134,8 +119,7 @@ export class EdgeMuxV3 implements EdgeMux {
         this.#response(view);
         return;
       case datagramV3Type.icmp:
-        if (this.#packets === undefined) this.counters.droppedPackets.write_failed += 1;
-        else this.#packets.packet(datagram.subarray(view.bodyAt), this);
+        this.handPacket(datagram.subarray(view.bodyAt));
         return;
       default:
         // Registrations travel the other way only.
@@ -185,7 +169,7 @@ export class EdgeMuxV3 implements EdgeMux {
 
   #sendRegistration(session: EdgeSession, idleSeconds = idleSecondsOf(session)): void {
     const { id, address, port } = session;
-    this.#send(encodeRegistrationV3(this.#scratch, { id, address, port, idleSeconds }), this.counters.dropped);
+    this.send(encodeRegistrationV3(this.scratch, { id, address, port, idleSeconds }), this.counters.dropped);
   }
 
   #forget(session: EdgeSession): void {
@@ -194,14 +178,6 @@ export class EdgeMuxV3 implements EdgeMux {
     clearTimeout(entry.timer);
     this.#sessions.delete(session.id);
     this.counters.activeSessions -= 1;
-  }
-
-  #send(length: number, dropped: DatagramCounters['dropped']): boolean {
-    if (!this.#open) {
-      dropped.write_failed += 1;
-      return false;
-    }
-    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 }
 
