@@ -1,6 +1,6 @@
-import { transportConformance } from '../../../test/conformance/transport.ts';
-import { PosternError } from '../../errors/error.ts';
-import { openMemoryPair } from './pair.ts';
+import { PosternError } from '../../internal/errors/error.ts';
+import { transportConformance } from '../conformance/transport.ts';
+import { openMemoryPair } from './memory-transport.ts';
 
 transportConformance(
   'memory',

@@ -2,11 +2,9 @@
 // contract (back-pressure, half-close, resets, drain) and passes the same conformance suite as the real ones.
 
 import { type Duplex, duplexPair } from 'node:stream';
-import { PosternError } from '../../errors/error.ts';
-import type { HeaderList } from '../../net/http/header-list.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
-import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
-import { serveRpc } from '../serve-rpc.ts';
+import { PosternError } from '../../internal/errors/error.ts';
+import type { HeaderList } from '../../internal/net/http/header-list.ts';
+import { serveRpc } from '../../internal/transport/serve-rpc.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
@@ -20,7 +18,9 @@ import type {
   RequestHead,
   ResponseHead,
   StreamRefusal,
-} from '../transport.ts';
+} from '../../internal/transport/transport.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/configuration-request.ts';
+import { withoutProtocolHeaders } from '../../internal/wire/response-headers.ts';
 
 export interface MemoryPair {
   readonly edge: EdgeConnection;
@@ -124,12 +124,13 @@ class MemoryLink {
   }
 
   stats(): ConnectionStats {
-    return { protocol: 'memory', openStreams: this.openStreams };
+    return { protocol: 'quic', openStreams: this.openStreams };
   }
 }
 
 abstract class MemoryEnd {
-  readonly protocol = 'memory';
+  /** It stands in for QUIC: it carries datagrams. */
+  readonly protocol = 'quic';
   readonly localAddress = 'memory';
   readonly remoteAddress = 'memory';
   readonly datagrams: DatagramChannel;

@@ -35,9 +35,9 @@ import type { Store } from '../../internal/store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../../internal/store/secret-box.ts';
 import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
-import { openMemoryPair } from '../../internal/transport/memory/pair.ts';
 import type { DatagramVersion } from '../../internal/wire/features.ts';
 import { sessionEnvironment, type TestEnvironment } from './connector-sessions.ts';
+import { openMemoryPair } from './memory-transport.ts';
 import { proxyTo, type TestProxy } from './proxied.ts';
 
 export interface TestConnector {
