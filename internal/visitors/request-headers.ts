@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { HeaderList } from '../net/http/header-list.ts';
-import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
+import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
 import { isProtocolHeader } from '../wire/response-headers.ts';
 import { traceHeader } from '../wire/upgrade-header.ts';
 import type { VisitorRequest } from './visitor.ts';

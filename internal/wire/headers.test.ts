@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isPosternError } from '../errors/error.ts';
+import { withoutHopByHop } from '../net/http/hop-by-hop.ts';
 import { advertisedFeatures, chooseDatagramVersion, datagramVersionOf } from './features.ts';
-import { withoutHopByHop } from './hop-by-hop.ts';
 import { classifyStream, requestPreamble, rpcPreamble } from './preamble.ts';
 import { classifyRequest } from './upgrade-header.ts';
 

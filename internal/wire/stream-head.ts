@@ -3,10 +3,10 @@
 // Source: docs/protocol/edge-protocol.md §9.2–9.3. The shapes match those of the transport seam without importing it.
 
 import { PosternError } from '../errors/error.ts';
+import { isToken } from '../net/http/field-name.ts';
 import { measureHead } from './connect-codec.ts';
 import { type ConnectionType, decodeConnectRequest, encodeConnectRequest } from './connect-request.ts';
 import { decodeConnectResponse, encodeConnectResponse } from './connect-response.ts';
-import { isToken } from './field-name.ts';
 import { classifyStream, requestPreamble } from './preamble.ts';
 import { upgradeHeader } from './upgrade-header.ts';
 

@@ -4,6 +4,7 @@ import { pushTimeoutMs } from '../../internal/carriers/configuration-sender.ts';
 import { maxWaiting as waitingRequests } from '../../internal/carriers/connector-registry.ts';
 import { defaultConnectionsPerTunnel, unregisteredLimits } from '../../internal/carriers/serve-connector.ts';
 import { maxNames, wildcardLimits } from '../../internal/certificates/name-certificates.ts';
+import { sentHeaderBytes } from '../../internal/net/http2/sizes.ts';
 import { maxGatheredBytes } from '../../internal/origin/gather-body.ts';
 import { maxPools } from '../../internal/origin/http.ts';
 import { defaultHeadTimeoutMs } from '../../internal/origin/http1-connection.ts';
@@ -12,7 +13,7 @@ import { maxHeadBytes as answerHeadBytes, maxInterimHeads } from '../../internal
 import { defaultTuning } from '../../internal/quic/settings.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import { handshakeLimits as tlsHandshakes } from '../../internal/transport/http2/listen.ts';
-import { maxStreams, receivedHeaderBytes, sentHeaderBytes } from '../../internal/transport/http2/settings.ts';
+import { maxStreams, receivedHeaderBytes } from '../../internal/transport/http2/settings.ts';
 import { defaultAnswerTimeoutMs, defaultReturnWaitMs } from '../../internal/visitors/forward.ts';
 import { resetLimits } from '../../internal/visitors/http2-floods.ts';
 import {
@@ -66,7 +67,7 @@ export const answerHeads: readonly Row[] = [
     'connector to another edge over HTTP/2',
     `what that edge announces, at most ${bytes(sentHeaderBytes)}`,
     '502; the log names size and limit',
-    source('sentHeaderBytes', http2Settings),
+    source('sentHeaderBytes', 'net/http2/sizes.ts'),
   ],
   ['edge to a visitor over HTTP/2', 'what the visitor announces', '502', 'the visitor'],
   [

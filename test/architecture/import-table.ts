@@ -9,7 +9,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   telemetry: [],
   net: [],
-  wire: [],
+  wire: ['net'],
   schema: ['net'],
   rpc: ['wire'],
   quic: ['net'],

@@ -17,7 +17,6 @@ const testsMayImport: Readonly<Record<string, readonly string[]>> = {
   edge: ['private-network', 'credentials', 'api', 'schema'],
   'control-plane': ['features'],
   'private-network': ['control-plane', 'icmp'],
-  wire: ['net'],
 };
 /** Folders under a seam's room whose members must not import each other. */
 const seams: Readonly<Record<string, readonly string[]>> = { transport: ['http2', 'quic'] };

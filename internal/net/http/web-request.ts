@@ -36,7 +36,7 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
     let bytes = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       bytes += chunk.byteLength;
-      if (bytes > options.maxBytes) throw new Error(`the answer is larger than ${options.maxBytes} bytes`);
+      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
       chunks.push(chunk);
     }
     return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };

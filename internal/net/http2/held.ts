@@ -2,8 +2,8 @@
 // comes for a stream whether it is read or not, up to the stream's window.
 
 import type { Http2Stream } from 'node:http2';
-import { heldStreams } from '../../net/limits/held-streams.ts';
-import { streamWindowBytes } from './settings.ts';
+import { heldStreams } from '../limits/held-streams.ts';
+import { streamWindowBytes } from './sizes.ts';
 
 /** Call once, for a stream with the receive window `streamWindowBytes`. */
 export function watchReader(stream: Http2Stream): void {

@@ -1,8 +1,8 @@
 // Flat header lists as the objects that node:http2 wants for trailers.
 
-import type { HeaderList } from '../../net/http/header-list.ts';
-import { isToken } from '../../wire/field-name.ts';
-import { isHopByHop } from '../../wire/hop-by-hop.ts';
+import { isToken } from '../http/field-name.ts';
+import type { HeaderList } from '../http/header-list.ts';
+import { isHopByHop } from '../http/hop-by-hop.ts';
 
 /**
  * Names in lower case; repeated ones become arrays. Fields that Node would refuse with an exception, where nobody could

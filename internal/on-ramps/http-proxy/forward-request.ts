@@ -4,11 +4,11 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { withoutHopByHop } from '../../net/http/hop-by-hop.ts';
 import { countChunk } from '../../net/stream/young-garbage.ts';
 import { type PrivateTarget, parsePrivateTarget } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
-import { withoutHopByHop } from '../../wire/hop-by-hop.ts';
 
 export interface ForwardOptions {
   /** Who asks; rejects when he may not. */

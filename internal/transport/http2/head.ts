@@ -24,13 +24,6 @@ const forbidden = new Set([
   'host',
 ]);
 
-/** Size of a header list as a peer's SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 §6.5.2). */
-export function headerListBytes(raw: readonly string[]): number {
-  let bytes = raw.length * 16;
-  for (const text of raw) bytes += text.length;
-  return bytes;
-}
-
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {
   const raw = [':method', head.method, ':scheme', head.scheme, ':authority', head.host, ':path', head.path];

@@ -13,6 +13,8 @@ import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
 import type { HeaderList } from '../../net/http/header-list.ts';
+import { headerListBytes } from '../../net/http/header-list.ts';
+import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import {
@@ -32,9 +34,8 @@ import type {
   RequestHead,
   StreamKind,
 } from '../transport.ts';
-import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { configurationRequest, sendConfiguration } from './configuration.ts';
-import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
+import { controlRequest, decodeResponseHead, encodeRequestHead } from './head.ts';
 import { holdEnd, knowsHalfClose } from './held-end.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
