@@ -21,7 +21,7 @@ import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';

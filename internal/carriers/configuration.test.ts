@@ -17,7 +17,7 @@ import type { Store } from '../store/contract/store.ts';
 import { createSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import type { ConfigurationAnswer } from '../wire/configuration-request.ts';
+import type { ConfigurationAnswer } from '../wire/stream/configuration-request.ts';
 import { ConfigurationSender } from './configuration-sender.ts';
 import { ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
 import { followStore } from './follow-store.ts';

@@ -2,11 +2,11 @@
 // the connection, and chooses one for a new flow. Source: docs/protocol/datagrams.md §2, §4.2, §4.4.
 
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
-import { createDatagramCounters, type DatagramCounters } from '../datagram/counters.ts';
-import type { EdgeEcho } from '../datagram/edge-echo.ts';
-import type { EdgeMux } from '../datagram/edge-mux.ts';
-import { EdgeMuxV2, type SessionCalls } from '../datagram/edge-v2.ts';
-import { EdgeMuxV3 } from '../datagram/edge-v3.ts';
+import { createDatagramCounters, type DatagramCounters } from '../datagram/channel/counters.ts';
+import type { EdgeEcho } from '../datagram/edge/edge-echo.ts';
+import type { EdgeMux } from '../datagram/edge/edge-mux.ts';
+import { EdgeMuxV2, type SessionCalls } from '../datagram/edge/edge-v2.ts';
+import { EdgeMuxV3 } from '../datagram/edge/edge-v3.ts';
 import { describeError, PosternError } from '../errors/error.ts';
 import { withDeadline } from '../net/time/deadline.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';

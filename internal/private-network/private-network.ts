@@ -4,9 +4,9 @@
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
-import { EdgeEcho } from '../datagram/edge-echo.ts';
-import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge-flow.ts';
-import { IdleWheel } from '../datagram/idle-wheel.ts';
+import { IdleWheel } from '../datagram/channel/idle-wheel.ts';
+import { EdgeEcho } from '../datagram/edge/edge-echo.ts';
+import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';

@@ -7,7 +7,7 @@ import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { PosternError } from '../errors/error.ts';
 import { headerValue } from '../net/http/header-list.ts';
 import { requestWeb } from '../net/http/web-request.ts';
-import type { Exchange } from '../origin/exchange.ts';
+import type { Exchange } from '../origin/exchange/exchange.ts';
 import type { AccessPolicy } from '../schema/origin-request.ts';
 
 const header = 'cf-access-jwt-assertion';

@@ -2,7 +2,7 @@
 // it arrive, which rule took it, what came back? Values of headers that may be secrets are left out.
 
 import type { HeaderList } from '../net/http/header-list.ts';
-import type { ExchangeHead } from '../origin/exchange.ts';
+import type { ExchangeHead } from '../origin/exchange/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Names whose values open doors. */

@@ -7,7 +7,7 @@ import { listenRaw } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { formatIpPort } from '../net/address/host-port.ts';
-import { parseTarget } from '../origin/dial.ts';
+import { parseTarget } from '../origin/dial/dial.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 
 async function tcpProxy(t: TestContext, maxActiveFlows = 0, limiter = new FlowLimiter()): Promise<TestProxy> {

@@ -14,7 +14,7 @@ import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic';
 

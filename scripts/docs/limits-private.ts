@@ -10,7 +10,7 @@ import { idleMs as associationIdleMs, maxFlows } from '../../internal/on-ramps/s
 import { defaultFlowLimits } from '../../internal/private-network/flows/flow-tracker.ts';
 import { maxCached, maxLookups } from '../../internal/private-network/names/name-resolver.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
-import { defaultIdleMs, ipPacketLimit, udpPayloadLimit } from '../../internal/wire/datagram-problem.ts';
+import { defaultIdleMs, ipPacketLimit, udpPayloadLimit } from '../../internal/wire/datagram/datagram-problem.ts';
 import { bytes, count, flag, places, type Row, rate, source } from './limit-row.ts';
 
 export const privateRows: readonly Row[] = [
@@ -18,13 +18,13 @@ export const privateRows: readonly Row[] = [
     'payload of a UDP datagram',
     bytes(udpPayloadLimit),
     'the datagram is dropped and counted',
-    source('udpPayloadLimit', 'wire/datagram-problem.ts'),
+    source('udpPayloadLimit', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'IP packet of a ping',
     bytes(ipPacketLimit),
     'the packet is dropped and counted',
-    source('ipPacketLimit', 'wire/datagram-problem.ts'),
+    source('ipPacketLimit', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'flows at once',
@@ -37,7 +37,7 @@ export const privateRows: readonly Row[] = [
     'silence of a UDP session',
     formatDuration(defaultIdleMs),
     'the session ends',
-    source('defaultIdleMs', 'wire/datagram-problem.ts'),
+    source('defaultIdleMs', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'connections of one listener (SOCKS, HTTP proxy)',

@@ -15,7 +15,7 @@ import {
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
 import { keepDeletedMs } from '../../internal/store/sqlite/sqlite-store.ts';
-import { maxRequestBytes } from '../../internal/wire/configuration-request.ts';
+import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
 import { privateRows } from './limits-private.ts';
 import { answerHeads, connectorRows, requestHeads, visitorRows } from './limits-public.ts';
@@ -76,7 +76,7 @@ const fileRows: readonly Row[] = [
     'configuration pushed by an edge, over HTTP/2',
     bytes(maxRequestBytes),
     'it is refused; the one before stays',
-    source('maxRequestBytes', 'wire/configuration-request.ts'),
+    source('maxRequestBytes', 'wire/stream/configuration-request.ts'),
   ],
   [
     'credentials file, token file',

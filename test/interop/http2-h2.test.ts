@@ -9,7 +9,7 @@ import { openTunnel } from '../../internal/connector/tunnel.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { createLogger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/dial.ts';
-import { decodeResponseHeaders } from '../../internal/wire/response-headers.ts';
+import { decodeResponseHeaders } from '../../internal/wire/stream/response-headers.ts';
 import { listen } from '../support/origin-server.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { until, within } from '../support/wait.ts';

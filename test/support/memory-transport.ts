@@ -19,8 +19,8 @@ import type {
   ResponseHead,
   StreamRefusal,
 } from '../../internal/transport/transport.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/configuration-request.ts';
-import { withoutProtocolHeaders } from '../../internal/wire/response-headers.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/stream/configuration-request.ts';
+import { withoutProtocolHeaders } from '../../internal/wire/stream/response-headers.ts';
 
 export interface MemoryPair {
   readonly edge: EdgeConnection;

@@ -5,7 +5,7 @@ import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import { PosternError } from '../../errors/error.ts';
 import { withDeadline } from '../../net/time/deadline.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import type { ConnectionDetails } from '../../wire/registration.ts';
+import type { ConnectionDetails } from '../../wire/rpc/registration.ts';
 import { stoppedError } from './abortable.ts';
 import type { LoopContext } from './loop-context.ts';
 import { encodeLocalIp, type RegistrationSession } from './registration.ts';

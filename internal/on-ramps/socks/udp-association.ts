@@ -9,7 +9,7 @@ import type { UdpFlow } from '../../private-network/flows/udp-flow.ts';
 import type { PrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
-import { udpPayloadLimit } from '../../wire/datagram-problem.ts';
+import { udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
 import { openBoundSocket } from '../bound-socket.ts';
 import { privateHostOf } from './private-host-of.ts';
 

@@ -12,8 +12,8 @@ import {
   maxAnswerBytes,
   maxRequestBytes,
   type PushedConfiguration,
-} from '../../wire/configuration-request.ts';
-import { upgradeHeader, upgradeValues } from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/configuration-request.ts';
+import { upgradeHeader, upgradeValues } from '../../wire/stream/upgrade-header.ts';
 import type { ConnectorHandler } from '../transport.ts';
 import { encodeRefusal, encodeResponseHead } from './head.ts';
 import { stopUnreadRequest } from './stop-unread.ts';

@@ -1,8 +1,12 @@
 // Maps the seam's heads to HTTP/2 header lists and back. Source: docs/protocol/edge-protocol.md §10.2, §10.4–10.8.
 
 import { PosternError } from '../../errors/error.ts';
-import { decodeResponseHeaders, encodeResponseHeaders, withoutProtocolHeaders } from '../../wire/response-headers.ts';
-import { parseResponseMeta, responseMetaValues } from '../../wire/response-meta.ts';
+import {
+  decodeResponseHeaders,
+  encodeResponseHeaders,
+  withoutProtocolHeaders,
+} from '../../wire/stream/response-headers.ts';
+import { parseResponseMeta, responseMetaValues } from '../../wire/stream/response-meta.ts';
 import {
   classifyRequest,
   responseHeadersHeader,
@@ -10,7 +14,7 @@ import {
   tcpSourceHeader,
   upgradeHeader,
   upgradeValues,
-} from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/upgrade-header.ts';
 import type { EdgeResponse, RequestHead, ResponseHead, StreamKind, StreamRefusal } from '../transport.ts';
 
 /** Connection-specific names that HTTP/2 forbids (RFC 9113 §8.2.2); `te` is allowed with the value `trailers` only. */

@@ -21,8 +21,8 @@ import {
   type ConfigurationAnswer,
   encodeConfigurationRequest,
   type PushedConfiguration,
-} from '../../wire/configuration-request.ts';
-import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/configuration-request.ts';
+import { responseHeadersHeader, responseMetaHeader } from '../../wire/stream/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
   ConnectionEnd,

@@ -11,7 +11,7 @@ import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint, type QuicEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream-head.ts';
+import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream/stream-head.ts';
 import { serveRpc } from '../serve-rpc.ts';
 import type {
   ConnectionEnd,

@@ -8,8 +8,8 @@
 import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { encodeBodyEnd, encodeBodyFrame } from '../../wire/body-frames.ts';
-import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream-head.ts';
+import { encodeBodyEnd, encodeBodyFrame } from '../../wire/stream/body-frames.ts';
+import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream/stream-head.ts';
 import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
 import { noCode } from './settings.ts';
 

@@ -10,7 +10,7 @@ import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/stream/configuration-request.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
