@@ -4,7 +4,7 @@ import { PosternError } from '../../internal/errors/error.ts';
 import { bracketed, type HostPort, parseListenAddress } from '../../internal/net/address/host-port.ts';
 import { parseIp } from '../../internal/net/address/ip.ts';
 import type { DnsSettings, OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
-import { parsePrivateTarget } from '../../internal/private-network/private-host.ts';
+import { parsePrivateTarget } from '../../internal/private-network/routes/private-host.ts';
 
 export interface OnRampFlags {
   readonly socks: string | undefined;

@@ -26,7 +26,7 @@ import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';

@@ -15,7 +15,7 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { createTag, createTunnelId } from '../schema/api-id.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createSecretBox } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import type { ConfigurationAnswer } from '../wire/stream/configuration-request.ts';
 import { ConfigurationSender } from './configuration-sender.ts';

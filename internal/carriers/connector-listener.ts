@@ -4,7 +4,7 @@
 import { describeError, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
-import { listenTransports } from '../transport/listen.ts';
+import { listenTransports } from '../transport/open/listen.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { features } from '../wire/features.ts';
 import { type ServeConnectorOptions, serveConnector, unregisteredLimits } from './serve-connector.ts';

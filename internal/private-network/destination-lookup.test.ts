@@ -22,7 +22,7 @@ import { formatIp } from '../net/address/ip.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import type { UdpFlow } from './flows/udp-flow.ts';
-import { parsePrivateHost } from './private-host.ts';
+import { parsePrivateHost } from './routes/private-host.ts';
 import type { Visitor } from './visitor.ts';
 
 const host = (text: string) => parsePrivateHost(text) ?? assert.fail(text);

@@ -14,7 +14,7 @@ import type { FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
-import { parsePrivateHost } from './private-host.ts';
+import { parsePrivateHost } from './routes/private-host.ts';
 import type { Visitor } from './visitor.ts';
 
 const host = (text: string) => parsePrivateHost(text) ?? assert.fail(text);

@@ -22,7 +22,7 @@ import type { FlowTracker, OpenFlow } from './flows/flow-tracker.ts';
 import { NamedUdpFlow } from './flows/named-udp-flow.ts';
 import type { UdpFlow, UdpFlowEvents } from './flows/udp-flow.ts';
 import type { NameResolver } from './names/name-resolver.ts';
-import { formatPrivateTarget, type PrivateHost } from './private-host.ts';
+import { formatPrivateTarget, type PrivateHost } from './routes/private-host.ts';
 import type { RouteTable } from './routes/route-table.ts';
 import { formatSource, subjectOf, type Visitor } from './visitor.ts';
 

@@ -3,7 +3,7 @@
 import { formatHostPort } from '../net/address/host-port.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { FlowProtocol, FlowSubject, OnRamp } from './flows/flow.ts';
-import { formatPrivateHost, type PrivateHost } from './private-host.ts';
+import { formatPrivateHost, type PrivateHost } from './routes/private-host.ts';
 
 /** Who asks: an admitted visitor of one on-ramp, in the virtual network that it was admitted to. */
 export interface Visitor {

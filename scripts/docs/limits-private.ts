@@ -1,10 +1,10 @@
 // Limits on private networks and the ways into them.
 
-import { refusalLimits as wrongCredentials } from '../../internal/on-ramps/admission.ts';
 import { maxClients, maxOverTcp, maxWaiting as waitingQueries } from '../../internal/on-ramps/dns/forwarder.ts';
 import { limits as echoLimits } from '../../internal/on-ramps/echo/echo-service.ts';
+import { refusalLimits as wrongCredentials } from '../../internal/on-ramps/entrance/admission.ts';
+import { handshakeLimits, maxConnections as onRampConnections } from '../../internal/on-ramps/entrance/listener.ts';
 import { idleMs as httpProxyIdleMs } from '../../internal/on-ramps/http-proxy/forward-request.ts';
-import { handshakeLimits, maxConnections as onRampConnections } from '../../internal/on-ramps/listener.ts';
 import { associationLimits } from '../../internal/on-ramps/socks/server.ts';
 import { idleMs as associationIdleMs, maxFlows } from '../../internal/on-ramps/socks/udp-association.ts';
 import { defaultFlowLimits } from '../../internal/private-network/flows/flow-tracker.ts';
@@ -43,19 +43,19 @@ export const privateRows: readonly Row[] = [
     'connections of one listener (SOCKS, HTTP proxy)',
     count(onRampConnections),
     'the new one is closed',
-    source('maxConnections', 'on-ramps/listener.ts'),
+    source('maxConnections', 'on-ramps/entrance/listener.ts'),
   ],
   [
     'of them, not admitted yet',
     places(handshakeLimits),
     'the new one is closed',
-    source('handshakeLimits', 'on-ramps/listener.ts'),
+    source('handshakeLimits', 'on-ramps/entrance/listener.ts'),
   ],
   [
     'wrong credentials of one address',
     rate(wrongCredentials),
     'every try of that address is refused',
-    source('refusalLimits', 'on-ramps/admission.ts'),
+    source('refusalLimits', 'on-ramps/entrance/admission.ts'),
   ],
   [
     'UDP associations of SOCKS',

@@ -14,7 +14,7 @@ import {
   networkRequestLimits,
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
-import { keepDeletedMs } from '../../internal/store/sqlite/sqlite-store.ts';
+import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
 import { privateRows } from './limits-private.ts';
@@ -66,7 +66,7 @@ const controlRows: readonly Row[] = [
     'how long deleted tunnels, routes and networks can be listed',
     days(keepDeletedMs),
     'the next start of the edge forgets them',
-    source('keepDeletedMs', 'store/sqlite/sqlite-store.ts'),
+    source('keepDeletedMs', 'store/sqlite/thread/sqlite-store.ts'),
   ],
 ];
 

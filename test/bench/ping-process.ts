@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { openEdge } from '../../internal/edge/edge.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { parsePrivateHost } from '../../internal/private-network/private-host.ts';
+import { parsePrivateHost } from '../../internal/private-network/routes/private-host.ts';
 import { createTunnelId } from '../../internal/schema/api-id.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';

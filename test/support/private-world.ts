@@ -20,8 +20,8 @@ import { ConnectorSessionsV3 } from '../../internal/datagram/connector/connector
 import { PosternError } from '../../internal/errors/error.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts';
-import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
+import { Admission } from '../../internal/on-ramps/entrance/admission.ts';
 import type { Resolver } from '../../internal/private-network/dns/upstream.ts';
 import type { FlowDenialReason, FlowEvent } from '../../internal/private-network/flows/flow.ts';
 import { FlowCounts } from '../../internal/private-network/flows/flow-counts.ts';
@@ -33,7 +33,7 @@ import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../../internal/store/secret-box.ts';
-import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 import type { DatagramVersion } from '../../internal/wire/features.ts';
 import { sessionEnvironment, type TestEnvironment } from './connector-sessions.ts';

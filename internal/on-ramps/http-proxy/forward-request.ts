@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
 import { withoutHopByHop } from '../../net/http/hop-by-hop.ts';
 import { countChunk } from '../../net/stream/young-garbage.ts';
-import { type PrivateTarget, parsePrivateTarget } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import { type PrivateTarget, parsePrivateTarget } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 
 export interface ForwardOptions {

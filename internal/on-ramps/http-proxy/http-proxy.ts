@@ -8,13 +8,19 @@ import { describeError, isPosternError, PosternError } from '../../errors/error.
 import { plainAddress } from '../../net/address/ip.ts';
 import { answerHalfClosed } from '../../net/http/half-closed.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { parsePrivateTarget } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import { parsePrivateTarget } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { Admission, Credentials } from '../admission.ts';
-import { joinFlow } from '../join-flow.ts';
-import { handshakeLimits, type ListenOptions, maxConnections, serverListener, type TcpListener } from '../listener.ts';
+import type { Admission, Credentials } from '../entrance/admission.ts';
+import { joinFlow } from '../entrance/join-flow.ts';
+import {
+  handshakeLimits,
+  type ListenOptions,
+  maxConnections,
+  serverListener,
+  type TcpListener,
+} from '../entrance/listener.ts';
 import { forwardRequest } from './forward-request.ts';
 
 export interface HttpProxyOptions extends ListenOptions {

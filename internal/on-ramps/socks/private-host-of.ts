@@ -2,7 +2,7 @@
 
 import { unmapIpv4 } from '../../net/address/ip.ts';
 import type { SocksHost } from '../../net/socks/codec.ts';
-import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
+import { type PrivateHost, parsePrivateHost } from '../../private-network/routes/private-host.ts';
 
 /** Undefined for a name that is none. */
 export function privateHostOf(host: SocksHost): PrivateHost | undefined {

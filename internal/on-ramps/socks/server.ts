@@ -20,9 +20,9 @@ import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { Admission } from '../admission.ts';
-import { joinFlow } from '../join-flow.ts';
-import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../listener.ts';
+import type { Admission } from '../entrance/admission.ts';
+import { joinFlow } from '../entrance/join-flow.ts';
+import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../entrance/listener.ts';
 import { privateHostOf } from './private-host-of.ts';
 import { type AssociationCounters, createAssociationCounters, UdpAssociation } from './udp-association.ts';
 

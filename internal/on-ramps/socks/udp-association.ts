@@ -6,11 +6,11 @@ import { isPosternError } from '../../errors/error.ts';
 import { formatIp, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
 import { decodeUdpHeader, encodeUdpHeader } from '../../net/socks/codec.ts';
 import type { UdpFlow } from '../../private-network/flows/udp-flow.ts';
-import type { PrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import type { PrivateHost } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import { udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
-import { openBoundSocket } from '../bound-socket.ts';
+import { openBoundSocket } from '../entrance/bound-socket.ts';
 import { privateHostOf } from './private-host-of.ts';
 
 /** Destinations of one client at once: a browser with HTTP/3 and DNS uses dozens. More are dropped. */

@@ -1,8 +1,8 @@
 // Destinations in a private network: an address or a name, and which addresses a route must name to reach.
 
-import { formatHostPort, parseHostPort } from '../net/address/host-port.ts';
-import { formatIp, type IpBytes, isSpecialDestination, parseIp, unmapIpv4 } from '../net/address/ip.ts';
-import { type Prefix, parsePrefix, prefixContains } from '../net/address/prefix.ts';
+import { formatHostPort, parseHostPort } from '../../net/address/host-port.ts';
+import { formatIp, type IpBytes, isSpecialDestination, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
+import { type Prefix, parsePrefix, prefixContains } from '../../net/address/prefix.ts';
 
 export type PrivateHost =
   | { readonly kind: 'address'; readonly address: IpBytes }

@@ -3,11 +3,11 @@
 // hears of the others' writes within `pollIntervalMs`. When the thread dies the next call starts another, and a `reset`
 // tells the tables to read again.
 
-import { PosternError } from '../../errors/error.ts';
-import { ChangeFeed } from '../contract/changes.ts';
-import type { Store, StoreParts } from '../contract/store.ts';
-import type { ThreadSetup } from './thread/messages.ts';
-import { StoreThread } from './thread/store-thread.ts';
+import { PosternError } from '../../../errors/error.ts';
+import { ChangeFeed } from '../../contract/changes.ts';
+import type { Store, StoreParts } from '../../contract/store.ts';
+import type { ThreadSetup } from './messages.ts';
+import { StoreThread } from './store-thread.ts';
 
 export interface SqliteStoreOptions {
   /** The database file; made (0600) when missing. `:memory:` for none. */

@@ -1,8 +1,8 @@
 // Joins an on-ramp's socket with the stream of its flow and counts the bytes, at no cost per chunk.
 
 import type { Socket } from 'node:net';
-import { splice } from '../net/stream/splice.ts';
-import type { TcpFlow } from '../private-network/private-network.ts';
+import { splice } from '../../net/stream/splice.ts';
+import type { TcpFlow } from '../../private-network/private-network.ts';
 
 /** Takes both over. Call it after the on-ramp's own answer was written; bytes waiting in `visitor` belong to the flow. */
 export function joinFlow(visitor: Socket, { stream, flow }: TcpFlow): void {

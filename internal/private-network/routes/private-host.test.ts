@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseIp } from '../net/address/ip.ts';
+import { parseIp } from '../../net/address/ip.ts';
 import { formatPrivateHost, formatPrivateTarget, parsePrivateHost, routeAllows } from './private-host.ts';
 
 describe('private host', () => {

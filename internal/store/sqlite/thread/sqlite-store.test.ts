@@ -10,12 +10,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
-import { describePresenceContract } from '../../../test/conformance/store/presence-contract.ts';
-import { describeStoreContract, type StorePlace } from '../../../test/conformance/store/store-contract.ts';
-import { LateStore } from '../../../test/support/late-store.ts';
-import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
-import type { IpRouteRecord } from '../contract/records.ts';
-import { migrations } from './migrations.ts';
+import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
+import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
+import { LateStore } from '../../../../test/support/late-store.ts';
+import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api-id.ts';
+import type { IpRouteRecord } from '../../contract/records.ts';
+import { migrations } from '../migrations.ts';
 import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
@@ -48,7 +48,7 @@ describe('sqlite store', () => {
     const acknowledged: string[] = [];
     // Killed in the middle of its writes three times, each time going on with the same file.
     for (let round = 0; round < 3; round += 1) {
-      const writer = join(import.meta.dirname, '../../../test/support/store-crash-writer.ts');
+      const writer = join(import.meta.dirname, '../../../../test/support/store-crash-writer.ts');
       const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', writer, path], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

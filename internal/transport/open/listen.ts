@@ -1,10 +1,10 @@
 // The edge's listeners, one a transport, on one port number: the one place at the edge that knows which variants exist.
 // Source: docs/protocol/edge-protocol.md §13.1 (same number for TCP and UDP).
 
-import { isPosternError, type PosternError } from '../errors/error.ts';
-import { listenHttp2 } from './http2/listen.ts';
-import { listenQuic, type QuicListener } from './quic/listen.ts';
-import type { EdgeConnection } from './transport.ts';
+import { isPosternError, type PosternError } from '../../errors/error.ts';
+import { listenHttp2 } from '../http2/listen.ts';
+import { listenQuic, type QuicListener } from '../quic/listen.ts';
+import type { EdgeConnection } from '../transport.ts';
 
 export interface ListenTransportsOptions {
   readonly host: string;

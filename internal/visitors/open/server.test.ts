@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { describe, it, type TestContext } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
-import { temporaryDirectory } from '../../test/support/program.ts';
-import { RawVisitor } from '../../test/support/raw-visitor.ts';
-import { until, within } from '../../test/support/wait.ts';
-import { openCertificates } from '../certificates/open-certificates.ts';
-import { silentLogger } from '../telemetry/logger.ts';
+import { temporaryDirectory } from '../../../test/support/program.ts';
+import { RawVisitor } from '../../../test/support/raw-visitor.ts';
+import { until, within } from '../../../test/support/wait.ts';
+import { openCertificates } from '../../certificates/open-certificates.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
 import { openPublicServer, type PublicServerOptions } from './server.ts';
 
 async function open(t: TestContext, options: Partial<PublicServerOptions> = {}) {

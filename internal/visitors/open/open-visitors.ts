@@ -2,16 +2,16 @@
 //
 //   listener ─▶ step 1 ─▶ step 2 ─▶ … ─▶ forward ─▶ a connector's connection
 
-import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
-import type { Certificates } from '../certificates/open-certificates.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { forward } from './forward.ts';
-import { type VisitorTimeouts, visitorTimeouts } from './limits.ts';
-import type { VisitorLimits } from './places.ts';
-import type { HostnameTable } from './routing/hostname-table.ts';
+import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
+import type { Certificates } from '../../certificates/open-certificates.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { forward } from '../forward.ts';
+import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
+import type { VisitorLimits } from '../places.ts';
+import type { HostnameTable } from '../routing/hostname-table.ts';
+import { UploadWatch } from '../upload-watch.ts';
+import type { HandleVisitor, VisitorStep } from '../visitor.ts';
 import { openPublicServer } from './server.ts';
-import { UploadWatch } from './upload-watch.ts';
-import type { HandleVisitor, VisitorStep } from './visitor.ts';
 
 export interface VisitorsOptions {
   readonly host: string;

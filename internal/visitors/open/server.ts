@@ -4,16 +4,16 @@
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import type { Certificates } from '../certificates/open-certificates.ts';
-import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
-import { WriteWatch } from '../net/stream/write-watch.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { Http1Connection } from './http1/connection.ts';
-import { FloodWatch } from './http2-floods.ts';
-import { serveHttp2 } from './http2-server.ts';
-import { type VisitorTimeouts, visitorTimeouts } from './limits.ts';
-import { type Place, Places, type VisitorLimits } from './places.ts';
-import type { HandleVisitor } from './visitor.ts';
+import type { Certificates } from '../../certificates/open-certificates.ts';
+import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
+import { WriteWatch } from '../../net/stream/write-watch.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { Http1Connection } from '../http1/connection.ts';
+import { FloodWatch } from '../http2-floods.ts';
+import { serveHttp2 } from '../http2-server.ts';
+import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
+import { type Place, Places, type VisitorLimits } from '../places.ts';
+import type { HandleVisitor } from '../visitor.ts';
 
 export interface PublicServerOptions {
   readonly host: string;

@@ -2,14 +2,14 @@
 // password is an API token of the account.
 
 import { timingSafeEqual } from 'node:crypto';
-import { PosternError } from '../errors/error.ts';
-import { countedAddress, createRateLimiter, type RateLimiter } from '../net/limits/rate-limiter.ts';
-import { findNetwork } from '../private-network/routes/find-network.ts';
-import type { RouteTable } from '../private-network/routes/route-table.ts';
-import type { NetworkRecord } from '../store/contract/records.ts';
-import type { Store } from '../store/contract/store.ts';
-import { digestApiToken } from '../store/secret-box.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import { PosternError } from '../../errors/error.ts';
+import { countedAddress, createRateLimiter, type RateLimiter } from '../../net/limits/rate-limiter.ts';
+import { findNetwork } from '../../private-network/routes/find-network.ts';
+import type { RouteTable } from '../../private-network/routes/route-table.ts';
+import type { NetworkRecord } from '../../store/contract/records.ts';
+import type { Store } from '../../store/contract/store.ts';
+import { digestApiToken } from '../../store/secret-box.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 
 export interface Credentials {
   readonly user: string;

@@ -1,8 +1,8 @@
 // A TCP listener of an on-ramp: bounded in connections, closed with everything it holds.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import type { AddressLimits } from '../net/limits/address-limiter.ts';
-import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
+import type { AddressLimits } from '../../net/limits/address-limiter.ts';
+import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 
 export interface ListenOptions {
   readonly host: string;

@@ -4,10 +4,10 @@
 
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
-import { describeError } from '../errors/error.ts';
-import { parseIp } from '../net/address/ip.ts';
-import { listenFailed } from '../net/stream/listen-tcp.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import { describeError } from '../../errors/error.ts';
+import { parseIp } from '../../net/address/ip.ts';
+import { listenFailed } from '../../net/stream/listen-tcp.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { openBoundSocket } from './bound-socket.ts';
 import { type ListenOptions, onRampClients } from './listener.ts';
 
