@@ -132,7 +132,7 @@ describe('command line', () => {
     assert.equal(unknown.code, 64);
     assert.equal(
       unknown.stderr,
-      'There is no command "tunnel ingres". Did you mean ingress?\nSee \'postern tunnel --help\'.\n',
+      'There is no command "tunnel ingres". Did you mean ingress? [usage.invalid]\nSee \'postern tunnel --help\'.\n',
     );
     for (const output of ['--output=json', '-output=json']) {
       const { code, stderr, stdout } = await run('version', output, 'x');
@@ -165,7 +165,7 @@ describe('command line', () => {
 
   it('names what is wrong: a flag without its command, an unknown command with --help, a dash that is no hyphen', async () => {
     for (const [argv, text] of [
-      [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir\n/],
+      [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
       [['update', '--help'], /^There is no command "update"/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],

@@ -49,7 +49,8 @@ describe('route and vnet commands', () => {
       line('Added CNAME \\*\\.apps\\.example\\.com which will route to this tunnel'),
     );
     assert.match(await dns('web', 'bücher'), /xn--bcher-kva\.example\.com/);
-    for (const bad of ['a b', 'a/b', '']) await fails(['route', 'dns', 'web', bad], 64, / is not a valid hostname\n/);
+    for (const bad of ['a b', 'a/b', ''])
+      await fails(['route', 'dns', 'web', bad], 64, / is not a valid hostname \[usage\.invalid\]\n/);
     await fails(['route', 'dns', 'web'], 64, /expects the format/);
   });
 
@@ -89,7 +90,11 @@ describe('route and vnet commands', () => {
       await ok('route', 'ip', 'delete', '10.1.0.0/16'),
       /^Successfully deleted route with ID [-0-9a-f]{36}\n$/,
     );
-    await fails(['route', 'ip', 'delete', '10.1.0.0/16'], 1, /^unable to find route for provided network and vnet\n/);
+    await fails(
+      ['route', 'ip', 'delete', '10.1.0.0/16'],
+      1,
+      /^unable to find route for provided network and vnet \[api\.not-found\]\n/,
+    );
     assert.deepEqual(await networks('--filter-is-deleted'), ['10.1.0.0/16']);
     const route = uuidIn(await ok('route', 'ip', 'show'));
     assert.equal(await ok('route', 'ip', 'delete', route), `Successfully deleted route with ID ${route}\n`);
