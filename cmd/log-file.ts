@@ -12,7 +12,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-const maxBytes = 1024 * 1024;
+export const maxBytes = 1024 * 1024;
 const oldFiles = 5;
 
 /** Opens for appending, making the directory. Throws 'config.invalid' when that fails. */

@@ -38,7 +38,7 @@ export const returnWithinMs = 30_000;
 /** Counts for more than any number of streams. */
 const suspectLoad = 1_000_000;
 /** Requests that may wait for one tunnel's connector; more are refused at once. */
-const maxWaiting = 1_000;
+export const maxWaiting = 1_000;
 
 export class ConnectorRegistry {
   readonly #byTunnel = new Map<TunnelId, RegisteredConnection[]>();

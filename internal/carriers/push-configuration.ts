@@ -16,7 +16,7 @@ export interface PushResult {
 }
 
 /** A connector serves such a call for 5 s (docs/protocol/edge-protocol.md §7.4); twice that covers a slow link. */
-const pushTimeoutMs = 10_000;
+export const pushTimeoutMs = 10_000;
 /** What the log shows of a connector's words: enough for a rule and what is wrong with it. */
 const maxLoggedLength = 500;
 /** The answer is a line of JSON. */

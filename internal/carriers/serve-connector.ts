@@ -42,7 +42,7 @@ const duplicatePingMs = 1_500;
 /** How long the answer to a refused registration may take to get out. */
 const refusalFlushMs = 1_000;
 /** Each costs some 100 KiB. */
-const defaultConnectionsPerTunnel = 1_024;
+export const defaultConnectionsPerTunnel = 1_024;
 /** When a connector that found its tunnel full may ask again. */
 const fullRetryMs = 30_000;
 /** What is kept of a connector's version, architecture and of each of its features; known ones take a quarter. */

@@ -46,7 +46,7 @@ export interface ConfigFile {
 }
 
 /** Larger files are refused; cloudflared has no limit, ten thousand rules are about 1 MB. */
-const maxFileBytes = 16 * 1024 * 1024;
+export const maxFileBytes = 16 * 1024 * 1024;
 
 /** Reads and checks a config file. Throws 'config.not-found', or ConfigError with every problem of the file. */
 export async function loadIngressFile(path: string): Promise<ConfigFile> {

@@ -30,7 +30,7 @@ export interface ApiListener {
 /** Calls are small and short; a page of a large listing takes a second. */
 const limits = { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16 * 1024 };
 /** Far more than operators and their tools need at once. */
-const maxConnections = 1_000;
+export const maxConnections = 1_000;
 
 /** Listens. Throws 'listen.failed'. */
 export async function openApiListener(options: ApiListenerOptions): Promise<ApiListener> {

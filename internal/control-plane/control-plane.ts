@@ -33,9 +33,9 @@ export interface ControlPlaneOptions extends Omit<ControlPlaneParts, 'now'> {
 export const apiBasePath = '/client/v4';
 
 /** Calls an address may make at once and in the long run: far above any tool of ours, far below what a loop makes. */
-const callLimits = { burst: 300, perSecond: 30 };
+export const callLimits = { burst: 300, perSecond: 30 };
 /** Wrong tokens an address may show: guessing 240 bits is hopeless anyway; this keeps the attempt cheap for us. */
-const refusalLimits = { burst: 20, perSecond: 0.2 };
+export const refusalLimits = { burst: 20, perSecond: 0.2 };
 
 /**
  * Request listener for node:http or node:https: the API below /client/v4 and the quick-tunnel service at /tunnel. The

@@ -22,7 +22,7 @@ export interface TunnelToken {
 }
 
 /** Largest token text looked at; real ones are under 1 KiB, the rest is room for many edge addresses. */
-const maxTokenLength = 16_384;
+export const maxTokenLength = 16_384;
 /** Most edge addresses read from a token; more than any region plan needs, small enough to dial. */
 const maxEdgeAddresses = 32;
 

@@ -30,7 +30,7 @@ export interface UdpSocket {
 export type OpenUdp = (address: IpBytes, port: number, events: UdpEvents) => UdpSocket;
 
 /** Datagrams a socket may have waiting in user space before more are dropped: cloudflared's bound. */
-const queueLimit = 512;
+export const queueLimit = 512;
 
 /** Errors that name one datagram, not the socket: the flow lives on. */
 const passingErrors: ReadonlySet<string | undefined> = new Set(['EMSGSIZE', 'ENOBUFS', 'EAGAIN', 'EPERM', 'EINTR']);

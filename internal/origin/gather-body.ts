@@ -5,7 +5,7 @@
 import type { Cancelable, Exchange } from './exchange.ts';
 
 /** Held in memory a request, so bounded tightly; longer bodies must announce their length. */
-const maxGatheredBytes = 1024 * 1024;
+export const maxGatheredBytes = 1024 * 1024;
 
 /** Reads the whole request body, then calls `ready`; answers 413 when it is longer than 1 MiB. */
 export function gatherBody(exchange: Exchange, ready: (body: Buffer) => void): void {

@@ -28,7 +28,7 @@ export interface HttpOriginOptions {
 }
 
 /** A pool a TLS name, so many at most: names come from visitors. The one unused for longest makes room. */
-const maxPools = 64;
+export const maxPools = 64;
 
 /** Opens the origin of one rule: reads its caPool; connections are made when requests come. Throws 'config.invalid'. */
 export async function openHttpOrigin(options: HttpOriginOptions): Promise<HttpOrigin> {

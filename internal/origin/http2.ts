@@ -27,7 +27,7 @@ export interface Http2Settings {
 const settingsTimeoutMs = 10_000;
 
 /** More sessions are opened while the origin allows too few streams on one; beyond this many, requests queue in them. */
-const maxSessions = 16;
+export const maxSessions = 16;
 
 const sessionOptions: ClientSessionOptions = {
   // A reader that stands still holds at most this much; origins are near, so it does not limit speed.

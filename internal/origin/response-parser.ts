@@ -22,11 +22,11 @@ export interface ResponseSink {
 }
 
 /** As much as a connector passes on over QUIC (internal/wire/connect-codec.ts); memory is taken only as it comes. */
-const maxHeadBytes = 1 << 20;
+export const maxHeadBytes = 1 << 20;
 /** Hex digits of a chunk size, and the whole size line with extensions. */
 const maxSizeDigits = 12;
 const maxLineBytes = 4096;
-const maxTrailerBytes = 64 * 1024;
+export const maxTrailerBytes = 64 * 1024;
 
 type State =
   | 'idle'

@@ -63,7 +63,7 @@ const mebi = 1024 * 1024;
  */
 export const streamWindowBytes = mebi;
 
-const defaultTuning: Tuning = {
+export const defaultTuning: Tuning = {
   // Measured through a relay, 20 ms round trip. On a path that loses at random (0.5–2 %) BBR moved 12–24 MB/s and CUBIC
   // 0.3–1.2; but at a bottleneck of 5 MB/s BBR, which its library calls experimental, sent so much that 16 % (queue of
   // 50 ms) to 55 % (10 ms) of its packets were dropped, CUBIC 2 % at much the same throughput. What a tunnel shares its

@@ -31,14 +31,14 @@ export interface ForwardOptions {
 }
 
 /** Connections tried for one request: the four of a connector, once each. */
-const maxAttempts = 4;
+export const maxAttempts = 4;
 /**
  * How long a request waits for a connector that is just coming back: while an edge restarts, back-off grows to a few
  * seconds. Nobody waits for one that has been away for long.
  */
-const defaultReturnWaitMs = 10_000;
+export const defaultReturnWaitMs = 10_000;
 /** Reports and long polls pass; a minute or two, as other edges have it, cuts some of them off. */
-const defaultAnswerTimeoutMs = 600_000;
+export const defaultAnswerTimeoutMs = 600_000;
 /** Longer ones Node takes for 1 ms. */
 const longestTimerMs = 2 ** 31 - 1;
 /** How long an early refusal by the origin may take before a visitor who asked is told to send the body. */

@@ -7,7 +7,7 @@ import type { IncomingStream } from '../../transport/transport.ts';
 import type { Orchestrator } from './orchestrator.ts';
 
 /** Real configurations are kilobytes; a thousand rules with every setting stay under one megabyte. */
-const maxBytes = 4 * 1024 * 1024;
+export const maxBytes = 4 * 1024 * 1024;
 
 /** Serves one stream of kind 'configuration'. A body that is not such JSON is refused. Never throws. */
 export function serveConfiguration(incoming: IncomingStream, orchestrator: Orchestrator): void {

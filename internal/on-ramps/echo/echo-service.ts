@@ -18,7 +18,7 @@ export interface EchoRequest extends Probe {
 }
 
 /** Series at once, of all accounts and of one: far more people than ping at a time, and nobody can take every place. */
-const limits = { total: 1_024, perAccount: 256 } as const;
+export const limits = { total: 1_024, perAccount: 256 } as const;
 /** A ping asks every second; one that asks less often than this begins a new series unharmed. */
 const idleMs = 30_000;
 

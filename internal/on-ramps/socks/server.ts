@@ -45,7 +45,7 @@ export interface SocksServer extends TcpListener {
  * UDP associations at once: each is a socket of the edge. One address has room for a busy office behind NAT, one account for
  * half of the places.
  */
-const associationLimits = { total: 8_192, perAccount: 4_096, perAddress: 1_024 } as const;
+export const associationLimits = { total: 8_192, perAccount: 4_096, perAddress: 1_024 } as const;
 
 /** For greeting, credentials and request: three messages that a client sends at once. */
 const handshakeTimeoutMs = 10_000;

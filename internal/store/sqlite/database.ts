@@ -10,7 +10,7 @@ import type { ChangeFeed, StoreChange } from '../contract/changes.ts';
 export type Row = Readonly<Record<string, unknown>>;
 
 /** How long a statement waits for another process's write: longer than any of our transactions, shorter than an API call. */
-const busyTimeoutMs = 5_000;
+export const busyTimeoutMs = 5_000;
 
 export interface DatabaseOptions {
   /** The schema as the steps that led to it. */

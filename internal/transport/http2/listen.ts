@@ -55,7 +55,7 @@ export interface Http2Listener extends EdgeListener {
 const defaultHandshakeTimeoutMs = 10_000;
 
 /** A handshake costs some 60 KiB while it lasts; 64 connectors behind one address may come back at the same moment. */
-const handshakeLimits: AddressLimits = { total: 1_024, perAddress: 256 };
+export const handshakeLimits: AddressLimits = { total: 1_024, perAddress: 256 };
 
 interface PendingPeer {
   readonly socket: Socket;
