@@ -142,7 +142,7 @@ const answerHeads: readonly Row[] = [
   [
     'trailers over QUIC',
     bytes(maxTrailerBytes),
-    'the stream is reset',
+    'the answer ends without trailers',
     source('maxTrailerBytes', 'wire/body-frames.ts'),
   ],
 ];
@@ -154,7 +154,7 @@ const visitorRows: readonly Row[] = [
     'one without a request gives way; without such a one the new connection is closed',
     source('visitorLimits', 'visitors/places.ts'),
   ],
-  ['requests under way', places(visitorLimits.requests), '503', source('visitorLimits', 'visitors/places.ts')],
+  ['requests under way at once', places(visitorLimits.requests), '503', source('visitorLimits', 'visitors/places.ts')],
   [
     'requests of a tunnel that wait for its connector to come back',
     count(waitingRequests),
@@ -252,7 +252,7 @@ const connectorRows: readonly Row[] = [
   [
     'requests at once on one connection over QUIC',
     count(defaultTuning.maxStreams),
-    'another connection is taken',
+    'further ones wait for others to end',
     source('defaultTuning', 'quic/settings.ts'),
   ],
   [
@@ -364,7 +364,7 @@ const privateRows: readonly Row[] = [
   [
     'names being looked up with one resolver',
     count(maxLookups),
-    'the flow is refused',
+    'the look-up is refused, and the flow with it',
     source('maxLookups', 'private-network/names/name-resolver.ts'),
   ],
   [
@@ -438,7 +438,7 @@ const fileRows: readonly Row[] = [
     source('maxBytes', 'connector/configuration/configuration-stream.ts'),
   ],
   [
-    'credentials file, cert.pem, token file',
+    'credentials file, token file',
     bytes(credentialsFileBytes),
     '`credentials.invalid`',
     source('maxFileBytes', 'credentials/private-file.ts'),
