@@ -64,7 +64,7 @@ export const edgeFlags = [
     name: 'cert',
     type: 'string',
     valueName: 'FILE',
-    description: 'PEM certificate chain to use in place of the private CA',
+    description: 'PEM certificate chain for visitors; for connectors too when it has the names that they check',
   },
   { name: 'key', type: 'string', valueName: 'FILE', description: 'PEM private key of --cert' },
   { name: 'ca', type: 'string', valueName: 'FILE', description: 'PEM certificate of the CA that issued --cert' },

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect, createServer, type SecureContext, type TlsOptions } from 'node:tls';
+import { createTestCa } from '../../test/support/test-ca.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { pinOf } from './issue.ts';
@@ -189,6 +190,31 @@ describe('openCertificates', () => {
     utimesSync(certFile, 1, 1);
     assert.equal(await made.renew(), true);
     await handshake(made.tls, made.caPem, 'two.example');
+  });
+
+  it('shows a certificate without the protocol’s names to visitors only', async () => {
+    const ca = await createTestCa();
+    const [certFile, keyFile] = [join(root, 'public.pem'), join(root, 'public.key')];
+    const write = async (name: string): Promise<void> => {
+      const issued = await ca.issue([name]);
+      writeFileSync(certFile, issued.cert);
+      writeFileSync(keyFile, issued.key);
+    };
+    await write('app.example.com');
+    const stateDir = newDirectory();
+    const options = { stateDir, names: ['edge.example'], visitorDomains: ['example.com'], certFile, keyFile };
+    await using made = await openCertificates(options);
+    await handshake(made.visitorTls, ca.cert, 'app.example.com');
+    for (const name of [...protocolNames, 'edge.example'])
+      assert.ok((await handshake(made.tls, made.caPem, name)).includes(made.caPin), name);
+    assert.equal(made.caPem, readFileSync(join(stateDir, 'ca.pem'), 'utf8'));
+    assert.equal(made.byName, undefined);
+    const { tls } = made;
+    await write('new.example.com');
+    await made.reload();
+    await handshake(made.visitorTls, ca.cert, 'new.example.com');
+    await handshake(made.tls, made.caPem, 'h2.cftunnel.com');
+    assert.notEqual(made.tls, tls);
   });
 
   it('takes changed files by itself, a chain and its key only together', async () => {

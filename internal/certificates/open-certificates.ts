@@ -1,6 +1,7 @@
 // The certificates of an edge: from its private CA in the state directory, made on first start, or from files given.
 // Server certificates are renewed while the edge runs. Source: docs/protocol/edge-protocol.md §5, §13.1.
 
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import {
   makePrivateDirectory,
@@ -10,7 +11,7 @@ import {
 } from '../credentials/private-file.ts';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { openFiles } from './certificate-files.ts';
+import { type CertificateFiles, openFiles } from './certificate-files.ts';
 import type { Source, TlsPair } from './certificate-source.ts';
 import {
   type Authority,
@@ -50,7 +51,10 @@ export interface CertificateOptions {
   readonly names: readonly string[];
   /** Zones whose subdomains visitors use, such as `localhost`. */
   readonly visitorDomains: readonly string[];
-  /** Certificate chain and key to use in place of our own, for both listeners; both or none. */
+  /**
+   * Certificate chain and key to use in place of our own, both or none: for visitors, and for connectors too when the
+   * certificate has the names that these check.
+   */
   readonly certFile?: string;
   readonly keyFile?: string;
   /** CA of `certFile`; without it the last certificate of the chain is pinned. */
@@ -79,7 +83,7 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
   const source =
     certFile === undefined || keyFile === undefined
       ? await openPrivateAuthority(options)
-      : openFiles({ certFile, keyFile, caFile: options.caFile });
+      : await openGiven({ certFile, keyFile, caFile: options.caFile }, options);
   const listeners = new Set<() => void>();
   let current = await source.load();
   const reload = async (): Promise<void> => {
@@ -137,6 +141,22 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     },
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Connectors check names that no public CA signs: without them in the files given they get the private CA's certificate. */
+async function openGiven(given: CertificateFiles, options: CertificateOptions): Promise<Source> {
+  const files = openFiles(given);
+  const leaf = new X509Certificate((await files.load()).tls.cert);
+  if (protocolNames.every(name => leaf.checkHost(name) !== undefined)) return files;
+  const own = await openPrivateAuthority(options);
+  return {
+    byName: undefined,
+    async load() {
+      const { visitorTls } = await files.load();
+      return { ...(await own.load()), visitorTls };
+    },
+    isDue: async () => (await files.isDue()) || (await own.isDue()),
   };
 }
 
