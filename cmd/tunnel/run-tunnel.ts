@@ -25,7 +25,7 @@ import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/choose.ts';
+import { dialTransport } from '../../internal/transport/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { version } from '../version-line.ts';

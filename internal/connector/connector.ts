@@ -7,9 +7,9 @@ import type { Protocol } from '../transport/transport.ts';
 import { ConnectionLoop } from './loop/connection-loop.ts';
 import { type ConnectionFigures, figuresOf } from './loop/connection-metrics.ts';
 import type { ConnectionInfo, ConnectorEvents } from './loop/connector-events.ts';
+import { EdgeBalance } from './loop/edge-balance.ts';
 import type { LoopContext } from './loop/loop-context.ts';
 import { machineAddresses, watchMachine } from './loop/machine-watch.ts';
-import { Spread } from './loop/spread.ts';
 
 export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
   /** How many connections are wanted; fewer when the edge has fewer addresses. */
@@ -23,7 +23,7 @@ const startSpacingMs = 1_000;
 /** How often the figures of connections are logged, at debug level. */
 const figuresEveryMs = 60_000;
 /** How often uneven use of edges is looked for, and an idle moment to move a connection. */
-const spreadTickMs = 2_000;
+const balanceTickMs = 2_000;
 /** How often the policy is asked for trials and moves. */
 const trialTickMs = 5_000;
 
@@ -79,13 +79,13 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     });
     const endTrials = this.#tryProtocols();
     const endFigures = this.#logFigures();
-    const endSpread = this.#spread();
+    const endBalance = this.#balance();
     this.#start(0);
     await this.#ended.promise;
     endWatch();
     endTrials();
     endFigures();
-    endSpread();
+    endBalance();
     if (this.#fatal !== undefined) throw this.#fatal;
   }
 
@@ -144,14 +144,14 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   }
 
   /** Moves connections to edges that have become usable again, while all connections are well. */
-  #spread(): () => void {
+  #balance(): () => void {
     const { clock, directory, random } = this.#options;
-    const spread = new Spread({ directory, clock, random });
+    const balance = new EdgeBalance({ directory, clock, random });
     const tick = (): void => {
-      cancel = clock.after(spreadTickMs, tick);
-      spread.tick(this.#connected.size < this.#loops.length ? undefined : this.#loops);
+      cancel = clock.after(balanceTickMs, tick);
+      balance.tick(this.#connected.size < this.#loops.length ? undefined : this.#loops);
     };
-    let cancel = clock.after(spreadTickMs, tick);
+    let cancel = clock.after(balanceTickMs, tick);
     return () => cancel();
   }
 

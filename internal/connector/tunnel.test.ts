@@ -13,7 +13,7 @@ import { isPosternError, PosternError } from '../errors/error.ts';
 import { systemClock } from '../net/time/clock.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { dialTransport } from '../transport/choose.ts';
+import { dialTransport } from '../transport/dial.ts';
 import { RolloutWatch } from './configuration/rollout-watch.ts';
 import { fixedProtocol } from './protocol/protocol-policy.ts';
 import { openTunnel, type TunnelOptions } from './tunnel.ts';

@@ -19,7 +19,7 @@ import {
 import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler, PacketReturnPath } from './packet-path.ts';
-import { sendCounted } from './send-counted.ts';
+import { sendOrCountDrop } from './send-or-count.ts';
 import {
   admitSession,
   describeEnd,
@@ -228,7 +228,7 @@ export class ConnectorMuxV3 implements SessionOwner, PacketReturnPath {
       dropped.read_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch, length, dropped);
+    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 
   #log(id: Uint8Array, message: string, end?: SessionEnd): void {

@@ -17,7 +17,7 @@ import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import type { EdgeMux, EdgeSession } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler } from './packet-path.ts';
-import { sendCounted } from './send-counted.ts';
+import { sendOrCountDrop } from './send-or-count.ts';
 
 /** The connector's SessionManager, as RPC calls. Each call settles within its own deadline. */
 export interface SessionCalls {
@@ -185,6 +185,6 @@ export class EdgeMuxV2 implements EdgeMux {
       dropped.write_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch, length, dropped);
+    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 }

@@ -18,7 +18,7 @@ import { createDatagramCounters, type DatagramCounters } from './counters.ts';
 import type { EdgeMux, EdgeSession, RegisterOutcome } from './edge-mux.ts';
 import { IdTable } from './id-table.ts';
 import type { PacketHandler } from './packet-path.ts';
-import { sendCounted } from './send-counted.ts';
+import { sendOrCountDrop } from './send-or-count.ts';
 
 /** First repeat after a round trip across an ocean, then doubling: 0.3, 0.9, 2.1, 4.5 s; given up at 5.1 s. */
 const firstRepeatMs = 300;
@@ -201,7 +201,7 @@ export class EdgeMuxV3 implements EdgeMux {
       dropped.write_failed += 1;
       return false;
     }
-    return sendCounted(this.#channel, this.#scratch, length, dropped);
+    return sendOrCountDrop(this.#channel, this.#scratch, length, dropped);
   }
 }
 

@@ -4,7 +4,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';
 import { countedAddress, createRateLimiter, type RateLimiter } from '../net/limits/rate-limiter.ts';
-import { networkNamed } from '../private-network/routes/network-named.ts';
+import { findNetwork } from '../private-network/routes/find-network.ts';
 import type { RouteTable } from '../private-network/routes/route-table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -104,18 +104,18 @@ export class Admission {
 
   /** `vnet`, by name or id, or `vnet+account` where the account (name or tag) must be this one. A name may hold a `+`. */
   async #networkOf(accountTag: string, user: string): Promise<NetworkRecord | undefined> {
-    const plain = this.#networkNamed(accountTag, user);
+    const plain = this.#findNetwork(accountTag, user);
     const plus = user.lastIndexOf('+');
     if (plain !== undefined || plus < 0) return plain;
     const account = user.slice(plus + 1);
     const tag = account === accountTag ? account : (await this.#options.store.accounts.byName(account))?.tag;
-    return tag === accountTag ? this.#networkNamed(accountTag, user.slice(0, plus)) : undefined;
+    return tag === accountTag ? this.#findNetwork(accountTag, user.slice(0, plus)) : undefined;
   }
 
   /** The default network where none is named. */
-  #networkNamed(accountTag: string, name: string): NetworkRecord | undefined {
+  #findNetwork(accountTag: string, name: string): NetworkRecord | undefined {
     const { routes } = this.#options;
     if (name === '') return routes.networkOf(accountTag);
-    return networkNamed(routes, accountTag, name);
+    return findNetwork(routes, accountTag, name);
   }
 }

@@ -9,7 +9,7 @@ import { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import { FlowTracker } from '../private-network/flows/flow-tracker.ts';
 import { logFlows } from '../private-network/flows/log-flows.ts';
 import { PrivateNetwork } from '../private-network/private-network.ts';
-import { networkNamed } from '../private-network/routes/network-named.ts';
+import { findNetwork } from '../private-network/routes/find-network.ts';
 import { openRouteTable } from '../private-network/routes/route-table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -73,7 +73,7 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const flows = opened.use(new FlowCounts(tracker));
   // The first listener of a network names the resolver that knows its names.
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
-    onRamps.dns.find(({ vnet }) => networkNamed(routes, accountTag, vnet)?.id === id)?.resolver;
+    onRamps.dns.find(({ vnet }) => findNetwork(routes, accountTag, vnet)?.id === id)?.resolver;
   const network = new PrivateNetwork({ routes, registry, tracker, logger, resolverOf });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
@@ -106,7 +106,7 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
     keep(await openHttpProxy({ ...shared, ...httpProxy, admission: httpProxy.open ? openAdmission : admission }));
   const forwarders: { readonly vnet: string; readonly counters: DnsCounters; readonly port: number }[] = [];
   for (const settings of onRamps.dns) {
-    const vnet = (): NetworkRecord | undefined => networkNamed(routes, accountTag, settings.vnet);
+    const vnet = (): NetworkRecord | undefined => findNetwork(routes, accountTag, settings.vnet);
     if (vnet() === undefined)
       logger.warn({ vnet: settings.vnet }, 'There is no such virtual network yet; its DNS listener refuses until then');
     const { counters, port } = keep(await openDnsForwarder({ ...shared, ...settings, vnet }));

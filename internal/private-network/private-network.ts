@@ -14,7 +14,7 @@ import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { ConnectionDatagrams } from './connection-datagrams.ts';
-import { Destinations } from './destinations.ts';
+import { DestinationLookup } from './destination-lookup.ts';
 import type { Resolver } from './dns/upstream.ts';
 import { EchoSession } from './echo-session.ts';
 import type { FlowEndReason, FlowSubject } from './flows/flow.ts';
@@ -63,7 +63,7 @@ export class PrivateNetwork {
   readonly tracker: FlowTracker;
   readonly echo = new EdgeEcho(echoSources);
   readonly udp: EdgeFlows;
-  readonly #destinations: Destinations;
+  readonly #lookup: DestinationLookup;
   readonly #registry: ConnectorRegistry;
   readonly #datagrams: ConnectionDatagrams;
   readonly #reconnectWaitMs: number;
@@ -76,7 +76,7 @@ export class PrivateNetwork {
     this.tracker = tracker;
     this.udp = new EdgeFlows({ wheel: new IdleWheel(), log: logger });
     this.#registry = registry;
-    this.#destinations = new Destinations({
+    this.#lookup = new DestinationLookup({
       ...{ routes, tracker, resolverOf: resolverOf ?? (() => undefined) },
       openTcp: async (...flow) => (await this.openTcp(...flow)).stream,
       openUdp: (...flow) => this.openUdp(...flow),
@@ -97,12 +97,12 @@ export class PrivateNetwork {
    */
   async openTcp(who: Visitor, to: PrivateHost, port: number, visitor: Duplex): Promise<TcpFlow> {
     const host =
-      to.kind === 'address' || this.#destinations.hostnameRoute(who.network, to.name) !== undefined
+      to.kind === 'address' || this.#lookup.hostnameRoute(who.network, to.name) !== undefined
         ? to
-        : (await this.#destinations.locate(who, 'tcp', to, port)).host;
+        : (await this.#lookup.locate(who, 'tcp', to, port)).host;
     if (visitor.destroyed) throw aborted();
     const subject = subjectOf(who, 'tcp', host, port);
-    const tunnelId = this.#destinations.route(subject, who.network, host);
+    const tunnelId = this.#lookup.route(subject, who.network, host);
     const flow = this.tracker.open(subject, tunnelId);
     let stream: OutgoingStream | undefined;
     let cutBy: FlowEndReason | undefined;
@@ -161,14 +161,14 @@ export class PrivateNetwork {
   openUdp(who: Visitor, host: PrivateHost, port: number, idleMs: number, events: UdpFlowEvents): UdpFlow {
     if (host.kind === 'address') {
       const subject = subjectOf(who, 'udp', host, port);
-      return this.#openVia(subject, this.#destinations.route(subject, who.network, host), host.address, idleMs, events);
+      return this.#openVia(subject, this.#lookup.route(subject, who.network, host), host.address, idleMs, events);
     }
-    this.#destinations.sourceFor(who, 'udp', host, port);
-    const opening = this.#destinations
+    this.#lookup.sourceFor(who, 'udp', host, port);
+    const opening = this.#lookup
       .locate(who, 'udp', host, port)
       .then(({ address, host: shown }) => (own: UdpFlowEvents) => {
         const subject = subjectOf(who, 'udp', shown, port);
-        return this.#openVia(subject, this.#destinations.route(subject, who.network, shown), address, idleMs, own);
+        return this.#openVia(subject, this.#lookup.route(subject, who.network, shown), address, idleMs, own);
       });
     return new NamedUdpFlow(opening, events, () => {
       this.udp.counters.droppedWaiting += 1;
@@ -181,9 +181,9 @@ export class PrivateNetwork {
    */
   async openEcho(who: Visitor, to: PrivateHost): Promise<EchoSession> {
     const { address, host } =
-      to.kind === 'address' ? { address: to.address, host: to } : await this.#destinations.locate(who, 'icmp', to, 0);
+      to.kind === 'address' ? { address: to.address, host: to } : await this.#lookup.locate(who, 'icmp', to, 0);
     const subject = subjectOf(who, 'icmp', host, 0);
-    const tunnelId = this.#destinations.route(subject, who.network, host);
+    const tunnelId = this.#lookup.route(subject, who.network, host);
     const flow = this.tracker.open(subject, tunnelId);
     try {
       return new EchoSession(address, this.echo.createClient(), flow, () =>
@@ -201,7 +201,7 @@ export class PrivateNetwork {
   }
 
   get names(): NameResolver {
-    return this.#destinations.names;
+    return this.#lookup.names;
   }
 
   /** Whether any connection of the edge carries datagrams of this tunnel. */
@@ -222,7 +222,7 @@ export class PrivateNetwork {
   close(): void {
     clearTimeout(this.#recheck);
     this.#unfollow();
-    this.#destinations.names.close();
+    this.#lookup.names.close();
     this.tracker.close();
     this.udp.close();
     this.#datagrams.close();
@@ -261,7 +261,7 @@ export class PrivateNetwork {
   #cutStrayFlows(): void {
     this.#recheck = undefined;
     for (const flow of this.tracker.active()) {
-      if (!this.#destinations.stillLeads(flow)) flow.cut('route-changed');
+      if (!this.#lookup.stillLeads(flow)) flow.cut('route-changed');
     }
   }
 }

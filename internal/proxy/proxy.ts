@@ -1,4 +1,4 @@
-// The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's generation and
+// The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's loaded and
 // swaps it without touching what runs. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
 import { describeError, PosternError } from '../errors/error.ts';
@@ -17,7 +17,7 @@ import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts
 import { AccessGuard } from './access-guard.ts';
 import { StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
-import { Generation, type Route } from './generation.ts';
+import { LoadedConfiguration, type Route } from './loaded-configuration.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { serveTcp } from './tcp.ts';
 
@@ -55,8 +55,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #lookup: NameLookup | undefined;
   readonly #access: AccessGuard;
   readonly #writes: WriteWatch | undefined;
-  readonly #retired = new Set<Generation>();
-  #generation: Generation | undefined;
+  readonly #retired = new Set<LoadedConfiguration>();
+  #current: LoadedConfiguration | undefined;
   #closed = false;
 
   constructor(options: ProxyOptions) {
@@ -71,7 +71,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
 
   /** The configuration in force; undefined before the first swap. */
   get config(): IngressConfig | undefined {
-    return this.#generation?.config;
+    return this.#current?.config;
   }
 
   /**
@@ -89,8 +89,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       await Promise.all([...routes.values()].map(({ origin }) => origin.close()));
       throw error;
     }
-    const old = this.#generation;
-    this.#generation = new Generation(config, matcher, routes);
+    const old = this.#current;
+    this.#current = new LoadedConfiguration(config, matcher, routes);
     this.#limiter.setLimit(config.warpRouting.maxActiveFlows);
     if (old !== undefined) this.#retire(old);
   }
@@ -111,9 +111,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   /** Takes no new streams; settles when every running exchange has ended and every origin is closed. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#generation !== undefined) this.#retire(this.#generation);
-    this.#generation = undefined;
-    await Promise.all([...this.#retired].map(generation => generation.closed));
+    if (this.#current !== undefined) this.#retire(this.#current);
+    this.#current = undefined;
+    await Promise.all([...this.#retired].map(loaded => loaded.closed));
   }
 
   #giveUp(incoming: IncomingStream): void {
@@ -146,8 +146,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   #http(incoming: IncomingStream, head: ExchangeHead): void {
-    const generation = this.#generation;
-    if (generation === undefined) {
+    const loaded = this.#current;
+    if (loaded === undefined) {
       refuseUnserved(incoming, 'the connector has no configuration');
       return;
     }
@@ -155,12 +155,12 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       refuseManagement(incoming);
       return;
     }
-    const rule = generation.matcher.match(head.host, head.path);
-    const route = generation.route(rule);
+    const rule = loaded.matcher.match(head.host, head.path);
+    const route = loaded.route(rule);
     if (route === undefined) throw new PosternError('internal', `Rule ${rule.index} has no origin.`);
     const { origin, subject } = route;
-    generation.exchangeStarted();
-    const exchange = new StreamExchange(incoming, head, subject, generation);
+    loaded.exchangeStarted();
+    const exchange = new StreamExchange(incoming, head, subject, loaded);
     const { access } = rule.originRequest;
     if (access?.required === true) this.#access.check(access, exchange, () => origin.serve(exchange));
     else origin.serve(exchange);
@@ -168,7 +168,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
 
   #tcp(incoming: IncomingStream): void {
     const { allowPrivate: allow, log, metrics, resolvers = [] } = this.#options;
-    const routing = this.#generation?.config.warpRouting;
+    const routing = this.#current?.config.warpRouting;
     if (routing === undefined) refuseUnserved(incoming, 'the connector has no configuration');
     else {
       const own = { limiter: this.#limiter, lookup: this.#lookup, writes: this.#writes };
@@ -181,12 +181,12 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     else this.#options.configuration(incoming);
   }
 
-  #retire(generation: Generation): void {
-    this.#retired.add(generation);
-    generation.retire();
-    generation.closed.then(
-      () => this.#retired.delete(generation),
-      () => this.#retired.delete(generation),
+  #retire(loaded: LoadedConfiguration): void {
+    this.#retired.add(loaded);
+    loaded.retire();
+    loaded.closed.then(
+      () => this.#retired.delete(loaded),
+      () => this.#retired.delete(loaded),
     );
   }
 }

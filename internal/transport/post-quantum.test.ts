@@ -10,7 +10,7 @@ import { createTestCa } from '../../test/support/test-ca.ts';
 import { createUdpRelay } from '../../test/support/udp-relay.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { dialTransport } from './choose.ts';
+import { dialTransport } from './dial.ts';
 import { listenTransports } from './listen.ts';
 import { connectTls } from './tls.ts';
 import type { DialOptions, EdgeConnection } from './transport.ts';

@@ -1,5 +1,5 @@
 // The transport seam: one connection between a connector and an edge, seen from either end. Interfaces only; the
-// variants are http2/, quic/ and memory/, chosen in choose.ts, and all pass test/conformance/transport.
+// variants are http2/, quic/ and memory/, named in dial.ts and listen.ts, and all pass test/conformance/transport.
 // Source: docs/protocol/edge-protocol.md §9 (QUIC) and §10 (HTTP/2).
 //
 // Rules every variant keeps:

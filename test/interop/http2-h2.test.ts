@@ -8,7 +8,7 @@ import { fixedProtocol } from '../../internal/connector/protocol/protocol-policy
 import { openTunnel } from '../../internal/connector/tunnel.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { createLogger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/choose.ts';
+import { dialTransport } from '../../internal/transport/dial.ts';
 import { decodeResponseHeaders } from '../../internal/wire/response-headers.ts';
 import { listen } from '../support/origin-server.ts';
 import { createTestCa } from '../support/test-ca.ts';

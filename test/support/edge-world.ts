@@ -10,7 +10,7 @@ import { createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/choose.ts';
+import { dialTransport } from '../../internal/transport/dial.ts';
 import { temporaryDirectory } from './program.ts';
 import { until, within } from './wait.ts';
 

@@ -22,8 +22,8 @@ import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { raceDial } from './race-dial.ts';
 import type { RegistrationSession } from './registration.ts';
+import { type MoveTarget, moveTimeoutMs, Replacement, type ReplacementEnd } from './replacement.ts';
 import { reuseSourcePort } from './source-port.ts';
-import { type MoveTarget, moveTimeoutMs, TakeOver, type TakeOverEnd } from './take-over.ts';
 
 /** How an attempt ended: without an error when the edge drained it, `registered` when it had served. */
 interface AttemptEnd {
@@ -52,7 +52,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
   #registeredAtMs = Number.NEGATIVE_INFINITY;
   #skipWait = false;
   /** What is about to take the present connection's place. */
-  #move: TakeOver | undefined;
+  #move: Replacement | undefined;
   /** The edge does not let a connection take another's place: moving means leaving first. */
   #leavesFirst = false;
 
@@ -143,7 +143,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       state.leave();
       return true;
     }
-    void this.#takeOver(state, { protocol: target, address: state.link.address }).then(({ error, refused }) => {
+    void this.#replace(state, { protocol: target, address: state.link.address }).then(({ error, refused }) => {
       if (error !== undefined && !refused) this.#context.policy.tried?.(error);
       this.#leavesFirst = refused;
     });
@@ -159,11 +159,11 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     if (state.kind !== 'connected' || this.#move !== undefined || this.#stopping) return undefined;
     const { connection } = state.link;
     if (!evenInUse && connection.stats().openStreams > 0) return undefined;
-    return this.#takeOver(state, { protocol: connection.protocol, address }).then(({ moved }) => moved);
+    return this.#replace(state, { protocol: connection.protocol, address }).then(({ moved }) => moved);
   }
 
-  async #takeOver(state: ConnectedState, target: MoveTarget): Promise<TakeOverEnd> {
-    const move = new TakeOver(this.#context, this.connIndex, target);
+  async #replace(state: ConnectedState, target: MoveTarget): Promise<ReplacementEnd> {
+    const move = new Replacement(this.#context, this.connIndex, target);
     this.#move = move;
     const next = await move.link;
     if (next === undefined) this.#move = undefined;

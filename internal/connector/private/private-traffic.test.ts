@@ -16,7 +16,7 @@ import { encodeIcmpPacket } from '../../net/packet/packet-icmp.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
 import { parseRemoteConfig } from '../../schema/remote-config.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
-import { dialTransport } from '../../transport/choose.ts';
+import { dialTransport } from '../../transport/dial.ts';
 import { fixedProtocol } from '../protocol/protocol-policy.ts';
 import { openTunnel, type Tunnel, type TunnelOptions } from '../tunnel.ts';
 import { parseAllowedDestinations } from './destination-policy.ts';

@@ -12,7 +12,7 @@ export interface Route {
   readonly subject: ExchangeSubject;
 }
 
-export class Generation implements ExchangeOwner {
+export class LoadedConfiguration implements ExchangeOwner {
   readonly config: IngressConfig;
   readonly matcher: Matcher;
   /** Settles when retired, idle, and every origin is closed. */

@@ -13,7 +13,7 @@ export interface Movable {
   moveToAddress(address: EdgeAddress, evenInUse?: boolean): Promise<boolean> | undefined;
 }
 
-export interface SpreadOptions {
+export interface EdgeBalanceOptions {
   readonly directory: Pick<EdgeDirectory, 'uneven'>;
   readonly clock: Clock;
   /** From 0 up to, not including, 1. */
@@ -34,14 +34,14 @@ const usual: Patience = { calmMs: 2 * 60_000, jitterMs: 3 * 60_000, maxDoublings
 const forUnused: Patience = { calmMs: 2_000, jitterMs: 3_000, maxDoublings: 6 };
 
 /** One for a connector. */
-export class Spread {
-  readonly #options: SpreadOptions;
+export class EdgeBalance {
+  readonly #options: EdgeBalanceOptions;
   #dueAtMs: number | undefined;
   #failures = 0;
   #patience: Patience = usual;
   #moving = false;
 
-  constructor(options: SpreadOptions) {
+  constructor(options: EdgeBalanceOptions) {
     this.#options = options;
   }
 

@@ -4,7 +4,7 @@ import type { DatagramChannel } from '../transport/transport.ts';
 import type { DatagramCounters } from './counters.ts';
 
 /** Sends the first `length` bytes of a buffer, which may be reused at once. False when dropped, counted on `dropped`. */
-export function sendCounted(
+export function sendOrCountDrop(
   channel: DatagramChannel,
   buffer: Uint8Array,
   length: number,

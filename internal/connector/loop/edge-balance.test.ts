@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { TestClock } from '../../../test/support/test-clock.ts';
 import { createEdgeAddress } from '../../discovery/edge-address.ts';
-import { type Movable, Spread } from './spread.ts';
+import { EdgeBalance, type Movable } from './edge-balance.ts';
 
 const to = createEdgeAddress('198.51.100.2', 7844);
 const minuteMs = 60_000;
@@ -28,7 +28,7 @@ function createWorld(random = 0): World {
       return world.users.length > 2 ? { to, isUnused: world.unused, users: world.users } : undefined;
     },
   };
-  const spread = new Spread({ directory, clock, random: () => random });
+  const balance = new EdgeBalance({ directory, clock, random: () => random });
   const connections: Movable[] = [0, 1, 2, 3].map(connIndex => ({
     connIndex,
     moveToAddress: (address, evenInUse) => {
@@ -47,7 +47,7 @@ function createWorld(random = 0): World {
     async minutes(count) {
       for (let tick = 0; tick < count * 6; tick += 1) {
         await clock.advance(10_000);
-        spread.tick(world.missing ? undefined : connections);
+        balance.tick(world.missing ? undefined : connections);
       }
     },
   };

@@ -4,7 +4,7 @@ import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { RouteTable } from './route-table.ts';
 
 /** A live network of the account by name or id. */
-export function networkNamed(routes: RouteTable, accountTag: string, name: string): NetworkRecord | undefined {
+export function findNetwork(routes: RouteTable, accountTag: string, name: string): NetworkRecord | undefined {
   const byName = routes.networkOf(accountTag, name);
   if (byName !== undefined) return byName;
   const byId = routes.network(name.toLowerCase());

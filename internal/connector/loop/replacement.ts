@@ -21,13 +21,13 @@ export interface MoveTarget {
 }
 
 /** How a move ended: `error` says why it did not come about, `refused` that the edge lets nobody take a place over. */
-export interface TakeOverEnd {
+export interface ReplacementEnd {
   readonly moved: boolean;
   readonly error: unknown;
   readonly refused: boolean;
 }
 
-export class TakeOver {
+export class Replacement {
   /** The registered connection, its taker's to close; undefined when it came to nothing. Never rejects. */
   readonly link: Promise<EdgeLink | undefined>;
   readonly #abort = new AbortController();

@@ -24,7 +24,7 @@ import {
 import type { RouteTable } from './routes/route-table.ts';
 import { subjectOf, type Visitor } from './visitor.ts';
 
-export interface DestinationsOptions {
+export interface DestinationLookupOptions {
   readonly routes: RouteTable;
   readonly tracker: FlowTracker;
   /** The resolver that knows the names of a network; undefined = none does. */
@@ -51,11 +51,11 @@ const virtualResolver: PrivateHost = { kind: 'address', address: virtualDns.addr
 
 type NamedHost = Extract<PrivateHost, { readonly kind: 'name' }>;
 
-export class Destinations {
+export class DestinationLookup {
   readonly names = new NameResolver();
-  readonly #options: DestinationsOptions;
+  readonly #options: DestinationLookupOptions;
 
-  constructor(options: DestinationsOptions) {
+  constructor(options: DestinationLookupOptions) {
     this.#options = options;
   }
 
