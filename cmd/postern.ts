@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The program's entry: makes the process value and runs the command line. Nothing else reads the process.
+// The program's entry: gives the process to the command line as a value, and runs it.
 
 import { homedir } from 'node:os';
 import { parse } from 'node:path';

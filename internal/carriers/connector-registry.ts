@@ -1,4 +1,4 @@
-// The connections that are registered now, by tunnel: who may take a visitor, and who is a duplicate.
+// The connections that are registered now, by tunnel: which can take a request, and which is a duplicate.
 // Source: docs/protocol/edge-protocol.md §8.1 (identity), §13.2.
 
 import { PosternError } from '../errors/error.ts';
@@ -165,7 +165,7 @@ export class ConnectorRegistry {
     });
   }
 
-  /** The edge takes no more registrations: those who wait go on waiting, nobody joins them. */
+  /** The edge takes no more registrations: requests that wait go on waiting, and no further request begins to wait. */
   expectNobody(): void {
     this.#expectsNobody = true;
   }

@@ -127,7 +127,7 @@ describe('the registration of a connector', () => {
     const third = await dialBare(t, world);
     assert.equal(await codeOf(third.client.registerConnection(claimFor(tunnel))), 'registration.refused');
     await untilClosed(third.connection);
-    // Another tunnel is none the worse.
+    // Other tunnels are not affected.
     await registerBare(t, world, await world.makeTunnel('other.example.test'));
     registered[0]?.connection.abort(over);
     await until('a free place', () => world.edge.registry.all().length === 2);

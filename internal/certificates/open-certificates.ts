@@ -33,7 +33,7 @@ export interface Certificates extends AsyncDisposable {
   readonly tls: TlsPair;
   /** For the visitors' HTTPS listener: each visitor domain and its wildcard. Read anew after a renewal. */
   readonly visitorTls: TlsPair;
-  /** Certificates for single visitor names that the wildcard cannot cover. Undefined with files given. */
+  /** Certificates for single visitor names that the wildcard does not cover. Undefined with files given. */
   readonly byName: NameCertificates | undefined;
   /** Calls `listener` after `tls` and `visitorTls` changed (servers then call `setSecureContext`). Returns what stops it. */
   onRenewed(listener: () => void): () => void;

@@ -5,7 +5,7 @@ import { isIP } from 'node:net';
 import { parsePrefix } from '../net/address/prefix.ts';
 import type { FlagValue } from './flag.ts';
 
-/** One of these words; `text` says what is wrong when it is none. */
+/** One of these words; `text` is the error's message for any other. */
 export const oneOf =
   (text: string, allowed: readonly string[]) =>
   (value: FlagValue): string | undefined =>

@@ -163,7 +163,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       cancel = clock.after(trialTickMs, tick);
       const protocol = policy.trial?.();
       if (protocol !== undefined && !this.#trying && this.#connected.size > 0) void this.#tryDial(protocol);
-      // Only while all are well: nothing is risked while connections are missing.
+      // Only while every connection is up: a trial could cost one more.
       if (this.#connected.size < this.#loops.length) return;
       const target = policy.target?.();
       if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));

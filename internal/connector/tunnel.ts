@@ -66,7 +66,7 @@ export interface TunnelOptions {
   readonly gracePeriodMs: number;
   /** Deadline of each registration call. */
   readonly rpcTimeoutMs: number;
-  /** A stream whose reader takes nothing for so long is reset; 0 or absent = never. */
+  /** A stream whose reader takes nothing for this long is reset; 0 or absent = never. */
   readonly writeStreamTimeoutMs?: number | undefined;
   readonly postQuantum: boolean;
   readonly features: readonly string[];

@@ -104,7 +104,10 @@ export interface Edge extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** How long after the listeners closed requests may still come on connections that were open: a long round trip and more. */
+/**
+ * After the listeners are closed, visitors' open connections may bring requests for this long. Half a second is more than a
+ * long round trip.
+ */
 const settleMs = 500;
 /** How much longer than visitors connectors of a stopping edge may take: only stragglers are left then. */
 const connectorDrainMs = 5_000;

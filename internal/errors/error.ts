@@ -75,7 +75,7 @@ function inOneLine(text: string): string {
 function textOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') return error.errors.map(textOf).join('; ');
   const text = error instanceof Error ? error.message || error.name : String(error);
-  // Node's advice is for those who start Node; ours is given where the setting that helps is known.
+  // Node's advice tells how to start Node. The code that knows the helpful setting gives advice of its own.
   return text.replace(nodeAdvice, '');
 }
 

@@ -17,7 +17,7 @@ export type ErrorScope =
 /** Whether the same attempt may succeed later: `never`, `later` after a wait, `elsewhere` at another address. */
 export type Retry = 'never' | 'later' | 'elsewhere';
 
-/** What a code means to those who handle it without knowing it. */
+/** What code can do with an error without knowing its code. */
 export interface ErrorKind {
   readonly scope: ErrorScope;
   readonly retry: Retry;

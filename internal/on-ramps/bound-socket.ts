@@ -8,7 +8,7 @@ import { createSocket, type Socket } from 'node:dgram';
  */
 const bufferBytes = 4 << 20;
 
-/** Binds; 0 = any free port. Rejects with what the system says; nothing is left open then. The caller closes it. */
+/** Binds; 0 = any free port. Rejects with the system's error, and leaves nothing open then. The caller closes the socket. */
 export async function openBoundSocket(host: string, port: number): Promise<Socket> {
   const family = host.includes(':') ? 6 : 4;
   const socket = createSocket({

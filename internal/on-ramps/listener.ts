@@ -24,7 +24,7 @@ export interface TcpListener {
 export const maxConnections = 16_384;
 /**
  * Connections whose visitor has not been admitted yet: half of all at most, and of one address room for an office whose
- * machines all wake at once, so that who says nothing leaves room for others.
+ * machines all wake at once, so that silent ones leave room for others.
  */
 export const handshakeLimits: AddressLimits = { total: 8_192, perAddress: 1_024 };
 

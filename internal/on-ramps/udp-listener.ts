@@ -40,7 +40,7 @@ const rescanMs = 5_000;
 /** Answers waiting in user space, a socket. */
 const sendQueueLimit = 1_024;
 
-/** Listens. Throws 'listen.failed' when no address can be had. */
+/** Listens. Throws 'listen.failed' when it can bind none of the addresses. */
 export async function openUdpListener(options: UdpListenerOptions, events: UdpListenerEvents): Promise<UdpListener> {
   const { host } = options;
   if (host !== '0.0.0.0' && host !== '::') {

@@ -20,7 +20,7 @@ export interface ExchangeHead {
   readonly bodyLength: number;
 }
 
-/** Work in hand at an origin; told once when the visitor has gone. */
+/** A running request at an origin, which is told once when the visitor has gone. */
 export interface Cancelable {
   /** Returns whether the answer was still incomplete, so that there was something to give up. */
   cancel(): boolean;

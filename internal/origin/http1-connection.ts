@@ -32,7 +32,10 @@ export class Http1Connection implements RequestConnection, ResponseSink {
   #ended = false;
   #upgraded = false;
   #error: Error | undefined;
-  /** How writes are seen to: `destroy` by Node's way, `keep` so that a failed one leaves reading be, `broken` after one. */
+  /**
+   * What a failed write does: `destroy` ends the connection, as Node does by itself; `keep` leaves reading on, for the answer
+   * that the origin may have sent; `broken` says that a write has failed under `keep`.
+   */
   #writes: 'destroy' | 'keep' | 'broken' = 'destroy';
   #lastWords: NodeJS.Timeout | undefined;
 
@@ -48,7 +51,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
       .on('close', this.#onClose);
   }
 
-  /** Whether the request in hand came after another on this connection, and nothing of its response has come. */
+  /** Whether another request came before the present one on this connection, and no byte of its response has come. */
   get maybeStale(): boolean {
     return this.#reused && !this.#parser.touched;
   }

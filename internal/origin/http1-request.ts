@@ -23,7 +23,7 @@ export interface RequestPool {
 export interface RequestConnection {
   /** Writes the head, and the body when there is one; the answer comes back through the request's `on…` methods. */
   start(request: Http1Request): void;
-  /** Whether the request came after another on this connection, and nothing of its response has come. */
+  /** Whether another request came before this one on this connection, and no byte of its response has come. */
   readonly maybeStale: boolean;
   /** Not to be used for another request: what follows the present response cannot be trusted. */
   spoil(): void;
@@ -109,7 +109,7 @@ export class Http1Request implements Cancelable {
     return true;
   }
 
-  /** No connection could be had. */
+  /** No connection could be made. */
   onUnreachable(error: PosternError): void {
     this.dialing = undefined;
     this.#fail(error);

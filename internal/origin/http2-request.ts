@@ -123,7 +123,7 @@ export class Http2Request implements Cancelable {
     this.#release();
   }
 
-  /** Called for 'error' and again for 'close'; of a stream that was given up for another one nothing is heard. */
+  /** Called for 'error' and again for 'close', but not for a stream that was given up for another one. */
   #onError(stream: ClientHttp2Stream, error: Error): void {
     if (this.#state === 'done' || stream !== this.#stream) return;
     const refused = stream.rstCode === errorCodes.refusedStream;

@@ -194,7 +194,7 @@ export class Http2Pool implements Http2RequestOwner {
     for (const { done, exchange, line } of waiting) if (!done) this.#settings.http1.request(exchange, line);
   }
 
-  /** No further session is to be had: what waits queues in those that are open. It fails only where there is none. */
+  /** The origin allows no further session: waiting requests queue in the open ones. They fail only when none is open. */
   #shareOrFail(error: PosternError): void {
     const open = [...this.#sessions].filter(isUsable);
     if (open.length === 0) {

@@ -9,7 +9,7 @@ import type { IpRule } from '../schema/origin-request.ts';
 export class IpRules {
   readonly #rules: readonly { readonly prefix: Prefix; readonly ports: readonly number[]; readonly allow: boolean }[];
 
-  /** Throws 'config.invalid' for a prefix that is none; validated rules have none such. */
+  /** Throws 'config.invalid' for text that is not a prefix, which validated rules never have. */
   constructor(rules: readonly IpRule[]) {
     this.#rules = rules.map(rule => {
       const prefix = parsePrefix(rule.prefix);

@@ -22,7 +22,7 @@ export interface OutboundProxy {
   readonly password: string;
 }
 
-/** The proxy for an origin, or undefined for a direct connection. Throws 'config.invalid' for a proxy URL that is none. */
+/** The proxy for an origin, or undefined for a direct connection. Throws 'config.invalid' for a proxy setting that is no URL. */
 export function chooseProxy(
   settings: OutboundProxySettings,
   scheme: 'http' | 'https',

@@ -222,7 +222,7 @@ describe('socks', () => {
     const test = await toService(t, service, { ipRules: [{ prefix: '127.0.0.0/8', ports: [port], allow: true }] });
     for (const type of [1, 3]) {
       const [incoming, reader] = await open(test);
-      // Greeting, request and first data in one message: nothing of it may be lost.
+      // Greeting, request and first data may come in one message, and no byte of it may be lost.
       incoming.edge.write(
         clientFrame(2, Buffer.concat([greeting, connect('127.0.0.1', port, type), Buffer.from('hi')])),
       );

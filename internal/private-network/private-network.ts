@@ -33,7 +33,7 @@ export interface PrivateNetworkOptions {
   readonly logger: Logger;
   /** The resolver that knows the names of a network; undefined = none does. */
   readonly resolverOf?: ((network: NetworkRecord) => Resolver | undefined) | undefined;
-  /** How long a stream waits for a connector that is just coming back. Default 3,000. */
+  /** How long a stream waits for a connector that is just coming back, in milliseconds. Default 3,000. */
   readonly reconnectWaitMs?: number;
 }
 

@@ -1,7 +1,7 @@
 // Access enforcement at the connector: a rule with `access.required` serves only requests that carry a valid JWT of the
 // team. Source: docs/protocol/ingress-and-origin.md §12.
 //
-//   no header → 403        token invalid, expired, or keys not to be had → failure (502)        wrong audience → 403
+//   no header → 403        token invalid, expired, or keys unavailable → failure (502)        wrong audience → 403
 
 import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { PosternError } from '../errors/error.ts';

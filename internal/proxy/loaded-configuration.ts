@@ -1,4 +1,4 @@
-// One generation of a configuration: its matcher and opened origins. It lives until the last exchange that began under it
+// A configuration in use: its matcher and its opened origins. It lives until the last exchange that began under it
 // has ended, so a swap never cuts a request. Source: docs/protocol/ingress-and-origin.md §5 (switch-over).
 
 import type { Matcher } from '../ingress/match.ts';

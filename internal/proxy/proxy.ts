@@ -1,5 +1,5 @@
-// The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's loaded and
-// swaps it without touching what runs. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
+// The proxy: one incoming stream → ingress rule → origin → response. Owns the loaded configuration and swaps it for another
+// without touching running requests. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';

@@ -181,7 +181,7 @@ class Visit {
     }
   }
 
-  /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the reason for not being content. */
+  /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the last attempt's error, when there is none. */
   async #pick(tried: readonly EdgeConnection[], failure: unknown): Promise<EdgeConnection> {
     const picked = this.#registry.pick(this.#tunnelId, tried);
     if (picked !== undefined) return picked.connection;

@@ -102,7 +102,7 @@ export class AutoProtocol implements ProtocolPolicy {
     const now = this.#options.nowMs();
     // A move to HTTP/2 says nothing about QUIC.
     if (this.#needsHttp2()) return;
-    // A move failed while HTTP/2 reaches the edge: no better evidence is to be had.
+    // A move failed while HTTP/2 reaches the edge: there is no better evidence against QUIC.
     if (this.#quic === 'good' && error !== undefined) this.#relapse();
     if (this.#quic !== 'bad') return;
     if (error !== undefined) {

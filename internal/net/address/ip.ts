@@ -84,7 +84,7 @@ export function unmapIpv4(bytes: IpBytes): IpBytes {
   return isIpv4Mapped(bytes) ? bytes.subarray(12) : bytes;
 }
 
-/** Text of a socket's address for records and limits: mapped IPv4 as IPv4, no zone; empty when there is none any more. */
+/** Text of a socket's address for records and limits: mapped IPv4 as IPv4, no zone; empty when the socket is closed. */
 export function plainAddress(text: string | undefined): string {
   // The common case, once a request: IPv4 is plain.
   if (text === undefined || !text.includes(':')) return text ?? '';

@@ -31,7 +31,7 @@ const addressType = { ipv4: 1, name: 3, ipv6: 4 } as const;
 /** What a client asks for. */
 export interface SocksRequest {
   readonly command: number;
-  /** Undefined for a name that is none. */
+  /** Undefined for text that is no name. */
   readonly host: PrivateHost | undefined;
   readonly port: number;
 }

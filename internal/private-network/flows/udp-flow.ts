@@ -1,4 +1,4 @@
-// A UDP flow into a private network as those see it who send and receive its payloads.
+// What the sender and receiver of a UDP flow's payloads sees of the flow: how it is opened, and what it tells.
 
 import type { FlowEnd } from '../../datagram/edge-flow.ts';
 import type { IpBytes } from '../../net/address/ip.ts';

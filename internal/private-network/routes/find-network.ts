@@ -1,4 +1,4 @@
-// What people call a virtual network, found.
+// Finds a virtual network by the name or id that a person gave.
 
 import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { RouteTable } from './route-table.ts';

@@ -22,7 +22,7 @@ const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 const createPlace = async (): Promise<StorePlace> => {
   const directory = temporary();
   return {
-    // The suite deletes in the first milliseconds of 1970; nothing of it is a month old yet.
+    // The suite deletes rows in the first milliseconds of 1970, and the clock is not a month later yet.
     open: () => openSqliteStore({ path: join(directory, 'edge.db'), pollIntervalMs: 20, now: () => 1000 }),
     discard: async () => rmSync(directory, { recursive: true }),
   };

@@ -164,7 +164,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
     else this.#waiting.push(() => this.#handler?.rpc(duplex));
   }
 
-  /** No known signature, or a head that never came: the stream is none of ours (docs/protocol/edge-protocol.md §9.2). */
+  /** No known signature, or a head that never came: the stream is not of this protocol (docs/protocol/edge-protocol.md §9.2). */
   onBadHead(stream: QuicStream): void {
     stream.reset(noCode);
     stream.stop(noCode);

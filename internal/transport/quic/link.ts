@@ -140,7 +140,7 @@ export class QuicLink {
 
 /** For 'error' of streams whose failure is seen by 'close' without 'end'. */
 export function ignore(): void {
-  // The reader judges by 'end'; nothing is lost here.
+  // The reader looks at 'end', so that dropping this error loses nothing.
 }
 
 /** Whether `promise` is fulfilled in time; false when it rejects (the connection ended) or is late. */

@@ -307,7 +307,7 @@ export class Http1Connection implements ResponseOwner {
     else if (this.socket.isPaused()) this.socket.resume();
   };
 
-  /** The visitor sends no more. One who waits for an answer has left: who is killed ends like this. */
+  /** The visitor sends no more. If it waits for an answer, it has left: a killed program ends like this. */
   readonly #onEnd = (): void => {
     if (this.#state === 'busy') this.socket.destroy();
     else this.#end(closeWaitMs);
