@@ -86,6 +86,13 @@ describe('command line', () => {
       'hello-world': ['true'],
       'no-autoupdate': ['false'],
     });
+    // A number may follow a letter without a space, as ping's users write it; a name is never taken apart.
+    const count = { name: 'count', aliases: ['c'], type: 'integer', description: '' } as const;
+    const close = (...tokens: string[]) =>
+      parseCommandLine(tokens, { path: ['x'], summary: 'x', command: { flags: [count] }, inherited: tunnelFlags });
+    assert.deepEqual(close('-c1').given, { count: ['1'] });
+    assert.throws(() => close('-cx'), /no flag --cx/);
+    assert.throws(() => close('-F1'), /no flag --F1/);
     // The last of several wins, which the settings decide; all are kept.
     assert.deepEqual(parse('--retries', '1', '--retries', '2').given.retries, ['1', '2']);
     // -f is the command's own here, not overwrite-dns of the level above.

@@ -24,6 +24,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
+    path: 'healthcheck',
+    summary: 'Ask a connector or an edge whether it serves',
+    inherits: 'log',
+    load: () => import('./healthcheck.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
@@ -82,6 +88,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'List the tunnels of the account',
     inherits: 'tunnel',
     load: () => import('./tunnel/list.ts'),
+  },
+  {
+    path: 'tunnel ready',
+    summary: 'Ask a connector whether it has a connection',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/ready.ts'),
   },
   {
     path: 'tunnel route dns',

@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path';
 import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
 import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/edge-pointer.ts';
-import { type Edge, openEdge } from '../../internal/edge/edge.ts';
+import { openEdge } from '../../internal/edge/edge.ts';
+import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
@@ -14,7 +15,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
-import { parseListen } from '../tunnel/run-tunnel.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
@@ -52,7 +53,7 @@ export const command = defineCommand({
       stateDir,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
-      api: parseListen(flags.api),
+      api: parseListen(flags.api, 'api'),
       publicHost,
       httpPort: portOf('http-port', flags.httpPort),
       httpsPort: portOf('https-port', flags.httpsPort),
@@ -65,7 +66,7 @@ export const command = defineCommand({
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,
       onRamps,
-      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics),
+      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
     });

@@ -19,7 +19,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { describeError } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
@@ -28,6 +28,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 
@@ -50,11 +51,11 @@ const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'in
 /** Settles after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
   const { credentials, file, logger, settings } = inputs;
-  logger.info({ tunnelID: credentials.tunnelId, event: 0 }, 'Starting tunnel');
-  logger.info({ event: 0 }, `Version ${version}`);
-  logger.info({ event: 0 }, `Settings: ${JSON.stringify(describeSettings(settings))}`);
-  for (const warning of file?.warnings ?? []) logger.warn({ event: 0 }, warning);
-  for (const name of inertSettings(settings)) logger.warn({ event: 0 }, `--${name} has no effect in Postern`);
+  logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
+  logger.info(`Version ${version}`);
+  logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
+  for (const warning of file?.warnings ?? []) logger.warn(warning);
+  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, logger, context);
@@ -69,9 +70,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   });
   try {
     await tunnel.run();
-    logger.info({ event: 0 }, 'Tunnel server stopped');
+    logger.info('Tunnel server stopped');
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, 'Initiating shutdown');
+    logger.error({ error: describeError(error) }, 'Initiating shutdown');
     throw error;
   } finally {
     endSignals();
@@ -83,9 +84,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
   const { credentials, file, logger, settings } = inputs;
   const local = localIngress(settings, file);
-  if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  if (local.source === 'none') logger.warn(noRulesWarning);
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
-    logger.warn({ event: 0 }, `The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
+    logger.warn(`The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
   }
   const edge = await resolveEdgeSettings(settings, credentials, context, logger);
   const { accountTag } = credentials;
@@ -116,7 +117,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),
     rollout,
-    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics),
+    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     dial: dialTransport,
@@ -147,14 +148,14 @@ function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefine
   const hasToken = sources.token !== undefined;
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
   if (protocol === 'h2mux') {
-    logger.warn({ event: 0 }, 'The protocol h2mux is no longer there, using http2');
+    logger.warn('The protocol h2mux is no longer there, using http2');
     return fixedProtocol('http2');
   }
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,
     wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
-    onChange: text => logger.info({ event: 0 }, text),
+    onChange: text => logger.info(text),
   });
 }
 
@@ -177,19 +178,6 @@ function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> 
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
 }
 
-/** `host:port`, `[v6]:port` or `:port`; port 0 = any. Throws 'usage.invalid'. */
-export function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\][]+)\]|([^:\][\s/]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new PosternError(
-      'usage.invalid',
-      `--metrics must be HOST:PORT, such as localhost:20241, not ${JSON.stringify(text)}`,
-    );
-  }
-  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '::' : match[2]), port };
-}
-
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
 function handleSignals(
   tunnel: Tunnel,
@@ -205,14 +193,11 @@ function handleSignals(
       return;
     }
     stopping = true;
-    logger.info({ event: 0 }, `Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
     if (waiting > 0) {
       const what = waiting === 1 ? 'one request' : `${waiting} requests`;
-      logger.info(
-        { event: 0 },
-        `Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`,
-      );
+      logger.info(`Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`);
     }
     void tunnel.stop();
   };
@@ -229,22 +214,19 @@ function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, l
   return watchConfigFile({
     path: file.path,
     onChange: async changed => {
-      for (const warning of changed.warnings) logger.warn({ event: 0 }, warning);
+      for (const warning of changed.warnings) logger.warn(warning);
       const local = localIngress(settings, changed);
       // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
       if (local.source === 'none' && source !== 'none') {
-        logger.warn({ event: 0 }, `${file.path} has no ingress rules any more; the present configuration stays`);
+        logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
         return;
       }
       source = local.source;
       const { error } = await tunnel.reload(local.config);
-      if (error === undefined) logger.info({ event: 0 }, `Reloaded ${file.path}`);
+      if (error === undefined) logger.info(`Reloaded ${file.path}`);
     },
     onError: error => {
-      logger.error(
-        { event: 0, error: describeError(error) },
-        'The configuration was not reloaded, the present one stays',
-      );
+      logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
     },
   });
 }
@@ -255,7 +237,7 @@ async function writePidFile(path: string, logger: Logger): Promise<boolean> {
     await writeFile(path, `${process.pid}\n`);
     return true;
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, `Unable to write pid to ${path}`);
+    logger.error({ error: describeError(error) }, `Unable to write pid to ${path}`);
     return false;
   }
 }
@@ -265,6 +247,6 @@ async function removePidFile(path: string, logger: Logger): Promise<void> {
   try {
     await rm(path, { force: true });
   } catch (error) {
-    logger.warn({ event: 0, error: describeError(error) }, `Unable to remove ${path}`);
+    logger.warn({ error: describeError(error) }, `Unable to remove ${path}`);
   }
 }

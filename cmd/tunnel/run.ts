@@ -23,7 +23,7 @@ export const command = defineCommand({
   run: async (invocation, context) => {
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
-    if (file === undefined) log.logger.debug({ event: 0 }, searched);
+    if (file === undefined) log.logger.debug(searched);
     const credentials = await resolveRunCredentials(
       {
         settings,

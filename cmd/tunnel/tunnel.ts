@@ -44,14 +44,11 @@ export const command = defineCommand({
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
     // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
     const service = URL.parse(serviceUrl)?.host ?? serviceUrl;
-    log.logger.info({ event: 0, service }, 'Requesting new quick Tunnel');
+    log.logger.info({ service }, 'Requesting new quick Tunnel');
     const quick = await requestQuickTunnel({ serviceUrl, caPem, userAgent: `postern/${version}` });
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
-    log.logger.info(
-      { event: 0, url },
-      'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)',
-    );
+    log.logger.info({ url }, 'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)');
     await runTunnel(
       {
         settings,

@@ -55,10 +55,10 @@ export interface CertificateOptions {
    * Certificate chain and key to use in place of our own, both or none: for visitors, and for connectors too when the
    * certificate has the names that these check.
    */
-  readonly certFile?: string;
-  readonly keyFile?: string;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
   /** CA of `certFile`; without it the last certificate of the chain is pinned. */
-  readonly caFile?: string;
+  readonly caFile?: string | undefined;
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
   /** Told when a renewal fails. */

@@ -72,7 +72,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       clock,
       addresses,
       changed: change => {
-        logger.info({ event: 0, change }, 'The machine woke up or its network changed, checking connections');
+        logger.info({ change }, 'The machine woke up or its network changed, checking connections');
         policy.machineChanged?.();
         for (const loop of this.#loops) loop.recheck(addresses());
       },
@@ -136,7 +136,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     const log = (): void => {
       cancel = clock.after(figuresEveryMs, log);
       for (const { connIndex, stats } of this.figures) {
-        logger.debug({ connIndex, event: 0, ...figuresOf(stats) }, 'Figures of the connection');
+        logger.debug({ connIndex, ...figuresOf(stats) }, 'Figures of the connection');
       }
     };
     let cancel = clock.after(figuresEveryMs, log);
@@ -226,7 +226,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   #onFatal(error: PosternError): void {
     if (this.#fatal !== undefined || this.#stopping) return;
     this.#fatal = error;
-    this.#options.logger.error({ event: 0, error: describeError(error) }, 'Cannot go on');
+    this.#options.logger.error({ error: describeError(error) }, 'Cannot go on');
     this.#stopping = true;
     this.#cancelStart?.();
     for (const loop of this.#loops) loop.drain(this.#options.gracePeriodMs);

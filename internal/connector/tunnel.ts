@@ -7,9 +7,10 @@ import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
+import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
-import { ConnectorMetrics, gauge, type MetricFamily } from '../management/metric-values.ts';
+import { ConnectorMetrics } from '../management/metric-values.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -21,6 +22,7 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector-calls.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
@@ -156,7 +158,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const random = options.random ?? Math.random;
   const connectorId = randomUUID();
   const metrics = new ConnectorMetrics({ version: options.version, runtime: `node ${process.version}` });
-  logger.info({ event: 0 }, `Generated Connector ID: ${connectorId}`);
+  logger.info(`Generated Connector ID: ${connectorId}`);
 
   let health: HealthServer | undefined;
   const own = (): readonly OwnEndpoint[] =>
@@ -259,13 +261,13 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             version: orchestrator.version,
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
-        metrics: exposeMetrics(metrics),
+        metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
       },
     });
     const served = health;
     opened.defer(() => served.close());
     const { host, port } = served.address;
-    logger.info({ event: 0 }, `Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
+    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
   }
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }
@@ -286,7 +288,7 @@ function createTrailerWatch(
     const rule = findTrailerOrigin(current);
     if (rule === undefined) return false;
     if (!warned) {
-      const fields = { event: 0, ingressRule: rule.index, originService: rule.service.text };
+      const fields = { ingressRule: rule.index, originService: rule.service.text };
       logger.warn(
         fields,
         'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',

@@ -5,8 +5,7 @@ import { createServer as createHttpServer, type RequestListener, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import type { Certificates } from '../certificates/open-certificates.ts';
-import { foreignCode, PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { problemCodes } from './api-problem.ts';
 import { judgeSource, type SourceProblem } from './request-source.ts';
 
@@ -90,11 +89,6 @@ async function listen(server: Server, { host, port }: ApiListenerOptions): Promi
   try {
     return await listenTcp(server, host, port);
   } catch (error) {
-    const reason = foreignCode(error) ?? String(error);
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for the API on ${bracketed(host)}:${port} (${reason}); choose another --api address.`,
-      { cause: error },
-    );
+    throw listenFailed('calls of the API (--api)', host, port, error);
   }
 }

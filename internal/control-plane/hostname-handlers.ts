@@ -9,9 +9,7 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
   return {
     async addRoute({ params, body }, caller) {
       const zone = await parts.store.accounts.zone(params.zone);
-      if (zone === undefined || zone.accountTag !== caller.accountTag) {
-        throw apiProblem('unauthorized', 'Authentication error');
-      }
+      if (zone === undefined) throw apiProblem('notFound', 'Zone not found');
       const tunnel = await requireTunnel(parts, caller, params.id);
       if (body.type === 'lb') {
         throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');

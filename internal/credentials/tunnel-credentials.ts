@@ -2,7 +2,7 @@
 // existing file). Ours also carries the edge's addresses and CA pin. Source: docs/protocol/commands-and-api.md §4 point
 // 4, §7.1.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';

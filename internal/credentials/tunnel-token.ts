@@ -2,7 +2,7 @@
 // of ours that a stock connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token
 // alone is enough to join.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';

@@ -4,6 +4,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { formatIp, formatIpPort, type IpBytes } from '../net/address/ip.ts';
+import { receiveBufferBytes } from '../net/linux/receive-buffer.ts';
 
 /** Told by a socket; none of these may throw. Nothing is told after `close`. */
 export interface UdpEvents {
@@ -11,8 +12,8 @@ export interface UdpEvents {
   connected(): void;
   /** One datagram from the destination. The view is valid only during the call. */
   message(payload: Uint8Array): void;
-  /** Datagrams that `send` had taken were dropped after all, by the system. */
-  dropped(why: 'full' | 'failed', count: number): void;
+  /** Datagrams that `send` had taken were dropped after all, by the system; `overflow`: such from the destination. */
+  dropped(why: 'full' | 'failed' | 'overflow', count: number): void;
   /** The socket is broken (no route, refused, …) and has been closed. */
   failed(error: PosternError): void;
 }
@@ -69,6 +70,7 @@ class NodeUdpSocket implements UdpSocket {
     // The lookup hands literal addresses through, so that binding and connecting take no thread and no extra turn.
     this.#socket = createSocket({
       type: family === 4 ? 'udp4' : 'udp6',
+      recvBufferSize: receiveBufferBytes,
       lookup: (host, _options, done) => done(null, host, family),
     });
     this.#socket.on('error', error => this.#fail(error));

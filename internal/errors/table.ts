@@ -165,6 +165,13 @@ export const errorTable = {
     meaning: 'The edge or the connector has as much under way at once as it may have.',
     remedy: 'Wait for flows to end, or look in docs/limits.md for the bound.',
   },
+  'health.failed': {
+    scope: 'internal',
+    retry: 'later',
+    exit: 1,
+    meaning: 'The program that was asked is not ready, not healthy, or does not answer.',
+    remedy: 'Look at its log, or name its --metrics address: `postern healthcheck --help` explains.',
+  },
   internal: {
     scope: 'internal',
     retry: 'never',
@@ -256,6 +263,13 @@ export const errorTable = {
     exit: 1,
     meaning: 'The other end did not answer a control call in time.',
     remedy: 'Check the network; --rpc-timeout gives it longer.',
+  },
+  'store.busy': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning: 'Another process holds the database, or too many calls wait for it.',
+    remedy: 'Try again; if it lasts, end the backup or the program that has the database open.',
   },
   'store.conflict': {
     scope: 'store',

@@ -23,7 +23,8 @@ export interface HealthServerOptions {
 
 export type HealthServer = LocalServer;
 
-const defaultPorts: readonly number[] = [20241, 20242, 20243, 20244, 20245, 0];
+/** Ports on localhost that are tried in turn when no address is given; 0 = any. */
+export const defaultPorts: readonly number[] = [20241, 20242, 20243, 20244, 20245, 0];
 
 /** Rejects with 'listen.failed'. */
 export function openHealthServer({ listen, source }: HealthServerOptions): Promise<HealthServer> {

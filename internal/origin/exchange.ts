@@ -40,6 +40,8 @@ export interface Exchange {
   respond(status: number, headers: HeaderList, endStream?: boolean): void;
   /** Trailers after the body; call before `body.end()`. */
   trailers(list: HeaderList): void;
+  /** The request is refused here, in place of `respond`: logged, and answered with `status` and the error's message. */
+  reject(status: number, error: PosternError): void;
   /** The request failed here: logged once, and told to the edge (before `respond`) or the stream reset (after). */
   fail(error: PosternError): void;
 }

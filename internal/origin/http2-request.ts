@@ -7,6 +7,8 @@ import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import type { RequestLine } from './http1-request.ts';
+import { malformedResponse } from './response-head.ts';
+import { maxInterimHeads } from './response-parser.ts';
 
 export interface Http2RequestOwner {
   readonly dest: string;
@@ -55,7 +57,14 @@ export class Http2Request implements Cancelable {
       return;
     }
     this.#stream = stream;
+    let interim = 0;
     stream
+      .on('headers', () => {
+        interim += 1;
+        if (interim <= maxInterimHeads) return;
+        this.fail(malformedResponse(`more than ${maxInterimHeads} interim responses`));
+        stream.close(errorCodes.cancel);
+      })
       .on('response', (_headers, flags, raw) => this.#onResponse(raw as unknown as string[], flags))
       .on('trailers', (headers, _flags, raw) => this.#onTrailers(raw as unknown as string[] | undefined, headers))
       .on('data', (chunk: Buffer) => this.#onData(chunk))

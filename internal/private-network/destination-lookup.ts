@@ -4,7 +4,7 @@
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { type IpBytes, isSpecialDestination } from '../net/address/ip.ts';
+import { formatIp, type IpBytes, isSpecialDestination } from '../net/address/ip.ts';
 import { virtualDns } from '../net/address/virtual-dns.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { NetworkRecord, PrivateHostnameRecord } from '../store/contract/records.ts';
@@ -29,6 +29,8 @@ export interface DestinationLookupOptions {
   readonly tracker: FlowTracker;
   /** The resolver that knows the names of a network; undefined = none does. */
   readonly resolverOf: (network: NetworkRecord) => Resolver | undefined;
+  /** Names lead only where a route of an address to the same tunnel leads too. */
+  readonly confineHostnames: boolean;
   /** Opens a UDP flow where routes lead. */
   readonly openUdp: (who: Visitor, host: PrivateHost, port: number, idleMs: number, events: UdpFlowEvents) => UdpFlow;
   /** Opens a stream where routes lead. */
@@ -57,6 +59,10 @@ export class DestinationLookup {
 
   constructor(options: DestinationLookupOptions) {
     this.#options = options;
+  }
+
+  get confinesHostnames(): boolean {
+    return this.#options.confineHostnames;
   }
 
   /**
@@ -88,7 +94,15 @@ export class DestinationLookup {
     // The first that may be reached, so that one of two families may lack a route; else the first, which is refused.
     const address = addresses.find(one => this.#mayReach(network, route, one)) ?? first;
     if (address === undefined) throw new PosternError('internal', `${host.name} was resolved to no address`);
-    const isNamed = route !== undefined && this.#mayReach(network, route, address);
+    if (route !== undefined && this.confinesHostnames && !this.#mayReach(network, route, address)) {
+      this.#options.tracker.deny(subjectOf(who, protocol, host, port), 'no-route');
+      throw new PosternError(
+        'flow.denied',
+        `${host.name} has the address ${formatIp(address)}, which no IP route leads to through the tunnel of the name`,
+      );
+    }
+    // Confined, the address that was judged is what is dialled: the connector could resolve the name to another.
+    const isNamed = route !== undefined && !this.confinesHostnames && this.#mayReach(network, route, address);
     return { address, host: isNamed ? host : { kind: 'address', address } };
   }
 
@@ -127,6 +141,7 @@ export class DestinationLookup {
   #mayReach(network: NetworkRecord, route: PrivateHostnameRecord | undefined, address: IpBytes): boolean {
     const found = this.lookup(network.id, network.accountTag, { kind: 'address', address });
     if (route === undefined) return typeof found === 'object';
+    if (this.confinesHostnames) return typeof found === 'object' && found.tunnelId === route.tunnelId;
     // The connector's own machine only where a route names it, and leads to the same connector.
     return !isSpecialDestination(address) || (typeof found === 'object' && found.tunnelId === route.tunnelId);
   }

@@ -81,6 +81,17 @@ export class StreamExchange implements Exchange {
     if (!this.body.destroyed) this.#incoming.trailers(list);
   }
 
+  reject(status: number, error: PosternError): void {
+    if (this.#failed || this.body.destroyed) return;
+    this.#logFailure(error);
+    const text = Buffer.from(`${status} ${error.message}\n`);
+    this.respond(status, [
+      ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)],
+      ...['Cache-Control', 'no-store', 'Postern-Failed-Hop', 'connector'],
+    ]);
+    this.body.end(text);
+  }
+
   fail(error: PosternError): void {
     if (this.#failed) return;
     this.#failed = true;

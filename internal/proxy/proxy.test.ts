@@ -211,7 +211,14 @@ describe('proxy', () => {
     ]);
     const long = test.request({ method: 'POST', bodyLength: -1 });
     long.edge.write(Buffer.alloc(1_200_000));
-    assert.equal((await within('an answer', long.response)).status, 413);
+    const refusal = await within('an answer', long.response);
+    assert.equal(refusal.status, 413);
+    assert.equal(headerOf(refusal.headers, 'postern-failed-hop'), 'connector');
+    assert.match(
+      (await within('the body', long.bytes())).toString(),
+      /^413 .*longer than 1048576 bytes.*disableChunkedEncoding/,
+    );
+    assert.ok(test.lines.some(({ level, error }) => level === 'error' && /longer than 1048576/.test(String(error))));
     await until('the stream to close', () => long.body.destroyed);
   });
 

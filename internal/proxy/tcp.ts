@@ -80,7 +80,9 @@ function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: P
   const dest = incoming.head.host;
   metrics?.connectFailed();
   log.error({ event: 2, ...error?.details, dest, error: describeError(error) }, 'TCP dial failed');
-  incoming.refuse({ message: `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}` });
+  const message = `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}`;
+  if (error?.details?.cause === 'ECONNREFUSED') incoming.refuse({ message, dialRefused: true });
+  else incoming.refuse({ message });
 }
 
 type TcpTarget = Extract<DialTarget, { kind: 'tcp' }>;

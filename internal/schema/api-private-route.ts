@@ -2,7 +2,7 @@
 // docs/protocol/commands-and-api.md §9.2, §9.5, §9.6; routes by private host name follow the later public API of the
 // same service.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
 const commentSchema = lineSchema(1024).default('');

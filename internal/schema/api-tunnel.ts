@@ -1,7 +1,7 @@
 // Tunnels, their connections and remote configurations as the API shows them. Source: docs/protocol/commands-and-api.md
 // §9.2, §9.3; docs/protocol/ingress-and-origin.md §5 for the configuration.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
 const connectionSchema = z.object({

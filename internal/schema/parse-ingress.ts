@@ -146,13 +146,22 @@ function checkAccess(own: OriginRequestDocument, path: DocumentPath, issues: Iss
 
 function checkHostname(hostname: string, path: DocumentPath, issues: IssueCollector): void {
   const withPort = splitHostPort(hostname);
+  const withoutScheme = /^[a-z]+:\/\/([^/:]*)/i.exec(hostname)?.[1];
   if (withPort !== undefined)
-    issues.error(path, 'Hostname cannot contain a port', `Write ${JSON.stringify(withPort.host)}.`);
+    issues.error(path, 'Hostname cannot contain a port', `Write ${JSON.stringify(withoutScheme ?? withPort.host)}.`);
   if (hostname.lastIndexOf('*') > 0)
     issues.error(
       path,
       'Hostname patterns can have at most one wildcard character ("*") and it can only be used for subdomains, e.g. "*.example.com"',
       'Put the wildcard first, or write one rule for each name.',
+    );
+  // cloudflared takes them in silence, and no request ever matches.
+  const stray = withPort === undefined ? /[\s/,;:@?#]/.exec(hostname)?.[0] : undefined;
+  if (stray !== undefined)
+    issues.warn(
+      path,
+      `hostname ${JSON.stringify(hostname)} matches no request, because of ${JSON.stringify(stray)}`,
+      'Write one name, for example app.example.com.',
     );
 }
 

@@ -100,6 +100,13 @@ describe('service', () => {
     }
   });
 
+  it('refuses a misspelled http, and takes the names of other protocols', () => {
+    for (const scheme of ['htp', 'htpp', 'hhtp', 'HTPS', 'httpss', 'htt'])
+      assert.match(refused(`${scheme}://localhost:3000`).remedy, /^Did you mean https?:\/\/localhost:3000\?$/);
+    for (const scheme of ['ftp', 'sftp', 'ntp', 'tftp', 'vnc', 'smtp', 'ssl', 'tls', 'mqtt', 'postgres', 'udp'])
+      assert.equal(accepted(`${scheme}://localhost:3000`).kind, 'tcp');
+  });
+
   it('says what would be right, and never shows a password', () => {
     assert.match(refused('localhost:8080').remedy, /"http:\/\/localhost:8080"/);
     assert.match(refused('https://a:8443/api/').remedy, /"https:\/\/a:8443"/);

@@ -3,6 +3,7 @@
 // origins.
 
 import { type GoUrl, parseGoUrl } from './go-url.ts';
+import { nearest } from './nearest.ts';
 import type { Service } from './service.ts';
 
 /** Why a service text is wrong, and what would be right. */
@@ -54,6 +55,12 @@ function parseUrlService(text: string): { service: Service } | { fault: ServiceF
     const fault = `${shown} is an invalid address, please make sure it has a scheme and a hostname`;
     return { fault: { text: fault, remedy: addressRemedy(text) } };
   }
+  const meant = misspelled(url.scheme);
+  if (meant !== undefined) {
+    // cloudflared takes any scheme for one of TCP, and every request fails.
+    const fault = `${shown} is an invalid address, ${url.scheme} is no protocol`;
+    return { fault: { text: fault, remedy: `Did you mean ${meant}://${url.host}?` } };
+  }
   if (url.path !== '') {
     const fault =
       `${shown} is an invalid address, ingress rules don't support proxying to a different path on the origin service.` +
@@ -80,6 +87,12 @@ function urlService(url: GoUrl): Service {
   const name = hostname.includes(':') ? `[${hostname}]` : hostname;
   const host = given === undefined && port !== undefined ? `${name}:${port}` : url.host;
   return { kind: 'tcp', text: `${scheme}://${user}${host}${url.suffix}`, scheme, hostname, port };
+}
+
+/** The scheme of HTTP that an unknown one is one mistake away from. Other unknown schemes are names of TCP protocols. */
+function misspelled(scheme: string): string | undefined {
+  if (isHttpScheme(scheme) || Object.hasOwn(tcpPorts, scheme)) return undefined;
+  return nearest(scheme, ['http', 'https']);
 }
 
 function isHttpScheme(scheme: string): scheme is keyof typeof httpPorts {

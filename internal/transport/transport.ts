@@ -48,6 +48,8 @@ export interface ResponseHead {
 export interface StreamRefusal {
   readonly message: string;
   readonly rateLimited?: boolean;
+  /** A private destination that refused the connection, as against one that could not be reached. */
+  readonly dialRefused?: boolean;
 }
 
 /** One request stream at the connector's end. */

@@ -68,7 +68,7 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const problem = visit.problem ?? problemOf(error);
+    const problem = visit.problem ?? problemOf(error, visit.wasSent);
     const { kind } = problem;
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
@@ -128,6 +128,11 @@ class Visit {
   get problem(): Problem | undefined {
     if (this.#isLate) return { kind: 'late' };
     return this.stalled === undefined ? undefined : stallProblems[this.stalled];
+  }
+
+  /** Whether some connector has had the request. */
+  get wasSent(): boolean {
+    return this.#stream !== undefined;
   }
 
   /** Lets go of the origin. */
@@ -350,7 +355,8 @@ function hostname(host: string): string {
   return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
 }
 
-function problemOf(error: unknown): Problem {
+function problemOf(error: unknown, wasSent: boolean): Problem {
+  if (wasSent && isPosternError(error, 'connection.lost')) return { kind: 'lost' };
   if (isPosternError(error, 'flow.limit')) return { kind: 'flow-limit' };
   if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
   if (isPosternError(error, 'protocol.too-large')) return { kind: 'too-large' };

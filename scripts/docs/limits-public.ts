@@ -6,8 +6,9 @@ import { defaultConnectionsPerTunnel, unregisteredLimits } from '../../internal/
 import { maxNames, wildcardLimits } from '../../internal/certificates/name-certificates.ts';
 import { maxGatheredBytes } from '../../internal/origin/gather-body.ts';
 import { maxPools } from '../../internal/origin/http.ts';
+import { defaultHeadTimeoutMs } from '../../internal/origin/http1-connection.ts';
 import { maxSessions } from '../../internal/origin/http2.ts';
-import { maxHeadBytes as answerHeadBytes } from '../../internal/origin/response-parser.ts';
+import { maxHeadBytes as answerHeadBytes, maxInterimHeads } from '../../internal/origin/response-parser.ts';
 import { defaultTuning } from '../../internal/quic/settings.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import { handshakeLimits as tlsHandshakes } from '../../internal/transport/http2/listen.ts';
@@ -185,9 +186,21 @@ export const connectorRows: readonly Row[] = [
     source('defaultTuning', 'quic/settings.ts'),
   ],
   [
+    'from the first byte of an HTTP/1.1 head of an answer to its last',
+    formatDuration(defaultHeadTimeoutMs),
+    '502, hop `response` in the connector’s log',
+    source('defaultHeadTimeoutMs', 'origin/http1-connection.ts'),
+  ],
+  [
+    'interim answers (1xx) before the answer',
+    count(maxInterimHeads),
+    '502',
+    source('maxInterimHeads', 'origin/response-parser.ts'),
+  ],
+  [
     'body gathered for `disableChunkedEncoding`',
     bytes(maxGatheredBytes),
-    '413; bodies that announce their length have no limit',
+    '413 with the reason; bodies that announce their length have no limit',
     source('maxGatheredBytes', 'origin/gather-body.ts'),
   ],
   [

@@ -29,14 +29,13 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
   visitors: ['carriers', 'certificates', 'store', 'transport', 'wire', 'schema', 'net'],
   'private-network': ['carriers', 'store', 'datagram', 'transport', 'rpc', 'wire', 'schema', 'net'],
-  'on-ramps': ['private-network', 'carriers', 'store', 'management', 'wire', 'net'],
-  features: ['carriers', 'store', 'schema', 'net'],
-  'control-plane': [
-    'features',
+  'on-ramps': ['private-network', 'carriers', 'store', 'wire', 'net'],
+  'control-plane': ['carriers', 'certificates', 'store', 'credentials', 'api', 'schema', 'net'],
+  features: [
+    'control-plane',
     'on-ramps',
     'private-network',
     'carriers',
-    'certificates',
     'store',
     'credentials',
     'api',
@@ -57,20 +56,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     'schema',
     'net',
   ],
-  edge: [
-    'control-plane',
-    'features',
-    'on-ramps',
-    'visitors',
-    'carriers',
-    'certificates',
-    'store',
-    'management',
-    'transport',
-    'wire',
-    'schema',
-    'net',
-  ],
+  edge: ['control-plane', 'features', 'on-ramps', 'visitors', 'carriers', 'certificates', 'store', 'management', 'net'],
 };
 
 /** Rooms that every room may import. */

@@ -14,8 +14,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const testsMayImport: Readonly<Record<string, readonly string[]>> = {
   carriers: ['credentials', 'api'],
   connector: ['credentials', 'api'],
-  edge: ['private-network', 'credentials', 'api'],
-  features: ['control-plane'],
+  edge: ['private-network', 'credentials', 'api', 'schema'],
+  'control-plane': ['features'],
   'private-network': ['control-plane', 'icmp'],
   wire: ['net'],
 };

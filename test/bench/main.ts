@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { benchCarried } from './carried.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPing } from './ping.ts';
+import { benchSlow } from './slow.ts';
+import { benchStart } from './start.ts';
 import { benchUdp } from './udp.ts';
 
 /** Each gives its report as text, empty when nothing of it is asked for. */
@@ -15,6 +17,8 @@ const benches: readonly ((options: BenchOptions, directory: string) => Promise<s
   benchCarried,
   benchUdp,
   benchPing,
+  benchSlow,
+  benchStart,
 ];
 
 const options = parseBenchOptions(process.argv.slice(2));

@@ -17,6 +17,7 @@ import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
 import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
 import { PosternError } from '../../internal/errors/error.ts';
+import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts';
 import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
@@ -88,6 +89,7 @@ export class PrivateWorld {
     directory: string;
     limits: FlowLimits | undefined;
     resolverOf: ((network: NetworkRecord) => Resolver | undefined) | undefined;
+    confineHostnames: boolean | undefined;
   }) {
     this.store = parts.store;
     this.routes = parts.routes;
@@ -101,9 +103,9 @@ export class PrivateWorld {
     this.tracker.subscribe(event => this.events.push(event));
     this.#counts = new FlowCounts(this.tracker);
     const { routes, registry, tracker } = this;
-    const { resolverOf } = parts;
+    const { resolverOf, confineHostnames } = parts;
     this.network = new PrivateNetwork({
-      ...{ routes, registry, tracker, resolverOf, logger: silentLogger(), reconnectWaitMs: 200 },
+      ...{ routes, registry, tracker, resolverOf, confineHostnames, logger: silentLogger(), reconnectWaitMs: 200 },
     });
   }
 
@@ -112,6 +114,7 @@ export class PrivateWorld {
       readonly limits?: FlowLimits;
       /** Of the network, asked for each name. */
       readonly resolverOf?: (network: NetworkRecord) => Resolver | undefined;
+      readonly confineHostnames?: boolean;
     } = {},
   ): Promise<PrivateWorld> {
     const directory = mkdtempSync(join(tmpdir(), 'postern-private-'));
@@ -122,8 +125,19 @@ export class PrivateWorld {
     const routes = await openRouteTable(store, error => {
       throw error;
     });
-    const { limits, resolverOf } = options;
-    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits, resolverOf };
+    const { limits, resolverOf, confineHostnames } = options;
+    const parts = {
+      ...{
+        store,
+        routes,
+        accountTag: local.tag,
+        token: cert.apiToken,
+        directory,
+        limits,
+        resolverOf,
+        confineHostnames,
+      },
+    };
     return new PrivateWorld(parts);
   }
 
@@ -278,7 +292,8 @@ export class PrivateWorld {
     const echo = this.use(new EchoService(this.network));
     const server = createServer(
       createControlPlane({
-        ...{ store, live, echo, logger: silentLogger(), secrets: createSecretBox(randomBytes(32)) },
+        ...{ store, live, logger: silentLogger(), calls: openPrivateNetworkApi({ store, echo }).api },
+        ...{ secrets: createSecretBox(randomBytes(32)) },
         ...{ describeEdge: () => ({ addresses: [], caPin: '' }), pushConfiguration: () => undefined },
       }),
     );

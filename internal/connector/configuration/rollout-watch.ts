@@ -64,7 +64,7 @@ export class RolloutWatch {
     if (features.status === 'fulfilled') this.#datagramV3 = features.value.datagramV3;
     for (const looked of [protocol, features])
       if (looked.status === 'rejected')
-        logger.debug({ event: 0, error: describeError(looked.reason) }, 'Unable to look up a rollout record');
+        logger.debug({ error: describeError(looked.reason) }, 'Unable to look up a rollout record');
     this.#cancel = clock.after(refreshMs, () => void this.#refresh());
   }
 }

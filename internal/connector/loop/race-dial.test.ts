@@ -56,11 +56,12 @@ describe('race of two dials', () => {
   });
 
   it('takes the rival when it is there first, and gives the first one up', async () => {
-    const { clock, dials, result, succeed } = race();
+    const { clock, dials, failures, result, succeed } = race();
     await clock.advance(1_500);
     succeed('http2');
     assert.equal((await result).protocol, 'http2');
     assert.equal(dials.get('quic')?.signal.aborted, true);
+    assert.deepEqual(failures, []);
     const tooLate = succeed('quic');
     await settle();
     assert.equal(tooLate.aborted?.code, 'connection.closed');

@@ -10,7 +10,7 @@ import type { ProtocolChoice } from '../protocol/protocol-policy.ts';
 export interface RaceOptions {
   readonly choice: ProtocolChoice;
   readonly dial: (protocol: Protocol, signal: AbortSignal) => Promise<ConnectorConnection>;
-  /** Told of a dial that failed while the other one goes on. */
+  /** Told of the dial that fails first, while the other one goes on. */
   readonly onFailed: (protocol: Protocol, error: unknown) => void;
   readonly signal: AbortSignal;
   readonly clock: Clock;

@@ -74,7 +74,7 @@ export class Replacement {
       if (signal.aborted) return undefined;
       this.#refused = isPosternError(error, 'registration.duplicate');
       this.#error = error;
-      const fields = { connIndex, event: 0, error: describeError(error) };
+      const fields = { connIndex, error: describeError(error) };
       logger.debug(
         fields,
         `This connection could not move to ${formatEdgeAddress(address)} over ${protocol} and stays as it is`,

@@ -12,6 +12,7 @@ import { describeError, PosternError } from '../../errors/error.ts';
 import type { EchoProxy } from '../../icmp/echo-proxy.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 import type { ResolverAddress } from '../../net/address/virtual-dns.ts';
+import { lowLimitWarning } from '../../net/linux/receive-buffer.ts';
 import type { FlowLimiter } from '../../proxy/flow-limiter.ts';
 import { reportSessionEnd } from '../../rpc/session-events.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -56,6 +57,7 @@ export class PrivateTraffic {
   readonly #environment: SessionEnvironment;
   readonly #sessions: ConnectorSessionsV3;
   readonly #usage = new Map<string, DatagramUsage>();
+  #isOverflowExplained = false;
 
   constructor({ openUdp, limiter, allowDestination, resolvers, echo, log }: PrivateTrafficOptions) {
     this.echo = echo;
@@ -65,6 +67,7 @@ export class PrivateTraffic {
       allowDestination,
       resolvers,
       wheel: new IdleWheel(),
+      overflowed: () => void this.#explainOverflow(),
       log,
     };
     this.#sessions = new ConnectorSessionsV3(this.#environment);
@@ -101,6 +104,14 @@ export class PrivateTraffic {
   close(): void {
     this.#sessions.close();
     this.echo?.close();
+  }
+
+  /** Once: the counters tell how often. */
+  async #explainOverflow(): Promise<void> {
+    if (this.#isOverflowExplained) return;
+    this.#isOverflowExplained = true;
+    const warning = await lowLimitWarning();
+    if (warning !== undefined) this.#environment.log.warn({ event: 3 }, warning);
   }
 
   /** Tells the edge of sessions that end here, each over a stream of its own. */

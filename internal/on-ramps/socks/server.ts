@@ -220,6 +220,8 @@ function replyCode(error: unknown): number {
       return reply.denied;
     case 'connection.lost':
       return reply.networkUnreachable;
+    case 'origin.refused':
+      return reply.refused;
     case 'origin.unreachable':
     case 'dial.timeout':
       return reply.hostUnreachable;

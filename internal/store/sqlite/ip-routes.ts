@@ -18,7 +18,7 @@ export function createIpRouteStore(database: Database): IpRouteStore {
   return {
     async create(route) {
       const { id, accountTag, networkId, prefix, tunnelId: tunnel, comment, createdAtMs } = route;
-      database.write(emit => {
+      await database.write(emit => {
         requireOwnership(database, route);
         database.run(
           'INSERT INTO ip_routes VALUES (?, ?, ?, ?, ?, ?, ?, NULL)',

@@ -161,14 +161,16 @@ export function encodeRefusal(refusal: StreamRefusal): string[] {
     ':status',
     '502',
     responseMetaHeader,
-    responseMetaValues[refusal.rateLimited === true ? 'rate-limited' : 'connector'],
+    responseMetaValues[
+      refusal.rateLimited === true ? 'rate-limited' : refusal.dialRefused === true ? 'dial-refused' : 'connector'
+    ],
     'content-length',
     '0',
   ];
 }
 
 /**
- * HTTP/2 response → what the edge may show. Throws 'origin.unreachable' or 'flow.limit' when the connector says that it
+ * HTTP/2 response → what the edge may show. Throws 'origin.unreachable', 'origin.refused' or 'flow.limit' when the connector says that it
  * failed, 'protocol.malformed' when the serialised headers are broken.
  */
 export function decodeResponseHead(
@@ -179,6 +181,7 @@ export function decodeResponseHead(
 ): EdgeResponse {
   const source = meta === undefined ? 'origin' : parseResponseMeta(meta);
   if (source === 'rate-limited') throw new PosternError('flow.limit', 'The connector is at its limit of active flows.');
+  if (source === 'dial-refused') throw new PosternError('origin.refused', 'The destination refused the connection.');
   if (source === 'connector') {
     throw new PosternError('origin.unreachable', 'The connector could not reach the origin; its log names the cause.');
   }

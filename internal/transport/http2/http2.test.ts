@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +10,7 @@ import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { until } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
+import { spkiPin } from '../tls.ts';
 import type { EdgeConnection, IncomingStream } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
 import { controlRequest, decodeRequestHead, encodeRequestHead } from './head.ts';
@@ -48,6 +50,27 @@ async function open(): Promise<TransportPair> {
 transportConformance('http2', open, { datagrams: false });
 
 describe('http2', () => {
+  it('thinks of the clock, and of no new token, when the certificate of the edge is not valid now', async t => {
+    const ca = await createTestCa('Old CA', 0);
+    const { key, cert } = await ca.issue([serverName]);
+    const listener = await listenHttp2({ host: '127.0.0.1', port: 0, key, cert, onConnection: () => undefined });
+    t.after(() => listener.close());
+    for (const trust of [{ ca: [ca.cert] }, { ca: undefined, caPin: spkiPin(new X509Certificate(ca.cert)) }]) {
+      const dialled = dialHttp2({
+        ...trust,
+        host: '127.0.0.1',
+        port: listener.address.port,
+        serverName,
+        timeoutMs: 10_000,
+      });
+      await assert.rejects(dialled, (error: Error) => {
+        assert.match(error.message, /check the clock of this machine, which says 20/);
+        assert.doesNotMatch(error.message, /token/);
+        return true;
+      });
+    }
+  });
+
   it('tells the connector of a drain at the edge at once, while a request still runs', async () => {
     const { edge, connector, close } = await open();
     const incoming = Promise.withResolvers<IncomingStream>();

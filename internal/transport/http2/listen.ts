@@ -11,9 +11,9 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
-import { foreignCode, PosternError } from '../../errors/error.ts';
+import { PosternError } from '../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { listenTcp } from '../../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
@@ -104,11 +104,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   try {
     await listenTcp(server, options.host, options.port);
   } catch (error) {
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? String(error)}); choose another address or port.`,
-      { cause: error },
-    );
+    throw listenFailed('connectors', options.host, options.port, error);
   }
   const address = server.address() as AddressInfo;
   return {

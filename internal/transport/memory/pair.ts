@@ -271,7 +271,8 @@ class MemoryIncoming implements IncomingStream {
       return;
     }
     this.#responded = true;
-    const code = refusal.rateLimited === true ? 'flow.limit' : 'origin.unreachable';
+    const failed = refusal.dialRefused === true ? 'origin.refused' : 'origin.unreachable';
+    const code = refusal.rateLimited === true ? 'flow.limit' : failed;
     this.#outgoing.settle.reject(
       new PosternError(code, 'The connector could not serve the request; its log names the cause.'),
     );

@@ -139,7 +139,8 @@ class OutgoingBody extends QuicDuplex {
   #onHead(bytes: Buffer, length: number): void {
     const answer = decodeResponseHead(this.#kind, bytes, length);
     if (answer.kind === 'refusal') {
-      const code = answer.rateLimited ? 'flow.limit' : 'origin.unreachable';
+      const failed = answer.dialRefused ? 'origin.refused' : 'origin.unreachable';
+      const code = answer.rateLimited ? 'flow.limit' : failed;
       this.#refuse(new PosternError(code, answer.message));
       return;
     }
