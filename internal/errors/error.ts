@@ -41,7 +41,10 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
 
 /** A text for logs: the message with those of its causes, outermost first. */
 export function describeError(error: unknown): string {
-  return chainOf(error).join(': ');
+  // A sentence that a cause follows has its full stop in the way.
+  return chainOf(error)
+    .map((text, at, all) => (at < all.length - 1 ? text.replace(/\.$/, '') : text))
+    .join(': ');
 }
 
 /** What lies behind `error`, outermost first, each in one line of at most 200 characters and without what was said before. */
