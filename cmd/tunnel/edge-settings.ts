@@ -1,4 +1,4 @@
-// From flags and credentials to where the edge is and how it is trusted. Source: docs/protocol/edge-protocol.md §2.2,
+// Works out from flags and credentials which edge to dial and which certificates to trust. Source: docs/protocol/edge-protocol.md §2.2,
 // §2.3, §5.
 
 import { createSocket } from 'node:dgram';

@@ -1,4 +1,4 @@
-// From what a person calls a virtual network to its id, and the flag that names one. Source:
+// Finds the id of the virtual network that a person named, and has the flag for the name. Source:
 // docs/protocol/commands-and-api.md §2, §5.5.
 
 import type { Flag } from '../../internal/config/flag.ts';

@@ -1,5 +1,5 @@
-// Calls of the control plane that a program which is meant to stay makes at its start: when a machine boots, its edge may come
-// up after its connectors.
+// Repeats the first call of a connector to the control plane until it is answered: when a machine boots, its edge may come up
+// after its connectors.
 
 import { setTimeout as after } from 'node:timers/promises';
 import { wasUnanswered } from '../../internal/api/http-json.ts';

@@ -1,5 +1,4 @@
-// Watches the config file and hands over what it says after each change. What is invalid is not
-// handed over. Works with editors that write in place, with those that rename a new file over the old one, and with
+// Watches the config file, and hands over its contents after each change that leaves it valid. Works with editors that write in place, with those that rename a new file over the old one, and with
 // symlinks that are swapped as a whole (Kubernetes config maps).
 
 import { type FSWatcher, watch } from 'node:fs';

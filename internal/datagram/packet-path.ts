@@ -1,4 +1,5 @@
-// How IP packets (ICMP) pass between a muxer and who handles them; the two rooms meet in these shapes only.
+// How IP packets (ICMP) pass between the datagrams of a connection and the room that handles them. The two rooms meet in these
+// types only.
 
 /** Where replies to a packet go: one connection's datagrams. */
 export interface PacketReturnPath {

@@ -1,4 +1,4 @@
-// Decodes the frames of a WebSocket client into the bytes of its binary messages, and answers what must be answered.
+// Decodes the frames of a WebSocket client into the bytes of its binary messages, and answers pings and closes.
 // Messages are streamed, so their length has no limit and costs no memory. Source: RFC 6455 §5;
 // docs/protocol/ingress-and-origin.md §10.1 (text is discarded), §10.2 (messages over 16 KiB lose data in cloudflared;
 // not here).

@@ -1,4 +1,4 @@
-// Writes the life of flows to the log, for those who debug: what visitors do is never worth more.
+// Logs the begin and end of each flow at level debug: no operator needs to act on what a client does.
 
 import type { Logger } from '../../telemetry/logger.ts';
 import type { FlowEvent, FlowSubject } from './flow.ts';
