@@ -24,6 +24,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
+    path: 'edge token',
+    summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
+    inherits: 'tunnel',
+    load: () => import('./edge/token.ts'),
+  },
+  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
@@ -158,6 +164,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/route/ip/show.ts'),
   },
   {
+    path: 'tunnel route ip update',
+    summary: 'Lead a private route through another tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/update.ts'),
+  },
+  {
     path: 'tunnel run',
     summary: 'Connect to the edge and serve a tunnel',
     inherits: 'tunnel',
@@ -204,7 +216,7 @@ export const commands: readonly CommandEntry[] = [
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
-  edge: 'Run an edge node that connectors dial',
+  edge: 'Run an edge node, and print the token for its ways into private networks',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',

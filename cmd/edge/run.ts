@@ -10,6 +10,7 @@ import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
+import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -48,6 +49,8 @@ export const command = defineCommand({
     const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
+    const { env, platform, pid } = context;
+    using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
     await using edge = await openEdge({
       stateDir,
@@ -75,11 +78,13 @@ export const command = defineCommand({
     using pointers = new DisposableStack();
     await keepPointers([stateDir, join(context.homeDir, '.postern')], pointer, pointers, logger);
     const stopped = untilStopped(context, logger);
-    context.onSignal('SIGHUP', () => void reload(edge, logger));
+    context.onSignal('SIGHUP', () => void reload(edge, notifier, logger));
     // Last: who reads that the edge is ready may run a command at once.
     announceOnRamps(edge, onRamps, logger);
     announce(edge, publicHost, logger);
+    notifier.ready(`Serving ${domain}`);
     await stopped;
+    notifier.stopping('Waiting for running requests to end', flags.gracePeriodMs);
     // An edge that takes this one's place may be found from now on.
     pointers.dispose();
     await edge.stop();
@@ -116,13 +121,15 @@ async function keepPointers(
   }
 }
 
-async function reload(edge: Edge, logger: Logger): Promise<void> {
+async function reload(edge: Edge, notifier: ServiceNotifier, logger: Logger): Promise<void> {
+  notifier.reloading();
   try {
     await edge.reload();
     logger.info('Certificates were read again due to SIGHUP');
   } catch (error) {
     logger.warn({ error: describeError(error) }, 'The certificates were not reloaded, the present ones stay');
   }
+  notifier.reloaded();
 }
 
 /** -1 switches a listener off. Throws 'config.invalid'. */

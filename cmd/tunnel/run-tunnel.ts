@@ -24,6 +24,7 @@ import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.t
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
+import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
@@ -56,9 +57,12 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
   for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  const { env, platform, pid } = context;
+  using notifier = await openNotifier({ env, platform, pid, logger });
+  notifier.status('Connecting to the edge');
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
-  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
-  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, logger, context);
+  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
+  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
     settings.pidfile === undefined || settings.pidfile === ''
       ? undefined
@@ -66,8 +70,10 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
     if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
+    notifier.ready(connectionText(1));
     inputs.onReady?.();
   });
+  tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
@@ -79,6 +85,11 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
   }
+}
+
+function connectionText(count: number): string {
+  if (count === 0) return 'No connection to the edge, trying again';
+  return `${count} ${count === 1 ? 'connection' : 'connections'} to the edge`;
 }
 
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
@@ -183,6 +194,7 @@ function handleSignals(
   tunnel: Tunnel,
   gracePeriodMs: number,
   watcher: ConfigWatcher | undefined,
+  notifier: ServiceNotifier,
   logger: Logger,
   context: CommandContext,
 ): () => void {
@@ -195,37 +207,55 @@ function handleSignals(
     stopping = true;
     logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
+    const what = waiting === 1 ? 'one request' : `${waiting} requests`;
+    notifier.stopping(waiting > 0 ? `Waiting for ${what} to end` : 'Stopping', gracePeriodMs);
     if (waiting > 0) {
-      const what = waiting === 1 ? 'one request' : `${waiting} requests`;
       logger.info(`Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`);
     }
     void tunnel.stop();
   };
   const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];
-  if (watcher !== undefined) off.push(context.onSignal('SIGHUP', () => watcher.reload()));
+  if (watcher !== undefined) {
+    const reload = (): void => {
+      notifier.reloading();
+      watcher.reload();
+    };
+    off.push(context.onSignal('SIGHUP', reload));
+  }
   return () => {
     for (const undo of off) undo();
   };
 }
 
 /** Takes a changed config file into use; the present configuration stays when the new one is invalid. */
-function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, logger: Logger): Promise<ConfigWatcher> {
+function watchFile(
+  tunnel: Tunnel,
+  file: ConfigFile,
+  settings: TunnelSettings,
+  notifier: ServiceNotifier,
+  logger: Logger,
+): Promise<ConfigWatcher> {
   let source = localIngress(settings, file).source;
+  const take = async (changed: ConfigFile): Promise<void> => {
+    for (const warning of changed.warnings) logger.warn(warning);
+    const local = localIngress(settings, changed);
+    // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
+    if (local.source === 'none' && source !== 'none') {
+      logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
+      return;
+    }
+    source = local.source;
+    const { error } = await tunnel.reload(local.config);
+    if (error === undefined) logger.info(`Reloaded ${file.path}`);
+  };
   return watchConfigFile({
     path: file.path,
     onChange: async changed => {
-      for (const warning of changed.warnings) logger.warn(warning);
-      const local = localIngress(settings, changed);
-      // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
-      if (local.source === 'none' && source !== 'none') {
-        logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
-        return;
-      }
-      source = local.source;
-      const { error } = await tunnel.reload(local.config);
-      if (error === undefined) logger.info(`Reloaded ${file.path}`);
+      await take(changed);
+      notifier.reloaded();
     },
     onError: error => {
+      notifier.reloaded();
       logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
     },
   });

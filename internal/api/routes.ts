@@ -19,6 +19,7 @@ import {
   networkSchema,
   privateHostnameQuerySchema,
   privateHostnameSchema,
+  updateIpRouteSchema,
   updateNetworkSchema,
 } from '../schema/api-private-route.ts';
 import {
@@ -136,6 +137,11 @@ export const apiRoutes = {
   addIpRoute: route({
     ...{ method: 'POST', path: ipRoutes, op: 'add route', query: none, paged: false },
     body: createIpRouteSchema,
+    result: ipRouteSchema,
+  }),
+  updateIpRoute: route({
+    ...{ method: 'PATCH', path: `${ipRoutes}/{id}`, op: 'update route', query: none, paged: false },
+    body: updateIpRouteSchema,
     result: ipRouteSchema,
   }),
   deleteIpRoute: route({

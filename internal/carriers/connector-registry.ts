@@ -6,6 +6,7 @@ import { plainAddress } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
+import type { ConfigurationSender } from './configuration-sender.ts';
 
 /** One registered connection. */
 export interface RegisteredConnection {
@@ -25,8 +26,8 @@ export interface RegisteredConnection {
   readonly openedAtMs: number;
   /** Set once it unregistered: running requests go on, new ones go elsewhere. */
   draining: boolean;
-  /** Version of the remote configuration that it runs, as far as it told; 0 = none yet. */
-  configurationVersion: number;
+  /** Takes the tunnel's configurations to it, and knows what it said of them. */
+  readonly configurations: ConfigurationSender;
 }
 
 export type RegistryEvent =

@@ -17,16 +17,14 @@ import { type Clock, systemClock } from '../net/time/clock.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
-import { type ConnectorHandler, serveConnector } from '../rpc/connector-service.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
-import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector-calls.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
-import { serveConfiguration } from './configuration/configuration-stream.ts';
 import { Orchestrator, type UpdateResult } from './configuration/orchestrator.ts';
 import type { RolloutWatch } from './configuration/rollout-watch.ts';
 import { Connector } from './connector.ts';
@@ -178,7 +176,6 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     allowNamed: policy.allowsNamed,
     resolvers,
     writeTimeoutMs: options.writeStreamTimeoutMs,
-    configuration: incoming => serveConfiguration(incoming, orchestrator),
   });
   opened.defer(() => proxy.close());
   const orchestrator = new Orchestrator({
@@ -207,12 +204,12 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
-    const calls: ConnectorHandler = { ...sessions, updateConfiguration: update => applyUpdate(orchestrator, update) };
     return {
       features: advertisedFeatures({ requested, postQuantum, datagramVersion }),
       handler: {
         stream: incoming => proxy.stream(incoming),
-        rpc: stream => void serveConnector(stream, calls),
+        configure: pushed => applyPushed(orchestrator, pushed),
+        sessions,
       },
     };
   };
@@ -307,10 +304,10 @@ function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
   return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
-/** A configuration that the edge pushes on a stream of its own (QUIC). */
-async function applyUpdate(orchestrator: Orchestrator, update: ConfigurationUpdate): Promise<ConfigurationResult> {
-  const result = await orchestrator.update(update.version, Buffer.from(update.config).toString('utf8'));
-  return { latestAppliedVersion: result.version, error: result.error?.message ?? '' };
+/** A configuration that the edge pushed, whichever way its transport has for that. */
+async function applyPushed(orchestrator: Orchestrator, pushed: PushedConfiguration): Promise<ConfigurationAnswer> {
+  const { version, error } = await orchestrator.update(pushed.version, pushed.json);
+  return { version, error: error?.message };
 }
 
 function withFlowLimit(config: IngressConfig, maxActiveFlows: number | undefined): IngressConfig {

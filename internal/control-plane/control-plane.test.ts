@@ -70,10 +70,14 @@ describe('control plane', () => {
       ...{ store, secrets, live, accountTag: accounts.quick.tag, domain: 'example.com', logger, now, describeEdge },
       urlOf: hostname => `https://${hostname}`,
     });
-    const pushConfiguration = (...args: unknown[]): void => void pushed.push(args);
+    store.changes.subscribe(change => {
+      if (change.kind !== 'configuration') return;
+      const { tunnelId, version, config } = change.configuration;
+      pushed.push([tunnelId, version, config]);
+    });
     server = createServer(
       createControlPlane({
-        ...{ store, secrets, live, describeEdge, pushConfiguration, logger, now },
+        ...{ store, secrets, live, describeEdge, logger, now },
         calls: [...quick.api, ...openPrivateNetworkApi({ store, now }).api],
       }),
     );

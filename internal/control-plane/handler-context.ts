@@ -1,7 +1,7 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId } from '../schema/api-id.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -22,8 +22,6 @@ export interface ControlPlaneParts {
   readonly live: LiveConnections;
   /** Asked for every token made, so a changed address is seen. */
   readonly describeEdge: () => EdgeAddress;
-  /** Sends a new remote configuration (JSON text) to the tunnel's connectors; must not throw. */
-  readonly pushConfiguration: (tunnelId: TunnelId, version: number, config: string) => void;
   readonly now: () => number;
 }
 

@@ -139,7 +139,6 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       requireUsable(config);
       const stored = await store.tunnels.setConfiguration(caller.accountTag, tunnel.id, config, now());
       if (stored === undefined) throw apiProblem('notFound', 'Tunnel not found');
-      parts.pushConfiguration(tunnel.id, stored.version, config);
       return showConfiguration(stored);
     },
   };

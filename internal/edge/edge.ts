@@ -8,7 +8,6 @@ import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
 import { LiveClients } from '../carriers/live-clients.ts';
 import { Liveness } from '../carriers/liveness.ts';
-import { pushConfiguration } from '../carriers/push-configuration.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
@@ -94,9 +93,6 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   api.serve(
     createControlPlane({
       ...{ store, secrets, live, logger, describeEdge, calls: features.flatMap(feature => feature.api ?? []) },
-      pushConfiguration: (tunnelId, version, config) => {
-        for (const one of registry.connectionsOf(tunnelId)) void pushConfiguration(one, version, config, logger);
-      },
     }),
   );
 

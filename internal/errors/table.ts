@@ -169,8 +169,8 @@ export const errorTable = {
     scope: 'internal',
     retry: 'later',
     exit: 1,
-    meaning: 'The program that was asked is not ready, not healthy, or does not answer.',
-    remedy: 'Look at its log, or name its --metrics address: `postern healthcheck --help` explains.',
+    meaning: 'A health check found that the connector or the edge does not serve, or nobody answered it.',
+    remedy: 'Read the reason behind the message; check the address given with --metrics.',
   },
   internal: {
     scope: 'internal',
@@ -268,8 +268,9 @@ export const errorTable = {
     scope: 'store',
     retry: 'later',
     exit: 1,
-    meaning: 'Another process holds the database, or too many calls wait for it.',
-    remedy: 'Try again; if it lasts, end the backup or the program that has the database open.',
+    meaning:
+      "Another program holds the write lock of the edge's database, or too many calls wait for it. Nothing was changed.",
+    remedy: 'End that program, perhaps a backup or an SQL shell, and try again.',
   },
   'store.conflict': {
     scope: 'store',

@@ -3,8 +3,11 @@
 
 import type { IpBytes } from '../net/address/ip.ts';
 
-/** Told of one echo reply. `data` is valid only during the call; `from` may be kept. Must not throw. */
-export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array) => void;
+/**
+ * Told of one echo reply. `data` is valid only during the call; `from` may be kept. `ttl` is what the reply arrived with,
+ * where the system tells: with its IP header, as raw sockets of IPv4 do. Must not throw.
+ */
+export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array, ttl?: number) => void;
 
 export interface EchoFlow {
   /**

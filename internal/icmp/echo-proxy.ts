@@ -168,8 +168,8 @@ export class EchoProxy {
       lastActiveMs: this.#now(),
       echo: undefined,
     };
-    flow.echo = platform.openFlow(copyBytes(view.destination), (address, sequence, data) =>
-      this.#reply(flow, address, sequence, data),
+    flow.echo = platform.openFlow(copyBytes(view.destination), (address, sequence, data, ttl) =>
+      this.#reply(flow, address, sequence, data, ttl),
     );
     if (flow.echo === undefined) {
       this.counters.dropped['flow-limit'] += 1;
@@ -188,7 +188,7 @@ export class EchoProxy {
     return true;
   }
 
-  #reply(flow: Flow, from: IpBytes, sequence: number, data: Uint8Array): void {
+  #reply(flow: Flow, from: IpBytes, sequence: number, data: Uint8Array, ttl = 255): void {
     const headers = (from.length === 4 ? ipv4HeaderBytes : ipv6HeaderBytes) + icmpHeaderBytes;
     if (from.length !== flow.visitor.length || headers + data.length > ipPacketLimit) {
       this.counters.dropped['reply-dropped'] += 1;
@@ -198,7 +198,7 @@ export class EchoProxy {
     const length = encodeIcmpPacket(this.#scratch, 0, {
       source: from,
       destination: flow.visitor,
-      ttl: 255,
+      ttl,
       type: icmpType[from.length === 4 ? 4 : 6].echoReply,
       code: 0,
       identifier: flow.identifier,

@@ -87,9 +87,15 @@ export class SharedEcho implements EchoPlatform {
         ? this.#mappings.get(keyOf(from))?.get(word(message, 4))
         : undefined;
     if (mapping === undefined) this.unmatched += 1;
-    else mapping.reply(mapping.destination, word(message, 6), message.subarray(icmpHeaderBytes));
+    else {
+      const ttl = message === received ? undefined : received[ttlAt];
+      mapping.reply(mapping.destination, word(message, 6), message.subarray(icmpHeaderBytes), ttl);
+    }
   }
 }
+
+/** Of an IPv4 header. */
+const ttlAt = 8;
 
 /** ICMP echo replies begin with 0, IPv4 headers with 0x4n: where a header is there it is left out. */
 function stripIpv4Header(message: Uint8Array): Uint8Array {

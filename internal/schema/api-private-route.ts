@@ -27,6 +27,11 @@ export const createIpRouteSchema = z.object({
   virtual_network_id: optionalUuid,
 });
 
+export const updateIpRouteSchema = z.object({
+  tunnel_id: optionalUuid,
+  comment: lineSchema(1024).optional(),
+});
+
 export const ipRouteQuerySchema = z.object({
   tun_types: z.string().optional(),
   is_deleted: queryFlagSchema.optional(),

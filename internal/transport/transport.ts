@@ -12,14 +12,16 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
+import type { SessionService } from '../rpc/connector-service.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic' | 'memory';
 
 /** Flat list [name, value, name, value, …] in wire order. */
 export type HeaderList = readonly string[];
 
-/** What a stream from the edge asks for. `configuration` occurs on HTTP/2 only (QUIC pushes it by RPC). */
-export type StreamKind = 'http' | 'websocket' | 'tcp' | 'configuration';
+/** What a stream from the edge asks for. */
+export type StreamKind = 'http' | 'websocket' | 'tcp';
 
 /** Head of one request stream, the same on every transport. */
 export interface RequestHead {
@@ -81,8 +83,10 @@ export interface IncomingStream {
 /** Receives what the edge opens. Methods must not throw. */
 export interface ConnectorHandler {
   stream(incoming: IncomingStream): void;
-  /** A raw RPC stream opened by the edge (QUIC only): configuration and UDP sessions. */
-  rpc(stream: Duplex): void;
+  /** Applies a configuration that the edge pushed, when it is newer than the one in force. Must not reject. */
+  configure(pushed: PushedConfiguration): Promise<ConfigurationAnswer>;
+  /** UDP sessions of datagram v2, which the edge asks for by RPC (QUIC only). Undefined = refused. */
+  readonly sessions?: SessionService | undefined;
 }
 
 /** Unreliable messages beside the streams (QUIC only). */
@@ -188,6 +192,12 @@ export interface EdgeConnection extends Connection {
    * for the peer to allow them.
    */
   request(head: RequestHead): OutgoingStream;
+  /**
+   * Pushes a configuration to the connector and settles with what the connector says of it. Rejects 'rpc.timeout' when it
+   * said nothing in time, 'connection.closed', 'connection.lost' or 'stream.reset' when the way there is gone, and
+   * 'rpc.exception', 'rpc.aborted', 'protocol.malformed' or 'protocol.too-large' for an answer that is none.
+   */
+  configure(pushed: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer>;
   /** Receives raw RPC streams that the connector opens (QUIC, datagram v2 only). */
   acceptRpc(handler: (stream: Duplex) => void): void;
   /** Round trip to the peer in milliseconds; rejects 'connection.lost' when no answer came within `timeoutMs`. */

@@ -1,7 +1,7 @@
 // Limits on public traffic, from visitor to origin: heads, visitors, connectors.
 
+import { pushTimeoutMs } from '../../internal/carriers/configuration-sender.ts';
 import { maxWaiting as waitingRequests } from '../../internal/carriers/connector-registry.ts';
-import { pushTimeoutMs } from '../../internal/carriers/push-configuration.ts';
 import { defaultConnectionsPerTunnel, unregisteredLimits } from '../../internal/carriers/serve-connector.ts';
 import { maxNames, wildcardLimits } from '../../internal/certificates/name-certificates.ts';
 import { maxGatheredBytes } from '../../internal/origin/gather-body.ts';
@@ -219,6 +219,6 @@ export const connectorRows: readonly Row[] = [
     'time for a connector to take a configuration',
     formatDuration(pushTimeoutMs),
     'the edge’s log says so; the next change is pushed again',
-    source('pushTimeoutMs', 'carriers/push-configuration.ts'),
+    source('pushTimeoutMs', 'carriers/configuration-sender.ts'),
   ],
 ];

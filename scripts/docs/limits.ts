@@ -2,7 +2,6 @@
 
 import { maxBytes as logFileBytes } from '../../cmd/log-file.ts';
 import { maxFileBytes as configFileBytes } from '../../internal/config/config-file.ts';
-import { maxBytes as configurationBytes } from '../../internal/connector/configuration/configuration-stream.ts';
 import { maxConnections as apiConnections } from '../../internal/control-plane/api-listener.ts';
 import { callLimits, refusalLimits as wrongTokens } from '../../internal/control-plane/control-plane.ts';
 import { maxBodyBytes } from '../../internal/control-plane/request-body.ts';
@@ -16,6 +15,7 @@ import {
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
 import { keepDeletedMs } from '../../internal/store/sqlite/sqlite-store.ts';
+import { maxRequestBytes } from '../../internal/wire/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
 import { privateRows } from './limits-private.ts';
 import { answerHeads, connectorRows, requestHeads, visitorRows } from './limits-public.ts';
@@ -74,9 +74,9 @@ const fileRows: readonly Row[] = [
   ['config file', bytes(configFileBytes), '`config.invalid`', source('maxFileBytes', 'config/config-file.ts')],
   [
     'configuration pushed by an edge, over HTTP/2',
-    bytes(configurationBytes),
+    bytes(maxRequestBytes),
     'it is refused; the one before stays',
-    source('maxBytes', 'connector/configuration/configuration-stream.ts'),
+    source('maxRequestBytes', 'wire/configuration-request.ts'),
   ],
   [
     'credentials file, token file',

@@ -50,7 +50,6 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
         disconnect: id => disconnected.push(id),
       },
       describeEdge: () => testEdge,
-      pushConfiguration: () => undefined,
       calls: openPrivateNetworkApi({ store }).api,
       logger: silentLogger(),
     }),

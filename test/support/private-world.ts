@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigurationSender } from '../../internal/carriers/configuration-sender.ts';
 import { ConnectorRegistry, type RegisteredConnection } from '../../internal/carriers/connector-registry.ts';
 import { LiveClients } from '../../internal/carriers/live-clients.ts';
 import { ensureLocalAccounts } from '../../internal/control-plane/accounts.ts';
@@ -27,7 +28,6 @@ import { FlowCounts } from '../../internal/private-network/flows/flow-counts.ts'
 import { type FlowLimits, FlowTracker } from '../../internal/private-network/flows/flow-tracker.ts';
 import { PrivateNetwork } from '../../internal/private-network/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/private-network/routes/route-table.ts';
-import { serveConnector } from '../../internal/rpc/connector-service.ts';
 import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
@@ -238,24 +238,23 @@ export class PrivateWorld {
           sources.push(incoming.head.source);
           if (!silent) proxy.proxy.stream(incoming);
         },
-        rpc: stream =>
-          void serveConnector(stream, {
-            updateConfiguration: () => Promise.reject(new Error('not here')),
-            registerUdpSession: async ({ sessionId: id, dstIp: address, dstPort: port, closeAfterIdleMs }) => {
-              if (!(mux instanceof ConnectorMuxV2)) return 'datagram v3 does not support RegisterUdpSession RPC';
-              const idleHintNs = BigInt(Math.round(closeAfterIdleMs)) * 1_000_000n;
-              return (await mux.registerSession({ id, address, port, idleHintNs })) ?? '';
-            },
-            unregisterUdpSession: async ({ sessionId, message }) => {
-              if (mux instanceof ConnectorMuxV2) mux.unregisterSession(sessionId, message);
-            },
-          }),
+        configure: () => Promise.resolve({ version: -1, error: 'not here' }),
+        sessions: {
+          registerUdpSession: async ({ sessionId: id, dstIp: address, dstPort: port, closeAfterIdleMs }) => {
+            if (!(mux instanceof ConnectorMuxV2)) return 'datagram v3 does not support RegisterUdpSession RPC';
+            const idleHintNs = BigInt(Math.round(closeAfterIdleMs)) * 1_000_000n;
+            return (await mux.registerSession({ id, address, port, idleHintNs })) ?? '';
+          },
+          unregisterUdpSession: async ({ sessionId, message }) => {
+            if (mux instanceof ConnectorMuxV2) mux.unregisterSession(sessionId, message);
+          },
+        },
       });
       const { edge } = pair;
       const registered: RegisteredConnection = {
         ...{ id: randomUUID(), tunnelId, accountTag, clientId, connIndex, location: 'test', features: [] },
         ...{ datagramVersion: version, version: 'test', arch: 'test', openedAtMs: Date.now(), draining: false },
-        configurationVersion: 0,
+        configurations: new ConfigurationSender(edge, silentLogger()),
         connection: streamsOnly ? withoutDatagrams(edge) : edge,
       };
       this.registry.add(registered);
@@ -294,7 +293,7 @@ export class PrivateWorld {
       createControlPlane({
         ...{ store, live, logger: silentLogger(), calls: openPrivateNetworkApi({ store, echo }).api },
         ...{ secrets: createSecretBox(randomBytes(32)) },
-        ...{ describeEdge: () => ({ addresses: [], caPin: '' }), pushConfiguration: () => undefined },
+        ...{ describeEdge: () => ({ addresses: [], caPin: '' }) },
       }),
     );
     server.listen(0, '127.0.0.1');

@@ -14,10 +14,11 @@ import type { IpBytes } from '../../net/address/ip.ts';
 import type { ResolverAddress } from '../../net/address/virtual-dns.ts';
 import { lowLimitWarning } from '../../net/linux/receive-buffer.ts';
 import type { FlowLimiter } from '../../proxy/flow-limiter.ts';
+import type { SessionService } from '../../rpc/connector-service.ts';
 import { reportSessionEnd } from '../../rpc/session-events.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import type { UdpSessionEnd, UdpSessionRequest } from '../../wire/connector-calls.ts';
+import type { UdpSessionEnd } from '../../wire/connector-calls.ts';
 import type { DatagramVersion } from '../../wire/features.ts';
 
 export interface PrivateTrafficOptions {
@@ -30,12 +31,6 @@ export interface PrivateTrafficOptions {
   /** Undefined = echo requests are dropped and counted. */
   readonly echo: EchoProxy | undefined;
   readonly log: Logger;
-}
-
-/** The calls of an edge about UDP sessions on one connection, as rpc/connector-service.ts wants them. */
-export interface SessionCalls {
-  registerUdpSession(request: UdpSessionRequest): Promise<string>;
-  unregisterUdpSession(end: UdpSessionEnd): Promise<void>;
 }
 
 /** What is counted for one connection index and datagram version, over all connections that had that index. */
@@ -79,7 +74,7 @@ export class PrivateTraffic {
   }
 
   /** Serves the datagrams of a connection until it ends; nothing where it carries none (HTTP/2). */
-  attach(connection: ConnectorConnection, connIndex: number, version: DatagramVersion): SessionCalls {
+  attach(connection: ConnectorConnection, connIndex: number, version: DatagramVersion): SessionService {
     const { datagrams: channel } = connection;
     if (channel === undefined) return noSessions;
     const { counters } = this.#usageOf(connIndex, version);
@@ -146,13 +141,13 @@ export class PrivateTraffic {
   }
 }
 
-const noSessions: SessionCalls = {
+const noSessions: SessionService = {
   registerUdpSession: () => Promise.resolve('this connection carries no datagrams'),
   unregisterUdpSession: () => Promise.resolve(),
 };
 
 /** docs/protocol/datagrams.md §5.5: the one answers in its result, the other with an exception. */
-function refusedSessions(counters: DatagramCounters): SessionCalls {
+function refusedSessions(counters: DatagramCounters): SessionService {
   return {
     registerUdpSession: () => {
       counters.unsupportedCommands.register_udp_session += 1;

@@ -21,6 +21,7 @@ type PrivateRouteHandlers = Pick<
   ApiHandlers<Caller>,
   | 'listIpRoutes'
   | 'addIpRoute'
+  | 'updateIpRoute'
   | 'deleteIpRoute'
   | 'getIpRoute'
   | 'listHostnameRoutes'
@@ -92,6 +93,15 @@ export function createPrivateRouteHandlers(parts: Pick<ControlPlaneParts, 'store
         if (!isPosternError(error, 'store.conflict')) throw error;
         throw apiProblem('routeExists', 'You already have a route defined for this exact IP subnet');
       }
+      return showIpRoute(route);
+    },
+
+    async updateIpRoute({ params, body }, caller) {
+      const { tunnel_id: tunnelId, comment } = body;
+      const tunnel = tunnelId === undefined ? undefined : await requireTunnel(parts, caller, tunnelId);
+      const changes = { tunnelId: tunnel?.id, comment };
+      const route = await store.ipRoutes.update(caller.accountTag, params.id.toLowerCase(), changes);
+      if (route === undefined) throw apiProblem('notFound', 'Route not found');
       return showIpRoute(route);
     },
 

@@ -132,9 +132,19 @@ export interface NetworkStore {
   list(accountTag?: string): Promise<readonly NetworkRecord[]>;
 }
 
+/** What may change of a route: where it leads, and what it is for. */
+export type IpRouteChanges = {
+  readonly [Key in 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+};
+
 export interface IpRouteStore {
   /** `store.conflict` when the network has a live route for exactly this prefix. Tunnel and network must be the account's. */
   create(route: IpRouteRecord): Promise<void>;
+  /**
+   * Changes what is given of a live route; undefined when the account has none of that id. Followers see the old one go and
+   * the new one come, in one change. The tunnel must be the account's.
+   */
+  update(accountTag: string, id: string, changes: IpRouteChanges): Promise<IpRouteRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<IpRouteRecord | undefined>;
   /** Deleted ones too; oldest first. Without a tag those of all accounts. */
   list(accountTag?: string): Promise<readonly IpRouteRecord[]>;

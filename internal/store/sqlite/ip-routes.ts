@@ -33,6 +33,23 @@ export function createIpRouteStore(database: Database): IpRouteStore {
         emit({ kind: 'ip-route-added', route });
       });
     },
+    async update(accountTag, id, changes) {
+      return database.write(emit => {
+        const row = database.row(
+          'SELECT * FROM ip_routes WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL',
+          id,
+          accountTag,
+        );
+        if (row === undefined) return undefined;
+        const old = toIpRoute(row);
+        const route = { ...old, tunnelId: changes.tunnelId ?? old.tunnelId, comment: changes.comment ?? old.comment };
+        requireOwnership(database, route);
+        database.run('UPDATE ip_routes SET tunnel_id = ?, comment = ? WHERE id = ?', route.tunnelId, route.comment, id);
+        emit({ kind: 'ip-route-deleted', route: old });
+        emit({ kind: 'ip-route-added', route });
+        return route;
+      });
+    },
     async remove(accountTag, id, atMs) {
       return removeRoute(database, ipRoutes, accountTag, id, atMs);
     },

@@ -42,7 +42,7 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   quickTunnels: { create: true, list: true, remove: true },
   presence: { beat: true, edges: true, clientsOf: true, tunnels: true, forget: true },
   networks: { create: true, update: true, remove: true, get: true, list: true },
-  ipRoutes: { create: true, remove: true, list: true },
+  ipRoutes: { create: true, update: true, remove: true, list: true },
   privateHostnames: { create: true, remove: true, list: true },
 };
 

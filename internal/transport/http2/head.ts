@@ -34,8 +34,8 @@ export function headerListBytes(raw: readonly string[]): number {
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {
   const raw = [':method', head.method, ':scheme', head.scheme, ':authority', head.host, ':path', head.path];
-  if (head.kind === 'websocket' || head.kind === 'configuration') {
-    raw.push(upgradeHeader, upgradeValues[head.kind]);
+  if (head.kind === 'websocket') {
+    raw.push(upgradeHeader, upgradeValues.websocket);
   } else if (head.kind === 'tcp') {
     raw.push(tcpSourceHeader, head.source ?? 'edge');
   }
@@ -63,8 +63,11 @@ export const controlRequest: readonly string[] = [
   upgradeValues.controlStream,
 ];
 
-/** Raw HTTP/2 request headers → head, or 'control' for the control stream. Throws 'protocol.malformed'. */
-export function decodeRequestHead(raw: readonly string[], endOfStream: boolean): RequestHead | 'control' {
+/** Raw HTTP/2 request headers → head, or what else it is than a visitor's. Throws 'protocol.malformed'. */
+export function decodeRequestHead(
+  raw: readonly string[],
+  endOfStream: boolean,
+): RequestHead | 'control' | 'configuration' {
   let method = '';
   let scheme = 'http';
   let host = '';
@@ -112,7 +115,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
     }
   }
   const kind = classifyRequest(upgrade, source);
-  if (kind === 'control') return kind;
+  if (kind === 'control' || kind === 'configuration') return kind;
   return {
     kind,
     method,
@@ -120,7 +123,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
     host,
     path: path === '' ? '/' : path,
     headers,
-    bodyLength: kind === 'http' || kind === 'configuration' ? bodyLength(length, endOfStream) : -1,
+    bodyLength: kind === 'http' ? bodyLength(length, endOfStream) : -1,
     ...(source === undefined ? {} : { source }),
   };
 }

@@ -14,6 +14,11 @@ import { createServer, type TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
+import {
+  type ConfigurationAnswer,
+  encodeConfigurationRequest,
+  type PushedConfiguration,
+} from '../../wire/configuration-request.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
@@ -28,6 +33,7 @@ import type {
   StreamKind,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
+import { configurationRequest, sendConfiguration } from './configuration.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
@@ -186,6 +192,16 @@ class Http2EdgeConnection implements EdgeConnection {
     const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
     return new Http2OutgoingStream(stream, head.kind, this.#link);
+  }
+
+  configure(pushed: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer> {
+    if (this.#link.draining)
+      return Promise.reject(new PosternError('connection.closed', 'This connection takes no new requests.'));
+    const body = encodeConfigurationRequest(pushed);
+    const stream = this.#session.request(configurationRequest(body.byteLength), { endStream: false });
+    endOnlyWhenClean(stream);
+    this.#link.track(stream);
+    return sendConfiguration(stream, body, timeoutMs);
   }
 
   ping(timeoutMs: number): Promise<number> {

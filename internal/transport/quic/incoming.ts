@@ -32,10 +32,8 @@ export class QuicIncomingStream implements IncomingStream {
     if (this.#answered) return;
     this.#answered = true;
     const endStream = options?.endStream === true;
-    const { kind } = this.head;
     const isFramed = this.#takesFrames && !endStream && !hasLength(head.headers);
-    if (kind !== 'configuration')
-      this.body.sendHead(encodeResponseHead(kind, head, this.#halfClose, isFramed), endStream);
+    this.body.sendHead(encodeResponseHead(this.head.kind, head, this.#halfClose, isFramed), endStream);
     if (isFramed) this.body.trailers = [];
     if (endStream) this.body.end();
   }

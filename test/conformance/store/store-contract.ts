@@ -303,6 +303,16 @@ export function describeStoreContract(variant: string, createPlace: () => Promis
       assert.deepEqual(await kinds(), ['ip-route-added', 'ip-route-added']);
       assert.equal(await store.networks.remove(tag, office.id, { atMs: 3, force: false }), 'busy');
       assert.equal(await store.tunnels.remove(tag, tunnel.id, { atMs: 3, cascade: false }), 'busy');
+      const second = newTunnel(tag, 'moved to');
+      await store.tunnels.create(second);
+      await kinds();
+      const moved = { ...inOffice, tunnelId: second.id };
+      assert.deepEqual(await store.ipRoutes.update(tag, inOffice.id, { tunnelId: second.id }), moved);
+      assert.deepEqual(await kinds(), ['ip-route-deleted', 'ip-route-added']);
+      assert.equal(await store.ipRoutes.update(other.tag, inOffice.id, { comment: 'x' }), undefined);
+      await assert.rejects(store.ipRoutes.update(tag, inOffice.id, { tunnelId: foreign.id }), { code: 'store.failed' });
+      await store.ipRoutes.update(tag, inOffice.id, { tunnelId: inOffice.tunnelId });
+      await kinds();
       assert.equal(await store.ipRoutes.remove(other.tag, inOffice.id, 4), undefined);
       assert.deepEqual(await store.ipRoutes.remove(tag, inOffice.id, 4), { ...inOffice, deletedAtMs: 4 });
       assert.equal(await store.ipRoutes.remove(tag, inOffice.id, 5), undefined);
