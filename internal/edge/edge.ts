@@ -71,7 +71,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
   const { urlOf } = visitors;
   const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, accounts, describeEdge, urlOf },
+    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
     opened,
   );
   const metrics =

@@ -7,9 +7,11 @@ import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
+import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
+import type { HostnameTable } from '../visitors/routing/hostname-table.ts';
 import type { EdgeFeature } from './feature.ts';
 import type { EdgeOptions } from './options.ts';
 
@@ -20,6 +22,8 @@ export interface FeatureParts {
   readonly secrets: SecretBox;
   readonly registry: ConnectorRegistry;
   readonly live: LiveConnections;
+  /** Which host names lead where. */
+  readonly hostnames: HostnameTable;
   readonly accounts: LocalAccounts;
   /** Where connectors dial this edge. */
   readonly describeEdge: () => EdgeAddress;
@@ -36,14 +40,17 @@ export interface Features {
 /** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
 export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableStack): Promise<Features> {
   const { accounts, options, store, registry } = parts;
-  const { logger, domain } = options;
-  const onRamps = options.onRamps ?? { dns: [] };
-  const privateServices = await openPrivateServices({
-    ...{ store, registry, logger, accountTag: accounts.local.tag, onRamps },
-  });
-  const list: EdgeFeature[] = [opened.use(privateServices)];
-  list.push(opened.use(openPrivateNetworkApi({ store, echo: privateServices.echo })));
-  if (options.quickTunnels)
-    list.push(opened.use(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger })));
+  const { logger, domain, onRamps = { dns: [] } } = options;
+  const list: EdgeFeature[] = [];
+  const add = <Feature extends EdgeFeature>(feature: Feature): Feature => {
+    list.push(opened.use(feature));
+    return feature;
+  };
+  add(openRequestMetrics(parts));
+  const privateServices = add(
+    await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
+  );
+  add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
+  if (options.quickTunnels) add(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger }));
   return { list, privateServices };
 }

@@ -1,14 +1,20 @@
 // The connector's counters under cloudflared's metric names, so that existing dashboards work.
 // Source: docs/protocol/commands-and-api.md §14 (the metrics whose features exist here).
 
-import { counter, gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { hostMetrics } from '../telemetry/host-figures.ts';
+import { counter, gauge, histogram, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorMetrics } from './metric-values.ts';
 
 const tunnel = 'cloudflared_tunnel';
 
 /** All families, with those that other rooms added. */
 export function connectorMetrics(metrics: ConnectorMetrics): readonly MetricFamily[] {
-  return [...requestMetrics(metrics), ...registrationMetrics(metrics), ...metrics.families];
+  return [
+    ...requestMetrics(metrics),
+    ...hostMetrics(tunnel, () => metrics.hosts.all()),
+    ...registrationMetrics(metrics),
+    ...metrics.families,
+  ];
 }
 
 function requestMetrics(metrics: ConnectorMetrics): readonly MetricFamily[] {
@@ -23,6 +29,9 @@ function requestMetrics(metrics: ConnectorMetrics): readonly MetricFamily[] {
     counter(`${tunnel}_response_by_code`, 'Count of responses by HTTP status code', ['status_code'], () =>
       [...metrics.responses].map(([status, count]) => [{ status_code: status }, count]),
     ),
+    histogram('cloudflared_proxy_connect_latency', 'Time to connect to an origin in milliseconds', [], () => [
+      [{}, metrics.connectLatency],
+    ]),
     counter('cloudflared_proxy_connect_streams_errors', 'Total failures establishing a stream to an origin', [], () => [
       [{}, metrics.connectErrors],
     ]),

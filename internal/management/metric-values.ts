@@ -1,6 +1,7 @@
 // The connector's counters as plain numbers, cheap enough for every request. Their families are connector-metrics.ts.
 
-import type { MetricFamily } from '../telemetry/metrics.ts';
+import { type HostFigures, HostTable } from '../telemetry/host-figures.ts';
+import { Histogram, type MetricFamily } from '../telemetry/metrics.ts';
 
 /** What a scrape is answered with. */
 export interface MetricsText {
@@ -40,6 +41,10 @@ export class ConnectorMetrics {
   readonly registrationFailures = new Map<string, number>();
   /** Edge locations by connection index. */
   readonly locations = new Map<number, string>();
+  /** Times of connecting to origins, in milliseconds. */
+  readonly connectLatency = new Histogram([1, 10, 25, 50, 100, 500, 1_000, 5_000]);
+  /** Requests by the hosts of rules. */
+  readonly hosts = new HostTable();
   /** Those of other rooms; added before the first exposition. */
   readonly families: MetricFamily[] = [];
 
@@ -76,6 +81,18 @@ export class ConnectorMetrics {
 
   connectFailed(): void {
     this.connectErrors += 1;
+  }
+
+  connected(tookMs: number): void {
+    this.connectLatency.observe(tookMs);
+  }
+
+  figuresOf(hostname: string): HostFigures {
+    return this.hosts.of(hostname === '' || hostname === '*' ? undefined : hostname);
+  }
+
+  keepHosts(hostnames: ReadonlySet<string>): void {
+    this.hosts.keep(host => hostnames.has(host));
   }
 
   flowRateLimited(): void {

@@ -27,7 +27,22 @@ export function processMetrics(): MetricFamily[] {
     gauge('process_max_fds', 'Maximum number of open file descriptors', [], () =>
       ofLinux(() => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1])),
     ),
+    counter('process_network_receive_bytes_total', 'Bytes received in the network namespace of the process', [], () =>
+      ofLinux(() => octets('InOctets')),
+    ),
+    counter('process_network_transmit_bytes_total', 'Bytes sent in the network namespace of the process', [], () =>
+      ofLinux(() => octets('OutOctets')),
+    ),
   ];
+}
+
+/** `IpExt:` begins two lines: names, and values in the same order. */
+function octets(name: string): number {
+  const [names, values] = readFileSync('/proc/self/net/netstat', 'latin1')
+    .split('\n')
+    .filter(line => line.startsWith('IpExt:'))
+    .map(line => line.split(' '));
+  return Number(values?.[names?.indexOf(name) ?? -1]);
 }
 
 function ofLinux(read: () => number): readonly MetricSample[] {

@@ -28,7 +28,12 @@ export interface DialSettings {
   readonly allow?: AllowAddress | undefined;
   /** How names are resolved; undefined = as the system does. */
   readonly lookup?: NameLookup | undefined;
+  /** Told how long a dial took that succeeded, TLS included, in milliseconds. */
+  readonly onConnected?: ((tookMs: number) => void) | undefined;
 }
+
+/** What the owner of an origin wants to say about, and to know of, its dials. */
+export type DialCare = Pick<DialSettings, 'allow' | 'onConnected'>;
 
 /** Gives every address of a name, of one family or (0) of both. Calls `done` once. */
 export type NameLookup = (
@@ -127,6 +132,8 @@ class RunningDial implements Dial {
   readonly #tls: DialTls | undefined;
   readonly #target: DialTarget;
   readonly #via: OutboundProxy | undefined;
+  readonly #onConnected: ((tookMs: number) => void) | undefined;
+  readonly #startMs = performance.now();
   #done: DialDone | undefined;
   #hop: 'connect' | 'tls' = 'connect';
   #socket: Socket | TLSSocket;
@@ -138,6 +145,7 @@ class RunningDial implements Dial {
     this.#done = done;
     this.#dest = targetText(target);
     this.#via = settings.via;
+    this.#onConnected = settings.onConnected;
     this.#socket = connect(socketOptions(settings.via === undefined ? target : proxyTarget(settings.via), settings));
     this.#socket.once('connect', this.#onConnect).on('error', this.#onError);
     this.#deadline('connect', settings.connectTimeoutMs);
@@ -215,7 +223,10 @@ class RunningDial implements Dial {
     this.#done = undefined;
     socket.on('error', ignore);
     if (done === undefined) socket.destroy();
-    else done(undefined, socket);
+    else {
+      this.#onConnected?.(performance.now() - this.#startMs);
+      done(undefined, socket);
+    }
   }
 
   #fail(error: PosternError): void {

@@ -34,6 +34,9 @@ export interface Exchange {
   readonly head: ExchangeHead;
   /** Request body in, response body out; writable after `respond`. */
   readonly body: Duplex;
+  /** Bytes of both bodies so far, counted by whoever copies them; what follows an upgrade is no body. */
+  bytesUp: number;
+  bytesDown: number;
   /** Set by the origin: what to cancel when `body` closes early. */
   work: Cancelable | undefined;
   /** Sends the response head, once; `endStream` when no body follows. */

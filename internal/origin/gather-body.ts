@@ -44,6 +44,7 @@ class Gathering implements Cancelable {
 
   readonly #onData = (chunk: Buffer): void => {
     const bytes = this.#bytes + chunk.length;
+    this.#exchange.bytesUp = bytes;
     if (bytes <= maxGatheredBytes) {
       if (bytes > this.#held.length) {
         const larger = Buffer.allocUnsafe(Math.min(Math.max(bytes, this.#held.length * 2), maxGatheredBytes));

@@ -5,7 +5,7 @@ import type { SecureContext } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
-import { type DialSettings, type DialTarget, type DialTls, dial, targetText } from './dial.ts';
+import { type DialCare, type DialSettings, type DialTarget, type DialTls, dial, targetText } from './dial.ts';
 import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import { gatherBody } from './gather-body.ts';
@@ -25,6 +25,7 @@ export interface HttpOriginOptions {
   readonly tags: HeaderList;
   /** Forward proxies of the service's environment. */
   readonly proxy?: OutboundProxySettings | undefined;
+  readonly onConnected?: DialCare['onConnected'];
 }
 
 /** A pool a TLS name, so many at most: names come from visitors. The one unused for longest makes room. */
@@ -49,6 +50,7 @@ export class HttpOrigin implements Origin {
   readonly #dest: string;
   readonly #originRequest: OriginRequest;
   readonly #policy: HeaderPolicy;
+  readonly #onConnected: DialCare['onConnected'];
   readonly #protocol: 'http' | 'https' | 'h2c';
   /** TLS name when it does not depend on the request; '' without TLS. */
   readonly #fixedName: string | undefined;
@@ -66,6 +68,7 @@ export class HttpOrigin implements Origin {
     const { service, originRequest } = options;
     this.#originRequest = originRequest;
     this.#caPool = caPool;
+    this.#onConnected = options.onConnected;
     if (service.kind === 'unix') {
       this.#target = { kind: 'unix', path: service.path };
       this.#protocol = service.tls ? 'https' : 'http';
@@ -169,7 +172,7 @@ export class HttpOrigin implements Origin {
   #dialSettings(): DialSettings {
     const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs } = this.#originRequest;
     const via = this.#asked === undefined ? this.#via : undefined;
-    return { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true, via };
+    return { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true, via, onConnected: this.#onConnected };
   }
 
   #createTls(serverName: string, alpn: readonly string[]): DialTls | undefined {

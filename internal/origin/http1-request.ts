@@ -92,8 +92,8 @@ export class Http1Request implements Cancelable {
   }
 
   sendBody(socket: Socket): void {
-    const { head, body } = this.exchange;
-    this.#body = new RequestBody(body, socket, head.bodyLength, this.#expectContinue, error => {
+    const { head } = this.exchange;
+    this.#body = new RequestBody(this.exchange, socket, head.bodyLength, this.#expectContinue, error => {
       const connection = this.#connection;
       this.#fail(originFailure('request', this.#pool.dest, error));
       connection?.destroy();
@@ -135,6 +135,7 @@ export class Http1Request implements Cancelable {
 
   onData(piece: Buffer, connection: RequestConnection): void {
     if (this.#state !== 'responding') return;
+    this.exchange.bytesDown += piece.length;
     if (this.exchange.body.write(piece)) return;
     connection.pause();
     if (this.#draining) return;

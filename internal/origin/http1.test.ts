@@ -208,6 +208,8 @@ describe('HTTP/1.1 to the origin', () => {
     const exchange = {
       head,
       body,
+      bytesUp: 0,
+      bytesDown: 0,
       work: undefined,
       respond: ignore,
       trailers: ignore,

@@ -74,7 +74,8 @@ export class Http2Request implements Cancelable {
         ended();
         this.#onError(stream, new Error(`the stream was closed with code ${stream.rstCode}`));
       });
-    if (head.bodyLength !== 0) body.pipe(stream);
+    if (head.bodyLength === 0) return;
+    body.on('data', this.#countUp).pipe(stream);
   }
 
   cancel(): boolean {
@@ -111,10 +112,15 @@ export class Http2Request implements Cancelable {
     this.#release();
   }
 
+  readonly #countUp = (chunk: Buffer): void => {
+    this.exchange.bytesUp += chunk.length;
+  };
+
   #onData(chunk: Buffer): void {
     countGarbage(chunk.length);
     const stream = this.#stream;
     if (this.#state !== 'responding' || stream === undefined) return;
+    this.exchange.bytesDown += chunk.length;
     if (this.exchange.body.write(chunk)) return;
     stream.pause();
     this.exchange.body.once('drain', () => stream.resume());

@@ -4,7 +4,7 @@
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { AllowAddress } from './dial.ts';
+import type { AllowAddress, DialCare } from './dial.ts';
 import type { Exchange, HeaderList, Origin } from './exchange.ts';
 import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
 import { type HttpOrigin, openHttpOrigin } from './http.ts';
@@ -22,33 +22,42 @@ export interface OpenOriginOptions {
   readonly proxy?: OutboundProxySettings | undefined;
   /** Asked about destinations that a visitor names: bastion and socks-proxy. */
   readonly allowNamed?: AllowAddress | undefined;
+  /** Told of every connection made: how long that took, in milliseconds. */
+  readonly onConnected?: DialCare['onConnected'];
 }
 
 /** Opens the origin of a rule; the caller closes it. Throws 'config.invalid', e.g. for an unreadable caPool. */
-export async function openOrigin({ rule, tags, log, proxy, allowNamed }: OpenOriginOptions): Promise<Origin> {
+export async function openOrigin({
+  rule,
+  tags,
+  log,
+  proxy,
+  allowNamed,
+  onConnected,
+}: OpenOriginOptions): Promise<Origin> {
   const { service, originRequest } = rule;
   switch (service.kind) {
     case 'http':
     case 'unix':
-      return openHttpOrigin({ service, originRequest, tags, proxy });
+      return openHttpOrigin({ service, originRequest, tags, proxy, onConnected });
     case 'tcp':
-      return new TcpOrigin(service, originRequest, undefined);
+      return new TcpOrigin(service, originRequest, { onConnected });
     case 'bastion':
-      return new TcpOrigin(service, originRequest, allowNamed);
+      return new TcpOrigin(service, originRequest, { allow: allowNamed, onConnected });
     case 'socks-proxy':
-      return new SocksProxyOrigin(originRequest, log, allowNamed);
+      return new SocksProxyOrigin(originRequest, log, { allow: allowNamed, onConnected });
     case 'status':
       return new HttpStatusOrigin(service.status);
     case 'hello-world':
-      return openHelloWorldOrigin(tags);
+      return openHelloWorldOrigin(tags, onConnected);
   }
 }
 
-async function openHelloWorldOrigin(tags: HeaderList): Promise<Origin> {
+async function openHelloWorldOrigin(tags: HeaderList, onConnected: DialCare['onConnected']): Promise<Origin> {
   const server = await openHelloWorld();
   const text = `http://127.0.0.1:${server.port}`;
   const service = { kind: 'http', text, scheme: 'http', hostname: '127.0.0.1', port: server.port } as const;
-  const inner = await openHttpOrigin({ service, originRequest: originRequestDefaults, tags });
+  const inner = await openHttpOrigin({ service, originRequest: originRequestDefaults, tags, onConnected });
   return new HelloWorldOrigin(inner, server);
 }
 

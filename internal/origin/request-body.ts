@@ -5,12 +5,14 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { GatheredWrites } from '../net/stream/gathered-writes.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
+import type { Exchange } from './exchange.ts';
 import { visitorGone } from './failure.ts';
 
 /** How long a body waits for 100 (Continue) before it is sent anyway (docs/protocol/ingress-and-origin.md §8.1). */
 const continueTimeoutMs = 1000;
 
 export class RequestBody {
+  readonly #exchange: Pick<Exchange, 'bytesUp'>;
   readonly #source: Duplex;
   readonly #socket: Socket;
   /** Bytes left to come; -1 = chunked. */
@@ -21,8 +23,15 @@ export class RequestBody {
   readonly #writes: GatheredWrites;
 
   /** `fail` is called at most once, when the body does not have the length it should have. */
-  constructor(source: Duplex, socket: Socket, length: number, held: boolean, fail: (error: Error) => void) {
-    this.#source = source;
+  constructor(
+    exchange: Pick<Exchange, 'body' | 'bytesUp'>,
+    socket: Socket,
+    length: number,
+    held: boolean,
+    fail: (error: Error) => void,
+  ) {
+    this.#exchange = exchange;
+    this.#source = exchange.body;
     this.#socket = socket;
     this.#writes = new GatheredWrites(socket);
     this.#left = length;
@@ -66,6 +75,7 @@ export class RequestBody {
   readonly #onData = (chunk: Buffer): void => {
     if (chunk.length === 0) return;
     countGarbage(chunk.length);
+    this.#exchange.bytesUp += chunk.length;
     const socket = this.#socket;
     this.#writes.begin();
     if (this.#left < 0) {

@@ -8,7 +8,7 @@ import { describeError, PosternError } from '../errors/error.ts';
 import { parseIp } from '../net/address/ip.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { type AllowAddress, dial } from './dial.ts';
+import { type DialCare, dial } from './dial.ts';
 import type { Exchange, Origin } from './exchange.ts';
 import { IpRules } from './ip-rules.ts';
 import { acceptSocks, SocksDenied, type SocksTarget } from './socks.ts';
@@ -19,11 +19,11 @@ export class SocksProxyOrigin implements Origin, SocksTarget {
   readonly #rules: IpRules;
   readonly #originRequest: OriginRequest;
   readonly #log: Logger;
-  readonly #allow: AllowAddress | undefined;
+  readonly #care: DialCare;
 
-  /** `allow` is asked beside the rules; undefined = the rules alone. */
-  constructor(originRequest: OriginRequest, log: Logger, allow: AllowAddress | undefined) {
-    this.#allow = allow;
+  /** `allow` of `care` is asked beside the rules. */
+  constructor(originRequest: OriginRequest, log: Logger, care: DialCare) {
+    this.#care = care;
     this.#rules = new IpRules(originRequest.ipRules);
     this.#originRequest = originRequest;
     this.#log = log;
@@ -50,10 +50,11 @@ export class SocksProxyOrigin implements Origin, SocksTarget {
     const bytes = parseIp(address);
     if (bytes === undefined || !this.#rules.allows(bytes, port))
       throw new SocksDenied(`${host}:${port} (${address}) is not allowed by ipRules`);
-    if (this.#allow?.(bytes, port) === false) throw new SocksDenied(`${host}:${port} (${address}) is not allowed here`);
+    if (this.#care.allow?.(bytes, port) === false)
+      throw new SocksDenied(`${host}:${port} (${address}) is not allowed here`);
     const { connectTimeoutMs, tcpKeepAliveMs } = this.#originRequest;
     const { promise, resolve: settle, reject } = Promise.withResolvers<Socket>();
-    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs: true, halfOpen: true };
+    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs: true, halfOpen: true, ...this.#care };
     dial({ kind: 'tcp', host: address, port }, settings, undefined, (error, socket) => {
       if (socket === undefined) reject(error ?? new PosternError('internal', 'A dial ended without result.'));
       else settle(socket);

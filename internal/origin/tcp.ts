@@ -5,7 +5,7 @@ import { PosternError } from '../errors/error.ts';
 import { splice } from '../net/stream/splice.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
-import { type AllowAddress, type Dial, type DialTarget, dial } from './dial.ts';
+import { type Dial, type DialCare, type DialTarget, dial } from './dial.ts';
 import type { Cancelable, Exchange, Origin } from './exchange.ts';
 import { acceptSocks, type SocksTarget } from './socks.ts';
 import { headerValue, requireUpgrade, upgradeHeaders } from './websocket-accept.ts';
@@ -16,13 +16,12 @@ type TcpService = Extract<Service, { kind: 'tcp' | 'bastion' }>;
 export class TcpOrigin implements Origin {
   readonly #service: TcpService;
   readonly #originRequest: OriginRequest;
-  readonly #allow: AllowAddress | undefined;
+  readonly #care: DialCare;
 
-  /** `allow` is asked about the address before it is dialled; undefined = any. */
-  constructor(service: TcpService, originRequest: OriginRequest, allow: AllowAddress | undefined) {
+  constructor(service: TcpService, originRequest: OriginRequest, care: DialCare) {
     this.#service = service;
     this.#originRequest = originRequest;
-    this.#allow = allow;
+    this.#care = care;
   }
 
   serve(exchange: Exchange): void {
@@ -38,7 +37,7 @@ export class TcpOrigin implements Origin {
       return;
     }
     const { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, proxyType } = this.#originRequest;
-    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true, allow: this.#allow };
+    const settings = { connectTimeoutMs, tcpKeepAliveMs, noHappyEyeballs, halfOpen: true, ...this.#care };
     const dialing = dial(target, settings, undefined, (error, socket) => {
       exchange.work = undefined;
       if (exchange.body.destroyed) socket?.destroy();

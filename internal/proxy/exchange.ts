@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { HostFigures } from '../telemetry/host-figures.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -19,6 +20,8 @@ export interface ExchangeSubject {
   readonly ruleIndex: number;
   /** Text of the service, for `originService`. */
   readonly service: string;
+  /** Of the rule's host; undefined where nobody counts, and until the rule is in force. */
+  figures: HostFigures | undefined;
 }
 
 /** Told when an exchange has ended, whichever way. */
@@ -33,6 +36,11 @@ export class StreamExchange implements Exchange {
   readonly head: ExchangeHead;
   readonly body: Duplex;
   work: Cancelable | undefined;
+  bytesUp = 0;
+  bytesDown = 0;
+  readonly #startMs = performance.now();
+  #headMs = 0;
+  #status = 0;
   readonly #incoming: IncomingStream;
   readonly #subject: ExchangeSubject;
   readonly #owner: ExchangeOwner;
@@ -72,6 +80,8 @@ export class StreamExchange implements Exchange {
       return;
     }
     this.#responded = true;
+    this.#headMs = performance.now();
+    this.#status = status;
     this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
     logResponse(this.#subject.log, status, headers, this.#subject);
@@ -100,7 +110,7 @@ export class StreamExchange implements Exchange {
   }
 
   #logFailure(error: PosternError): void {
-    const { log, metrics, ruleIndex, service } = this.#subject;
+    const { figures, log, metrics, ruleIndex, service } = this.#subject;
     const { head } = this;
     const fields = {
       event: 1,
@@ -115,6 +125,7 @@ export class StreamExchange implements Exchange {
       return;
     }
     metrics?.requestFailed();
+    if (figures !== undefined) figures.errors += 1;
     const hop = error.details?.hop;
     if (hop === 'resolve' || hop === 'connect' || hop === 'tls') metrics?.connectFailed();
     log.error(fields, this.#responded ? 'Response broke off' : 'Request failed');
@@ -134,6 +145,7 @@ export class StreamExchange implements Exchange {
     if ((givenUp || unsent) && !this.#failed)
       this.#subject.log.debug({ event: 1, ingressRule: this.#subject.ruleIndex }, 'Stream closed before its end');
     this.#subject.metrics?.requestEnded();
+    this.#subject.figures?.ended(this.#startMs, this.#headMs, this.#status, this.bytesUp, this.bytesDown);
     this.#owner.exchangeEnded();
   }
 }

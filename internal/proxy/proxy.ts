@@ -15,7 +15,7 @@ import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { AccessGuard } from './access-guard.ts';
-import { StreamExchange } from './exchange.ts';
+import { type ExchangeSubject, StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { Generation, type Route } from './generation.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -90,6 +90,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const old = this.#generation;
     this.#generation = new Generation(config, matcher, routes);
     this.#limiter.setLimit(config.warpRouting.maxActiveFlows);
+    this.#countHosts(routes);
     if (old !== undefined) this.#retire(old);
   }
 
@@ -136,8 +137,23 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
 
   async #openRoute(rule: IngressRule): Promise<Route> {
     const { allowNamed, log, metrics, outboundProxy } = this.#options;
-    const origin = await openOrigin({ rule, tags: this.#tags, log, proxy: outboundProxy, allowNamed });
-    return { origin, subject: { log, metrics, ruleIndex: rule.index, service: rule.service.text } };
+    const subject: ExchangeSubject = {
+      ...{ log, metrics, ruleIndex: rule.index, service: rule.service.text },
+      figures: undefined,
+    };
+    const onConnected = (tookMs: number): void => {
+      metrics?.connected(tookMs);
+      subject.figures?.connect.observe(tookMs / 1_000);
+    };
+    const origin = await openOrigin({ rule, tags: this.#tags, log, proxy: outboundProxy, allowNamed, onConnected });
+    return { origin, subject };
+  }
+
+  /** Only now: the hosts of a configuration that is not taken must not push out those of the one in force. */
+  #countHosts(routes: ReadonlyMap<IngressRule, Route>): void {
+    const { metrics } = this.#options;
+    metrics?.keepHosts(new Set([...routes.keys()].map(rule => rule.hostname)));
+    for (const [{ hostname }, { subject }] of routes) subject.figures = metrics?.figuresOf(hostname);
   }
 
   #http(incoming: IncomingStream, head: ExchangeHead): void {

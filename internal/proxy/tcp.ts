@@ -59,6 +59,7 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
     halfOpen: true,
     allow: isDns ? undefined : context.allow,
     lookup: context.lookup,
+    onConnected: (tookMs: number) => metrics?.connected(tookMs),
   };
   const dialing = dial(isDns ? resolverTarget(context.resolvers) : target, settings, undefined, (error, socket) => {
     if (body.destroyed) socket?.destroy();

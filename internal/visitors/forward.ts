@@ -51,8 +51,8 @@ export async function forward(
   response: VisitorResponse,
   options: ForwardOptions,
 ): Promise<void> {
-  const tunnelId = options.hostnames.lookup(hostname(request.host));
-  if (tunnelId === undefined) {
+  const route = options.hostnames.routeOf(request.host);
+  if (route === undefined) {
     answerProblem(response, request, { kind: 'no-route', host: request.host });
     return;
   }
@@ -63,7 +63,7 @@ export async function forward(
     answerProblem(response, request, excess);
     return;
   }
-  const visit = new Visit(request, response, tunnelId, options);
+  const visit = new Visit(request, response, route.tunnelId, options);
   try {
     await visit.run();
   } catch (error) {
@@ -174,6 +174,7 @@ class Visit {
       try {
         stream = connection.request(head);
         this.#stream = stream;
+        this.#response.carried();
         this.#sendBody(stream);
         return { stream, answer: await stream.response };
       } catch (error) {
@@ -235,8 +236,12 @@ class Visit {
     };
     stream.response.then(answered, answered);
     // Nobody can answer before the body is there.
-    body.on('data', () => this.#deadline?.refresh());
-    body.on('data', countChunk).pipe(stream.body);
+    body.on('data', (chunk: Buffer) => {
+      countChunk(chunk);
+      this.#response.bytesUp += chunk.length;
+      this.#deadline?.refresh();
+    });
+    body.pipe(stream.body);
     this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, who => {
       this.stalled = who;
       stream.reset();
@@ -347,12 +352,6 @@ function headOf(request: VisitorRequest): RequestHead {
     headers: requestHeaders(request),
     bodyLength: request.upgrade ? -1 : request.bodyLength,
   };
-}
-
-/** Host without port. */
-function hostname(host: string): string {
-  const colon = host.lastIndexOf(':');
-  return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
 }
 
 function problemOf(error: unknown, wasSent: boolean): Problem {

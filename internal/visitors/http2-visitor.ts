@@ -7,6 +7,7 @@ import { endOnlyWhenClean, resetStream } from '../transport/http2/clean-end.ts';
 import { headerListBytes } from '../transport/http2/head.ts';
 import { pairHeaders } from '../transport/http2/pair-headers.ts';
 import type { HeaderList } from '../transport/transport.ts';
+import { ObservedResponse, type ResponseEnd, type ResponseObserver } from './observed-response.ts';
 import { encodePath, isAuthority, isTarget, plainAuthority } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
@@ -52,24 +53,30 @@ export function readHttp2(
   };
 }
 
-export class Http2Response implements VisitorResponse {
+export class Http2Response extends ObservedResponse implements VisitorResponse {
   readonly #stream: ServerHttp2Stream;
   readonly #expectsContinue: boolean;
   #continued = false;
   #body: Http2Body | undefined;
 
   constructor(stream: ServerHttp2Stream, expectsContinue: boolean) {
+    super();
     this.#stream = stream;
     this.#expectsContinue = expectsContinue;
     // A body that was reset must not pass for a whole one.
     endOnlyWhenClean(stream);
   }
 
+  override observe(observer: ResponseObserver): void {
+    if (!this.isObserved) this.#stream.once('close', () => this.tellEnd(this.#howEnded()));
+    super.observe(observer);
+  }
+
   onGone(handler: () => void): void {
     const stream = this.#stream;
     // Node ends the writable side of a stream that was reset, so only our own end counts.
     stream.once('close', () => {
-      if (stream.rstCode !== 0 || !this.#ended()) handler();
+      if (this.#howEnded() !== 'complete') handler();
     });
   }
 
@@ -83,9 +90,10 @@ export class Http2Response implements VisitorResponse {
     // Streams do not share their framing.
   }
 
-  start(status: number, headers: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
+  start(status: number, given: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
     const stream = this.#stream;
     if (stream.headersSent || stream.destroyed) return undefined;
+    const headers = this.headToSend(status, given);
     const raw = [':status', String(status)];
     for (let index = 0; index + 1 < headers.length; index += 2)
       raw.push((headers[index] ?? '').toLowerCase(), headers[index + 1] ?? '');
@@ -99,7 +107,7 @@ export class Http2Response implements VisitorResponse {
     }
     // Trailers follow only a body whose length was not said; waiting for them costs an event a request.
     const waitForTrailers = !raw.includes('content-length');
-    this.#body = new Http2Body(stream, waitForTrailers);
+    this.#body = new Http2Body(stream, this, waitForTrailers);
     stream.respond(raw, { waitForTrailers });
     return this.#body;
   }
@@ -108,23 +116,30 @@ export class Http2Response implements VisitorResponse {
     return undefined;
   }
 
-  #ended(): boolean {
-    return this.#body === undefined ? this.#stream.headersSent : this.#body.ended;
+  #howEnded(): ResponseEnd {
+    if (this.#body?.isBroken === true) return 'failed';
+    const hasEnded = this.#body === undefined ? this.#stream.headersSent : this.#body.ended;
+    return hasEnded && this.#stream.rstCode === 0 ? 'complete' : 'gone';
   }
 }
 
 class Http2Body implements ResponseBody {
   ended = false;
+  isBroken = false;
   readonly #stream: ServerHttp2Stream;
+  readonly #response: Http2Response;
   #trailers: HeaderList = [];
 
-  constructor(stream: ServerHttp2Stream, waitForTrailers: boolean) {
+  constructor(stream: ServerHttp2Stream, response: Http2Response, waitForTrailers: boolean) {
     this.#stream = stream;
+    this.#response = response;
     if (waitForTrailers) stream.once('wantTrailers', () => stream.sendTrailers(pairHeaders(this.#trailers)));
   }
 
   write(chunk: Buffer): boolean {
-    return this.#stream.destroyed || this.#stream.write(chunk);
+    if (this.#stream.destroyed) return true;
+    this.#response.bytesDown += chunk.length;
+    return this.#stream.write(chunk);
   }
 
   onDrain(handler: () => void): void {
@@ -138,6 +153,7 @@ class Http2Body implements ResponseBody {
   }
 
   breakOff(): void {
+    this.isBroken = true;
     resetStream(this.#stream);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { HeaderList } from '../transport/transport.ts';
+import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
   readonly method: string;
@@ -24,6 +25,12 @@ export interface VisitorRequest {
 
 /** Answers one request. Every method may be called after the visitor went away; then it does nothing. */
 export interface VisitorResponse {
+  /** Bytes of the request's body that passed so far; counted by the forwarder. */
+  bytesUp: number;
+  /** Lets `observer` see this answer. For steps, before they call `next`. */
+  observe(observer: ResponseObserver): void;
+  /** For the forwarder: the request was handed to a connection of a connector. */
+  carried(): void;
   /** Calls `handler` once if the visitor goes away before the answer is complete. */
   onGone(handler: () => void): void;
   /** Ask for the body that the visitor announced with Expect: 100-continue. */
@@ -50,6 +57,6 @@ export type HandleVisitor = (request: VisitorRequest, response: VisitorResponse)
 
 /**
  * Sees a request before it is forwarded: answers it, or calls `next` once, at once or later. May give `next` another request
- * in its place. Must not throw.
+ * in its place, and sees the answer by `response.observe`. Must not throw.
  */
 export type VisitorStep = (request: VisitorRequest, response: VisitorResponse, next: HandleVisitor) => void;

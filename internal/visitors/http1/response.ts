@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { nodeHttp } from '../../net/http/node-http.ts';
 import type { HeaderList } from '../../transport/transport.ts';
+import { ObservedResponse } from '../observed-response.ts';
 import type { ResponseBody, VisitorResponse } from '../visitor.ts';
 import type { Http1Head } from './request-head.ts';
 
@@ -21,7 +22,7 @@ export interface ResponseOwner {
   detach(): Buffer;
 }
 
-export class Http1Response implements VisitorResponse, ResponseBody {
+export class Http1Response extends ObservedResponse implements VisitorResponse, ResponseBody {
   /** Nothing more can be written, or must be. */
   isOver = false;
   /** Whether the connection ends with this answer. */
@@ -32,6 +33,7 @@ export class Http1Response implements VisitorResponse, ResponseBody {
   #continued = false;
   #framing: 'none' | 'length' | 'chunked' | 'close' = 'none';
   #corked = false;
+  #isBroken = false;
   #gone: (() => void) | undefined;
   #onDrain: (() => void) | undefined;
 
@@ -39,6 +41,7 @@ export class Http1Response implements VisitorResponse, ResponseBody {
     owner: ResponseOwner,
     head: Pick<Http1Head, 'minorVersion' | 'expectsContinue' | 'upgrade' | 'persists'>,
   ) {
+    super();
     this.#owner = owner;
     this.#head = head;
     // What follows the head of an upgrade is no request.
@@ -59,6 +62,7 @@ export class Http1Response implements VisitorResponse, ResponseBody {
     if (this.isOver) return;
     this.isOver = true;
     this.#gone?.();
+    this.tellEnd(this.#isBroken ? 'failed' : 'gone');
   }
 
   /** For the connection: its socket takes more. */
@@ -81,8 +85,9 @@ export class Http1Response implements VisitorResponse, ResponseBody {
     this.closes = true;
   }
 
-  start(status: number, headers: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
+  start(status: number, given: HeaderList, options: { hasBody: boolean }): ResponseBody | undefined {
     if (this.#started || this.isOver) return undefined;
+    const headers = this.headToSend(status, given);
     this.#started = true;
     // A visitor who was never asked for its body must not have what it sends later taken for a request.
     if (this.isBodyUnasked || this.#owner.isEnding) this.closes = true;
@@ -115,6 +120,7 @@ export class Http1Response implements VisitorResponse, ResponseBody {
   write(chunk: Buffer): boolean {
     // An empty chunk would end the body.
     if (this.isOver || chunk.length === 0) return true;
+    this.bytesDown += chunk.length;
     const { socket } = this.#owner;
     if (this.#framing !== 'chunked') return socket.write(chunk);
     socket.cork();
@@ -142,15 +148,18 @@ export class Http1Response implements VisitorResponse, ResponseBody {
 
   breakOff(): void {
     const { socket } = this.#owner;
+    this.#isBroken = true;
     // The end of the connection is the end of such a body: only a reset tells that it is not whole.
     if (this.#framing === 'close' && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
     else socket.destroy();
   }
 
-  upgrade(headers: HeaderList): Duplex | undefined {
+  upgrade(given: HeaderList): Duplex | undefined {
     if (!this.#head.upgrade || this.#started || this.isOver) return undefined;
     this.isOver = true;
+    const headers = this.headToSend(101, given);
     const { socket } = this.#owner;
+    if (this.isObserved) socket.once('close', () => this.tellEnd('complete'));
     const behind = this.#owner.detach();
     const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: websocket'];
     for (let index = 0; index + 1 < headers.length; index += 2)
@@ -175,6 +184,7 @@ export class Http1Response implements VisitorResponse, ResponseBody {
 
   #finish(): void {
     this.isOver = true;
+    this.tellEnd('complete');
     this.#uncork();
     this.#owner.responseEnded();
   }

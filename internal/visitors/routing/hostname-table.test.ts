@@ -36,19 +36,19 @@ describe('host names', () => {
   it('keep a change that arrives while the table is read again', async t => {
     const { late, store, table, tunnelId, route, remove } = await openWorld(t);
     await route('old.example.com');
-    await until('the route', () => table.lookup('old.example.com') === tunnelId);
+    await until('the route', () => table.routeOf('old.example.com')?.tunnelId === tunnelId);
     const lists = late.hold('hostnames', 'list');
     store.changes.publish({ kind: 'reset' });
     await lists.asked;
     await route('new.example.com');
     await remove('old.example.com');
-    await until('the change', () => table.lookup('new.example.com') === tunnelId);
+    await until('the change', () => table.routeOf('new.example.com')?.tunnelId === tunnelId);
     lists.release();
     // Read and told to the end: a route made now is the last to arrive.
     await route('last.example.com');
-    await until('the last', () => table.lookup('last.example.com') === tunnelId);
-    assert.equal(table.lookup('new.example.com'), tunnelId);
-    assert.equal(table.lookup('old.example.com'), undefined);
+    await until('the last', () => table.routeOf('last.example.com')?.tunnelId === tunnelId);
+    assert.equal(table.routeOf('new.example.com')?.tunnelId, tunnelId);
+    assert.equal(table.routeOf('old.example.com')?.tunnelId, undefined);
   });
 
   it('find an exact name before a wildcard, and a longer wildcard before a shorter one', async t => {
@@ -56,7 +56,7 @@ describe('host names', () => {
     for (const name of ['*.example.com', '*.a.example.com', 'x.a.example.com']) await route(name);
     await until('the last', () => table.routed('x.a.example.com') === 'name');
     const found = (host: string): [TunnelId | undefined, string | undefined] => [
-      table.lookup(host),
+      table.routeOf(host)?.tunnelId,
       table.routed(host),
     ];
     assert.deepEqual(found('X.A.example.com.'), [tunnelId, 'name']);

@@ -5,24 +5,32 @@ import type { TunnelId } from '../../schema/api-id.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { followTable } from '../../store/follow/follow-table.ts';
 
+/** A host name, or a wildcard such as `*.example.com`, and where it leads. */
+export interface HostnameRoute {
+  readonly hostname: string;
+  readonly tunnelId: TunnelId;
+}
+
 export interface HostnameTable {
-  /** `host` as in the Host header, without port, in any case. */
-  lookup(host: string): TunnelId | undefined;
-  /** How `lookup` finds it: by its own name or by a wildcard. */
+  /** `host` as in the Host header, with or without port, in any case. */
+  routeOf(host: string): HostnameRoute | undefined;
+  /** Whether there is a route of exactly this name. */
+  has(hostname: string): boolean;
+  /** How `routeOf` finds it: by its own name or by a wildcard. */
   routed(host: string): 'name' | 'wildcard' | undefined;
   close(): void;
 }
 
 /** Loads the table and follows the store. Throws `store.failed`. `onError` hears of failed re-reads. */
 export async function openHostnameTable(store: Store, onError: (error: unknown) => void): Promise<HostnameTable> {
-  let names = new Map<string, TunnelId>();
+  let names = new Map<string, HostnameRoute>();
   const stop = await followTable(store.changes, {
     read: () => store.hostnames.list(),
     replace: records => {
-      names = new Map(records.map(record => [record.hostname, record.tunnelId]));
+      names = new Map(records.map(record => [record.hostname, record]));
     },
     apply: change => {
-      if (change.kind === 'hostname-routed') names.set(change.route.hostname, change.route.tunnelId);
+      if (change.kind === 'hostname-routed') names.set(change.route.hostname, change.route);
       // The names of a deleted tunnel are removed one by one.
       else if (change.kind === 'hostname-removed') names.delete(change.hostname);
       else return false;
@@ -30,7 +38,8 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     },
     onError,
   });
-  const lookup = (host: string): TunnelId | undefined => {
+  const routeOf = (given: string): HostnameRoute | undefined => {
+    const host = withoutPort(given);
     const exact = names.get(host);
     if (exact !== undefined) return exact;
     const lower = canonical(host);
@@ -41,13 +50,19 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     return found;
   };
   return {
-    lookup,
+    routeOf,
+    has: hostname => names.has(hostname),
     routed: host => {
       if (names.has(canonical(host))) return 'name';
-      return lookup(host) === undefined ? undefined : 'wildcard';
+      return routeOf(host) === undefined ? undefined : 'wildcard';
     },
     close: stop,
   };
+}
+
+function withoutPort(host: string): string {
+  const colon = host.lastIndexOf(':');
+  return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
 }
 
 function canonical(host: string): string {
