@@ -21,7 +21,7 @@ interface Owned {
   readonly tag: string;
   readonly zone: string;
   readonly tunnel: string;
-  /** Ids of its things, of whatever kind. */
+  /** Ids and names of its things, of whatever kind. */
   readonly ids: readonly string[];
 }
 
@@ -48,7 +48,7 @@ async function openWorld(t: TestContext) {
   const [zone] = await store.accounts.zonesOf(accountTag);
   const owner: Owned = {
     ...{ tag: accountTag, zone: zone?.id ?? assert.fail(), tunnel: tunnel.id },
-    ids: [tunnel.id, first, second, prefix, name],
+    ids: [tunnel.id, first, second, prefix, name, tunnel.host],
   };
 
   const other = createTag();
@@ -87,6 +87,13 @@ function rowsOf(stateDir: string, ids: readonly string[]): string[] {
   } finally {
     database.close();
   }
+}
+
+/** Parameters of the path: the account's, and `thing` for whatever else it names. */
+function paramsOf(route: ApiRoute, { tag, zone }: { tag: string; zone: string }, thing: string) {
+  const known: Record<string, string> = { account: tag, zone, ip: '10.1.0.1' };
+  const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+  return Object.fromEntries(names.map(name => [name, known[name] ?? thing]));
 }
 
 let calls = 0;
@@ -180,7 +187,6 @@ describe('every call of the API', () => {
     assert.ok(routes.length >= Object.keys(apiRoutes).length);
     const before = owned();
     assert.ok(before.length >= 8, before.join('\n'));
-    const unlikePaths = { ip: '10.1.0.1' };
     for (const route of routes) {
       const what = `${route.method} ${route.path}`;
       const check = ({ status, text }: Answer, how: string, expected = refusals): void => {
@@ -188,12 +194,12 @@ describe('every call of the API', () => {
         assert.ok(!text.includes(marker), `${what}, ${how}, told ${text}`);
         assert.doesNotMatch(text, /Invalid request/, `${what}, ${how}: its documents must be ones that get through`);
       };
-      const named = { ...unlikePaths, account: owner.tag, zone: owner.zone, id: owner.tunnel };
+      const named = paramsOf(route, owner, owner.tunnel);
       check(await ask(apiUrl, route, named, owner), 'without a token', [403]);
       check(await ask(apiUrl, route, named, owner, token), 'path of the owner', [403]);
-      const own = { ...unlikePaths, account: other.tag, zone: other.zone };
-      for (const id of route.path.includes('{id}') ? owner.ids : ['']) {
-        const answer = await ask(apiUrl, route, { ...own, id }, owner, token);
+      const namesThing = Object.values(named).includes(owner.tunnel);
+      for (const id of namesThing ? owner.ids : ['']) {
+        const answer = await ask(apiUrl, route, paramsOf(route, other, id), owner, token);
         // Without an id of the owner's in its path a call is about one's own things, and may be served.
         check(answer, `own path, id ${id}`, id === '' ? [...refusals, 200] : refusals);
         assert.deepEqual(owned(), before, `${what} changed what is the owner's`);
@@ -211,8 +217,7 @@ describe('every call of the API', () => {
       ...{ digest: digestApiToken(token), accountTag, label: '', createdAtMs: 0 },
     });
     for (const route of routes) {
-      const params = { account: owner.tag, zone: owner.zone, id: randomUUID(), ip: '10.1.0.1' };
-      const { text } = await ask(world.edge.apiUrl, route, params, owner, token);
+      const { text } = await ask(world.edge.apiUrl, route, paramsOf(route, owner, randomUUID()), owner, token);
       assert.doesNotMatch(text, /"code":7003|"code":10000/, `${route.method} ${route.path}: ${text}`);
     }
   });
