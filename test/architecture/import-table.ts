@@ -58,17 +58,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     'schema',
     'net',
   ],
-  edge: [
-    'control-plane',
-    'features',
-    'on-ramps',
-    'visitors',
-    'carriers',
-    'certificates',
-    'store',
-    'management',
-    'net',
-  ],
+  edge: ['control-plane', 'features', 'on-ramps', 'visitors', 'carriers', 'certificates', 'store', 'management', 'net'],
 };
 
 /** Rooms that every room may import. */

@@ -14,7 +14,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const testsMayImport: Readonly<Record<string, readonly string[]>> = {
   carriers: ['credentials', 'api'],
   connector: ['credentials', 'api'],
-  edge: ['private-network', 'credentials', 'api'],
+  edge: ['private-network', 'credentials', 'api', 'schema'],
   'control-plane': ['features'],
   'private-network': ['control-plane', 'icmp'],
   wire: ['net'],
