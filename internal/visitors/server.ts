@@ -5,6 +5,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Certificates } from '../certificates/open-certificates.ts';
+import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -202,7 +203,9 @@ async function listen(
 ): Promise<number | undefined> {
   if (port === undefined) return undefined;
   try {
-    return await listenTcp(server, host, port);
+    const bound = await listenTcp(server, host, port);
+    await boundUnsent(server);
+    return bound;
   } catch (error) {
     throw listenFailed(`${what} visitors`, host, port, error);
   }
