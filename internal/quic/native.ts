@@ -1,12 +1,12 @@
 // Loads the native QUIC engine and types its interface, which native/README.md documents call by call.
-// A binary built from the sources stands in native/, a committed one for linux-x64 in prebuilt/; elsewhere there is none
-// and the caller is told 'unavailable', so that HTTP/2 is used.
+// A binary built from the sources stands in native/, a committed one in prebuilt/ (also beside the files of a build), and the
+// single binary has it inside; elsewhere there is none and the caller is told 'unavailable', so that HTTP/2 is used.
 
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PosternError } from '../errors/error.ts';
+import { embeddedAddon, isSingleBinary, loadAddon, nativeFolders } from '../net/native/addon.ts';
 
 /** Kinds of event record; the same numbers stand in native/src/events.rs. */
 export const eventKind = {
@@ -102,11 +102,10 @@ const interfaceVersion = 4;
 const here = dirname(fileURLToPath(import.meta.url));
 const fileName = 'postern-quic.node';
 
-/** Where a binary may be, best first. */
-export const nativePaths: readonly string[] = [
-  join(here, 'native', fileName),
-  join(here, 'prebuilt', `${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`, fileName),
-];
+/** Files where a binary may be, best first; the single binary looks at none. */
+export const nativePaths: readonly string[] = isSingleBinary
+  ? []
+  : [join(here, 'native', fileName), ...nativeFolders.map(folder => join(here, 'prebuilt', folder, fileName))];
 
 let loaded: NativeModule | undefined;
 
@@ -119,15 +118,22 @@ export function loadNative(): NativeModule {
   return loaded;
 }
 
-/** Loads the first of `paths` that exists, loads and speaks our interface; throws as `loadNative`. */
+/**
+ * Loads the one inside of the single binary, else the first of `paths` that exists, loads and speaks our interface; throws as
+ * `loadNative`.
+ */
 export function readNative(paths: readonly string[]): NativeModule {
   let cause: unknown;
-  for (const path of paths) {
-    if (!existsSync(path)) continue;
+  const ways: readonly (readonly [where: string, load: () => unknown])[] = [
+    ['the engine inside of this program', () => embeddedAddon(fileName)],
+    ...paths.filter(existsSync).map(path => [path, () => loadAddon(path)] as const),
+  ];
+  for (const [where, load] of ways) {
     try {
-      const found: NativeModule = createRequire(import.meta.url)(path);
+      const found = load() as NativeModule | undefined;
+      if (found === undefined) continue;
       if (found.interfaceVersion === interfaceVersion) return found;
-      cause = new Error(`${path} has interface ${found.interfaceVersion}, not ${interfaceVersion}`);
+      cause = new Error(`${where} has interface ${found.interfaceVersion}, not ${interfaceVersion}`);
     } catch (error) {
       // A binary for another libc or an older system: the next path may fit, else the cause is told below.
       cause = error;

@@ -1,0 +1,99 @@
+// What esbuild does not know by itself: koffi's native part, files of code that run by themselves, and one package that costs
+// a third of a start.
+
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Plugin } from 'esbuild';
+import { root } from './root.ts';
+
+/** Where koffi's native part is: a file beside the bundled ones, or inside of the single binary. */
+export type KoffiPlace = 'beside' | 'embedded';
+
+/**
+ * koffi without its search for a binary. Its ESM entry makes a `require` of its own, which a bundler cannot follow, so the
+ * CommonJS one is taken.
+ */
+export function koffiPlugin(place: KoffiPlace): Plugin {
+  const addon = JSON.stringify(resolve(root, 'internal/net/native/addon.ts'));
+  const contents = {
+    beside: `
+      const { existsSync } = require('node:fs');
+      const { loadAddon, nativeFolders } = require(${addon});
+      const paths = nativeFolders.map(folder => __dirname + '/prebuilt/' + folder + '/koffi.node').filter(existsSync);
+      let refused = new Error('There is no koffi for this platform');
+      for (const path of paths) {
+        try {
+          module.exports = loadAddon(path);
+          refused = undefined;
+          break;
+        } catch (error) {
+          refused = error;
+        }
+      }
+      if (refused !== undefined) throw refused;`,
+    embedded: `module.exports = require(${addon}).embeddedAddon('koffi.node');`,
+  };
+  return {
+    name: 'koffi',
+    setup(build) {
+      build.onResolve({ filter: /^koffi$/ }, () => ({ path: resolve(root, 'node_modules/koffi/index.cjs') }));
+      build.onResolve({ filter: /^@koromix\/koffi-/ }, () => ({ path: 'addon', namespace: 'koffi' }));
+      build.onLoad({ filter: /.*/, namespace: 'koffi' }, () => ({
+        contents: contents[place],
+        loader: 'js',
+        resolveDir: root,
+      }));
+    },
+  };
+}
+
+/**
+ * Three copies of string-width build an `Intl.Segmenter` and large expressions each time help is shown. Help texts need no
+ * more than characters of one column.
+ */
+export function stringWidthPlugin(): Plugin {
+  return {
+    name: 'string-width',
+    setup(build) {
+      build.onResolve({ filter: /^string-width$/ }, () => ({ path: 'string-width', namespace: 'string-width' }));
+      build.onLoad({ filter: /.*/, namespace: 'string-width' }, () => ({
+        contents: `
+          import { stripVTControlCharacters } from 'node:util';
+          export default text => [...stripVTControlCharacters(String(text)).normalize('NFC')].length;`,
+        loader: 'js',
+      }));
+    },
+  };
+}
+
+/** `new URL('./name.ts', import.meta.url)`: how sources name a file of code that runs by itself, a worker. */
+const ownFile = /new URL\(\s*'(\.{1,2}\/[^']+)\.ts',\s*import\.meta\.url,?\s*\)/g;
+
+/** Names such a file in a build: `internal/store/writer.ts` is `worker-internal-store-writer`. */
+export function workerName(path: string): string {
+  return `worker-${path.replace(/\.ts$/, '').replaceAll(/[^\w]+/g, '-')}`;
+}
+
+/** Paths of such files, relative to the checkout, in a text of `file`. */
+export function workersIn(text: string, file: string): string[] {
+  return [...text.matchAll(ownFile)].map(([, path = '']) => ownPath(file, path));
+}
+
+/** Makes sources name the built file of a worker; `expression` gives what `new Worker` takes. */
+export function workerPlugin(expression: (name: string) => string): Plugin {
+  return {
+    name: 'worker',
+    setup(build) {
+      build.onLoad({ filter: /[\\/](cmd|internal)[\\/].*\.ts$/ }, async ({ path }) => {
+        const text = await readFile(path, 'utf8');
+        const contents = text.replaceAll(ownFile, (_, worker: string) => expression(workerName(ownPath(path, worker))));
+        return { contents, loader: 'ts' };
+      });
+    },
+  };
+}
+
+function ownPath(file: string, relativePath: string): string {
+  const absolute = resolve(dirname(resolve(root, file)), `${relativePath}.ts`);
+  return absolute.slice(root.length + 1).replaceAll('\\', '/');
+}
