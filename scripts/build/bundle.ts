@@ -3,7 +3,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { koffiPlugin, stringWidthPlugin, workerName, workerPlugin, workersIn } from './plugins.ts';
+import { koffiPlugin, packageNamesPlugin, stringWidthPlugin, workerName, workerPlugin, workersIn } from './plugins.ts';
 import { root } from './root.ts';
 
 const program = 'cmd/postern.ts';
@@ -52,6 +52,7 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
     chunkNames: '[name]-[hash]',
     banner: withRequire('import.meta.url'),
     plugins: [
+      packageNamesPlugin(),
       koffiPlugin('beside'),
       stringWidthPlugin(),
       workerPlugin(name => `new URL('./${name}.js', import.meta.url)`),

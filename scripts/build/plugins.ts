@@ -66,6 +66,27 @@ export function stringWidthPlugin(): Plugin {
   };
 }
 
+/**
+ * `await import('package')` of a CommonJS package: its names are those that Node finds, which a bundler, that cuts a file at
+ * each such import, leaves out.
+ */
+export function packageNamesPlugin(): Plugin {
+  return {
+    name: 'package-names',
+    setup(build) {
+      build.onResolve({ filter: /^[^./]/ }, ({ path, kind, namespace }) =>
+        kind === 'dynamic-import' && namespace === 'file' && !path.startsWith('node:')
+          ? { path, namespace: 'package-names' }
+          : undefined,
+      );
+      build.onLoad({ filter: /.*/, namespace: 'package-names' }, async ({ path }) => {
+        const names = Object.keys(await import(path)).filter(name => name !== 'module.exports');
+        return { contents: `export { ${names.join(', ')} } from '${path}';`, loader: 'js', resolveDir: root };
+      });
+    },
+  };
+}
+
 /** `new URL('./name.ts', import.meta.url)`: how sources name a file of code that runs by itself, a worker. */
 const ownFile = /new URL\(\s*'(\.{1,2}\/[^']+)\.ts',\s*import\.meta\.url,?\s*\)/g;
 

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { repository } from '../support/child-program.ts';
+import { sourcesOf } from './connector.ts';
 import type { Contender, OriginPorts } from './contender.ts';
 import { openFrp } from './frp.ts';
 import { type LoadClient, openLoadClient, openTcpOrigin, openUploadSink } from './load-client.ts';
@@ -66,15 +67,15 @@ export async function openContenders(
 ): Promise<readonly Contender[]> {
   const { before, frp, peer, visitors } = options;
   const at = (name: string): string => join(directory, name);
-  const ours = { root: repository, options, origins };
+  const ours = { program: sourcesOf(repository), options, origins };
   const opened: Contender[] = [];
   const add = async (contender: Promise<Contender>): Promise<void> => {
     opened.push(closing.use(await contender));
   };
   await mkdir(directory, { recursive: true });
-  await add(openPair({ ...ours, name: 'ours', connector: { postern: repository }, directory: at('ours') }));
+  await add(openPair({ ...ours, name: 'ours', connector: { postern: ours.program }, directory: at('ours') }));
   if (before !== undefined) {
-    const old = { ...ours, name: 'before', root: before, connector: { postern: before } };
+    const old = { ...ours, name: 'before', program: sourcesOf(before), connector: { postern: sourcesOf(before) } };
     await add(openPair({ ...old, directory: at('before') }));
   }
   if (peer !== undefined)

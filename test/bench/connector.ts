@@ -6,8 +6,16 @@ import { join } from 'node:path';
 import { type ChildProgram, posternCommand, startChild } from '../support/child-program.ts';
 import { until } from '../support/wait.ts';
 
-/** Which program: ours of a checkout, or a stock cloudflared. */
-export type ConnectorProgram = { readonly postern: string } | { readonly stock: string };
+/** The words that start a program of ours, given flags for its Node: of a checkout, or built. */
+export type PosternProgram = (nodeFlags: readonly string[]) => readonly string[];
+
+/** Which program: ours, or a stock cloudflared. */
+export type ConnectorProgram = { readonly postern: PosternProgram } | { readonly stock: string };
+
+/** Ours, from the sources of a checkout. */
+export function sourcesOf(root: string): PosternProgram {
+  return nodeFlags => posternCommand(nodeFlags, root);
+}
 
 export interface Connector {
   readonly pid: number;
@@ -57,7 +65,7 @@ export async function startConnector(inputs: ConnectorInputs): Promise<Connector
   const child: ChildProgram = startChild(
     [
       ...(inputs.prefix ?? []),
-      ...(isOurs ? posternCommand(inputs.nodeFlags, program.postern) : [program.stock]),
+      ...(isOurs ? program.postern(inputs.nodeFlags) : [program.stock]),
       ...['tunnel', '--config', config, '--protocol', inputs.protocol, '--metrics', '127.0.0.1:0'],
       ...(isOurs ? [] : ['--no-autoupdate']),
       ...(edge === undefined ? [] : ['--cacert', edge.caFile]),

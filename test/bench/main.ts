@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { benchCarried } from './carried.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPing } from './ping.ts';
+import { benchStart } from './start.ts';
 import { benchUdp } from './udp.ts';
 
 /** Each gives its report as text, empty when nothing of it is asked for. */
@@ -15,6 +16,7 @@ const benches: readonly ((options: BenchOptions, directory: string) => Promise<s
   benchCarried,
   benchUdp,
   benchPing,
+  benchStart,
 ];
 
 const options = parseBenchOptions(process.argv.slice(2));

@@ -10,7 +10,7 @@ export const loadKinds = ['small', 'down', 'up', 'tcp-down', 'tcp-up'] as const;
 export type LoadKind = (typeof loadKinds)[number];
 
 /** What `--only` takes. */
-const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping'] as const;
+const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'start'] as const;
 export type Subject = (typeof subjects)[number];
 
 export interface BenchOptions {
@@ -36,7 +36,7 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping]... [--seconds 3] [--rounds 3] [--warm-up 3]
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping|start]... [--seconds 3] [--rounds 3] [--warm-up 3]
              [--protocol http2|quic] [--visitors http1|http2] [--peer PATH] [--frp DIR] [--before DIR]
              [--instructions] [--node-flag=FLAG]...
 

@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { posternCommand, startChild } from '../support/child-program.ts';
-import { type Connector, type ConnectorProgram, startConnector } from './connector.ts';
+import { startChild } from '../support/child-program.ts';
+import { type Connector, type ConnectorProgram, type PosternProgram, startConnector } from './connector.ts';
 import { type Contender, type OriginPorts, publishedHost } from './contender.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -17,8 +17,8 @@ const tunnelName = 'bench';
 
 export interface PairInputs {
   readonly name: string;
-  /** The checkout whose edge it is. */
-  readonly root: string;
+  /** Whose edge it is. */
+  readonly program: PosternProgram;
   readonly connector: ConnectorProgram;
   readonly options: BenchOptions;
   /** A directory of its own. */
@@ -28,7 +28,7 @@ export interface PairInputs {
 
 export async function openPair(inputs: PairInputs): Promise<Contender> {
   await using opening = new AsyncDisposableStack();
-  const { directory, options, origins, root } = inputs;
+  const { directory, options, origins, program } = inputs;
   await mkdir(directory, { recursive: true });
   const state = join(directory, 'edge');
   const flags = [
@@ -36,9 +36,7 @@ export async function openPair(inputs: PairInputs): Promise<Contender> {
     ...['--connector-port', '0', '--http-port', '0', '--https-port', '0', '--api', '127.0.0.1:0'],
     ...['--socks', '127.0.0.1:0', '--socks-open'],
   ];
-  const edge = opening.use(
-    startChild([...posternCommand(options.nodeFlags, root), 'edge', 'run', ...flags], { home: directory }),
-  );
+  const edge = opening.use(startChild([...program(options.nodeFlags), 'edge', 'run', ...flags], { home: directory }));
   await edge.logged(/Edge ready/);
   const portOf = (what: string): number =>
     Number(new RegExp(`Listening for ${what} address=\\S+?:(\\d+)`).exec(edge.log())?.[1]);
@@ -49,7 +47,7 @@ export async function openPair(inputs: PairInputs): Promise<Contender> {
   ];
   const socksPort = portOf('SOCKS5');
 
-  const [node = '', ...words] = posternCommand([], root);
+  const [node = '', ...words] = program([]);
   const command = async (...args: readonly string[]): Promise<string> => {
     const env = { HOME: directory, PATH: process.env.PATH ?? '' };
     const { stdout } = await run(node, [...words, 'tunnel', ...args], { cwd: directory, env });

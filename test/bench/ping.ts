@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { repository } from '../support/child-program.ts';
 import { haveCommand } from '../support/debian-package.ts';
 import { hearing } from './child-events.ts';
-import { startConnector } from './connector.ts';
+import { sourcesOf, startConnector } from './connector.ts';
 import { median, quantile, range } from './figures.ts';
 import { forkIn, openNamespaces } from './namespaces.ts';
 import type { BenchOptions } from './options.ts';
@@ -54,7 +54,7 @@ export async function benchPing(options: BenchOptions, directory: string): Promi
   const reachable = heard(edge, 'reachable');
   const connector = closing.adopt(
     await startConnector({
-      ...{ program: { postern: repository }, protocol: 'quic', nodeFlags: options.nodeFlags },
+      ...{ program: { postern: sourcesOf(repository) }, protocol: 'quic', nodeFlags: options.nodeFlags },
       ...{ directory: home, token, originPort: 1, sinkPort: 1, haConnections: 1 },
       prefix: ['ip', 'netns', 'exec', namespace],
     }),

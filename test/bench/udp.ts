@@ -11,7 +11,7 @@ import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { createTunnelId } from '../../internal/schema/api-id.ts';
 import { repository } from '../support/child-program.ts';
 import { hearing } from './child-events.ts';
-import { type ConnectorProgram, startConnector } from './connector.ts';
+import { type ConnectorProgram, sourcesOf, startConnector } from './connector.ts';
 import { range } from './figures.ts';
 import { countInstructions } from './instructions.ts';
 import { ensureNginx, openNginxUdpProxy } from './nginx.ts';
@@ -65,7 +65,7 @@ async function benchOne(options: BenchOptions, directory: string, subject: Subje
   const [originPort] = (await once(origin, 'message')) as [number];
   const home = join(directory, `udp-v${version}-${sessions}`);
   const programs: readonly (readonly [string, ConnectorProgram])[] = [
-    ['ours', { postern: repository }],
+    ['ours', { postern: sourcesOf(repository) }],
     ...(options.peer === undefined ? [] : [['peer', { stock: options.peer }] as const]),
   ];
   const carriers: Carrier[] = [];
