@@ -1,7 +1,7 @@
 // The API client, derived from the route table: one method a call. Works on Cloudflare's API and on our edge's.
 // Source: spec cli-and-api §9.1 (headers, envelope, error texts, paging).
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { nodeHttp } from '../net/http/node-http.ts';

@@ -2,7 +2,7 @@
 // (client.ts) is derived from it and the server (edge/control-plane) must have a handler of the right type for each entry.
 // Source: spec cli-and-api §9.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';
 import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
 import { addRouteResultSchema, addRouteSchema } from '../schema/api-hostname-route.ts';

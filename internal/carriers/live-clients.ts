@@ -2,7 +2,7 @@
 // store, which tell each other through it. An edge whose beat stands still is gone, and its connectors with it.
 
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { describeError } from '../errors/error.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { PresenceStore } from '../store/contract/store.ts';

@@ -3,7 +3,7 @@
 
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { matchPath, splitPath } from '../api/path.ts';
 import { type ApiHandlers, type ApiRoute, apiRoutes } from '../api/routes.ts';
 import { describeError } from '../errors/error.ts';

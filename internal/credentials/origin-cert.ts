@@ -1,7 +1,7 @@
 // cert.pem: the API credential of a user, JSON in a PEM block ARGO TUNNEL TOKEN. Ours also names the API and its CA, so
 // that the file alone reaches the control plane it belongs to. Source: spec cli-and-api §7.3.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
 
 export interface OriginCert {

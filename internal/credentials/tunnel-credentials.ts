@@ -1,7 +1,7 @@
 // The tunnel credentials file: reading (keys in any letter case, unknown keys ignored) and writing (0600, never over an
 // existing file). Ours also carries the edge's addresses and CA pin. Source: spec cli-and-api §4 point 4, §7.1.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';

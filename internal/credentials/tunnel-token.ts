@@ -1,7 +1,7 @@
 // The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (spec cli-and-api §7.2), plus two keys of ours that a stock
 // connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token alone is enough to join.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';

@@ -1,6 +1,6 @@
 // Parts shared by the documents of the control-plane API. Source: spec cli-and-api §9.1, §9.2.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { isPrintableLine } from '../telemetry/printable.ts';
 import { isUuid } from './api-id.ts';
 

@@ -1,6 +1,6 @@
 // Echo requests into a private network, one a call, asked of an edge of ours by ping and traceroute. Not in other APIs.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { uuidSchema } from './api-common.ts';
 
 /** Echo data of a packet of 1,280 bytes, the most that a datagram of the tunnel carries, with an IPv6 header. */

@@ -1,6 +1,6 @@
 // Public host names of a tunnel in the API. Source: spec cli-and-api §9.4.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const addRouteSchema = z.discriminatedUnion('type', [
   z.object({

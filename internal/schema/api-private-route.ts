@@ -1,7 +1,7 @@
 // Private routes (by prefix and by host name) and virtual networks in the API. Source: spec cli-and-api §9.2, §9.5, §9.6;
 // routes by private host name follow the later public API of the same service.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
 const commentSchema = lineSchema(1024).default('');

@@ -1,7 +1,7 @@
 // The answer of a quick-tunnel service. Source: spec cli-and-api §10. Ours adds where the edge is, so that the connector
 // needs no flag; a stock connector ignores those keys.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { uuidSchema } from './api-common.ts';
 
 const quickTunnelSchema = z.object({

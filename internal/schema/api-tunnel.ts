@@ -1,7 +1,7 @@
 // Tunnels, their connections and remote configurations as the API shows them. Source: spec cli-and-api §9.2, §9.3;
 // ingress-and-origin §5 for the configuration.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
 
 const connectionSchema = z.object({

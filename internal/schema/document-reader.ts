@@ -13,7 +13,7 @@ import {
   parseDocument,
   type Scalar,
 } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
 
 /** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */

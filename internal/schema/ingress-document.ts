@@ -1,7 +1,7 @@
 // The shape of the structured keys of a configuration document, before anything is checked across fields: `ingress`,
 // `originRequest`, `warp-routing`. Source: spec ingress-and-origin §2–5.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Dialect } from './document-reader.ts';
 import { booleanType, durationType, integerType, textType, unsignedType } from './scalar-types.ts';
 

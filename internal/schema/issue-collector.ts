@@ -1,7 +1,7 @@
 // Collects everything that is wrong or odd in one document while it is parsed, with places. Used by the parsers of
 // this room; ends in a ConfigError or in warnings.
 
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { ConfigError, type ConfigIssue, type DocumentPath, formatIssue } from './config-error.ts';
 import type { Dialect, DocumentReader } from './document-reader.ts';
 

@@ -2,7 +2,7 @@
 // Source: spec ingress-and-origin §2 (YAML: Go duration strings), §5 (JSON: integer
 // seconds), §18.6.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { isPosternError } from '../errors/error.ts';
 import type { Dialect } from './document-reader.ts';
 import { parseDuration } from './duration.ts';
