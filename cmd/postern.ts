@@ -13,7 +13,7 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const running = runCli(process.argv.slice(2), {
   env: process.env,
   stdin: process.stdin,
   stdinIsTerminal: process.stdin.isTTY === true,
@@ -31,6 +31,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
     };
   },
   exitNow: code => process.exit(code),
+});
+// No await at the top: the single binary is CommonJS, which has none. Never rejects.
+void running.then(code => {
+  process.exitCode = code;
 });
 
 /** A user without an entry in the system's list, as in containers, has the root for a home. */

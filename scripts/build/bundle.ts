@@ -3,7 +3,15 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
-import { koffiPlugin, packageNamesPlugin, stringWidthPlugin, workerName, workerPlugin, workersIn } from './plugins.ts';
+import {
+  addonModule,
+  koffiPlugin,
+  packageNamesPlugin,
+  stringWidthPlugin,
+  workerName,
+  workerPlugin,
+  workersIn,
+} from './plugins.ts';
 import { root } from './root.ts';
 
 const program = 'cmd/postern.ts';
@@ -37,6 +45,42 @@ const common = {
 const withRequire = (from: string) => ({
   js: `import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(${from});`,
 });
+
+/**
+ * One file `main.cjs` in `folder`, and one for each worker, for the single binary. CommonJS, because a module loads all of
+ * Node's modules that are named anywhere in it before it begins, which takes longer than most commands.
+ */
+export async function bundleSingle(folder: string): Promise<Metafile> {
+  const plugins = [
+    packageNamesPlugin(),
+    koffiPlugin('embedded'),
+    stringWidthPlugin(),
+    workerPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
+  ];
+  const { metafile } = await build({
+    ...common,
+    format: 'cjs',
+    entryPoints: [program],
+    outfile: join(folder, 'main.cjs'),
+    // Compiled code that is kept cannot import; a `require` takes its place.
+    supported: { 'dynamic-import': false },
+    define: {
+      'import.meta.url': 'urlOfBinary',
+      'import.meta.dirname': '__dirname',
+      'import.meta.filename': '__filename',
+    },
+    banner: { js: `const urlOfBinary = require('node:url').pathToFileURL(process.execPath).href;` },
+    plugins,
+  });
+  await build({
+    ...common,
+    entryPoints: workers.map(file => ({ in: file, out: workerName(file) })),
+    outdir: folder,
+    banner: withRequire('process.execPath'),
+    plugins,
+  });
+  return metafile;
+}
 
 /** Many files, flat in one folder, so that what stands beside the sources of a room stands beside them. */
 export async function bundleFiles(folder: string): Promise<Metafile> {

@@ -1,5 +1,6 @@
 // dist/postern: the program as files, which is also the npm package: nothing to install beside it, no script to run.
 
+import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleFiles } from './bundle.ts';
@@ -32,6 +33,16 @@ export async function buildTree(folder: string, targets: readonly Target[]): Pro
   for (const name of ['LICENSE', 'README.md', 'CHANGES.md']) copyFileSync(join(root, name), join(folder, name));
   writeFileSync(join(folder, 'THIRD-PARTY.txt'), thirdPartyText({ metafile }));
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(packageManifest(), undefined, 2)}\n`);
+}
+
+/** Makes npm's archive of the tree in `folder`; gives its path. */
+export function packTree(tree: string, folder: string): string {
+  const name = execFileSync('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder, tree], {
+    cwd: root,
+    encoding: 'utf8',
+    shell: process.platform === 'win32',
+  });
+  return join(folder, name.trim());
 }
 
 /** Everything is bundled, so it depends on nothing. */

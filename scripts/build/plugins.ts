@@ -6,6 +6,9 @@ import { dirname, resolve } from 'node:path';
 import type { Plugin } from 'esbuild';
 import { root } from './root.ts';
 
+/** The source that loads native parts. */
+export const addonModule = resolve(root, 'internal/net/native/addon.ts');
+
 /** Where koffi's native part is: a file beside the bundled ones, or inside of the single binary. */
 export type KoffiPlace = 'beside' | 'embedded';
 
@@ -14,7 +17,7 @@ export type KoffiPlace = 'beside' | 'embedded';
  * CommonJS one is taken.
  */
 export function koffiPlugin(place: KoffiPlace): Plugin {
-  const addon = JSON.stringify(resolve(root, 'internal/net/native/addon.ts'));
+  const addon = JSON.stringify(addonModule);
   const contents = {
     beside: `
       const { existsSync } = require('node:fs');

@@ -42,6 +42,11 @@ export function embeddedAddon(fileName: string): unknown {
   return loadBytes(fileName, bytes);
 }
 
+/** A module inside of the single binary, as `new Worker` takes it. It can import Node's own modules only. */
+export function embeddedModule(fileName: string): URL {
+  return new URL(`data:text/javascript;base64,${Buffer.from(sea.getRawAsset(fileName)).toString('base64')}`);
+}
+
 /** Loads an addon whose bytes are at hand. Leaves no file behind, except on Windows, where a loaded one cannot go. */
 export function loadBytes(fileName: string, bytes: Uint8Array): unknown {
   if (process.platform === 'linux') {
