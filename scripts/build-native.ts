@@ -3,6 +3,8 @@
 //   npm run build:native -- --force     build in any case
 //   npm run build:native -- --prebuilt  … and make it the committed binary of this platform
 //   npm run build:native -- --setup     build only where no binary, built or committed, belongs to the sources
+//   npm run build:native -- --arm64     on Linux x64: make the committed binary of Linux arm64 instead, with Debian's
+//                                       gcc-aarch64-linux-gnu and a Rust that has aarch64-unknown-linux-gnu
 // Needs cargo, a C compiler and either a reachable or a filled crates registry; says so when they are missing.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -46,10 +48,19 @@ export function cargoEnv(): NodeJS.ProcessEnv {
   return { ...process.env, RUSTFLAGS };
 }
 
-/** Runs cargo, with its progress on the terminal. */
-function cargo(): Promise<string | undefined> {
+/** The one platform that is built for on another. */
+const arm64 = {
+  triple: 'aarch64-unknown-linux-gnu',
+  folder: join(root, 'internal/quic/prebuilt/linux-arm64-gnu'),
+  env: { CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER: 'aarch64-linux-gnu-gcc' },
+} as const;
+
+/** Runs cargo, with its progress on the terminal. Gives the reason when it fails. */
+function cargo(forTarget: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<string | undefined> {
   return new Promise(resolve => {
-    const child = spawn('cargo', ['build', '--release', '--locked'], { cwd: crate, stdio: 'inherit', env: cargoEnv() });
+    const child = spawn('cargo', ['build', '--release', '--locked', ...forTarget], {
+      ...{ cwd: crate, stdio: 'inherit', env: { ...cargoEnv(), ...env } },
+    });
     child.once('error', error => resolve(`cargo cannot be started: ${error.message}`));
     child.once('exit', code => resolve(code === 0 ? undefined : `cargo ended with code ${code}`));
   });
@@ -86,27 +97,38 @@ const prebuilt = join(
   `${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`,
 );
 
-/** Makes the fresh binary the committed one. */
-function commitPrebuilt(): void {
-  const folder = prebuilt;
+/** Builds for Linux arm64, and makes it the committed binary. Gives the reason when it fails. */
+async function buildArm64(): Promise<string | undefined> {
+  const reason = await cargo(['--target', arm64.triple], arm64.env);
+  if (reason === undefined)
+    commitPrebuilt(join(crate, 'target', arm64.triple, 'release/libpostern_quic.so'), arm64.folder);
+  return reason;
+}
+
+/** Makes a fresh binary the committed one in `folder`. */
+function commitPrebuilt(fresh: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  place(binary, join(folder, 'postern-quic.node'));
+  place(fresh, join(folder, 'postern-quic.node'));
   writeFileSync(join(folder, sourceHashFile), `${nativeSourceHash(crate)}\n`);
   writeFileSync(join(folder, 'third-party.txt'), thirdParty());
   console.log(`Placed in ${folder}`);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const isSetup = process.argv.includes('--setup');
-  const committed = isSetup && !existsSync(binary) && builtHash(prebuilt) === nativeSourceHash(crate);
-  const result: BuildResult = committed ? { kind: 'current' } : await buildNative(process.argv.includes('--force'));
+  const has = (flag: string): boolean => process.argv.includes(flag);
+  const committed = has('--setup') && !existsSync(binary) && builtHash(prebuilt) === nativeSourceHash(crate);
+  let result: BuildResult;
+  if (has('--arm64')) {
+    const reason = await buildArm64();
+    result = reason === undefined ? { kind: 'built' } : { kind: 'failed', reason };
+  } else result = committed ? { kind: 'current' } : await buildNative(has('--force'));
   if (result.kind === 'failed') {
     console.error(
       `The QUIC engine was not built: ${result.reason}. It needs Rust (https://rustup.rs) and a C compiler.`,
     );
     process.exitCode = 1;
-  } else {
+  } else if (!has('--arm64')) {
     console.log(result.kind === 'current' ? 'The QUIC engine is up to date' : `Built ${binary}`);
-    if (process.argv.includes('--prebuilt')) commitPrebuilt();
+    if (has('--prebuilt')) commitPrebuilt(binary, prebuilt);
   }
 }

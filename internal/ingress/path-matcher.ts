@@ -1,7 +1,7 @@
-// A rule's path expression → a test of a decoded path. RE2 semantics in linear time, so that a pushed expression cannot
-// hang the connector; expressions that are only a literal need no engine. Source: spec ingress-and-origin §3, §7.
+// A rule's path expression → a test of a decoded path; expressions that are only a literal need no engine. Source: spec
+// ingress-and-origin §3, §7.
 
-import { RE2JS } from 're2js';
+import { pathEngine, plainPath } from '../schema/path-expression.ts';
 
 export type PathTest = (decodedPath: string) => boolean;
 
@@ -10,20 +10,16 @@ export type PathTest = (decodedPath: string) => boolean;
  * none. The usual forms (`^/static/.*`, `/api`, `^/x$`) become string operations: 20 ns instead of 500 ns each.
  */
 export function compilePath(expression: string): PathTest {
-  const literal = /^(\^?)([A-Za-z0-9/_\-~%:@,;=& ]*)(\.\*)?(\$?)$/.exec(expression);
-  if (literal === null) {
-    const compiled = RE2JS.compile(expression);
-    return path => compiled.test(path);
-  }
-  const [, start = '', text = '', rest = '', end = ''] = literal;
+  const plain = plainPath(expression);
   // A dot does not match a line feed, so `.*` before an end is not "anything".
-  if (rest !== '' && end !== '') {
-    const compiled = RE2JS.compile(expression);
+  if (plain === undefined || (plain.anyRest && plain.toEnd)) {
+    const compiled = pathEngine().RE2JS.compile(expression);
     return path => compiled.test(path);
   }
-  if (start !== '' && end !== '') return path => path === text;
-  if (start !== '') return path => path.startsWith(text);
-  if (end !== '') return path => path.endsWith(text);
+  const { fromStart, text, toEnd } = plain;
+  if (fromStart && toEnd) return path => path === text;
+  if (fromStart) return path => path.startsWith(text);
+  if (toEnd) return path => path.endsWith(text);
   return path => path.includes(text);
 }
 

@@ -17,7 +17,8 @@ export async function readCaPool(path: string): Promise<string> {
 
 /** A TLS context for origins; without verification no roots are loaded. */
 export function createOriginContext(verify: boolean, caPool: string | undefined): SecureContext {
-  if (!verify) return createSecureContext();
+  // Without a list OpenSSL reads all of Node's own.
+  if (!verify) return createSecureContext({ ca: [] });
   const own = caPool?.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
   return createSecureContext({ ca: [...systemRoots(), ...own] });
 }

@@ -1,7 +1,6 @@
 // The structured keys of a document → IngressConfig, with every check across fields. All problems are collected, none
 // hides another. Source: spec ingress-and-origin §3–6; the texts are those of §6.
 
-import { RE2JS, RE2JSException } from 're2js';
 import type { DocumentPath } from './config-error.ts';
 import type { DocumentReader } from './document-reader.ts';
 import { splitHostPort } from './go-url.ts';
@@ -10,6 +9,7 @@ import { type IngressConfig, type IngressRule, type WarpRouting, warpRoutingDefa
 import type { IssueCollector } from './issue-collector.ts';
 import { type OriginRequest, originRequestDefaults } from './origin-request.ts';
 import { parseService } from './parse-service.ts';
+import { pathEngine, plainPath } from './path-expression.ts';
 import { ipRuleFault, resolveOriginRequest } from './resolve-origin-request.ts';
 import type { Service } from './service.ts';
 
@@ -171,7 +171,8 @@ function checkCatchAll(source: RuleSource, hostname: string, pathExpression: str
 }
 
 function checkPath(pathExpression: string, index: number, path: DocumentPath, issues: IssueCollector): void {
-  if (pathExpression === '') return;
+  if (pathExpression === '' || plainPath(pathExpression) !== undefined) return;
+  const { RE2JS, RE2JSException } = pathEngine();
   try {
     RE2JS.compile(pathExpression);
   } catch (error) {

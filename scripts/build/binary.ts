@@ -38,7 +38,8 @@ export async function buildBinary(target: Target, path: string): Promise<Binary>
     // The program that makes it must be of the version that is inside, whatever Node runs this.
     execFileSync(nodeProgram(hostTarget), ['--build-sea', join(work, 'sea.json')], { cwd: work, stdio: 'pipe' });
     chmodSync(path, 0o755);
-    const nodeFolder = bringPackage(target.node);
+    // The package for Windows has no licence in it; it is the same for all.
+    const nodeFolder = bringPackage(hostTarget.node);
     writeFileSync(`${path}.THIRD-PARTY.txt`, thirdPartyText({ metafile, nodeFolder }));
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -7,9 +7,9 @@ import {
   addonModule,
   koffiPlugin,
   packageNamesPlugin,
+  sourceFormsPlugin,
   stringWidthPlugin,
   workerName,
-  workerPlugin,
   workersIn,
 } from './plugins.ts';
 import { root } from './root.ts';
@@ -55,7 +55,7 @@ export async function bundleSingle(folder: string): Promise<Metafile> {
     packageNamesPlugin(),
     koffiPlugin('embedded'),
     stringWidthPlugin(),
-    workerPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
+    sourceFormsPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
   ];
   const { metafile } = await build({
     ...common,
@@ -99,7 +99,7 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
       packageNamesPlugin(),
       koffiPlugin('beside'),
       stringWidthPlugin(),
-      workerPlugin(name => `new URL('./${name}.js', import.meta.url)`),
+      sourceFormsPlugin(name => `new URL('./${name}.js', import.meta.url)`),
     ],
   });
   return metafile;

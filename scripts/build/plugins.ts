@@ -103,14 +103,22 @@ export function workersIn(text: string, file: string): string[] {
   return [...text.matchAll(ownFile)].map(([, path = '']) => ownPath(file, path));
 }
 
-/** Makes sources name the built file of a worker; `expression` gives what `new Worker` takes. */
-export function workerPlugin(expression: (name: string) => string): Plugin {
+/** `createRequire(import.meta.url)('package')`: how sources load a package when it is first needed, without waiting. */
+const lateRequire = /createRequire\(import\.meta\.url\)\(\s*('[^'./][^']*')\s*\)/g;
+
+/**
+ * The two forms of the sources that a bundler does not follow: a late `require` of a package, and the file of a worker, for
+ * which `worker` gives the expression that `new Worker` takes.
+ */
+export function sourceFormsPlugin(worker: (name: string) => string): Plugin {
   return {
-    name: 'worker',
+    name: 'source-forms',
     setup(build) {
       build.onLoad({ filter: /[\\/](cmd|internal)[\\/].*\.ts$/ }, async ({ path }) => {
         const text = await readFile(path, 'utf8');
-        const contents = text.replaceAll(ownFile, (_, worker: string) => expression(workerName(ownPath(path, worker))));
+        const contents = text
+          .replaceAll(ownFile, (_, named: string) => worker(workerName(ownPath(path, named))))
+          .replaceAll(lateRequire, (_, name: string) => `require(${name})`);
         return { contents, loader: 'ts' };
       });
     },

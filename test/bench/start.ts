@@ -1,9 +1,10 @@
 // What starting costs, and what is held when nothing happens: our program from its sources and built, beside a bare Node.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { buildBinary } from '../../scripts/build/binary.ts';
 import { buildTree } from '../../scripts/build/package-tree.ts';
 import { hostTarget } from '../../scripts/build/targets.ts';
 import { repository, startChild } from '../support/child-program.ts';
@@ -69,10 +70,17 @@ export async function benchStart(options: BenchOptions, directory: string): Prom
 async function programsIn(directory: string): Promise<readonly (readonly [string, PosternProgram])[]> {
   const tree = join(directory, 'built');
   await buildTree(tree, hostTarget === undefined ? [] : [hostTarget]);
-  return [
+  const programs: (readonly [string, PosternProgram])[] = [
     ['sources', sourcesOf(repository)],
-    ['built', nodeFlags => [process.execPath, ...nodeFlags, join(tree, 'postern.cjs')]],
+    ['files built', nodeFlags => [process.execPath, ...nodeFlags, join(tree, 'postern.cjs')]],
   ];
+  if (hostTarget !== undefined) {
+    const { path } = await buildBinary(hostTarget, join(directory, 'postern-binary'));
+    // A file that was just written is kept in memory in large pieces, which would count as the program's own.
+    spawnSync('dd', [`of=${path}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0']);
+    programs.push(['single binary', () => [path]]);
+  }
+  return programs;
 }
 
 /** Milliseconds from start to end of each command, in turns. The first turn, which fills caches, is left out. */
