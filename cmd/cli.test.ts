@@ -86,6 +86,13 @@ describe('command line', () => {
       'hello-world': ['true'],
       'no-autoupdate': ['false'],
     });
+    // A number may follow a letter without a space, as ping's users write it; a name is never taken apart.
+    const count = { name: 'count', aliases: ['c'], type: 'integer', description: '' } as const;
+    const close = (...tokens: string[]) =>
+      parseCommandLine(tokens, { path: ['x'], summary: 'x', command: { flags: [count] }, inherited: tunnelFlags });
+    assert.deepEqual(close('-c1').given, { count: ['1'] });
+    assert.throws(() => close('-cx'), /no flag --cx/);
+    assert.throws(() => close('-F1'), /no flag --F1/);
     // The last of several wins, which the settings decide; all are kept.
     assert.deepEqual(parse('--retries', '1', '--retries', '2').given.retries, ['1', '2']);
     // -f is the command's own here, not overwrite-dns of the level above.
@@ -132,7 +139,7 @@ describe('command line', () => {
     assert.equal(unknown.code, 64);
     assert.equal(
       unknown.stderr,
-      'There is no command "tunnel ingres". Did you mean ingress?\nSee \'postern tunnel --help\'.\n',
+      'There is no command "tunnel ingres". Did you mean ingress? [usage.invalid]\nSee \'postern tunnel --help\'.\n',
     );
     for (const output of ['--output=json', '-output=json']) {
       const { code, stderr, stdout } = await run('version', output, 'x');
@@ -165,7 +172,7 @@ describe('command line', () => {
 
   it('names what is wrong: a flag without its command, an unknown command with --help, a dash that is no hyphen', async () => {
     for (const [argv, text] of [
-      [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir\n/],
+      [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
       [['update', '--help'], /^There is no command "update"/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],

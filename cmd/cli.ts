@@ -1,5 +1,5 @@
-// From a command line to an exit code: find the command, parse its flags, run it, report its error. Source: spec
-// cli-and-api §1, §2.
+// From a command line to an exit code: find the command, parse its flags, run it, report its error. Source:
+// docs/protocol/commands-and-api.md §1, §2.
 
 import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';

@@ -1,5 +1,5 @@
 // Help texts of commands and groups, laid out by yargs. Loaded only when help is asked for: yargs takes longer to load than
-// most commands take to run. Source: spec cli-and-api §1.
+// most commands take to run. Source: docs/protocol/commands-and-api.md §1.
 
 import yargs, { type Argv } from 'yargs';
 import type { Flag, FlagType } from '../internal/config/flag.ts';

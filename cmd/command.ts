@@ -1,5 +1,5 @@
 // What a command is: data plus a function that gets its process as a value. One file a command; the registry is
-// commands.ts. Source: spec cli-and-api §1, §2.
+// commands.ts. Source: docs/protocol/commands-and-api.md §1, §2.
 
 import type { Flag, FlagValues } from '../internal/config/flag.ts';
 import type { GivenFlags, ResolvedFlags } from '../internal/config/resolve-flags.ts';

@@ -1,5 +1,5 @@
 // The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
-// starting stays fast. Source: spec cli-and-api §2.
+// starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
 import type { Command } from './command.ts';
 
@@ -22,6 +22,18 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',
     load: () => import('./edge/run.ts'),
+  },
+  {
+    path: 'edge token',
+    summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
+    inherits: 'tunnel',
+    load: () => import('./edge/token.ts'),
+  },
+  {
+    path: 'healthcheck',
+    summary: 'Ask a connector or an edge whether it serves',
+    inherits: 'log',
+    load: () => import('./healthcheck.ts'),
   },
   {
     path: 'ping',
@@ -82,6 +94,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'List the tunnels of the account',
     inherits: 'tunnel',
     load: () => import('./tunnel/list.ts'),
+  },
+  {
+    path: 'tunnel ready',
+    summary: 'Ask a connector whether it has a connection',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/ready.ts'),
   },
   {
     path: 'tunnel route dns',
@@ -146,6 +164,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/route/ip/show.ts'),
   },
   {
+    path: 'tunnel route ip update',
+    summary: 'Lead a private route through another tunnel',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/update.ts'),
+  },
+  {
     path: 'tunnel run',
     summary: 'Connect to the edge and serve a tunnel',
     inherits: 'tunnel',
@@ -192,7 +216,7 @@ export const commands: readonly CommandEntry[] = [
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
-  edge: 'Run an edge node that connectors dial',
+  edge: 'Run an edge node, and print the token for its ways into private networks',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',

@@ -1,5 +1,5 @@
-// A log file: appended line by line, optionally rotated by size. Source: spec cli-and-api §15 (0644, parent directory made,
-// 1 MB and five old files for a log directory).
+// A log file: appended line by line, optionally rotated by size. Source: docs/protocol/commands-and-api.md §15 (0644,
+// parent directory made, 1 MB and five old files for a log directory).
 
 import { appendFileSync, closeSync, existsSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -12,7 +12,7 @@ export interface LogFile {
   close(): Promise<void>;
 }
 
-const maxBytes = 1024 * 1024;
+export const maxBytes = 1024 * 1024;
 const oldFiles = 5;
 
 /** Opens for appending, making the directory. Throws 'config.invalid' when that fails. */

@@ -1,5 +1,5 @@
-// The logger of a command: stderr in the chosen format, and a file in JSON when one is named. Source: spec cli-and-api
-// §15.
+// The logger of a command: stderr in the chosen format, and a file in JSON when one is named. Source:
+// docs/protocol/commands-and-api.md §15.
 
 import { createLogger, type Logger, type LogLevel } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';

@@ -1,4 +1,4 @@
-// `--output json|yaml` of the management commands. Source: spec cli-and-api §5, §5.5.
+// `--output json|yaml` of the management commands. Source: docs/protocol/commands-and-api.md §5, §5.5.
 
 import { stringify } from 'yaml';
 import type { Flag } from '../internal/config/flag.ts';

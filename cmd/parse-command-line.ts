@@ -1,5 +1,5 @@
 // Tokens → positional arguments and texts of flags, for one command, in Go's flag syntax: single dash or two, `-x=false`,
-// values that begin with a dash. Help is command-help.ts. Source: spec cli-and-api §1.
+// values that begin with a dash. Help is command-help.ts. Source: docs/protocol/commands-and-api.md §1.
 
 import { type Flag, parseBoolean } from '../internal/config/flag.ts';
 import type { GivenFlags } from '../internal/config/resolve-flags.ts';
@@ -87,7 +87,7 @@ function readTokens(tokens: readonly string[], flags: readonly Flag[]): ReadToke
       args.push(token);
       continue;
     }
-    const [, name = '', value] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? [];
+    const { name, value } = splitFlag(token, byName);
     const flag = byName.get(name);
     if (flag === undefined) throw new PosternError('usage.invalid', unknownFlagText(name, [...byName.keys()]));
     if (flag.type === 'boolean') give(flag.name, booleanText(flag.name, value));
@@ -100,6 +100,18 @@ function readTokens(tokens: readonly string[], flags: readonly Flag[]): ReadToke
     }
   }
   return { given, args };
+}
+
+/** `--name`, `-name=value`, and `-c1` where `-c` takes a number. */
+function splitFlag(
+  token: string,
+  known: ReadonlyMap<string, Flag>,
+): { readonly name: string; readonly value: string | undefined } {
+  const [, name = '', value] = /^--?([^=]*)(?:=([\s\S]*))?$/.exec(token) ?? [];
+  const [, letter = '', digits] = /^-([a-zA-Z])(\d\S*)$/.exec(token) ?? [];
+  const type = known.has(name) ? undefined : known.get(letter)?.type;
+  const takesNumber = type === 'integer' || type === 'number' || type === 'duration';
+  return takesNumber ? { name: letter, value: digits } : { name, value };
 }
 
 function booleanText(name: string, value: string | undefined): string {

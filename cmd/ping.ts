@@ -1,5 +1,5 @@
 // `ping TARGET`: echo requests through a tunnel into a private network, printed as the usual tool prints them. Exit
-// codes: 0 when an answer came, 1 when none did. Source: issue "private networks" point 5.
+// codes: 0 when an answer came, 1 when none did.
 
 import { defineCommand } from './command.ts';
 import type { CommandContext } from './context.ts';

@@ -1,4 +1,5 @@
-// How an error that ends the program is shown, and its exit code. Source: the table of errors; spec cli-and-api §1.
+// How an error that ends the program is shown, and its exit code. docs/errors.md describes both forms. Source: the table of
+// errors; docs/protocol/commands-and-api.md §1.
 
 import { causesOf, isSystemError, PosternError } from '../internal/errors/error.ts';
 import { printable } from '../internal/telemetry/printable.ts';
@@ -11,8 +12,8 @@ export interface ErrorReport {
 }
 
 /**
- * Writes the error to stderr, as a sentence with a line for each cause, or as `{"error":{"code","message","causes"}}`, and
- * returns the exit code.
+ * Writes the error to stderr, as a sentence with its code and a line for each cause, or as
+ * `{"error":{"code","message","causes"}}`, and returns the exit code.
  */
 export function reportError(error: unknown, report: ErrorReport, context: CommandContext): number {
   const code = error instanceof PosternError ? error.code : 'internal';
@@ -24,7 +25,8 @@ export function reportError(error: unknown, report: ErrorReport, context: Comman
     context.stderr.write(`${JSON.stringify({ error: shown })}\n`);
     return kind?.exit ?? 1;
   }
-  context.stderr.write(`${printable(message)}\n`);
+  // At the end of the first line, so that scripts which know how a message begins find it.
+  context.stderr.write(`${printable(message).replace(/\n|$/, rest => ` [${code}]${rest}`)}\n`);
   for (const cause of causes) context.stderr.write(`  because: ${printable(cause)}\n`);
   if (kind?.scope === 'usage') context.stderr.write(`See '${['postern', ...report.path].join(' ')} --help'.\n`);
   // A bug: the stack is what a report about it needs. What the system refused is none.

@@ -1,5 +1,5 @@
 // Which command a command line names. Flags may stand before, between and after the command's words
-// (`postern --no-autoupdate tunnel --loglevel debug run NAME`). Source: spec cli-and-api §1.
+// (`postern --no-autoupdate tunnel --loglevel debug run NAME`). Source: docs/protocol/commands-and-api.md §1.
 
 import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';

@@ -1,5 +1,5 @@
 // Tables of the listing commands: columns padded with spaces to their widest cell and one more, the last one too.
-// Source: spec cli-and-api §5.
+// Source: docs/protocol/commands-and-api.md §5.
 
 import { printableLine } from '../internal/telemetry/printable.ts';
 

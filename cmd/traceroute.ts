@@ -1,6 +1,6 @@
 // `traceroute TARGET`: the hops on the way into a private network that the tunnel shows: the connector, then the
-// destination. Exit codes: 0 when the destination answered, 1 when not. Source: spec datagrams §7.2, §12.14; issue
-// "private networks" point 5.
+// destination. Exit codes: 0 when the destination answered, 1 when not. Source: docs/protocol/datagrams.md §7.2,
+// §12 trap 14.
 
 import { defineCommand } from './command.ts';
 import {

@@ -1,4 +1,4 @@
-// `postern version`. Source: spec cli-and-api §6.
+// `postern version`. Source: docs/protocol/commands-and-api.md §6.
 
 import { defineCommand } from './command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from './output.ts';

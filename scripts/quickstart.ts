@@ -37,19 +37,54 @@ const lastWords = 10;
 /** Of what a part writes so much is kept: a start writes a tenth of it. */
 const maxTextLength = 64 * 1024;
 
-const { values } = parseArgs({
-  options: { once: { type: 'boolean', default: false }, url: { type: 'string' }, protocol: { type: 'string' } },
-});
+const usage = `npm run quickstart -- [--url URL] [--protocol http2|quic] [--once]
 
-try {
-  await Promise.race([main(), died.promise]);
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+An edge on loopback, a hello-world origin, a quick tunnel to it, and one request through all of it.
+  --url URL        publish this service instead, such as http://localhost:3000
+  --protocol NAME  http2 or quic between connector and edge; by default what works
+  --once           end after the first answer`;
+const values = readOptions();
+
+if (values?.help === true) {
+  console.log(usage);
   await stop();
+} else if (values === undefined) {
+  process.exitCode = 64;
+  await stop();
+} else {
+  try {
+    await Promise.race([main(values), died.promise]);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+    await stop();
+  }
 }
 
-async function main(): Promise<void> {
+interface Options {
+  readonly help: boolean;
+  readonly once: boolean;
+  readonly url?: string;
+  readonly protocol?: string;
+}
+
+/** Undefined after telling what is wrong. */
+function readOptions(): Options | undefined {
+  try {
+    const options = {
+      help: { type: 'boolean', short: 'h', default: false },
+      once: { type: 'boolean', default: false },
+      url: { type: 'string' },
+      protocol: { type: 'string' },
+    } as const;
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    return undefined;
+  }
+}
+
+async function main(values: Options): Promise<void> {
   const target = values.url ?? (await startOrigin());
   const edge = start('edge', ['edge', 'run', '--output', 'json', '--https-port', '-1', ...(await edgePorts())]);
   const api = await edge.logged(/"url":"(http:\/\/[^"]+)\/client\/v4"/);

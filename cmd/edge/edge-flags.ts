@@ -107,6 +107,12 @@ export const edgeFlags = [
       'virtual network, which the other ways in ask for names too; repeatable',
   },
   {
+    name: 'confine-hostnames',
+    type: 'boolean',
+    description:
+      'Hostname routes lead only to addresses that an IP route leads to through the same tunnel; without it DNS decides',
+  },
+  {
     name: 'metrics',
     type: 'string',
     valueName: 'HOST:PORT',

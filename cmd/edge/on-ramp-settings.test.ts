@@ -4,7 +4,16 @@ import { isPosternError } from '../../internal/errors/error.ts';
 import { formatPrivateTarget } from '../../internal/private-network/private-host.ts';
 import { type OnRampFlags, parseOnRamps } from './on-ramp-settings.ts';
 
-const none: OnRampFlags = { socks: undefined, socksOpen: false, httpProxy: undefined, httpProxyOpen: false, dns: [] };
+const none: OnRampFlags = {
+  ...{
+    socks: undefined,
+    socksOpen: false,
+    httpProxy: undefined,
+    httpProxyOpen: false,
+    dns: [],
+    confineHostnames: false,
+  },
+};
 const refused = (flags: Partial<OnRampFlags>, text: RegExp): void =>
   assert.throws(
     () => parseOnRamps({ ...none, ...flags }),
@@ -14,13 +23,14 @@ const refused = (flags: Partial<OnRampFlags>, text: RegExp): void =>
 
 describe('on-ramp flags', () => {
   it('name addresses to listen on', () => {
-    assert.deepEqual(parseOnRamps(none), { socks: undefined, httpProxy: undefined, dns: [] });
+    assert.deepEqual(parseOnRamps(none), { socks: undefined, httpProxy: undefined, dns: [], confineHostnames: false });
     const settings = parseOnRamps({ ...none, socks: 'localhost:1080', socksOpen: true, httpProxy: '[::1]:3128' });
     assert.deepEqual(settings, {
       ...{
         socks: { host: '127.0.0.1', port: 1080, open: true },
         httpProxy: { host: '::1', port: 3128, open: false },
         dns: [],
+        confineHostnames: false,
       },
     });
     for (const text of [

@@ -11,6 +11,7 @@ export interface OnRampFlags {
   readonly httpProxy: string | undefined;
   readonly httpProxyOpen: boolean;
   readonly dns: readonly string[];
+  readonly confineHostnames: boolean;
 }
 
 /** Throws 'usage.invalid' naming the flag and what would be right. */
@@ -28,6 +29,7 @@ export function parseOnRamps(flags: OnRampFlags): OnRampSettings {
     socks: socks && { ...socks, open: flags.socksOpen },
     httpProxy: httpProxy && { ...httpProxy, open: flags.httpProxyOpen },
     dns: flags.dns.map(parseDns),
+    confineHostnames: flags.confineHostnames,
   };
 }
 

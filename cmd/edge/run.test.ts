@@ -70,7 +70,10 @@ describe('edge run', { timeout: 120_000 }, () => {
     it(`says what is wrong when its state would be below ${place}`, async t => {
       const edge = startEdge(t, { home: await temporaryDirectory(t), env: { HOME: place } });
       assert.equal(await exitOf(edge), 1);
-      assert.match(edge.log(), /state directory \S+edge cannot be used: name another with --state-dir\n {2}because: /);
+      assert.match(
+        edge.log(),
+        /state directory \S+edge cannot be used: name another with --state-dir \[file\.failed\]\n {2}because: /,
+      );
     });
   }
 
@@ -107,7 +110,7 @@ describe('edge run', { timeout: 120_000 }, () => {
     writeFileSync(join(home, 'state', 'edge.db'), 'not a database'.repeat(1_000));
     const edge = startEdge(t, { home, args: ['--state-dir', 'state'] });
     assert.equal(await exitOf(edge), 1);
-    assert.match(edge.log(), /edge\.db failed\n {2}because: file is not a database\n/);
+    assert.match(edge.log(), /edge\.db failed \[store\.failed\]\n {2}because: file is not a database\n/);
     const json = startEdge(t, { home, args: ['--state-dir', 'state', '--output', 'json'] });
     assert.equal(await exitOf(json), 1);
     const { error } = JSON.parse(json.log()) as { error: { causes: string[] } };

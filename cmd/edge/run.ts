@@ -6,15 +6,17 @@ import { join, resolve } from 'node:path';
 import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
 import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/edge-pointer.ts';
-import { type Edge, openEdge } from '../../internal/edge/edge.ts';
+import { openEdge } from '../../internal/edge/edge.ts';
+import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
+import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
-import { parseListen } from '../tunnel/run-tunnel.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
@@ -47,12 +49,14 @@ export const command = defineCommand({
     const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
+    const { env, platform, pid } = context;
+    using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
     await using edge = await openEdge({
       stateDir,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
-      api: parseListen(flags.api),
+      api: parseListen(flags.api, 'api'),
       publicHost,
       httpPort: portOf('http-port', flags.httpPort),
       httpsPort: portOf('https-port', flags.httpsPort),
@@ -65,7 +69,7 @@ export const command = defineCommand({
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,
       onRamps,
-      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics),
+      metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
     });
@@ -74,11 +78,13 @@ export const command = defineCommand({
     using pointers = new DisposableStack();
     await keepPointers([stateDir, join(context.homeDir, '.postern')], pointer, pointers, logger);
     const stopped = untilStopped(context, logger);
-    context.onSignal('SIGHUP', () => void reload(edge, logger));
+    context.onSignal('SIGHUP', () => void reload(edge, notifier, logger));
     // Last: who reads that the edge is ready may run a command at once.
     announceOnRamps(edge, onRamps, logger);
     announce(edge, publicHost, logger);
+    notifier.ready(`Serving ${domain}`);
     await stopped;
+    notifier.stopping('Waiting for running requests to end', flags.gracePeriodMs);
     // An edge that takes this one's place may be found from now on.
     pointers.dispose();
     await edge.stop();
@@ -115,13 +121,15 @@ async function keepPointers(
   }
 }
 
-async function reload(edge: Edge, logger: Logger): Promise<void> {
+async function reload(edge: Edge, notifier: ServiceNotifier, logger: Logger): Promise<void> {
+  notifier.reloading();
   try {
     await edge.reload();
     logger.info('Certificates were read again due to SIGHUP');
   } catch (error) {
     logger.warn({ error: describeError(error) }, 'The certificates were not reloaded, the present ones stay');
   }
+  notifier.reloaded();
 }
 
 /** -1 switches a listener off. Throws 'config.invalid'. */

@@ -1,5 +1,6 @@
 // The control-plane API as a command reaches it: which credential (cert.pem), which URL, which CA. Commands on the
-// machine of a running edge find it by themselves. Source: spec cli-and-api §3 (origincert, api-url), §5, §7.3, §9.1.
+// machine of a running edge find it by themselves. Source: docs/protocol/commands-and-api.md §3 (origincert, api-url),
+// §5, §7.3, §9.1.
 
 import { dirname, join, resolve } from 'node:path';
 import { type ApiClient, createApiClient } from '../../internal/api/client.ts';

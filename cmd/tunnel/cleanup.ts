@@ -1,5 +1,5 @@
-// `tunnel cleanup TUNNEL…`: closes the connections of tunnels. Source: spec cli-and-api §5.2; unlike the recorded peer a
-// failure shows in the exit code.
+// `tunnel cleanup TUNNEL…`: closes the connections of tunnels. Source: docs/protocol/commands-and-api.md §5.2; unlike
+// cloudflared a failure shows in the exit code.
 
 import { describeError, PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api-id.ts';

@@ -1,4 +1,4 @@
-// `tunnel create NAME`: makes a tunnel and writes its credentials file. Source: spec cli-and-api §5.2.
+// `tunnel create NAME`: makes a tunnel and writes its credentials file. Source: docs/protocol/commands-and-api.md §5.2.
 
 import { randomBytes } from 'node:crypto';
 import { join, resolve } from 'node:path';

@@ -1,5 +1,5 @@
 // --credentials-file of the commands that write or remove one. Unlike `tunnel run` they never take it from the config
-// file: that one names the credentials of another tunnel. Source: spec cli-and-api §5.2.
+// file: that one names the credentials of another tunnel. Source: docs/protocol/commands-and-api.md §5.2.
 
 import type { Flag } from '../../internal/config/flag.ts';
 

@@ -1,4 +1,4 @@
-// `tunnel delete TUNNEL…`: deletes tunnels and their credentials files. Source: spec cli-and-api §5.2.
+// `tunnel delete TUNNEL…`: deletes tunnels and their credentials files. Source: docs/protocol/commands-and-api.md §5.2.
 
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';

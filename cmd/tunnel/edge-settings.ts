@@ -1,4 +1,5 @@
-// From flags and credentials to where the edge is and how it is trusted. Source: spec edge-protocol §2.2, §2.3, §5.
+// From flags and credentials to where the edge is and how it is trusted. Source: docs/protocol/edge-protocol.md §2.2,
+// §2.3, §5.
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

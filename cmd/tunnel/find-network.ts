@@ -1,4 +1,5 @@
-// From what a person calls a virtual network to its id, and the flag that names one. Source: spec cli-and-api §2, §5.5.
+// From what a person calls a virtual network to its id, and the flag that names one. Source:
+// docs/protocol/commands-and-api.md §2, §5.5.
 
 import type { Flag } from '../../internal/config/flag.ts';
 import { PosternError } from '../../internal/errors/error.ts';

@@ -1,4 +1,4 @@
-// From what a person calls a tunnel to its id. Source: spec cli-and-api §4 point 3, §5.2.
+// From what a person calls a tunnel to its id. Source: docs/protocol/commands-and-api.md §4 point 3, §5.2.
 
 import { PosternError } from '../../internal/errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';

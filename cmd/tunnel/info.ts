@@ -1,4 +1,4 @@
-// `tunnel info TUNNEL`: a tunnel and its connectors. Source: spec cli-and-api §5.4.
+// `tunnel info TUNNEL`: a tunnel and its connectors. Source: docs/protocol/commands-and-api.md §5.4.
 
 import type { ApiActiveClient } from '../../internal/schema/api-tunnel.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';

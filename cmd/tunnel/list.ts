@@ -1,4 +1,4 @@
-// `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: spec cli-and-api §5.3.
+// `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: docs/protocol/commands-and-api.md §5.3.
 
 import { PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api-id.ts';

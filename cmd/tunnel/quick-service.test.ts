@@ -44,7 +44,10 @@ describe('the service of quick tunnels', () => {
     const { code, stdout, stderr } = await runPostern(home, ['tunnel', '--url', origin]);
     assert.equal(code, 64);
     assert.equal(stdout, '');
-    assert.match(stderr, /^No edge runs under this user\..*--quick-service https:\/\/api\.trycloudflare\.com\n/);
+    assert.match(
+      stderr,
+      /^No edge runs under this user\..*--quick-service https:\/\/api\.trycloudflare\.com \[usage\.invalid\]\n/,
+    );
     const named = await chooseQuickService(`${cloudflareQuickService}/`, origin, user().context);
     assert.equal(named.url, cloudflareQuickService);
   });

@@ -49,8 +49,14 @@ describe('route and vnet commands', () => {
       line('Added CNAME \\*\\.apps\\.example\\.com which will route to this tunnel'),
     );
     assert.match(await dns('web', 'bücher'), /xn--bcher-kva\.example\.com/);
-    for (const bad of ['a b', 'a/b', '']) await fails(['route', 'dns', 'web', bad], 64, / is not a valid hostname\n/);
+    for (const bad of ['a b', 'a/b', ''])
+      await fails(['route', 'dns', 'web', bad], 64, / is not a valid hostname \[usage\.invalid\]\n/);
     await fails(['route', 'dns', 'web'], 64, /expects the format/);
+  });
+
+  it('edge token prints what on-ramps take for a password', async () => {
+    const { code, stdout } = await runPostern(edge.home, ['edge', 'token']);
+    assert.deepEqual([code, stdout], [0, `${edge.accounts.cert.apiToken}\n`]);
   });
 
   it('route ip adds, shows, finds and deletes', async () => {
@@ -85,11 +91,26 @@ describe('route and vnet commands', () => {
     assert.deepEqual(await networks('-nsup', 'fd00::1/128'), ['fd00::/8']);
     assert.deepEqual(await networks('--filter-comment-is', 'the office'), ['10.1.0.0/16']);
     assert.deepEqual(await networks('--filter-tunnel-id', randomUUID()), []);
+    const other = uuidIn(await ok('create', '-o', 'json', 'other'));
+    assert.equal(
+      await ok('route', 'ip', 'update', '--tunnel', 'other', '10.1.0.0/16'),
+      `Successfully updated route for 10.1.0.0/16, over tunnel ${other}\n`,
+    );
+    assert.match(await ok('route', 'ip', 'get', '10.1.9.9'), new RegExp(`the office ${other}`));
+    await ok('route', 'ip', 'update', '-c', 'moved', '10.1.0.0/16');
+    assert.match(await ok('route', 'ip', 'get', '10.1.9.9'), new RegExp(`moved +${other}`));
+    await fails(['route', 'ip', 'update', '10.1.0.0/16'], 64, /^Nothing to change/);
+    await fails(['route', 'ip', 'update', '-t', 'none', '10.1.0.0/16'], 1, /none/);
+    await fails(['route', 'ip', 'update', '-c', 'x', '10.3.0.0/16'], 1, /^unable to find route/);
     assert.match(
       await ok('route', 'ip', 'delete', '10.1.0.0/16'),
       /^Successfully deleted route with ID [-0-9a-f]{36}\n$/,
     );
-    await fails(['route', 'ip', 'delete', '10.1.0.0/16'], 1, /^unable to find route for provided network and vnet\n/);
+    await fails(
+      ['route', 'ip', 'delete', '10.1.0.0/16'],
+      1,
+      /^unable to find route for provided network and vnet \[api\.not-found\]\n/,
+    );
     assert.deepEqual(await networks('--filter-is-deleted'), ['10.1.0.0/16']);
     const route = uuidIn(await ok('route', 'ip', 'show'));
     assert.equal(await ok('route', 'ip', 'delete', route), `Successfully deleted route with ID ${route}\n`);

@@ -1,4 +1,5 @@
-// Who a connector registers as: a token, or the id of a tunnel and its credentials. Source: spec cli-and-api §4.
+// Who a connector registers as: a token, or the id of a tunnel and its credentials. Source:
+// docs/protocol/commands-and-api.md §4.
 
 import { dirname, join, resolve } from 'node:path';
 import { type ConfigFile, configDirectories } from '../../internal/config/config-file.ts';

@@ -1,5 +1,5 @@
 // Runs one tunnel in the foreground of a command until it is told to stop: signals, pid file, reload. Shared by
-// `tunnel run` and quick tunnels. Source: spec cli-and-api §4, §16; edge-protocol §11.
+// `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
 import { rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -19,15 +19,17 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { describeError } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
+import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/choose.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
+import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 
@@ -50,14 +52,17 @@ const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'in
 /** Settles after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
   const { credentials, file, logger, settings } = inputs;
-  logger.info({ tunnelID: credentials.tunnelId, event: 0 }, 'Starting tunnel');
-  logger.info({ event: 0 }, `Version ${version}`);
-  logger.info({ event: 0 }, `Settings: ${JSON.stringify(describeSettings(settings))}`);
-  for (const warning of file?.warnings ?? []) logger.warn({ event: 0 }, warning);
-  for (const name of inertSettings(settings)) logger.warn({ event: 0 }, `--${name} has no effect in Postern`);
+  logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
+  logger.info(`Version ${version}`);
+  logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
+  for (const warning of file?.warnings ?? []) logger.warn(warning);
+  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  const { env, platform, pid } = context;
+  using notifier = await openNotifier({ env, platform, pid, logger });
+  notifier.status('Connecting to the edge');
   const tunnel = await openTunnel(await tunnelOptions(inputs, context));
-  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, logger);
-  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, logger, context);
+  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
+  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
     settings.pidfile === undefined || settings.pidfile === ''
       ? undefined
@@ -65,13 +70,15 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
     if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
+    notifier.ready(connectionText(1));
     inputs.onReady?.();
   });
+  tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
   try {
     await tunnel.run();
-    logger.info({ event: 0 }, 'Tunnel server stopped');
+    logger.info('Tunnel server stopped');
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, 'Initiating shutdown');
+    logger.error({ error: describeError(error) }, 'Initiating shutdown');
     throw error;
   } finally {
     endSignals();
@@ -80,12 +87,17 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   }
 }
 
+function connectionText(count: number): string {
+  if (count === 0) return 'No connection to the edge, trying again';
+  return `${count} ${count === 1 ? 'connection' : 'connections'} to the edge`;
+}
+
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
   const { credentials, file, logger, settings } = inputs;
   const local = localIngress(settings, file);
-  if (local.source === 'none') logger.warn({ event: 0 }, noRulesWarning);
+  if (local.source === 'none') logger.warn(noRulesWarning);
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
-    logger.warn({ event: 0 }, `The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
+    logger.warn(`The ingress rules of ${file?.path} are served, not --url ${settings.url}`);
   }
   const edge = await resolveEdgeSettings(settings, credentials, context, logger);
   const { accountTag } = credentials;
@@ -116,7 +128,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),
     rollout,
-    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics),
+    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     dial: dialTransport,
@@ -142,22 +154,23 @@ function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
 
 function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {
   const { protocol, sources } = settings;
-  // A token on the command line or in the environment starts with QUIC whatever the record says (spec §3.1).
+  // A token on the command line or in the environment starts with QUIC whatever the record says
+  // (docs/protocol/edge-protocol.md §3.1).
   const hasToken = sources.token !== undefined;
   if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
   if (protocol === 'h2mux') {
-    logger.warn({ event: 0 }, 'The protocol h2mux is no longer there, using http2');
+    logger.warn('The protocol h2mux is no longer there, using http2');
     return fixedProtocol('http2');
   }
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,
     wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
-    onChange: text => logger.info({ event: 0 }, text),
+    onChange: text => logger.info(text),
   });
 }
 
-/** What the edge is told of the flags; spec edge-protocol §8.4 lists the names. */
+/** What the edge is told of the flags; docs/protocol/edge-protocol.md §8.4 lists the names. */
 const shownNames = new Set([
   'autoupdate-freq',
   'no-autoupdate',
@@ -176,24 +189,12 @@ function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> 
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
 }
 
-/** `host:port`, `[v6]:port` or `:port`; port 0 = any. Throws 'usage.invalid'. */
-export function parseListen(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\][]+)\]|([^:\][\s/]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new PosternError(
-      'usage.invalid',
-      `--metrics must be HOST:PORT, such as localhost:20241, not ${JSON.stringify(text)}`,
-    );
-  }
-  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '::' : match[2]), port };
-}
-
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
 function handleSignals(
   tunnel: Tunnel,
   gracePeriodMs: number,
   watcher: ConfigWatcher | undefined,
+  notifier: ServiceNotifier,
   logger: Logger,
   context: CommandContext,
 ): () => void {
@@ -204,46 +205,58 @@ function handleSignals(
       return;
     }
     stopping = true;
-    logger.info({ event: 0 }, `Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
+    const what = waiting === 1 ? 'one request' : `${waiting} requests`;
+    notifier.stopping(waiting > 0 ? `Waiting for ${what} to end` : 'Stopping', gracePeriodMs);
     if (waiting > 0) {
-      const what = waiting === 1 ? 'one request' : `${waiting} requests`;
-      logger.info(
-        { event: 0 },
-        `Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`,
-      );
+      logger.info(`Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`);
     }
     void tunnel.stop();
   };
   const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];
-  if (watcher !== undefined) off.push(context.onSignal('SIGHUP', () => watcher.reload()));
+  if (watcher !== undefined) {
+    const reload = (): void => {
+      notifier.reloading();
+      watcher.reload();
+    };
+    off.push(context.onSignal('SIGHUP', reload));
+  }
   return () => {
     for (const undo of off) undo();
   };
 }
 
 /** Takes a changed config file into use; the present configuration stays when the new one is invalid. */
-function watchFile(tunnel: Tunnel, file: ConfigFile, settings: TunnelSettings, logger: Logger): Promise<ConfigWatcher> {
+function watchFile(
+  tunnel: Tunnel,
+  file: ConfigFile,
+  settings: TunnelSettings,
+  notifier: ServiceNotifier,
+  logger: Logger,
+): Promise<ConfigWatcher> {
   let source = localIngress(settings, file).source;
+  const take = async (changed: ConfigFile): Promise<void> => {
+    for (const warning of changed.warnings) logger.warn(warning);
+    const local = localIngress(settings, changed);
+    // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
+    if (local.source === 'none' && source !== 'none') {
+      logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
+      return;
+    }
+    source = local.source;
+    const { error } = await tunnel.reload(local.config);
+    if (error === undefined) logger.info(`Reloaded ${file.path}`);
+  };
   return watchConfigFile({
     path: file.path,
     onChange: async changed => {
-      for (const warning of changed.warnings) logger.warn({ event: 0 }, warning);
-      const local = localIngress(settings, changed);
-      // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
-      if (local.source === 'none' && source !== 'none') {
-        logger.warn({ event: 0 }, `${file.path} has no ingress rules any more; the present configuration stays`);
-        return;
-      }
-      source = local.source;
-      const { error } = await tunnel.reload(local.config);
-      if (error === undefined) logger.info({ event: 0 }, `Reloaded ${file.path}`);
+      await take(changed);
+      notifier.reloaded();
     },
     onError: error => {
-      logger.error(
-        { event: 0, error: describeError(error) },
-        'The configuration was not reloaded, the present one stays',
-      );
+      notifier.reloaded();
+      logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
     },
   });
 }
@@ -254,7 +267,7 @@ async function writePidFile(path: string, logger: Logger): Promise<boolean> {
     await writeFile(path, `${process.pid}\n`);
     return true;
   } catch (error) {
-    logger.error({ event: 0, error: describeError(error) }, `Unable to write pid to ${path}`);
+    logger.error({ error: describeError(error) }, `Unable to write pid to ${path}`);
     return false;
   }
 }
@@ -264,6 +277,6 @@ async function removePidFile(path: string, logger: Logger): Promise<void> {
   try {
     await rm(path, { force: true });
   } catch (error) {
-    logger.warn({ event: 0, error: describeError(error) }, `Unable to remove ${path}`);
+    logger.warn({ error: describeError(error) }, `Unable to remove ${path}`);
   }
 }

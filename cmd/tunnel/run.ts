@@ -1,5 +1,5 @@
-// `tunnel run [TUNNEL]`: a connector in the foreground. Source: spec cli-and-api §4. Exit codes: 0 after an orderly stop,
-// 2 credentials refused, 3 bad configuration, 1 anything else.
+// `tunnel run [TUNNEL]`: a connector in the foreground. Source: docs/protocol/commands-and-api.md §4. Exit codes: 0
+// after an orderly stop, 2 credentials refused, 3 bad configuration, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
@@ -23,7 +23,7 @@ export const command = defineCommand({
   run: async (invocation, context) => {
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
-    if (file === undefined) log.logger.debug({ event: 0 }, searched);
+    if (file === undefined) log.logger.debug(searched);
     const credentials = await resolveRunCredentials(
       {
         settings,

@@ -1,4 +1,5 @@
-// `tunnel token TUNNEL`: prints the token, or writes it as a credentials file. Source: spec cli-and-api §5.2.
+// `tunnel token TUNNEL`: prints the token, or writes it as a credentials file. Source:
+// docs/protocol/commands-and-api.md §5.2.
 
 import { resolve } from 'node:path';
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';

@@ -83,10 +83,10 @@ describe('tunnel management commands', () => {
       [
         ['web'],
         1,
-        /^failed to create tunnel: Create Tunnel API call failed: tunnel with name already exists\n {2}because: /,
+        /^failed to create tunnel: Create Tunnel API call failed: tunnel with name already exists \[api\.conflict\]\n {2}because: /,
       ],
-      [[randomUUID()], 64, /^you cannot use UUIDs as tunnel names\n/],
-      [['--secret', 'c2hvcnQ=', 'x'], 64, /^Decoded tunnel secret must be at least 32 bytes long\n/],
+      [[randomUUID()], 64, /^you cannot use UUIDs as tunnel names \[usage\.invalid\]\n/],
+      [['--secret', 'c2hvcnQ=', 'x'], 64, /^Decoded tunnel secret must be at least 32 bytes long \[usage\.invalid\]\n/],
       [['--secret', '***', 'x'], 64, /base64/],
       [[], 64, /requires exactly 1 argument/],
       [['-o', 'xml', 'x'], 64, /^Unknown output format 'xml'/],
@@ -148,7 +148,11 @@ describe('tunnel management commands', () => {
     assert.deepEqual([json.id, json.conns.length], [id, 1]);
     const unknown = await tunnel('info', 'nothing');
     assert.deepEqual(unknown, {
-      ...{ code: 1, stdout: '', stderr: 'nothing is neither the ID nor the name of any of your tunnels\n' },
+      ...{
+        code: 1,
+        stdout: '',
+        stderr: 'nothing is neither the ID nor the name of any of your tunnels [api.not-found]\n',
+      },
     });
   });
 
@@ -182,7 +186,10 @@ describe('tunnel management commands', () => {
     assert.ok(existsSync(file));
     assert.deepEqual(await tunnel('delete', '-f', 'web'), { code: 0, stdout: '', stderr: '' });
     assert.equal(existsSync(file), false);
-    assert.match((await tunnel('delete', id)).stderr, new RegExp(`^Tunnel ${id} has already been deleted\n`));
+    assert.match(
+      (await tunnel('delete', id)).stderr,
+      new RegExp(`^Tunnel ${id} has already been deleted \\[api\\.not-found\\]\n`),
+    );
     assert.equal((await tunnel('delete')).code, 64);
   });
 

@@ -1,4 +1,4 @@
-// `tunnel` without a sub-command: a quick tunnel to one origin. Source: spec cli-and-api §5.1, §10.
+// `tunnel` without a sub-command: a quick tunnel to one origin. Source: docs/protocol/commands-and-api.md §5.1, §10.
 
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
@@ -16,7 +16,7 @@ import { chooseQuickService, cloudflareQuickService } from './quick-service.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
 
-/** Cloudflare gives a quick tunnel one connection (spec §10); our edge any number. */
+/** Cloudflare gives a quick tunnel one connection (docs/protocol/commands-and-api.md §10); our edge any number. */
 const cloudflareQuickConnections = 1;
 
 export const command = defineCommand({
@@ -44,14 +44,11 @@ export const command = defineCommand({
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
     // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
     const service = URL.parse(serviceUrl)?.host ?? serviceUrl;
-    log.logger.info({ event: 0, service }, 'Requesting new quick Tunnel');
+    log.logger.info({ service }, 'Requesting new quick Tunnel');
     const quick = await requestQuickTunnel({ serviceUrl, caPem, userAgent: `postern/${version}` });
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
-    log.logger.info(
-      { event: 0, url },
-      'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)',
-    );
+    log.logger.info({ url }, 'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)');
     await runTunnel(
       {
         settings,

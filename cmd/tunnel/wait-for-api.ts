@@ -16,10 +16,7 @@ export async function waitForApi<T>(call: () => Promise<T>, retries: number, log
     } catch (error) {
       if (!wasUnanswered(error)) throw error;
       const { waitMs, upToMs } = backOff.next();
-      logger.warn(
-        { event: 0, error: describeError(error) },
-        `The API does not answer, retrying in up to ${upToMs / 1_000}s`,
-      );
+      logger.warn({ error: describeError(error) }, `The API does not answer, retrying in up to ${upToMs / 1_000}s`);
       await after(waitMs);
     }
   }

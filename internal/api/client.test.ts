@@ -55,7 +55,7 @@ describe('API client', () => {
     ...more,
   });
 
-  it('sends what the spec says and reads what comes', async () => {
+  it('sends what cloudflared sends and reads what comes', async () => {
     let seen: unknown;
     answer = (request, response, body) => {
       const { authorization, accept, 'user-agent': agent, 'content-type': type } = request.headers;
@@ -98,7 +98,7 @@ describe('API client', () => {
     await assert.rejects(list(), { message: 'Error Parsing page 2: Failed to list tunnels: code: 7, reason: no' });
   });
 
-  it('gives the messages of the spec for every failure', async () => {
+  it('gives the messages of cloudflared for every failure', async () => {
     const get = () => client.getTunnel({ params });
     const errors = [
       { code: 1003, message: 'one' },

@@ -1,5 +1,5 @@
 // The API client, derived from the route table: one method a call. Works on Cloudflare's API and on our edge's.
-// Source: spec cli-and-api §9.1 (headers, envelope, error texts, paging).
+// Source: docs/protocol/commands-and-api.md §9.1 (headers, envelope, error texts, paging).
 
 import type * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
@@ -26,7 +26,7 @@ export interface ApiClientOptions {
 
 /**
  * A method for every route. They throw `api.invalid`, `api.unauthorized`, `api.not-found`, `api.conflict`,
- * `api.rate-limited` or `api.failed`, with the texts of the spec.
+ * `api.rate-limited` or `api.failed`, with the texts of cloudflared.
  */
 export type ApiClient = {
   readonly [Call in ApiCall]: (

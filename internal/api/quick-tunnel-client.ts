@@ -1,4 +1,5 @@
-// Asks a quick-tunnel service for a tunnel: Cloudflare's or an edge of ours. Source: spec cli-and-api §10.
+// Asks a quick-tunnel service for a tunnel: Cloudflare's or an edge of ours. Source: docs/protocol/commands-and-api.md
+// §10.
 
 import { PosternError } from '../errors/error.ts';
 import { type ApiQuickTunnel, quickTunnelAnswerSchema } from '../schema/api-quick-tunnel.ts';

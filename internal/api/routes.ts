@@ -1,6 +1,6 @@
-// The one table of the control-plane API: every call's method, path, documents and the words its errors use. The client
-// (client.ts) is derived from it and the server (edge/control-plane) must have a handler of the right type for each entry.
-// Source: spec cli-and-api §9.
+// The one table of the control-plane API: every call's method, path, owner, documents and the words its errors use. The
+// client (client.ts) is derived from it; the server checks the owner before a handler of the right type runs.
+// Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';
@@ -19,6 +19,7 @@ import {
   networkSchema,
   privateHostnameQuerySchema,
   privateHostnameSchema,
+  updateIpRouteSchema,
   updateNetworkSchema,
 } from '../schema/api-private-route.ts';
 import {
@@ -34,9 +35,15 @@ import {
 } from '../schema/api-tunnel.ts';
 import type { PathParams } from './path.ts';
 
-export interface ApiRoute {
+/**
+ * Whose a call is: that of the account, or of the zone's account, that its path names; only a token of that account gets
+ * through. `anyone`: no token is asked for.
+ */
+export type RouteOwner = 'account' | 'zone' | 'anyone';
+
+export interface RouteDefinition {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the API's base URL; parameters in braces. */
+  /** Below the API's base URL, for calls of anyone below the server's root; parameters in braces. */
   readonly path: string;
   /** What the call does, for messages: `Failed to <op>: …`. */
   readonly op: string;
@@ -48,6 +55,10 @@ export interface ApiRoute {
   readonly paged: boolean;
 }
 
+export interface ApiRoute extends RouteDefinition {
+  readonly owner: RouteOwner;
+}
+
 const tunnels = '/accounts/{account}/cfd_tunnel';
 const tunnel = `${tunnels}/{id}` as const;
 const ipRoutes = '/accounts/{account}/teamnet/routes';
@@ -57,8 +68,17 @@ const none = nothingSchema;
 /** Results that callers do not look at. */
 const ignored = z.unknown();
 
-/** Declares a route with its exact types kept. */
-const route = <const R extends ApiRoute>(definition: R): R => definition;
+/** Declares a call of an account: its path must name one, or a zone. Throws RangeError when it names neither. */
+export function route<const R extends RouteDefinition>(definition: R): R & { readonly owner: 'account' | 'zone' } {
+  for (const owner of ['account', 'zone'] as const)
+    if (definition.path.split('/').includes(`{${owner}}`)) return { ...definition, owner };
+  throw new RangeError(`The path ${definition.path} names neither {account} nor {zone}`);
+}
+
+/** Declares a call that anyone may make, without a token. */
+export function openRoute<const R extends RouteDefinition>(definition: R): R & { readonly owner: 'anyone' } {
+  return { ...definition, owner: 'anyone' };
+}
 
 export const apiRoutes = {
   createTunnel: route({
@@ -117,6 +137,11 @@ export const apiRoutes = {
   addIpRoute: route({
     ...{ method: 'POST', path: ipRoutes, op: 'add route', query: none, paged: false },
     body: createIpRouteSchema,
+    result: ipRouteSchema,
+  }),
+  updateIpRoute: route({
+    ...{ method: 'PATCH', path: `${ipRoutes}/{id}`, op: 'update route', query: none, paged: false },
+    body: updateIpRouteSchema,
     result: ipRouteSchema,
   }),
   deleteIpRoute: route({
@@ -204,10 +229,12 @@ export type HandlerResult<R extends ApiRoute> = R['paged'] extends true
   ? { readonly items: readonly z.input<R['result']>[]; readonly total: number }
   : z.input<R['result']>;
 
-/** A server's handlers: one for every call of the table. `Context` is what the server knows of the caller. */
+/** Handlers for the calls of the table. `Context` is what the server knows of the caller. */
 export type ApiHandlers<Context> = {
-  readonly [Call in ApiCall]: (
-    input: HandlerInput<ApiRoutes[Call]>,
-    context: Context,
-  ) => Promise<HandlerResult<ApiRoutes[Call]>>;
+  readonly [Call in ApiCall]: ApiHandler<ApiRoutes[Call], Context>;
 };
+
+export type ApiHandler<R extends ApiRoute, Context> = (
+  input: HandlerInput<R>,
+  context: Context,
+) => Promise<HandlerResult<R>>;

@@ -1,11 +1,12 @@
 // The connections that are registered now, by tunnel: who may take a visitor, and who is a duplicate.
-// Source: spec edge-protocol §8.1 (identity), §13.2.
+// Source: docs/protocol/edge-protocol.md §8.1 (identity), §13.2.
 
 import { PosternError } from '../errors/error.ts';
 import { plainAddress } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
+import type { ConfigurationSender } from './configuration-sender.ts';
 
 /** One registered connection. */
 export interface RegisteredConnection {
@@ -25,8 +26,8 @@ export interface RegisteredConnection {
   readonly openedAtMs: number;
   /** Set once it unregistered: running requests go on, new ones go elsewhere. */
   draining: boolean;
-  /** Version of the remote configuration that it runs, as far as it told; 0 = none yet. */
-  configurationVersion: number;
+  /** Takes the tunnel's configurations to it, and knows what it said of them. */
+  readonly configurations: ConfigurationSender;
 }
 
 export type RegistryEvent =
@@ -38,7 +39,7 @@ export const returnWithinMs = 30_000;
 /** Counts for more than any number of streams. */
 const suspectLoad = 1_000_000;
 /** Requests that may wait for one tunnel's connector; more are refused at once. */
-const maxWaiting = 1_000;
+export const maxWaiting = 1_000;
 
 export class ConnectorRegistry {
   readonly #byTunnel = new Map<TunnelId, RegisteredConnection[]>();

@@ -1,5 +1,5 @@
 // What the control plane asks of the running edge: which connectors are connected now, here and at other edges on the same
-// store. live-clients.ts implements it. Source: spec cli-and-api §9.2 (ActiveClient, Connection).
+// store. live-clients.ts implements it. Source: docs/protocol/commands-and-api.md §9.2 (ActiveClient, Connection).
 
 import type { TunnelId } from '../schema/api-id.ts';
 

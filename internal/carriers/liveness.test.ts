@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { isPosternError, type PosternError } from '../errors/error.ts';
 import { createTunnelId } from '../schema/api-id.ts';
+import { silentLogger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
+import { ConfigurationSender } from './configuration-sender.ts';
 import { ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
 import { askMs, giveUpMs, Liveness, lookMs, suspectMs } from './liveness.ts';
 
@@ -18,8 +20,9 @@ class Peer {
   readonly registered: RegisteredConnection;
 
   constructor(connIndex: number) {
-    const played: Pick<EdgeConnection, 'openStreams' | 'stats' | 'ping' | 'abort'> = {
+    const played: Pick<EdgeConnection, 'openStreams' | 'stats' | 'ping' | 'abort' | 'closed'> = {
       openStreams: 0,
+      closed: new Promise(() => undefined),
       stats: () => ({ protocol: 'http2', openStreams: this.openStreams, receivedBytes: this.receivedBytes }),
       ping: () => {
         this.pings += 1;
@@ -45,7 +48,7 @@ class Peer {
       arch: 'test',
       openedAtMs: 0,
       draining: false,
-      configurationVersion: 0,
+      configurations: new ConfigurationSender(played as EdgeConnection, silentLogger()),
     };
   }
 }

@@ -1,5 +1,5 @@
 // One accepted connection from its first byte to its end: authenticate the registration, detect duplicates, push the
-// remote configuration, drain when it unregisters. Source: spec edge-protocol §7.3, §8, §11, §13.2.
+// remote configuration, drain when it unregisters. Source: docs/protocol/edge-protocol.md §7.3, §8, §11, §13.2.
 
 import { randomUUID } from 'node:crypto';
 import { describeError, PosternError } from '../errors/error.ts';
@@ -12,8 +12,8 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { datagramVersionOf } from '../wire/features.ts';
 import { duplicateConnectionCause, type RegistrationRequest, type RegistrationResult } from '../wire/registration.ts';
+import { ConfigurationSender } from './configuration-sender.ts';
 import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
-import { pushConfiguration } from './push-configuration.ts';
 
 export interface ServeConnectorOptions {
   readonly store: Store;
@@ -37,12 +37,12 @@ export interface ServeConnectorOptions {
  */
 export const unregisteredLimits: AddressLimits = { total: 1_024, perAddress: 256 };
 
-/** A live peer answers a ping in this time; a registration has 5 s in all (spec §7.4). */
+/** A live peer answers a ping in this time; a registration has 5 s in all (docs/protocol/edge-protocol.md §7.4). */
 const duplicatePingMs = 1_500;
 /** How long the answer to a refused registration may take to get out. */
 const refusalFlushMs = 1_000;
 /** Each costs some 100 KiB. */
-const defaultConnectionsPerTunnel = 1_024;
+export const defaultConnectionsPerTunnel = 1_024;
 /** When a connector that found its tunnel full may ask again. */
 const fullRetryMs = 30_000;
 /** What is kept of a connector's version, architecture and of each of its features; known ones take a quarter. */
@@ -65,11 +65,20 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
   // The answer goes out first. A connector that was refused keeps its connection and waits for us to close it (§8.3).
   const endRefused = (): void => void setImmediate(() => void connection.drain(refusalFlushMs));
 
+  /** Read once changes of the store reach the connection: what happened before is in it, what happens later comes by itself. */
+  const catchUp = async ({ tunnelId, configurations }: RegisteredConnection): Promise<void> => {
+    const [secret, configuration] = await Promise.all([
+      store.tunnels.secret(tunnelId),
+      store.tunnels.configuration(tunnelId),
+    ]);
+    if (secret === undefined) throw new PosternError('credentials.refused', `Tunnel ${tunnelId} was deleted.`);
+    if (configuration !== undefined) configurations.offer(configuration);
+  };
+
   const register = async (request: RegistrationRequest): Promise<RegistrationResult> => {
     if (options.isDraining()) return refusal('edge is draining', 1_000);
     const tunnelId = await authorize(request, store, logger);
     if (await isDuplicate(request, tunnelId, options)) return refusal(duplicateConnectionCause);
-    const configuration = await store.tunnels.configuration(tunnelId);
     // Others may have come while we waited, and this one may be gone.
     if (ended) throw new PosternError('connection.lost', 'The connector went away while it registered.');
     if (registry.findDuplicate(tunnelId, request.clientId, request.connIndex) !== undefined)
@@ -79,8 +88,9 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       return refusal('the tunnel has too many connections', fullRetryMs);
     }
     const features = request.features.filter(feature => feature.length <= maxTextLength).map(copyOf);
+    const id = randomUUID();
     const accepted: RegisteredConnection = {
-      id: randomUUID(),
+      id,
       tunnelId,
       accountTag: request.accountTag,
       clientId: request.clientId,
@@ -93,7 +103,7 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       arch: copyOf(request.arch),
       openedAtMs: Date.now(),
       draining: false,
-      configurationVersion: 0,
+      configurations: new ConfigurationSender(connection, logger.child({ connection: id, tunnelID: tunnelId })),
     };
     registered = accepted;
     release();
@@ -102,20 +112,19 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: accepted.version },
       'Registered connector connection',
     );
-    // The tunnel may have been deleted since it was looked up, when this connection was not there to be ended with it.
-    if ((await store.tunnels.secret(tunnelId)) === undefined) {
+    try {
+      await catchUp(accepted);
+    } catch (error) {
       registry.remove(accepted);
-      throw new PosternError('credentials.refused', `Tunnel ${tunnelId} was deleted.`);
+      throw error;
     }
-    if (configuration !== undefined) {
-      // After the answer is on its way: the connector applies a configuration only once it is registered.
-      setImmediate(() => void pushConfiguration(accepted, configuration.version, configuration.config, logger));
-    }
+    // After the answer is on its way: the connector applies a configuration only once it is registered.
+    setImmediate(() => accepted.configurations.start());
     return {
       details: {
         uuid: accepted.id,
         locationName: options.location,
-        tunnelIsRemotelyManaged: configuration !== undefined,
+        tunnelIsRemotelyManaged: accepted.configurations.offered > 0,
       },
     };
   };

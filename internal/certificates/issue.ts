@@ -1,5 +1,5 @@
 // Makes certificates: a private CA and server certificates under it, ECDSA P-256. Source: RFC 5280 §4; names the protocol
-// fixes: spec edge-protocol §5.
+// fixes: docs/protocol/edge-protocol.md §5.
 
 import 'reflect-metadata';
 import { createHash, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';

@@ -14,12 +14,12 @@ export interface NameCertificates {
 export type NameRoute = 'name' | 'wildcard' | undefined;
 
 /** Most names of one kind kept at once, the one asked for longest ago out first; a context takes some 20 KiB. */
-const maxNames = 512;
+export const maxNames = 512;
 /**
  * Certificates for names under a wildcard, of which a visitor can invent any number: each costs a millisecond of CPU. A page
  * of a user opens a few new names at a time.
  */
-const wildcardLimits = { burst: 128, perSecond: 2 };
+export const wildcardLimits = { burst: 128, perSecond: 2 };
 
 interface Made {
   readonly context: Promise<SecureContext>;

@@ -1,5 +1,5 @@
 // The certificates of an edge: from its private CA in the state directory, made on first start, or from files given.
-// Server certificates are renewed while the edge runs. Source: spec edge-protocol §5, §13.1.
+// Server certificates are renewed while the edge runs. Source: docs/protocol/edge-protocol.md §5, §13.1.
 
 import { join } from 'node:path';
 import {
@@ -51,10 +51,10 @@ export interface CertificateOptions {
   /** Zones whose subdomains visitors use, such as `localhost`. */
   readonly visitorDomains: readonly string[];
   /** Certificate chain and key to use in place of our own, for both listeners; both or none. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
   /** CA of `certFile`; without it the last certificate of the chain is pinned. */
-  readonly caFile?: string;
+  readonly caFile?: string | undefined;
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
   /** Told when a renewal fails. */
@@ -64,7 +64,7 @@ export interface CertificateOptions {
   readonly checkIntervalMs?: number;
 }
 
-/** Names every connector verifies (spec edge-protocol §5). */
+/** Names every connector verifies (docs/protocol/edge-protocol.md §5). */
 export const protocolNames = ['quic.cftunnel.com', 'h2.cftunnel.com', 'probe.cftunnel.com'] as const;
 
 /** A jump of the clock, or a new file, is noticed within seconds; a look costs three calls of stat(2) at most. */

@@ -129,7 +129,45 @@ warp-routing: [1]
     const [first] = problems('ingress:\n  - service: "x\n');
     assert.match(first ?? '', /^c\.yml:\d+:\d+: error parsing YAML in config file at c\.yml: /);
     assert.match(problems('a: 1\na: 2\n')[0] ?? '', /^c\.yml:2:1: error parsing YAML .*unique/);
+    // One fault, in words that its writer knows, and none that the parser makes up from it.
+    for (const [text, words] of [
+      ['a:\n\tb: 1\n', /a tab as indentation\. Use spaces\.$/],
+      ['tunnel: x\n ingress:\n  - service: a\n', /a second "key: value" where a value is expected/],
+      ['a: [1, 2\nb: 3\n', /not indented/],
+      ['ingress\n  - service: x\ntunnel: y\n', /a key without ":"/],
+    ] as const) {
+      const found = problems(text);
+      assert.equal(found.length, 1, text);
+      assert.match(found[0] ?? '', words);
+      assert.doesNotMatch(found[0] ?? '', /implicit|flow|compact|scalar/i);
+    }
+    const rules = '  - {hostname: a.example.com, service: "http://a"}\n'.repeat(70_000);
+    assert.match(problems(`ingress:\n${rules}  - service: http_status:404\n`).join(), /^[^,]*too large[^\n]*$/);
     assert.match(problems('- a\n')[0] ?? '', /^c\.yml:1:1: the config file is not a map/);
+  });
+
+  it('does not take a wildcard without quotes for no host name at all', () => {
+    const [first] = problems('ingress:\n  - hostname: *.example.com\n    service: http://localhost:1\n');
+    assert.match(first ?? '', /^c\.yml:2:15: .*no anchor &\.example\.com\. Put .* in quotes: "\*\.example\.com"\.$/);
+  });
+
+  it('warns of host names that no request can have', () => {
+    const scheme = 'ingress: [{hostname: "https://a.example.com/", service: "http://a"}, {service: "http_status:404"}]';
+    assert.match(problems(scheme)[0] ?? '', /Write "a\.example\.com"\.$/);
+    for (const name of ['a b', 'a.example.com,b.example.com', 'a.example.com/x']) {
+      const file = parseConfigFile(
+        `ingress: [{hostname: ${JSON.stringify(name)}, service: "http://a"}, {service: "http_status:404"}]`,
+        'c.yml',
+      );
+      assert.match(file.warnings.join(), /matches no request/, name);
+    }
+    for (const name of ['app.example.com', '*.example.com', 'bücher.example', '_a.example.com']) {
+      const file = parseConfigFile(
+        `ingress: [{hostname: ${JSON.stringify(name)}, service: "http://a"}, {service: "http_status:404"}]`,
+        'c.yml',
+      );
+      assert.deepEqual(file.warnings, [], name);
+    }
   });
 
   it('bounds alias bombs and deep nesting', () => {

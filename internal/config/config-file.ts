@@ -1,4 +1,4 @@
-// The config file: reading it, and where it is looked for. Source: spec ingress-and-origin §1, §2.
+// The config file: reading it, and where it is looked for. Source: docs/protocol/ingress-and-origin.md §1, §2.
 
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -45,8 +45,8 @@ export interface ConfigFile {
   readonly warnings: readonly string[];
 }
 
-/** Larger files are refused; the recorded peer has no limit, ten thousand rules are about 1 MB. */
-const maxFileBytes = 16 * 1024 * 1024;
+/** Larger files are refused; cloudflared has no limit, ten thousand rules are about 1 MB. */
+export const maxFileBytes = 16 * 1024 * 1024;
 
 /** Reads and checks a config file. Throws 'config.not-found', or ConfigError with every problem of the file. */
 export async function loadIngressFile(path: string): Promise<ConfigFile> {
@@ -168,7 +168,7 @@ export async function findConfigFile(directories: readonly string[]): Promise<st
       try {
         if ((await stat(path)).isFile()) return path;
       } catch (error) {
-        // Absent, or in a directory that this user may not enter: look further, as the recorded peer does.
+        // Absent, or in a directory that this user may not enter: look further, as cloudflared does.
         if (foreignCode(error) === undefined) throw error;
       }
     }

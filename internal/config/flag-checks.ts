@@ -1,5 +1,5 @@
-// Checks of flag values that a type alone does not say: each returns what is wrong, or undefined. Source: spec cli-and-api
-// §3, §4.
+// Checks of flag values that a type alone does not say: each returns what is wrong, or undefined. Source:
+// docs/protocol/commands-and-api.md §3, §4.
 
 import { isIP } from 'node:net';
 import { parsePrefix } from '../net/address/prefix.ts';

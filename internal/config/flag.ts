@@ -1,5 +1,6 @@
 // What a flag is, as data: the command line, the environment, the config file and the documentation are derived from
-// it. Source: spec cli-and-api §1; ingress-and-origin §2 for the strict types of the config file.
+// it. Source: docs/protocol/commands-and-api.md §1; docs/protocol/ingress-and-origin.md §2 for the strict types of the
+// config file.
 
 import { PosternError } from '../errors/error.ts';
 import { formatDuration, parseDuration } from '../schema/duration.ts';

@@ -1,6 +1,6 @@
-// Flags, and their variables, that the recorded peer accepts without effect: leftovers of features it has lost, and a few
+// Flags, and their variables, that cloudflared accepts without effect: leftovers of features it has lost, and a few
 // that Postern has no use for. They are accepted silently so that command lines and unit files keep working. Source:
-// spec cli-and-api §3.
+// docs/protocol/commands-and-api.md §3.
 
 import type { Flag, FlagType } from './flag.ts';
 

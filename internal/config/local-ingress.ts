@@ -1,5 +1,5 @@
 // What a connector serves until an edge pushes a configuration: the config file's rules, else the flags', else 503.
-// Source: spec ingress-and-origin §1.
+// Source: docs/protocol/ingress-and-origin.md §1.
 
 import { type IngressConfig, warpRoutingDefaults } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';

@@ -1,4 +1,4 @@
-// The flags about logging. Source: spec cli-and-api §3.
+// The flags about logging. Source: docs/protocol/commands-and-api.md §3.
 
 import type { Flag } from './flag.ts';
 

@@ -1,4 +1,5 @@
-// The flags of a single origin, which stand for an ingress rule; single-origin.ts makes it. Source: spec cli-and-api §3.
+// The flags of a single origin, which stand for an ingress rule; single-origin.ts makes it. Source:
+// docs/protocol/commands-and-api.md §3.
 
 import type { Flag } from './flag.ts';
 

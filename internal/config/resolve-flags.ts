@@ -1,5 +1,5 @@
-// One value for each flag: command line, else environment, else config file, else default. Source: spec
-// ingress-and-origin §1, cli-and-api §1.
+// One value for each flag: command line, else environment, else config file, else default. Source:
+// docs/protocol/ingress-and-origin.md §1, docs/protocol/commands-and-api.md §1.
 
 import { PosternError } from '../errors/error.ts';
 import { ConfigError, type ConfigIssue } from '../schema/config-error.ts';

@@ -1,4 +1,4 @@
-// The flags that only `tunnel run` takes. Source: spec cli-and-api §4.
+// The flags that only `tunnel run` takes. Source: docs/protocol/commands-and-api.md §4.
 
 import type { Flag } from './flag.ts';
 import { atLeast, checkPrefixes, checkResolvers } from './flag-checks.ts';

@@ -1,5 +1,5 @@
-// One rule from flags: --hello-world, else --bastion, else --url, else --unix-socket. Source: spec ingress-and-origin
-// §1, §4 (last column), §15.
+// One rule from flags: --hello-world, else --bastion, else --url, else --unix-socket. Source:
+// docs/protocol/ingress-and-origin.md §1, §4 (last column), §15.
 
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
@@ -65,7 +65,7 @@ const schemes = ['http', 'https', 'h2c', 'rdp', 'ssh', 'smb', 'tcp'];
 
 /**
  * Brings what a person types as an origin into URL form: `localhost:3000`, `::1`, `https://host/path`. The path is dropped:
- * only host and port are used for proxying. Throws 'usage.invalid' with the texts of the recorded peer.
+ * only host and port are used for proxying. Throws 'usage.invalid' with the texts of cloudflared.
  */
 export function validateOriginUrl(text: string): string {
   const typed = text.trim();

@@ -1,5 +1,5 @@
-// The flags of `tunnel`, at every level of its commands. Source: spec cli-and-api §3. Flags of the recorded peer that do
-// nothing are in ignored-flags.ts.
+// The flags of `tunnel`, at every level of its commands. Source: docs/protocol/commands-and-api.md §3. Flags of
+// cloudflared that do nothing are in ignored-flags.ts.
 
 import type { Flag } from './flag.ts';
 import { atLeast, checkGracePeriod, checkTags, isAddress, oneOf } from './flag-checks.ts';
@@ -245,7 +245,7 @@ export const tunnelFlags = [
     default: 'auto',
     fromFile: true,
     valueName: 'auto|http2|quic',
-    // Old configurations name h2mux; spec edge-protocol §3.1 has it mean http2.
+    // Old configurations name h2mux; docs/protocol/edge-protocol.md §3.1 has it mean http2.
     check: value => (value === 'h2mux' ? undefined : oneOf('Unknown protocol', ['auto', 'http2', 'quic'])(value)),
     description: 'Protocol of connections to the edge',
   },

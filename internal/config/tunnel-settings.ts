@@ -1,4 +1,5 @@
-// The settings of a connector as one frozen value. Source: spec ingress-and-origin §1, cli-and-api §3, §4.
+// The settings of a connector as one frozen value. Source: docs/protocol/ingress-and-origin.md §1,
+// docs/protocol/commands-and-api.md §3, §4.
 
 import type { Flag, FlagSource, FlagValue, FlagValues } from './flag.ts';
 import { formatFlagValue, settingKey } from './flag.ts';

@@ -1,6 +1,6 @@
-// Watches the config file and hands over what it says after each change. Source: issue "the tunnel", point 9: reload on
-// change or SIGHUP, roll back when invalid. Works with editors that write in place, with those that rename a new file
-// over the old one, and with symlinks that are swapped as a whole (Kubernetes config maps).
+// Watches the config file and hands over what it says after each change. What is invalid is not
+// handed over. Works with editors that write in place, with those that rename a new file over the old one, and with
+// symlinks that are swapped as a whole (Kubernetes config maps).
 
 import { type FSWatcher, watch } from 'node:fs';
 import { readlink, realpath, stat } from 'node:fs/promises';

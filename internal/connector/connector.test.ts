@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { type FakeConnection, FakeEdge } from '../../test/support/fake-edge.ts';
+import { streamsOnly } from '../../test/support/streams-only.ts';
 import { settle, TestClock } from '../../test/support/test-clock.ts';
 import { createEdgeAddress } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
@@ -60,7 +61,7 @@ function start(
     openRegistration: edge.openRegistration,
     attach: () => ({
       features: ['allow_remote_config'],
-      handler: { stream: incoming => incoming.reset(), rpc: stream => stream.destroy() },
+      handler: streamsOnly(incoming => incoming.reset()),
     }),
     localConfiguration: () => Buffer.from('{"ingress":[]}'),
     policy: fixedProtocol('http2'),

@@ -1,5 +1,5 @@
 // A connector: N connections to the edge, each its own loop, started one after the other; watches the machine, counts what
-// is ready, and stops in order. Source: spec edge-protocol §4.1, §4.2, §11.
+// is ready, and stops in order. Source: docs/protocol/edge-protocol.md §4.1, §4.2, §11.
 
 import { EventEmitter } from 'node:events';
 import { describeError, PosternError } from '../errors/error.ts';
@@ -18,7 +18,7 @@ export interface ConnectorOptions extends Omit<LoopContext, 'everRegistered'> {
   readonly addresses?: (() => readonly string[]) | undefined;
 }
 
-/** Between the starts of connections 1, 2, 3 …; spec §4.1. */
+/** Between the starts of connections 1, 2, 3 …; docs/protocol/edge-protocol.md §4.1. */
 const startSpacingMs = 1_000;
 /** How often the figures of connections are logged, at debug level. */
 const figuresEveryMs = 60_000;
@@ -72,7 +72,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       clock,
       addresses,
       changed: change => {
-        logger.info({ event: 0, change }, 'The machine woke up or its network changed, checking connections');
+        logger.info({ change }, 'The machine woke up or its network changed, checking connections');
         policy.machineChanged?.();
         for (const loop of this.#loops) loop.recheck(addresses());
       },
@@ -136,7 +136,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     const log = (): void => {
       cancel = clock.after(figuresEveryMs, log);
       for (const { connIndex, stats } of this.figures) {
-        logger.debug({ connIndex, event: 0, ...figuresOf(stats) }, 'Figures of the connection');
+        logger.debug({ connIndex, ...figuresOf(stats) }, 'Figures of the connection');
       }
     };
     let cancel = clock.after(figuresEveryMs, log);
@@ -226,7 +226,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   #onFatal(error: PosternError): void {
     if (this.#fatal !== undefined || this.#stopping) return;
     this.#fatal = error;
-    this.#options.logger.error({ event: 0, error: describeError(error) }, 'Cannot go on');
+    this.#options.logger.error({ error: describeError(error) }, 'Cannot go on');
     this.#stopping = true;
     this.#cancelStart?.();
     for (const loop of this.#loops) loop.drain(this.#options.gracePeriodMs);

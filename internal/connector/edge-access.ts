@@ -1,5 +1,5 @@
 // Where a connector finds its edge and what it trusts there: given addresses, or Cloudflare's network by DNS with its
-// roots fetched and kept. Source: spec edge-protocol §2, §5.
+// roots fetched and kept. Source: docs/protocol/edge-protocol.md §2, §5.
 
 import type { EdgeIpVersion } from '../discovery/address-pool.ts';
 import { discoverEdge } from '../discovery/discover.ts';

@@ -1,31 +1,30 @@
 // One running tunnel: finds the edge, registers, proxies, takes configurations, and answers health questions. Everything a
-// command, a daemon or an embedding program needs, composed. Source: spec edge-protocol §1; issue of the connector.
+// command, a daemon or an embedding program needs, composed. Source: docs/protocol/edge-protocol.md §1.
 
 import { randomUUID } from 'node:crypto';
 import { chooseUdp } from '../datagram/open-udp.ts';
-import type { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
+import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
-import { ConnectorMetrics, gauge, type MetricFamily } from '../management/metric-values.ts';
+import { ConnectorMetrics } from '../management/metric-values.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
 import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
-import { type ConnectorHandler, serveConnector } from '../rpc/connector-service.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
-import type { ConfigurationResult, ConfigurationUpdate } from '../wire/connector-calls.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
-import { serveConfiguration } from './configuration/configuration-stream.ts';
 import { Orchestrator, type UpdateResult } from './configuration/orchestrator.ts';
 import type { RolloutWatch } from './configuration/rollout-watch.ts';
 import { Connector } from './connector.ts';
@@ -97,10 +96,8 @@ export class Tunnel {
   readonly metrics: ConnectorMetrics;
   /** Undefined when not wanted. */
   readonly health: HealthServer | undefined;
-  readonly #proxy: OriginProxy;
-  readonly #directory: EdgeDirectory;
-  readonly #traffic: PrivateTraffic;
   readonly #rollout: RolloutWatch | undefined;
+  readonly #resources: AsyncDisposableStack;
 
   /** Use openTunnel. */
   constructor(parts: {
@@ -108,19 +105,16 @@ export class Tunnel {
     orchestrator: Orchestrator;
     metrics: ConnectorMetrics;
     health: HealthServer | undefined;
-    proxy: OriginProxy;
-    directory: EdgeDirectory;
-    traffic: PrivateTraffic;
     rollout: RolloutWatch | undefined;
+    /** Everything that was opened for it; closed when its run ends. */
+    resources: AsyncDisposableStack;
   }) {
     this.connector = parts.connector;
     this.orchestrator = parts.orchestrator;
     this.metrics = parts.metrics;
     this.health = parts.health;
-    this.#proxy = parts.proxy;
-    this.#directory = parts.directory;
-    this.#traffic = parts.traffic;
     this.#rollout = parts.rollout;
+    this.#resources = parts.resources;
   }
 
   /** Runs until `stop` or `abort`; rejects when trying again cannot help (see Connector.run). Everything is closed then. */
@@ -129,11 +123,7 @@ export class Tunnel {
       await this.#rollout?.start();
       await this.connector.run();
     } finally {
-      this.orchestrator.close();
-      this.#directory.close();
-      this.#traffic.close();
-      this.#rollout?.close();
-      await Promise.all([this.#proxy.close(), this.health?.close()]);
+      await this.#resources.disposeAsync();
     }
   }
 
@@ -155,16 +145,18 @@ export class Tunnel {
 }
 
 /**
- * Opens a tunnel; nothing is dialled before `run`. Rejects with 'config.invalid' for a configuration that cannot be served
+ * Opens a tunnel; nothing is dialled before `run`. What was opened is closed again when a later part fails. Rejects with 'config.invalid' for a configuration that cannot be served
  * and 'listen.failed' when the metrics address is taken.
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
-  const { logger } = options;
+  await using opened = new AsyncDisposableStack();
+  const { logger, rollout } = options;
+  opened.defer(() => rollout?.close());
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
   const connectorId = randomUUID();
   const metrics = new ConnectorMetrics({ version: options.version, runtime: `node ${process.version}` });
-  logger.info({ event: 0 }, `Generated Connector ID: ${connectorId}`);
+  logger.info(`Generated Connector ID: ${connectorId}`);
 
   let health: HealthServer | undefined;
   const own = (): readonly OwnEndpoint[] =>
@@ -184,8 +176,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     allowNamed: policy.allowsNamed,
     resolvers,
     writeTimeoutMs: options.writeStreamTimeoutMs,
-    configuration: incoming => serveConfiguration(incoming, orchestrator),
   });
+  opened.defer(() => proxy.close());
   const orchestrator = new Orchestrator({
     proxy,
     maxActiveFlows: options.maxActiveFlows,
@@ -199,35 +191,31 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       );
     },
   });
+  opened.defer(() => orchestrator.close());
   await proxy.swap(withFlowLimit(options.ingress, options.maxActiveFlows));
 
-  const traffic = new PrivateTraffic({
-    openUdp: await chooseUdp(),
-    limiter,
-    allowDestination: policy.allowsAddress,
-    resolvers,
-    echo:
-      echo === undefined
-        ? undefined
-        : await openEchoProxy({ flags: echo, allowDestination: policy.allowsAddress, log: logger }),
-    log: logger,
-  });
+  const allowDestination = policy.allowsAddress;
+  const openUdp = await chooseUdp();
+  const echoProxy = echo && (await openEchoProxy({ flags: echo, allowDestination, log: logger }));
+  const traffic = new PrivateTraffic({ openUdp, limiter, allowDestination, resolvers, echo: echoProxy, log: logger });
+  opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
-    const datagramVersion = chooseDatagramVersion(options.features, options.rollout?.datagramV3 ?? true);
+    const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
-    const calls: ConnectorHandler = { ...sessions, updateConfiguration: update => applyUpdate(orchestrator, update) };
     return {
       features: advertisedFeatures({ requested, postQuantum, datagramVersion }),
       handler: {
         stream: incoming => proxy.stream(incoming),
-        rpc: stream => void serveConnector(stream, calls),
+        configure: pushed => applyPushed(orchestrator, pushed),
+        sessions,
       },
     };
   };
   options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
   const directory = openDirectory(options.edge, clock, random, logger);
+  opened.defer(() => directory.close());
   const connector = new Connector({
     identity: {
       accountTag: options.accountTag,
@@ -258,38 +246,27 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   });
   countEvents(connector, orchestrator, metrics);
   metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
-  try {
-    if (options.metrics !== undefined) {
-      health = await openHealthServer({
-        listen: options.metrics === 'default' ? undefined : options.metrics,
-        source: {
-          readyConnections: () => connector.readyCount,
-          connectorId,
-          quickTunnelHost: () => options.quickTunnelHost,
-          configuration: () =>
-            JSON.stringify({
-              version: orchestrator.version,
-              config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
-            }),
-          metrics: exposeMetrics(metrics),
-        },
-      });
-      const { host, port } = health.address;
-      logger.info(
-        { event: 0 },
-        `Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`,
-      );
-    }
-  } catch (error) {
-    directory.close();
-    traffic.close();
-    await proxy.close();
-    throw error;
+  if (options.metrics !== undefined) {
+    health = await openHealthServer({
+      listen: options.metrics === 'default' ? undefined : options.metrics,
+      source: {
+        readyConnections: () => connector.readyCount,
+        connectorId,
+        quickTunnelHost: () => options.quickTunnelHost,
+        configuration: () =>
+          JSON.stringify({
+            version: orchestrator.version,
+            config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
+          }),
+        metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
+      },
+    });
+    const served = health;
+    opened.defer(() => served.close());
+    const { host, port } = served.address;
+    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
   }
-  return new Tunnel({
-    ...{ connector, orchestrator, metrics, health, proxy, directory, traffic },
-    rollout: options.rollout,
-  });
+  return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }
 
 /**
@@ -308,7 +285,7 @@ function createTrailerWatch(
     const rule = findTrailerOrigin(current);
     if (rule === undefined) return false;
     if (!warned) {
-      const fields = { event: 0, ingressRule: rule.index, originService: rule.service.text };
+      const fields = { ingressRule: rule.index, originService: rule.service.text };
       logger.warn(
         fields,
         'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',
@@ -327,10 +304,10 @@ function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
   return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
-/** A configuration that the edge pushes on a stream of its own (QUIC). */
-async function applyUpdate(orchestrator: Orchestrator, update: ConfigurationUpdate): Promise<ConfigurationResult> {
-  const result = await orchestrator.update(update.version, Buffer.from(update.config).toString('utf8'));
-  return { latestAppliedVersion: result.version, error: result.error?.message ?? '' };
+/** A configuration that the edge pushed, whichever way its transport has for that. */
+async function applyPushed(orchestrator: Orchestrator, pushed: PushedConfiguration): Promise<ConfigurationAnswer> {
+  const { version, error } = await orchestrator.update(pushed.version, pushed.json);
+  return { version, error: error?.message };
 }
 
 function withFlowLimit(config: IngressConfig, maxActiveFlows: number | undefined): IngressConfig {

@@ -1,6 +1,6 @@
 // The accounts an edge has by itself, made on first start: `local`, whose API credential lies in the state directory for
 // the commands of the same user, and `quick`, which owns the quick tunnels and has no credential at all.
-// Source: spec cli-and-api §7.3.
+// Source: docs/protocol/commands-and-api.md §7.3.
 
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';

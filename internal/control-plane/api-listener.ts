@@ -1,12 +1,11 @@
 // Where the control-plane API is listened for: plain HTTP on loopback, HTTPS with the edge's own certificate anywhere else,
-// because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts). Source: issue "the tunnel, end to end" point 2.
+// because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts).
 
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { BlockList, isIP } from 'node:net';
 import type { Certificates } from '../certificates/open-certificates.ts';
-import { foreignCode, PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { problemCodes } from './api-problem.ts';
 import { judgeSource, type SourceProblem } from './request-source.ts';
 
@@ -30,7 +29,7 @@ export interface ApiListener {
 /** Calls are small and short; a page of a large listing takes a second. */
 const limits = { headersTimeout: 10_000, requestTimeout: 30_000, maxHeaderSize: 16 * 1024 };
 /** Far more than operators and their tools need at once. */
-const maxConnections = 1_000;
+export const maxConnections = 1_000;
 
 /** Listens. Throws 'listen.failed'. */
 export async function openApiListener(options: ApiListenerOptions): Promise<ApiListener> {
@@ -90,11 +89,6 @@ async function listen(server: Server, { host, port }: ApiListenerOptions): Promi
   try {
     return await listenTcp(server, host, port);
   } catch (error) {
-    const reason = foreignCode(error) ?? String(error);
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for the API on ${bracketed(host)}:${port} (${reason}); choose another --api address.`,
-      { cause: error },
-    );
+    throw listenFailed('calls of the API (--api)', host, port, error);
   }
 }

@@ -1,6 +1,6 @@
 // Errors of the control plane as callers see them: an HTTP status and the number in the envelope. Errors without a number
-// are ours alone: they are logged, and the caller gets a text without particulars. Source: spec cli-and-api §9.1, §9.4,
-// issue "private networks" point 4 (1014).
+// are ours alone: they are logged, and the caller gets a text without particulars. Source:
+// docs/protocol/commands-and-api.md §9.1, §9.4, §9.5.
 
 import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';

@@ -15,7 +15,8 @@ import { requestQuickTunnel } from '../api/quick-tunnel-client.ts';
 import type { ActiveClient } from '../carriers/live-connections.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { parseToken } from '../credentials/tunnel-token.ts';
-import { type QuickTunnels, startQuickTunnels } from '../features/quick-tunnels/quick-tunnels.ts';
+import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
+import { openQuickTunnels, type QuickTunnelFeature } from '../features/quick-tunnels/open.ts';
 import { createTag, createTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -33,7 +34,7 @@ describe('control plane', () => {
   let directory: string;
   let store: Store;
   let server: Server;
-  let quick: QuickTunnels;
+  let quick: QuickTunnelFeature;
   let accounts: LocalAccounts;
   let origin: string;
   let nowMs: number;
@@ -64,13 +65,21 @@ describe('control plane', () => {
       apiUrl: 'http://x',
       now,
     });
-    quick = await startQuickTunnels({
-      ...{ store, secrets, live, accountTag: accounts.quick.tag, domain: 'example.com', logger, now },
+    const describeEdge = () => edge;
+    quick = await openQuickTunnels({
+      ...{ store, secrets, live, accountTag: accounts.quick.tag, domain: 'example.com', logger, now, describeEdge },
       urlOf: hostname => `https://${hostname}`,
     });
-    const pushConfiguration = (...args: unknown[]): void => void pushed.push(args);
+    store.changes.subscribe(change => {
+      if (change.kind !== 'configuration') return;
+      const { tunnelId, version, config } = change.configuration;
+      pushed.push([tunnelId, version, config]);
+    });
     server = createServer(
-      createControlPlane({ store, secrets, live, quick, describeEdge: () => edge, pushConfiguration, logger, now }),
+      createControlPlane({
+        ...{ store, secrets, live, describeEdge, logger, now },
+        calls: [...quick.api, ...openPrivateNetworkApi({ store, now }).api],
+      }),
     );
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -79,7 +88,7 @@ describe('control plane', () => {
     client = clientWith(accounts.cert.apiToken);
   });
   afterEach(async () => {
-    quick.close();
+    await quick[Symbol.asyncDispose]();
     server.closeAllConnections();
     server.close();
     await once(server, 'close');

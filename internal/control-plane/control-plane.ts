@@ -1,30 +1,28 @@
-// The control plane's HTTP side: finds the call in the route table, checks who calls and how often, reads and validates
-// the documents, runs the handler and writes the envelope. Source: spec cli-and-api §9.1.
+// The control plane's HTTP side: finds the call among those served, checks how often and who calls, and that the path's
+// account is the caller's own, reads and validates the documents, runs the handler and writes the envelope.
+// Source: docs/protocol/commands-and-api.md §9.1.
 
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
 import { matchPath, splitPath } from '../api/path.ts';
-import { type ApiHandlers, type ApiRoute, apiRoutes } from '../api/routes.ts';
-import { describeError } from '../errors/error.ts';
-import type { QuickTunnels } from '../features/quick-tunnels/quick-tunnels.ts';
+import type { ApiRoute } from '../api/routes.ts';
+import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
+import { nothingSchema } from '../schema/api-common.ts';
 import { digestApiToken } from '../store/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { answerOf, apiProblem, problemCodes } from './api-problem.ts';
-import { createEchoHandler } from './echo-handler.ts';
-import type { Caller, ControlPlaneParts } from './handler-context.ts';
+import type { Caller, ControlPlaneParts, Stranger } from './handler-context.ts';
 import { createHostnameHandlers } from './hostname-handlers.ts';
-import { createNetworkHandlers } from './network-handlers.ts';
 import { perPageOf } from './paging.ts';
-import { createPrivateRouteHandlers } from './private-route-handlers.ts';
-import { answerQuickTunnel } from './quick-handler.ts';
 import { readJsonBody } from './request-body.ts';
+import { type ServedCall, serveTable } from './served-call.ts';
 import { createTunnelHandlers } from './tunnel-handlers.ts';
 
 export interface ControlPlaneOptions extends Omit<ControlPlaneParts, 'now'> {
-  /** The quick-tunnel service at POST /tunnel; without it that path does not exist. */
-  readonly quick?: QuickTunnels;
+  /** Calls of features, beside those on tunnels and public host names. */
+  readonly calls?: readonly ServedCall[];
   readonly logger: Logger;
   readonly now?: () => number;
 }
@@ -33,69 +31,69 @@ export interface ControlPlaneOptions extends Omit<ControlPlaneParts, 'now'> {
 export const apiBasePath = '/client/v4';
 
 /** Calls an address may make at once and in the long run: far above any tool of ours, far below what a loop makes. */
-const callLimits = { burst: 300, perSecond: 30 };
+export const callLimits = { burst: 300, perSecond: 30 };
 /** Wrong tokens an address may show: guessing 240 bits is hopeless anyway; this keeps the attempt cheap for us. */
-const refusalLimits = { burst: 20, perSecond: 0.2 };
+export const refusalLimits = { burst: 20, perSecond: 0.2 };
+
+/** All calls of an edge: those on tunnels and public host names, and those of features. */
+export function servedCalls(parts: ControlPlaneParts, calls: readonly ServedCall[] = []): readonly ServedCall[] {
+  return [...serveTable({ ...createTunnelHandlers(parts), ...createHostnameHandlers(parts) }), ...calls];
+}
 
 /**
- * Request listener for node:http or node:https: the API below /client/v4 and the quick-tunnel service at /tunnel. The
+ * Request listener for node:http or node:https: the API below /client/v4, and the calls of anyone below the root. The
  * server around it owns listening, header and idle timeouts; bodies are bounded in size and time here.
  */
 export function createControlPlane(
   options: ControlPlaneOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const now = options.now ?? Date.now;
-  const parts: ControlPlaneParts = { ...options, now };
-  const handlers: ApiHandlers<Caller> = {
-    ...createTunnelHandlers(parts),
-    ...createHostnameHandlers(parts),
-    ...createPrivateRouteHandlers(parts),
-    ...createNetworkHandlers(parts),
-    ...createEchoHandler(parts),
-  };
+  const { store, logger } = options;
+  const known = servedCalls({ ...options, now }, options.calls).map(withTemplate);
   const calls = createRateLimiter({ ...callLimits, now });
   const refusals = createRateLimiter({ ...refusalLimits, now });
 
-  const authorize = async (request: IncomingMessage, address: string): Promise<Caller> => {
+  const authenticate = async (request: IncomingMessage, address: string): Promise<Caller> => {
     const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(request.headers.authorization ?? '') ?? [];
     if (token !== undefined) {
       const digest = digestApiToken(token);
-      const found = await options.store.accounts.tokenByDigest(digest);
+      const found = await store.accounts.tokenByDigest(digest);
       if (found !== undefined && timingSafeEqual(found.digest, digest))
         return { accountTag: found.accountTag, address };
     }
     if (!refusals.take(address)) throw apiProblem('rateLimited', 'Too many requests with a wrong API token');
-    throw apiProblem('unauthorized', 'Authentication error');
+    throw unauthorized();
+  };
+
+  /** Throws `api.unauthorized` unless the path's account, or that of its zone, is the caller's own. */
+  const authorize = async ({ owner }: ApiRoute, params: Record<string, string>, caller: Caller): Promise<void> => {
+    const tag = owner === 'account' ? params.account : (await store.accounts.zone(params.zone ?? ''))?.accountTag;
+    if (tag !== caller.accountTag) throw unauthorized();
   };
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const address = countedAddress(request.socket.remoteAddress);
     if (!calls.take(address)) throw apiProblem('rateLimited', 'Too many requests');
     const url = parseUrl(request.url ?? '/');
-    if (url.pathname === '/tunnel' && options.quick !== undefined) {
-      return answerQuickTunnel(request, options.quick, parts.describeEdge());
+    const method = request.method ?? 'GET';
+    const found = findCall(known, method, url.pathname);
+    if (found.call !== undefined && found.call.route.owner === 'anyone') {
+      if (method !== 'GET') requireJson(request);
+      return run(found.call.served, found.params, url, request, { address });
     }
-    const caller = await authorize(request, address);
-    const { call, params } = findCall(request.method ?? 'GET', url.pathname);
-    const query = parseDocument(call.route.query, queryOf(call.route, url), 'query');
-    const body = parseDocument(
-      call.route.body,
-      takesBody(call.route) ? await readJsonBody(request) : undefined,
-      'body',
-    );
-    // The table's types are erased by the look-up; parsing above made these what the handler's type says.
-    const handler = handlers[call.name] as unknown as AnyHandler;
-    const result = await handler({ params, query, body }, caller);
-    return call.route.paged ? pagedAnswer(result as AnyPage, query as AnyPageQuery) : { status: 200, result };
+    const caller = await authenticate(request, address);
+    if (found.call === undefined) throw notRouted(url.pathname, found.why);
+    await authorize(found.call.route, found.params, caller);
+    return run(found.call.served, found.params, url, request, caller);
   };
 
   return (request, response) => {
     answer(request)
-      .catch((error: unknown) => refuse(error, request, options.logger))
+      .catch((error: unknown) => refuse(error, request, logger))
       .then(outcome => send(request, response, outcome))
       // Only a bug can end here; the server goes on with its other requests.
       .catch((error: unknown) => {
-        options.logger.error({ error: describeError(error) }, 'Control-plane request failed');
+        logger.error({ error: describeError(error) }, 'Control-plane request failed');
         response.destroy();
       });
   };
@@ -109,11 +107,6 @@ export interface Answer {
   readonly error?: { readonly code: number; readonly message: string };
 }
 
-type AnyHandler = (
-  input: { params: Record<string, string>; query: unknown; body: unknown },
-  caller: Caller,
-) => Promise<unknown>;
-
 interface AnyPage {
   readonly items: readonly unknown[];
   readonly total: number;
@@ -125,28 +118,59 @@ interface AnyPageQuery {
 }
 
 interface KnownCall {
-  readonly name: keyof typeof apiRoutes;
+  readonly served: ServedCall;
   readonly route: ApiRoute;
   readonly template: readonly string[];
 }
 
-const knownCalls: readonly KnownCall[] = Object.entries(apiRoutes).map(([name, route]) => ({
-  name: name as keyof typeof apiRoutes,
-  route,
-  template: `${apiBasePath}${route.path}`.split('/'),
-}));
+function withTemplate(served: ServedCall): KnownCall {
+  const { route } = served;
+  const path = route.owner === 'anyone' ? route.path : `${apiBasePath}${route.path}`;
+  return { served, route, template: path.split('/') };
+}
 
-function findCall(method: string, pathname: string): { call: KnownCall; params: Record<string, string> } {
+type FoundCall =
+  | { readonly call: KnownCall; readonly params: Record<string, string>; readonly why?: undefined }
+  | { readonly call?: undefined; readonly why: string };
+
+function findCall(known: readonly KnownCall[], method: string, pathname: string): FoundCall {
   const segments = splitPath(pathname.endsWith('/') ? pathname.slice(0, -1) : pathname);
-  let pathIsKnown = false;
-  for (const call of segments === undefined ? [] : knownCalls) {
+  let why = 'perhaps your object identifier is invalid?';
+  for (const call of segments === undefined ? [] : known) {
     const params = matchPath(call.template, segments ?? []);
     if (params === undefined) continue;
     if (call.route.method === method) return { call, params };
-    pathIsKnown = true;
+    why = `method ${method} is not allowed there`;
   }
-  const why = pathIsKnown ? `method ${method} is not allowed there` : 'perhaps your object identifier is invalid?';
-  throw apiProblem('noRoute', `Could not route to ${pathname.slice(0, 200)}, ${why}`);
+  return { why };
+}
+
+function notRouted(pathname: string, why: string): PosternError {
+  return apiProblem('noRoute', `Could not route to ${pathname.slice(0, 200)}, ${why}`);
+}
+
+function unauthorized(): PosternError {
+  return apiProblem('unauthorized', 'Authentication error');
+}
+
+/** A web page may send a plain form to loopback, but not this type without the browser asking us first. */
+function requireJson(request: IncomingMessage): void {
+  if (!/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
+    throw apiProblem('invalid', 'Content-Type must be application/json');
+}
+
+/** Parses the documents and runs the handler. A call of anyone has no account: its handler's type does not know of one. */
+async function run(
+  { route, handle }: ServedCall,
+  params: Record<string, string>,
+  url: URL,
+  request: IncomingMessage,
+  caller: Stranger | Caller,
+): Promise<Answer> {
+  const query = parseDocument(route.query, queryOf(route, url), 'query');
+  const body = parseDocument(route.body, await bodyOf(route, request), 'body');
+  const result = await handle({ params, query, body }, caller as Caller);
+  return route.paged ? pagedAnswer(result as AnyPage, query as AnyPageQuery) : { status: 200, result };
 }
 
 /**
@@ -167,8 +191,11 @@ function queryOf(route: ApiRoute, url: URL): unknown {
   return takesQuery ? Object.fromEntries(url.searchParams) : undefined;
 }
 
-function takesBody(route: ApiRoute): boolean {
-  return route.method === 'POST' || route.method === 'PUT' || route.method === 'PATCH';
+/** Calls without a body read none; what is sent all the same is dropped. */
+async function bodyOf(route: ApiRoute, request: IncomingMessage): Promise<unknown> {
+  if (route.body !== nothingSchema) return readJsonBody(request);
+  request.resume();
+  return undefined;
 }
 
 function parseDocument(schema: z.ZodType, value: unknown, where: 'query' | 'body'): unknown {
@@ -194,6 +221,8 @@ function pagedAnswer(page: AnyPage, query: AnyPageQuery): Answer {
   };
 }
 
+const busy = 'The store of the edge is locked by another program: nothing was changed, try again later';
+
 function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answer {
   const known = answerOf(error);
   if (known !== undefined) {
@@ -201,6 +230,10 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
     return { status: known.status, error: { code: known.code, message: known.message } };
   }
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
+  if (isPosternError(error, 'store.busy'))
+    return { status: 503, error: { code: problemCodes.internal, message: busy } };
+  if (isPosternError(error, 'store.busy'))
+    return { status: 503, error: { code: problemCodes.internal, message: busy } };
   return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
 }
 
@@ -215,7 +248,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   };
   const text = JSON.stringify(envelope);
   response.statusCode = answer.status;
-  // Exactly this value: clients hide the error texts of any other (spec §9.1).
+  // Exactly this value: clients hide the error texts of any other (docs/protocol/commands-and-api.md §9.1).
   response.setHeader('Content-Type', 'application/json');
   response.setHeader('Content-Length', Buffer.byteLength(text));
   response.setHeader('Cache-Control', 'no-store');

@@ -1,8 +1,7 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import type { EchoService } from '../on-ramps/echo/echo-service.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId } from '../schema/api-id.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -23,27 +22,26 @@ export interface ControlPlaneParts {
   readonly live: LiveConnections;
   /** Asked for every token made, so a changed address is seen. */
   readonly describeEdge: () => EdgeAddress;
-  /** Sends a new remote configuration (JSON text) to the tunnel's connectors; must not throw. */
-  readonly pushConfiguration: (tunnelId: TunnelId, version: number, config: string) => void;
-  /** Undefined on an edge without private networks. */
-  readonly echo?: EchoService | undefined;
   readonly now: () => number;
 }
 
-/** The caller of one request. */
-export interface Caller {
-  readonly accountTag: string;
+/** Somebody without a token. */
+export interface Stranger {
   /** Where the request came from, as limits count it. */
   readonly address: string;
 }
 
-/** Throws `api.unauthorized` unless the path names the caller's own account. */
-export function requireAccount(caller: Caller, account: string): void {
-  if (caller.accountTag !== account) throw apiProblem('unauthorized', 'Authentication error');
+/** The caller of one request, whose path names this account or a zone of it. */
+export interface Caller extends Stranger {
+  readonly accountTag: string;
 }
 
 /** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */
-export async function requireTunnel(parts: ControlPlaneParts, caller: Caller, id: string): Promise<TunnelRecord> {
+export async function requireTunnel(
+  parts: Pick<ControlPlaneParts, 'store'>,
+  caller: Caller,
+  id: string,
+): Promise<TunnelRecord> {
   const tunnelId = parseTunnelId(id);
   const tunnel = tunnelId === undefined ? undefined : await parts.store.tunnels.get(caller.accountTag, tunnelId);
   if (tunnel === undefined || tunnel.deletedAtMs !== undefined) throw apiProblem('notFound', 'Tunnel not found');

@@ -156,6 +156,7 @@ describe('every call of the API', () => {
       addHostnameRoute: { hostname: 'b.lan', tunnel_id: id, virtual_network_id: network },
       sendEcho: { destination: '10.0.0.1', virtual_network_id: network, session: randomUUID(), sequence: 0 },
       addNetwork: { name: 'net' },
+      updateIpRoute: { comment: 'theirs' },
       updateNetwork: { name: 'theirs' },
     };
     /** Calls on the caller's own account that name nothing of another. */

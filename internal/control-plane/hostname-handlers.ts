@@ -1,4 +1,4 @@
-// API call that leads public host names to a tunnel. Source: spec cli-and-api §9.4, §5.5.
+// API call that leads public host names to a tunnel. Source: docs/protocol/commands-and-api.md §9.4, §5.5.
 
 import { domainToASCII } from 'node:url';
 import type { ApiHandlers } from '../api/routes.ts';
@@ -9,9 +9,7 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
   return {
     async addRoute({ params, body }, caller) {
       const zone = await parts.store.accounts.zone(params.zone);
-      if (zone === undefined || zone.accountTag !== caller.accountTag) {
-        throw apiProblem('unauthorized', 'Authentication error');
-      }
+      if (zone === undefined) throw apiProblem('notFound', 'Zone not found');
       const tunnel = await requireTunnel(parts, caller, params.id);
       if (body.type === 'lb') {
         throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');

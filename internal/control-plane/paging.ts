@@ -1,4 +1,5 @@
-// Page sizes of listings. Source: spec cli-and-api §9.1 (pagination), §3 (max-fetch-size: 0 = the server's default).
+// Page sizes of listings. Source: docs/protocol/commands-and-api.md §9.1 (pagination), §3 (max-fetch-size: 0 = the
+// server's default).
 
 import { maxPerPage } from '../schema/api-common.ts';
 

@@ -5,7 +5,7 @@ import { isDeeperThan, maxJsonDepth } from '../schema/json-depth.ts';
 import { apiProblem } from './api-problem.ts';
 
 /** Largest body: a remote configuration of some thousand rules; everything else is far smaller. */
-const maxBodyBytes = 1024 * 1024;
+export const maxBodyBytes = 1024 * 1024;
 /** Time for a body to arrive whole; the client's own deadline for a call is 15 s. */
 const bodyTimeoutMs = 10_000;
 

@@ -1,4 +1,5 @@
-// API calls on tunnels: create, list, get, delete, token, connections, configuration. Source: spec cli-and-api §9.3.
+// API calls on tunnels: create, list, get, delete, token, connections, configuration. Source:
+// docs/protocol/commands-and-api.md §9.3.
 
 import type { ApiHandlers } from '../api/routes.ts';
 import type { ActiveClient, LiveConnection } from '../carriers/live-connections.ts';
@@ -15,7 +16,6 @@ import {
   type ControlPlaneParts,
   formatOptionalTime,
   formatTime,
-  requireAccount,
   requireTunnel,
 } from './handler-context.ts';
 import { perPageOf } from './paging.ts';
@@ -45,8 +45,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, edge: addresses, caPin });
   };
   return {
-    async createTunnel({ params, body }, caller) {
-      requireAccount(caller, params.account);
+    async createTunnel({ body }, caller) {
       if (isUuid(body.name)) throw apiProblem('invalid', 'you cannot use UUIDs as tunnel names');
       const secret = decodeBase64(body.tunnel_secret);
       if (secret === undefined || secret.byteLength < minSecretBytes || secret.byteLength > maxSecretBytes) {
@@ -67,8 +66,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       }
     },
 
-    async listTunnels({ params, query }, caller) {
-      requireAccount(caller, params.account);
+    async listTunnels({ query }, caller) {
       const page = await store.tunnels.list(caller.accountTag, {
         name: query.name,
         namePrefix: query.name_prefix,
@@ -84,7 +82,6 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     },
 
     async getTunnel({ params }, caller) {
-      requireAccount(caller, params.account);
       const id = parseTunnelId(params.id);
       // Deleted ones are shown: `tunnel delete` tells a deleted tunnel from an unknown one by this.
       const tunnel = id === undefined ? undefined : await store.tunnels.get(caller.accountTag, id);
@@ -93,7 +90,6 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     },
 
     async deleteTunnel({ params, query }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const cascade = query.cascade ?? false;
       if (!cascade && (await live.tunnels()).has(tunnel.id)) {
@@ -111,7 +107,6 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     },
 
     async getTunnelToken({ params }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const found = await store.tunnels.secret(tunnel.id);
       if (found === undefined) throw apiProblem('notFound', 'Tunnel not found');
@@ -119,20 +114,17 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     },
 
     async listConnections({ params }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       return (await live.list(tunnel.id)).map(showClient);
     },
 
     async cleanupConnections({ params, query }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       live.disconnect(tunnel.id, query.client_id);
       return null;
     },
 
     async getConfiguration({ params }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const stored = await store.tunnels.configuration(tunnel.id);
       if (stored === undefined) {
@@ -142,13 +134,11 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     },
 
     async putConfiguration({ params, body }, caller) {
-      requireAccount(caller, params.account);
       const tunnel = await requireTunnel(parts, caller, params.id);
       const config = JSON.stringify(body.config);
       requireUsable(config);
       const stored = await store.tunnels.setConfiguration(caller.accountTag, tunnel.id, config, now());
       if (stored === undefined) throw apiProblem('notFound', 'Tunnel not found');
-      parts.pushConfiguration(tunnel.id, stored.version, config);
       return showConfiguration(stored);
     },
   };

@@ -1,5 +1,5 @@
 // Strict reading of standard padded base64, as tokens and credentials files use it. Node's own decoder skips bytes it
-// does not know, so a damaged secret would pass silently. Source: spec cli-and-api §7.1, §7.2, §19.5.
+// does not know, so a damaged secret would pass silently. Source: docs/protocol/commands-and-api.md §7.1, §7.2, §19 trap 5.
 
 /** The bytes of padded standard base64 `text`, or undefined when it is not exactly that. */
 export function decodeBase64(text: string): Buffer | undefined {

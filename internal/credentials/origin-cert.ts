@@ -1,5 +1,5 @@
 // cert.pem: the API credential of a user, JSON in a PEM block ARGO TUNNEL TOKEN. Ours also names the API and its CA, so
-// that the file alone reaches the control plane it belongs to. Source: spec cli-and-api §7.3.
+// that the file alone reaches the control plane it belongs to. Source: docs/protocol/commands-and-api.md §7.3.
 
 import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';

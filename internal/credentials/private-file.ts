@@ -12,7 +12,7 @@ import { makeDirectory } from '../net/file/make-directory.ts';
 /** Mode of files that hold secrets; the owner may read and write. */
 const privateMode = 0o600;
 /** Largest secret-bearing file read; credentials, keys and tokens are a few KiB. */
-const maxFileBytes = 1 << 20;
+export const maxFileBytes = 1 << 20;
 
 /** `~` and `~/x` with the home directory put in; other paths as they are. */
 export function expandHome(path: string, home?: string): string {

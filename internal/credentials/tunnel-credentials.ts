@@ -1,5 +1,6 @@
 // The tunnel credentials file: reading (keys in any letter case, unknown keys ignored) and writing (0600, never over an
-// existing file). Ours also carries the edge's addresses and CA pin. Source: spec cli-and-api §4 point 4, §7.1.
+// existing file). Ours also carries the edge's addresses and CA pin. Source: docs/protocol/commands-and-api.md §4 point
+// 4, §7.1.
 
 import * as z from 'zod';
 import { foreignCode, PosternError } from '../errors/error.ts';

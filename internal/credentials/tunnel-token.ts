@@ -1,5 +1,6 @@
-// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (spec cli-and-api §7.2), plus two keys of ours that a stock
-// connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token alone is enough to join.
+// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (docs/protocol/commands-and-api.md §7.2), plus two keys
+// of ours that a stock connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token
+// alone is enough to join.
 
 import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
@@ -21,7 +22,7 @@ export interface TunnelToken {
 }
 
 /** Largest token text looked at; real ones are under 1 KiB, the rest is room for many edge addresses. */
-const maxTokenLength = 16_384;
+export const maxTokenLength = 16_384;
 /** Most edge addresses read from a token; more than any region plan needs, small enough to dial. */
 const maxEdgeAddresses = 32;
 

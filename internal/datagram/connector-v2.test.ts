@@ -92,7 +92,7 @@ describe('connector, datagram v2', () => {
     await echo.close();
   });
 
-  it('says what is wrong in the words of the spec', async () => {
+  it('says what is wrong in the words of cloudflared', async () => {
     const echo = await openUdpEcho();
     await withRig(
       async ({ register, mux, flows }) => {

@@ -1,5 +1,5 @@
 // The connector's end of datagram v2: one muxer and one table of sessions a connection; sessions are registered by RPC,
-// which the owner of the connection passes on to here. Source: spec datagrams §4.
+// which the owner of the connection passes on to here. Source: docs/protocol/datagrams.md §4.
 
 import { PosternError } from '../errors/error.ts';
 import { formatIpPort, type IpBytes, unmapIpv4 } from '../net/address/ip.ts';
@@ -96,7 +96,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
     if (refusal === 'destination-refused')
       return `unable to dial udp to origin ${formatIpPort(address, request.port)}: destination not allowed`;
     const id = copyBytes(request.id);
-    // The recorded peer leaves the replaced session's socket open; here it ends, so that nothing leaks.
+    // cloudflared leaves the replaced session's socket open; here it ends, so that nothing leaks.
     this.#sessions.get(id, 0)?.close('session replaced');
     const session = new UdpSession(this.#environment, this, {
       id,
@@ -174,7 +174,8 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
         else this.#packets.packet(datagram.subarray(0, view.bodyBytes), this);
         return;
       default:
-        // Spans travel the other way only; the recorded peer drops its whole connection over one (spec §4.1).
+        // Spans travel the other way only; cloudflared drops its whole connection over one (docs/protocol/datagrams.md
+        // §4.1).
         this.counters.malformed['unknown-type'] += 1;
     }
   }
@@ -200,7 +201,7 @@ export class ConnectorMuxV2 implements SessionOwner, PacketReturnPath {
   }
 }
 
-/** Nonsense hints (negative, a few nanoseconds) crash the recorded peer; here they are brought into a sane range. */
+/** Nonsense hints (negative, a few nanoseconds) crash cloudflared; here they are brought into a sane range. */
 function idleMsOf(hintNs: bigint): number {
   if (hintNs <= 0n) return defaultIdleMs;
   return Math.min(Math.max(Number(hintNs / 1_000_000n), shortestIdleMs), longestIdleMs);

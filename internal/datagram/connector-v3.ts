@@ -1,5 +1,6 @@
 // The connector's end of datagram v3: one table of sessions for the process, one muxer a connection. A session is
-// claimed by whoever registers its id last, so an edge can move it to another connection. Source: spec datagrams §5.
+// claimed by whoever registers its id last, so an edge can move it to another connection. Source:
+// docs/protocol/datagrams.md §5.
 
 import { sameIp } from '../net/address/ip.ts';
 import { copyBytes } from '../net/stream/copy-bytes.ts';

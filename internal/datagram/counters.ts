@@ -1,10 +1,11 @@
-// What the datagram room counts, one set a connection index; the metrics endpoint reads it. Source: spec datagrams §10.
+// What the datagram room counts, one set a connection index; the metrics endpoint reads it. Source:
+// docs/protocol/datagrams.md §10.
 
 import type { DatagramProblem } from '../wire/datagram-problem.ts';
 
 /**
  * Why a datagram was dropped. `write_…` is towards the origin, `read_…` from the origin, `send_…` towards the peer.
- * The first six are the names operators know; the `send_…` ones are ours.
+ * The first six are the names operators know; `read_full`, for which the kernel had no room, and `send_…` are ours.
  */
 export type DropReason =
   | 'write_failed'
@@ -13,6 +14,7 @@ export type DropReason =
   | 'write_flow_unknown'
   | 'read_failed'
   | 'read_too_large'
+  | 'read_full'
   | 'send_too_large'
   | 'send_full';
 
@@ -59,6 +61,7 @@ function noDrops(): Record<DropReason, number> {
     write_flow_unknown: 0,
     read_failed: 0,
     read_too_large: 0,
+    read_full: 0,
     send_too_large: 0,
     send_full: 0,
   };

@@ -1,5 +1,5 @@
 // Echo requests from the edge down the tunnel, for ping and traceroute: sends whole packets and gives each reply or time
-// exceeded to the probe it answers. Source: spec datagrams §7.4, §7.5.
+// exceeded to the probe it answers. Source: docs/protocol/datagrams.md §7.4, §7.5.
 
 import { randomInt } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';

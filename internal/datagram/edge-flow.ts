@@ -1,5 +1,5 @@
 // UDP flows at the edge: opened by an on-ramp, registered at a connector, moved to another connection when theirs dies,
-// ended by the edge's own idle time. Source: spec datagrams §4.4, §5.5 (what an edge has to do), issue of private networks.
+// ended by the edge's own idle time. Source: docs/protocol/datagrams.md §4.4, §5.5 (what an edge has to do).
 //
 //   registering ──ok──▶ open ──lost──▶ moving ──▶ registering …
 //        │ refused, no answer thrice     │ no connection within 5 s
@@ -48,7 +48,10 @@ export interface FlowCounters {
 /** Payloads held while a registration runs: a DNS or QUIC client's first flight, not a bulk sender's. */
 const defaultWaitingLimit = 16;
 const attemptsLimit = 3;
-/** The connector is asked for a longer idle time than the edge's own: the edge decides (spec §12.7). */
+/**
+ * The connector is asked for a longer idle time than the edge's own: the edge decides (docs/protocol/datagrams.md
+ * §12 trap 7).
+ */
 const idleMarginMs = 5_000;
 /** How often a flow without connection asks for one, and how often it may. */
 const moveRetryMs = 250;

@@ -1,4 +1,5 @@
-// The edge's end of one connection's datagrams: what both versions offer to the flows above. Source: spec datagrams §4, §5.
+// The edge's end of one connection's datagrams: what both versions offer to the flows above. Source:
+// docs/protocol/datagrams.md §4, §5.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import type { DatagramCounters } from './counters.ts';

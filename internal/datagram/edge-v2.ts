@@ -1,5 +1,5 @@
 // The edge's end of datagram v2: sessions are registered and unregistered by RPC calls that the owner of the connection
-// provides; datagrams carry payloads and packets. Source: spec datagrams §4.
+// provides; datagrams carry payloads and packets. Source: docs/protocol/datagrams.md §4.
 
 import { describeError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';

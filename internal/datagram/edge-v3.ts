@@ -1,4 +1,5 @@
-// The edge's end of datagram v3: registrations are datagrams, repeated until answered. Source: spec datagrams §5.
+// The edge's end of datagram v3: registrations are datagrams, repeated until answered. Source:
+// docs/protocol/datagrams.md §5.
 
 import type { DatagramChannel } from '../transport/transport.ts';
 import { udpPayloadLimit } from '../wire/datagram-problem.ts';
@@ -38,7 +39,7 @@ export class EdgeMuxV3 implements EdgeMux {
   readonly version = 3;
   readonly connIndex: number;
   readonly counters: DatagramCounters = createDatagramCounters();
-  /** The recorded peer would only begin its first idle time anew. */
+  /** cloudflared would only begin its first idle time anew. */
   readonly #changesIdleTime: boolean;
   readonly #channel: DatagramChannel;
   readonly #sessions = new IdTable<Entry>();

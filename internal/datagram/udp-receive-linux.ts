@@ -3,9 +3,11 @@
 // Structures of 64-bit little-endian Linux:
 //  mmsghdr (64)   msghdr (see udp-send-linux.ts) · 56 bytes received
 //  iovec (16)     0 base* · 8 length
+// The first message of a call has room for a control message, behind the iovecs: what the kernel has dropped so far.
 
 import { EpollSet } from '../net/linux/epoll.ts';
 import { errno, type LibC, messageDontWait, type NativeMemory } from '../net/linux/libc.ts';
+import { overflowControlBytes, readOverflow } from '../net/linux/receive-buffer.ts';
 
 /** What the receiver needs of a socket. */
 export interface UdpReceiveSocket {
@@ -13,29 +15,37 @@ export interface UdpReceiveSocket {
   readonly isOpen: boolean;
   /** One datagram; the view is valid only during the call. */
   received(payload: Uint8Array): void;
+  /** Takes what the kernel has dropped in all, for want of room. */
+  overflowed(total: number): void;
   /** Takes the errno of a read; no datagram of ours was lost with it. */
   failed(code: number, datagrams: number): void;
 }
 
 /** Datagrams read a call, and one call a socket and turn, so that no socket starves another. */
 const readsPerTurn = 32;
-/** The recorded peer's read buffer is 1,500 bytes (spec §1); what is longer is cut, and refused for its length then. */
+/**
+ * cloudflared's read buffer is 1,500 bytes (docs/protocol/datagrams.md §1); what is longer is cut, and refused for its
+ * length then.
+ */
 const readBytes = 1500;
 const slotBytes = 1536;
 const multiHeaderBytes = 64;
 const receivedAt = 56;
+const controlLengthAt = 40;
 
 /** One area that every socket reads into. */
 export class UdpReceiver {
   readonly #libc: LibC;
   readonly #heads: NativeMemory;
+  readonly #control: Buffer;
   readonly #views: readonly Buffer[];
   readonly #sockets = new Map<number, UdpReceiveSocket>();
   readonly #watcher: EpollSet;
 
   constructor(libc: LibC) {
     this.#libc = libc;
-    this.#heads = libc.allocate(readsPerTurn * (multiHeaderBytes + 16));
+    const controlAt = readsPerTurn * (multiHeaderBytes + 16);
+    this.#heads = libc.allocate(controlAt + overflowControlBytes);
     const data = libc.allocate(readsPerTurn * slotBytes);
     const { address, bytes } = this.#heads;
     for (let index = 0; index < readsPerTurn; index += 1) {
@@ -46,6 +56,8 @@ export class UdpReceiver {
       bytes.writeBigUInt64LE(data.address + BigInt(index * slotBytes), iovAt);
       bytes.writeBigUInt64LE(BigInt(readBytes), iovAt + 8);
     }
+    this.#control = bytes.subarray(controlAt);
+    bytes.writeBigUInt64LE(address + BigInt(controlAt), 32);
     this.#views = Array.from({ length: readsPerTurn }, (_, index) =>
       data.bytes.subarray(index * slotBytes, (index + 1) * slotBytes),
     );
@@ -68,12 +80,16 @@ export class UdpReceiver {
   #readable(fd: number): void {
     const socket = this.#sockets.get(fd);
     if (socket === undefined) return;
+    // The kernel writes what it used of it.
+    this.#heads.bytes.writeUInt32LE(overflowControlBytes, controlLengthAt);
     const count = this.#libc.recvmmsg(fd, this.#heads.address, readsPerTurn, messageDontWait, null);
     if (count < 0) {
       const code = this.#libc.errno();
       if (code !== errno.EAGAIN && code !== errno.EINTR) socket.failed(code, 0);
       return;
     }
+    const drops = this.#heads.bytes.readUInt32LE(controlLengthAt) === 0 ? undefined : readOverflow(this.#control);
+    if (drops !== undefined) socket.overflowed(drops);
     for (let index = 0; index < count && socket.isOpen; index += 1) {
       const length = this.#heads.bytes.readUInt32LE(index * multiHeaderBytes + receivedAt);
       const view = this.#views[index];

@@ -1,5 +1,5 @@
 // One UDP session at the connector: a socket connected to the private service, its idle time and how it ends. Knows
-// nothing of datagram versions or connections: its owner does. Source: spec datagrams §4.4, §5.6, §6.
+// nothing of datagram versions or connections: its owner does. Source: docs/protocol/datagrams.md §4.4, §5.6, §6.
 
 import type { PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
@@ -26,6 +26,8 @@ export interface SessionEnvironment {
   /** Resolvers given for the virtual DNS service; empty = the system's. */
   readonly resolvers: readonly ResolverAddress[];
   readonly wheel: IdleWheel;
+  /** Told whenever the kernel had no room for datagrams of an origin. */
+  readonly overflowed: () => void;
   readonly log: Logger;
 }
 
@@ -55,6 +57,7 @@ export interface SessionRequest {
   readonly idleMs: number;
 }
 
+const dropReasons = { full: 'write_full', failed: 'write_failed', overflow: 'read_full' } as const;
 /** Payloads held while the socket connects, which takes one turn of the event loop. */
 const earlyLimit = 16;
 
@@ -145,9 +148,9 @@ export class UdpSession implements IdleEntry, UdpEvents {
     else this.owner.payload(this, payload);
   }
 
-  dropped(why: 'full' | 'failed', count: number): void {
-    if (why === 'full') this.owner.counters.dropped.write_full += count;
-    else this.owner.counters.dropped.write_failed += count;
+  dropped(why: 'full' | 'failed' | 'overflow', count: number): void {
+    this.owner.counters.dropped[dropReasons[why]] += count;
+    if (why === 'overflow') this.#environment.overflowed();
   }
 
   failed(error: PosternError): void {

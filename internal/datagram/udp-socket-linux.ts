@@ -4,6 +4,7 @@
 import type { PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
 import { createConnectedUdpFd, errno, type LibC, linuxAbi } from '../net/linux/libc.ts';
+import { preferRoom, readDrops } from '../net/linux/receive-buffer.ts';
 import { UdpReceiver } from './udp-receive-linux.ts';
 import { UdpSendBatch } from './udp-send-linux.ts';
 import {
@@ -31,6 +32,8 @@ class LinuxUdpSocket implements UdpSocket {
   readonly #address: IpBytes;
   readonly #port: number;
   #open = false;
+  /** What the kernel dropped that `events` knows of. */
+  #overflow = 0;
 
   constructor(
     libc: LibC,
@@ -53,6 +56,7 @@ class LinuxUdpSocket implements UdpSocket {
       return;
     }
     this.fd = opened.fd;
+    preferRoom(libc, opened.fd);
     const unwatched = receives.watch(this);
     if (unwatched !== 0) {
       libc.close(opened.fd);
@@ -77,6 +81,8 @@ class LinuxUdpSocket implements UdpSocket {
     if (!this.#open) return;
     // What was taken is sent: a session may answer and end in one turn.
     this.#sends.flushOf(this);
+    // What was dropped after the last datagram that was read.
+    this.overflowed(readDrops(this.#libc, this.fd));
     this.#open = false;
     this.#receives.forget(this);
     this.#libc.close(this.fd);
@@ -84,6 +90,11 @@ class LinuxUdpSocket implements UdpSocket {
 
   received(payload: Uint8Array): void {
     this.#events.message(payload);
+  }
+
+  overflowed(total: number): void {
+    if (total > this.#overflow) this.#events.dropped('overflow', total - this.#overflow);
+    this.#overflow = total;
   }
 
   /** Takes an errno of a call on this socket: ends it unless only one datagram is concerned. */

@@ -1,9 +1,10 @@
 // The seam to the operating system's UDP: one connected socket a session. Here its interface and the variant on Node's
-// own sockets, which runs everywhere. Source: spec datagrams §6.
+// own sockets, which runs everywhere. Source: docs/protocol/datagrams.md §6.
 
 import { createSocket, type Socket } from 'node:dgram';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { formatIp, formatIpPort, type IpBytes } from '../net/address/ip.ts';
+import { receiveBufferBytes } from '../net/linux/receive-buffer.ts';
 
 /** Told by a socket; none of these may throw. Nothing is told after `close`. */
 export interface UdpEvents {
@@ -11,8 +12,8 @@ export interface UdpEvents {
   connected(): void;
   /** One datagram from the destination. The view is valid only during the call. */
   message(payload: Uint8Array): void;
-  /** Datagrams that `send` had taken were dropped after all, by the system. */
-  dropped(why: 'full' | 'failed', count: number): void;
+  /** Datagrams that `send` had taken were dropped after all, by the system; `overflow`: such from the destination. */
+  dropped(why: 'full' | 'failed' | 'overflow', count: number): void;
   /** The socket is broken (no route, refused, …) and has been closed. */
   failed(error: PosternError): void;
 }
@@ -29,8 +30,8 @@ export interface UdpSocket {
 /** Opens a socket that exchanges datagrams with one destination only. Never throws: failures go to `events.failed`. */
 export type OpenUdp = (address: IpBytes, port: number, events: UdpEvents) => UdpSocket;
 
-/** Datagrams a socket may have waiting in user space before more are dropped: the recorded peer's bound. */
-const queueLimit = 512;
+/** Datagrams a socket may have waiting in user space before more are dropped: cloudflared's bound. */
+export const queueLimit = 512;
 
 /** Errors that name one datagram, not the socket: the flow lives on. */
 const passingErrors: ReadonlySet<string | undefined> = new Set(['EMSGSIZE', 'ENOBUFS', 'EAGAIN', 'EPERM', 'EINTR']);
@@ -40,7 +41,7 @@ export function isPassingError(code: string | undefined): boolean {
   return passingErrors.has(code);
 }
 
-/** The error of a socket that cannot reach its destination, in the words of spec datagrams §4.2. */
+/** The error of a socket that cannot reach its destination, in the words of docs/protocol/datagrams.md §4.2. */
 export function dialError(address: IpBytes, port: number, cause: unknown): PosternError {
   return new PosternError('dial.failed', `unable to dial udp to origin ${formatIpPort(address, port)}`, { cause });
 }
@@ -69,6 +70,7 @@ class NodeUdpSocket implements UdpSocket {
     // The lookup hands literal addresses through, so that binding and connecting take no thread and no extra turn.
     this.#socket = createSocket({
       type: family === 4 ? 'udp4' : 'udp6',
+      recvBufferSize: receiveBufferBytes,
       lookup: (host, _options, done) => done(null, host, family),
     });
     this.#socket.on('error', error => this.#fail(error));

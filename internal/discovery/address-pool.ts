@@ -1,5 +1,6 @@
 // Which connection uses which edge address: allocation over two regions, rotation, giving back, and the switch between
-// address families. Pure: time and randomness are passed in, nothing waits. Source: spec edge-protocol §2.3, §2.4.
+// address families. Pure: time and randomness are passed in, nothing waits. Source: docs/protocol/edge-protocol.md
+// §2.3, §2.4.
 //
 // Differs on purpose: with `share`, connections beyond the number of addresses share the least used one, so a single
 // static address serves all of them; and the table can be replaced after a new look-up without moving a connection.

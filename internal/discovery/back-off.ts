@@ -1,4 +1,4 @@
-// How long to wait before trying again: full jitter over a doubling bound. Source: spec edge-protocol §4.3.
+// How long to wait before trying again: full jitter over a doubling bound. Source: docs/protocol/edge-protocol.md §4.3.
 
 export interface BackOffOptions {
   readonly baseMs: number;

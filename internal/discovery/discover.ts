@@ -1,6 +1,6 @@
 // Finds the addresses of Cloudflare's edge: SRV records of the two regions, with DNS over TLS as the fallback, and the
-// addresses of their targets. Source: spec edge-protocol §2.1. Differs on purpose: one target without addresses does not
-// fail the whole discovery while the other has some.
+// addresses of their targets. Source: docs/protocol/edge-protocol.md §2.1. Differs on purpose: one target without
+// addresses does not fail the whole discovery while the other has some.
 
 import { PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -1,5 +1,5 @@
 // A small DNS-over-TLS client (RFC 7858): one connection a look-up, used when the machine's resolver fails to find the
-// SRV records. Source: spec edge-protocol §2.1.
+// SRV records. Source: docs/protocol/edge-protocol.md §2.1.
 
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -20,7 +20,7 @@ export interface DnsOverTlsOptions {
   readonly timeoutMs: number;
 }
 
-/** Cloudflare's public resolver, as the spec names it. */
+/** Cloudflare's public resolver, as docs/protocol/edge-protocol.md §2.1 names it. */
 export const cloudflareDnsOverTls: DnsOverTlsOptions = {
   host: '1.1.1.1',
   port: 853,

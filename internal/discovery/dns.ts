@@ -1,5 +1,5 @@
 // The DNS look-ups that discovery makes, behind one small interface: the machine's resolver, or given servers.
-// The DNS-over-TLS variant is in dns-over-tls.ts. Source: spec edge-protocol §2.1, §3.2, §3.3.
+// The DNS-over-TLS variant is in dns-over-tls.ts. Source: docs/protocol/edge-protocol.md §2.1, §3.2, §3.3.
 
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';

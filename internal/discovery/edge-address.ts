@@ -1,5 +1,5 @@
 // One address of an edge node, and parsing of what a user writes for it (`host:port`, `[v6]:port`).
-// Source: spec edge-protocol §2.1, §2.2.
+// Source: docs/protocol/edge-protocol.md §2.1, §2.2.
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';

@@ -1,5 +1,5 @@
 // The edge addresses of one connector over its lifetime: looked up at first use, again every hour, and again when dialling
-// fails, so that a moved edge is found without a restart. Source: spec edge-protocol §2; the refresh is ours.
+// fails, so that a moved edge is found without a restart. Source: docs/protocol/edge-protocol.md §2; the refresh is ours.
 
 import { PosternError } from '../errors/error.ts';
 import type { Logger } from '../telemetry/logger.ts';

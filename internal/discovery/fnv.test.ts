@@ -9,7 +9,7 @@ describe('fnv', () => {
     assert.equal(fnv1a32('foobar'), 0xbf9cf968);
   });
 
-  it('gives the thresholds of the spec', () => {
+  it('gives the thresholds of cloudflared', () => {
     assert.equal(rolloutThreshold('123456'), 74);
     assert.equal(rolloutThreshold('testAccountTag'), 56);
     assert.equal(rolloutThreshold(''), 61);

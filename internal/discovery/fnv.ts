@@ -1,5 +1,5 @@
 // FNV-1a with 32 bits, and the rollout threshold that Cloudflare derives from it for an account.
-// Source: spec edge-protocol §3.2.
+// Source: docs/protocol/edge-protocol.md §3.2.
 
 const offsetBasis = 0x811c9dc5;
 const prime = 0x01000193;

@@ -1,5 +1,6 @@
 // What Cloudflare publishes in TXT records: protocol percentages (`protocol-v2.argotunnel.com`) and feature percentages
-// (`cfd-features.argotunnel.com`), and which side of them an account is on. Source: spec edge-protocol §3.2, §3.3.
+// (`cfd-features.argotunnel.com`), and which side of them an account is on. Source: docs/protocol/edge-protocol.md
+// §3.2, §3.3.
 
 import { PosternError } from '../errors/error.ts';
 import type { Dns } from './dns.ts';

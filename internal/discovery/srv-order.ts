@@ -1,5 +1,5 @@
 // The order in which SRV records are used: by priority, and randomised by weight inside one priority (RFC 2782).
-// Source: spec edge-protocol §2.1.
+// Source: docs/protocol/edge-protocol.md §2.1.
 
 import type { SrvRecord } from './dns.ts';
 

@@ -1,5 +1,6 @@
-// Edge addresses given by the user (`--edge host:port`, repeatable) instead of discovery. Source: spec edge-protocol §2.2.
-// Differs on purpose: a host name yields all addresses of its preferred family, not one.
+// Edge addresses given by the user (`--edge host:port`, repeatable) instead of discovery. Source:
+// docs/protocol/edge-protocol.md §2.2. Differs on purpose: a host name yields all addresses of its preferred family,
+// not one.
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';

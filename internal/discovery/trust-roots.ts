@@ -1,6 +1,6 @@
 // The certificate roots of Cloudflare's network: fetched over ordinary web TLS from the addresses that Cloudflare's
 // documentation gives (developers.cloudflare.com, SSL/TLS, Origin CA root certificates), kept in a 0600 file, never embedded.
-// Source: spec edge-protocol §5 (trust roots).
+// Source: docs/protocol/edge-protocol.md §5 (trust roots).
 
 import { X509Certificate } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';

@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { createServer, request, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { encode } from 'dns-packet';
-import { EdgeWorld } from '../../test/support/edge-world.ts';
+import { EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
+import { listen } from '../../test/support/origin-server.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { readExactly } from '../net/stream/read-exactly.ts';
 import { parsePrivateHost } from '../private-network/private-host.ts';
-import type { ListenAddress } from './edge.ts';
+import type { ListenAddress } from './options.ts';
 
 const any = { host: '127.0.0.1', port: 0 } as const;
 
@@ -97,5 +98,34 @@ describe('metrics of an edge', () => {
     assert.equal((await get(edge.metrics, '/metrics', { host: 'rebound.example' })).status, 403);
     const none = await EdgeWorld.open(t);
     assert.equal(none.edge.metrics, undefined);
+  });
+
+  it('are not ready while the store does not answer', async t => {
+    const { edge } = await EdgeWorld.open(t, { metrics: any });
+    const metrics = edge.metrics ?? assert.fail('no metrics');
+    await edge.store.close();
+    const broken = await get(metrics, '/ready');
+    assert.equal(broken.status, 503);
+    assert.match(broken.text, /^\{"status":503,"connections":0,"reason":"[^"]*edge\.db is closed/);
+    // The process is alive all the same.
+    assert.equal((await get(metrics, '/healthcheck')).status, 200);
+  });
+
+  it('are not ready while the edge waits for running requests to stop', async t => {
+    const asked = Promise.withResolvers<ServerResponse>();
+    const origin = await listen(
+      t,
+      createServer((_request, response) => asked.resolve(response)),
+    );
+    const { world, tunnel } = await openWorld(t, origin, { edge: { metrics: any, gracePeriodMs: 20_000 } });
+    const metrics = world.edge.metrics ?? assert.fail('no metrics');
+    assert.equal((await get(metrics, '/ready')).text, '{"status":200,"connections":1}');
+    const answer = get({ host: '127.0.0.1', port: world.httpPort }, '/', { host: tunnel.host });
+    const response = await asked.promise;
+    const stopped = world.edge.stop();
+    assert.match((await get(metrics, '/ready')).text, /"status":503.*The edge is stopping/);
+    response.end('done');
+    assert.equal((await answer).text, 'done');
+    await stopped;
   });
 });

@@ -1,9 +1,11 @@
-// The edge's local HTTP endpoint for its operator: /metrics, /ready, /healthcheck. Source: architecture, rooms `edge` and
-// `management`; issue "private networks" point 5 (what the on-ramps count).
+// The edge's local HTTP endpoint for its operator: /metrics, /healthcheck (the process answers) and /ready (200 while it
+// serves, else 503 with the reason). Source: docs/protocol/commands-and-api.md §13, for the connector's.
 
-import { exposeFamilies } from '../management/expose-metrics.ts';
-import { type LocalAddress, type LocalServer, openLocalServer } from '../management/local-server.ts';
-import type { BuildInfo, MetricFamily } from '../management/metric-values.ts';
+import { describeError, PosternError } from '../errors/error.ts';
+import { exposeMetrics } from '../management/expose-metrics.ts';
+import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from '../management/local-server.ts';
+import type { BuildInfo } from '../management/metric-values.ts';
+import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 
 export interface MetricsListenerOptions {
   readonly listen: LocalAddress;
@@ -11,24 +13,25 @@ export interface MetricsListenerOptions {
   readonly families: readonly MetricFamily[];
   /** Registered connections of connectors now. */
   readonly connections: () => number;
+  /** Why visitors cannot be served, as one line; undefined = they can. A rejection is a reason too. */
+  readonly unready: () => Promise<string | undefined>;
 }
+
+/** How long the edge may take to find out: the store answers in less than a millisecond. */
+const unreadyTimeoutMs = 3_000;
 
 /** Listens. Rejects with 'listen.failed'. */
 export function openMetricsListener(options: MetricsListenerOptions): Promise<LocalServer> {
   const { build, connections, families, listen } = options;
   const all: MetricFamily[] = [
-    {
-      ...{ kind: 'gauge', name: 'postern_connector_connections', labelNames: [] },
-      help: 'Registered connections of connectors',
-      read: () => [[{}, connections()]],
-    },
+    gauge('postern_connector_connections', 'Registered connections of connectors', [], () => [[{}, connections()]]),
     ...families,
   ];
-  const expose = exposeFamilies(build, all);
+  const expose = exposeMetrics(build, all);
   return openLocalServer([listen], async path => {
     switch (path) {
       case '/ready':
-        return { status: 200, text: JSON.stringify({ status: 200, connections: connections() }) };
+        return readiness(connections(), await reasonOf(options.unready));
       case '/healthcheck':
         return { status: 200, text: 'OK\n' };
       case '/metrics': {
@@ -37,5 +40,26 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
       default:
         return undefined;
     }
+  });
+}
+
+function readiness(connections: number, reason: string | undefined): LocalAnswer {
+  const status = reason === undefined ? 200 : 503;
+  return { status, text: JSON.stringify({ status, connections, reason }) };
+}
+
+async function reasonOf(unready: () => Promise<string | undefined>): Promise<string | undefined> {
+  try {
+    return await within(unready(), unreadyTimeoutMs);
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new PosternError('health.failed', `No answer within ${timeoutMs / 1_000} s`));
+    const timer = setTimeout(late, timeoutMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

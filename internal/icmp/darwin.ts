@@ -1,5 +1,6 @@
 // Echo on macOS: one unprivileged ICMP datagram socket a family, shared by all flows through our own NAT; replies are
-// told apart by us. Only the opening is here. Not run on a Mac yet. Source: spec datagrams §7.3; Darwin icmp(4), icmp6(4).
+// told apart by us. Only the opening is here. Not run on a Mac yet. Source: docs/protocol/datagrams.md §7.3; Darwin
+// icmp(4), icmp6(4).
 
 import { randomInt } from 'node:crypto';
 import { bindFd, createIcmpFd, darwinAbi, type LibC, socketType } from '../net/linux/libc.ts';

@@ -1,10 +1,13 @@
 // The seam between the echo proxy and the operating system: one platform object an address family, one flow a
-// (visitor, destination, echo id). What differs per system stays behind it. Source: spec datagrams §7.3.
+// (visitor, destination, echo id). What differs per system stays behind it. Source: docs/protocol/datagrams.md §7.3.
 
 import type { IpBytes } from '../net/address/ip.ts';
 
-/** Told of one echo reply. `data` is valid only during the call; `from` may be kept. Must not throw. */
-export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array) => void;
+/**
+ * Told of one echo reply. `data` is valid only during the call; `from` may be kept. `ttl` is what the reply arrived with,
+ * where the system tells: with its IP header, as raw sockets of IPv4 do. Must not throw.
+ */
+export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array, ttl?: number) => void;
 
 export interface EchoFlow {
   /**

@@ -1,6 +1,6 @@
 // The echo proxy of a connector: takes IP packets from the edge, sends echo requests into the private network, and
-// returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source: spec datagrams §7.
-// Knows no operating system: see echo-platform.ts.
+// returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source:
+// docs/protocol/datagrams.md §7. Knows no operating system: see echo-platform.ts.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import {
@@ -34,7 +34,7 @@ export interface EchoProxyOptions {
   readonly log: Logger;
   /** Flows at once; 1,024 by default: each may be a socket. */
   readonly flowLimit?: number;
-  /** 10 s by default, as the recorded peer has it. */
+  /** 10 s by default, as cloudflared has it. */
   readonly idleMs?: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now?: () => number;
@@ -168,8 +168,8 @@ export class EchoProxy {
       lastActiveMs: this.#now(),
       echo: undefined,
     };
-    flow.echo = platform.openFlow(copyBytes(view.destination), (address, sequence, data) =>
-      this.#reply(flow, address, sequence, data),
+    flow.echo = platform.openFlow(copyBytes(view.destination), (address, sequence, data, ttl) =>
+      this.#reply(flow, address, sequence, data, ttl),
     );
     if (flow.echo === undefined) {
       this.counters.dropped['flow-limit'] += 1;
@@ -188,7 +188,7 @@ export class EchoProxy {
     return true;
   }
 
-  #reply(flow: Flow, from: IpBytes, sequence: number, data: Uint8Array): void {
+  #reply(flow: Flow, from: IpBytes, sequence: number, data: Uint8Array, ttl = 255): void {
     const headers = (from.length === 4 ? ipv4HeaderBytes : ipv6HeaderBytes) + icmpHeaderBytes;
     if (from.length !== flow.visitor.length || headers + data.length > ipPacketLimit) {
       this.counters.dropped['reply-dropped'] += 1;
@@ -198,7 +198,7 @@ export class EchoProxy {
     const length = encodeIcmpPacket(this.#scratch, 0, {
       source: from,
       destination: flow.visitor,
-      ttl: 255,
+      ttl,
       type: icmpType[from.length === 4 ? 4 : 6].echoReply,
       code: 0,
       identifier: flow.identifier,

@@ -190,7 +190,7 @@ describe('echo proxy on Linux', { skip }, () => {
     spaces.setPingGroupRange('0 0');
     const proxy = new ProxyProcess(spaces.connector, []);
     assert.ok(await proxy.started());
-    // The namespace has no route to the probe address, so the source for IPv4 is unknown, as the spec has it.
+    // The namespace has no route to the probe address, so the source for IPv4 is unknown, as cloudflared has it.
     const expired = { destination: '10.77.1.2', identifier: 1, sequence: 1, text: '', ttl: 1 };
     proxy.send(request({ source: '192.0.2.7', ...expired }));
     proxy.send(request({ ...expired, source: '2001:db8::7', destination: 'fd77:1::2' }));

@@ -1,5 +1,5 @@
 // Echo on Linux: an unprivileged ping socket a flow (the kernel chooses the echo id and matches replies), or one raw
-// socket with our own NAT where only CAP_NET_RAW is held. Source: spec datagrams §7.3; Linux icmp(7), raw(7).
+// socket with our own NAT where only CAP_NET_RAW is held. Source: docs/protocol/datagrams.md §7.3; Linux icmp(7), raw(7).
 
 import { randomInt } from 'node:crypto';
 import type { IpBytes } from '../net/address/ip.ts';

@@ -1,5 +1,6 @@
 // Opens the echo proxy for the system it runs on; the one file that names the platforms. Each family stands alone: one
-// may work without the other, and without both the connector goes on without ICMP. Source: spec datagrams §7.1, §7.3.
+// may work without the other, and without both the connector goes on without ICMP. Source: docs/protocol/datagrams.md
+// §7.1, §7.3.
 
 import { describeError } from '../errors/error.ts';
 import { formatIp, type IpBytes } from '../net/address/ip.ts';

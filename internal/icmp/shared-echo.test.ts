@@ -47,7 +47,12 @@ describe('echo over one shared socket', () => {
     const socket = new MemoryIcmpSocket(4);
     const shared = new SharedEcho('test', 4, socket, 5);
     const got: string[] = [];
-    const flow = shared.openFlow(host, noting(got));
+    const ttls: (number | undefined)[] = [];
+    const note = noting(got);
+    const flow = shared.openFlow(host, (from, sequence, data, ttl) => {
+      note(from, sequence, data);
+      ttls.push(ttl);
+    });
     flow?.request(request(1, Buffer.from('a')));
     const reply = socket.replyTo(socket.sent[0]?.message ?? host);
     socket.deliver(other, reply);
@@ -58,8 +63,10 @@ describe('echo over one shared socket', () => {
     socket.deliver(host, Uint8Array.of(0x4f, 1, 2, 3));
     assert.deepEqual(got, []);
     assert.equal(shared.unmatched, 6);
-    socket.deliver(host, Buffer.concat([Buffer.alloc(20).fill(0x45, 0, 1), reply]));
+    socket.deliver(host, Buffer.concat([Buffer.alloc(20).fill(0x45, 0, 1).fill(57, 8, 9), reply]));
     assert.deepEqual(got, ['10.0.0.1 1 a']);
+    // The host's own, which ping shows.
+    assert.deepEqual(ttls, [57]);
     flow?.close();
     flow?.close();
     socket.deliver(host, reply);

@@ -1,5 +1,6 @@
 // Echo over one socket for all flows: gives each flow an echo id of its own per destination and maps replies back, which
-// is a NAT keyed (chosen id, destination) → flow. For macOS, and for raw sockets on Linux. Source: spec datagrams §7.3.
+// is a NAT keyed (chosen id, destination) → flow. For macOS, and for raw sockets on Linux. Source:
+// docs/protocol/datagrams.md §7.3.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import { checksum, updateChecksum } from '../net/packet/checksum.ts';
@@ -86,9 +87,15 @@ export class SharedEcho implements EchoPlatform {
         ? this.#mappings.get(keyOf(from))?.get(word(message, 4))
         : undefined;
     if (mapping === undefined) this.unmatched += 1;
-    else mapping.reply(mapping.destination, word(message, 6), message.subarray(icmpHeaderBytes));
+    else {
+      const ttl = message === received ? undefined : received[ttlAt];
+      mapping.reply(mapping.destination, word(message, 6), message.subarray(icmpHeaderBytes), ttl);
+    }
   }
 }
+
+/** Of an IPv4 header. */
+const ttlAt = 8;
 
 /** ICMP echo replies begin with 0, IPv4 headers with 0x4n: where a header is there it is left out. */
 function stripIpv4Header(message: Uint8Array): Uint8Array {

@@ -41,7 +41,7 @@ describe('echo source addresses', () => {
     assert.equal(chosen[6].address.length, 16);
   });
 
-  it('are refused in the words of the spec', async () => {
+  it('are refused in the words of cloudflared', async () => {
     await assert.rejects(chooseEchoSources({ v4: '::1', v6: undefined }, interfaces), {
       code: 'usage.invalid',
       message: 'expect IPv4, but ::1 is IPv6',

@@ -1,4 +1,4 @@
-// Which addresses the echo proxy answers from: the flags' or the machine's. Source: spec datagrams §7.1.
+// Which addresses the echo proxy answers from: the flags' or the machine's. Source: docs/protocol/datagrams.md §7.1.
 
 import { createSocket } from 'node:dgram';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
@@ -27,7 +27,7 @@ export type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[]
 const probeAddress = { host: '192.168.0.1', port: 53 };
 
 /**
- * Chooses both addresses. Throws 'usage.invalid' in the words of the spec when a flag is no address or of the wrong
+ * Chooses both addresses. Throws 'usage.invalid' in the words of cloudflared when a flag is no address or of the wrong
  * family; the caller then goes on without ICMP.
  */
 export async function chooseEchoSources(

@@ -1,5 +1,6 @@
 // Echo on Windows: the system sends each request and matches its reply; id and sequence on the wire are its own, so the
-// flow remembers what the visitor's were. No thread waits. Source: spec datagrams §7.3; Windows iphlpapi documentation.
+// flow remembers what the visitor's were. No thread waits. Source: docs/protocol/datagrams.md §7.3; Windows iphlpapi
+// documentation.
 
 import type { IpBytes } from '../net/address/ip.ts';
 import { icmpHeaderBytes } from '../net/packet/packet-icmp.ts';
@@ -26,7 +27,7 @@ export interface EchoCall {
 }
 
 const statusOk = 0;
-/** How long the system waits for a reply; the recorded peer's value. */
+/** How long the system waits for a reply; cloudflared's value. */
 const timeoutMs = 1_000;
 /** Requests waiting at once in one family: each holds a kernel request and an event for up to a second. */
 const waitingLimit = 256;

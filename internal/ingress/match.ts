@@ -1,5 +1,5 @@
-// Which ingress rule serves a request. Source: spec ingress-and-origin §7.
-// One difference from the recorded peer, on purpose: hosts are compared without regard to case, as names are.
+// Which ingress rule serves a request. Source: docs/protocol/ingress-and-origin.md §7.
+// One difference from cloudflared, on purpose: hosts are compared without regard to case, as names are.
 
 import { domainToASCII } from 'node:url';
 import type { IngressRule } from '../schema/ingress-rule.ts';

@@ -1,5 +1,5 @@
-// A rule's path expression → a test of a decoded path; expressions that are only a literal need no engine. Source: spec
-// ingress-and-origin §3, §7.
+// A rule's path expression → a test of a decoded path; expressions that are only a literal need no engine. Source:
+// docs/protocol/ingress-and-origin.md §3, §7.
 
 import { pathEngine, plainPath } from '../schema/path-expression.ts';
 

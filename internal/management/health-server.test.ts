@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { isPosternError } from '../errors/error.ts';
+import { connectorMetrics } from './connector-metrics.ts';
 import { exposeMetrics } from './expose-metrics.ts';
 import { type HealthServer, openHealthServer } from './health-server.ts';
 import { ConnectorMetrics } from './metric-values.ts';
@@ -16,7 +17,7 @@ describe('health server', () => {
     connectorId: '11111111-2222-4333-8444-555555555555',
     quickTunnelHost: () => 'calm-otter.example.com',
     configuration: () => '{"version":-1,"config":{}}',
-    metrics: exposeMetrics(metrics),
+    metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
   };
   before(async () => {
     server = await openHealthServer({ listen: { host: '127.0.0.1', port: 0 }, source });

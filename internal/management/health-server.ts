@@ -1,5 +1,5 @@
 // The connector's local HTTP endpoint: /ready, /healthcheck, /metrics, /config, /quicktunnel. How it is served, and to
-// whom, is local-server.ts. Source: spec cli-and-api §13.
+// whom, is local-server.ts. Source: docs/protocol/commands-and-api.md §13.
 
 import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from './local-server.ts';
 
@@ -23,7 +23,8 @@ export interface HealthServerOptions {
 
 export type HealthServer = LocalServer;
 
-const defaultPorts: readonly number[] = [20241, 20242, 20243, 20244, 20245, 0];
+/** Ports on localhost that are tried in turn when no address is given; 0 = any. */
+export const defaultPorts: readonly number[] = [20241, 20242, 20243, 20244, 20245, 0];
 
 /** Rejects with 'listen.failed'. */
 export function openHealthServer({ listen, source }: HealthServerOptions): Promise<HealthServer> {

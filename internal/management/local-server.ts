@@ -1,5 +1,5 @@
 // A small HTTP server for the machine's operator: health and metrics, by GET, without authentication, so that it listens
-// on loopback unless told otherwise. What is answered is given by others. Source: spec cli-and-api §13.
+// on loopback unless told otherwise. What is answered is given by others. Source: docs/protocol/commands-and-api.md §13.
 //
 // It is not for visitors: a request that came through a tunnel (it then carries this program's tag header) is refused; so
 // is, on loopback, one for a full host name, which only a page in the user's browser that rebinds its DNS name would send.
@@ -30,7 +30,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-/** As the spec's server: requests are tiny. */
+/** As cloudflared has it: requests are tiny. */
 const requestTimeoutMs = 10_000;
 
 /**

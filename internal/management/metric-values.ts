@@ -1,5 +1,6 @@
-// The connector's counters as plain numbers, cheap enough for every request. Their exposition is metric-exposition.ts.
-// Source: spec cli-and-api §14 (the metrics whose features exist here).
+// The connector's counters as plain numbers, cheap enough for every request. Their families are connector-metrics.ts.
+
+import type { MetricFamily } from '../telemetry/metrics.ts';
 
 /** What a scrape is answered with. */
 export interface MetricsText {
@@ -11,29 +12,6 @@ export interface MetricsText {
 export interface BuildInfo {
   readonly version: string;
   readonly runtime: string;
-}
-
-/** One value of a family, with the labels it goes under. */
-export type MetricSample = readonly [labels: Readonly<Record<string, string | number>>, value: number];
-
-/** A metric that is counted elsewhere and read when somebody asks. */
-export interface MetricFamily {
-  readonly kind: 'counter' | 'gauge';
-  readonly name: string;
-  readonly help: string;
-  readonly labelNames: readonly string[];
-  /** Samples of the same labels add up. */
-  readonly read: ReadSamples;
-}
-
-export type ReadSamples = () => readonly MetricSample[];
-
-export function counter(name: string, help: string, labelNames: readonly string[], read: ReadSamples): MetricFamily {
-  return { kind: 'counter', name, help, labelNames, read };
-}
-
-export function gauge(name: string, help: string, labelNames: readonly string[], read: ReadSamples): MetricFamily {
-  return { kind: 'gauge', name, help, labelNames, read };
 }
 
 /** Counting is an addition; everything else happens when somebody asks. */

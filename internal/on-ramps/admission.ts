@@ -1,5 +1,5 @@
 // Who may use an on-ramp, and in which virtual network: the user name chooses the network (`vnet` or `vnet+account`), the
-// password is an API token of the account. Source: issue "private networks" points 5 and 6.
+// password is an API token of the account.
 
 import { timingSafeEqual } from 'node:crypto';
 import { PosternError } from '../errors/error.ts';
@@ -27,7 +27,7 @@ export interface AdmissionOptions {
 }
 
 /** Wrong credentials an address may show, as for the API: guessing is hopeless anyway, this keeps it cheap for us. */
-const refusalLimits = { burst: 20, perSecond: 0.2 };
+export const refusalLimits = { burst: 20, perSecond: 0.2 };
 /** Refusals of an address that the log tells of: somebody guesses, or somebody mistyped and wonders. */
 const refusalLines = { burst: 3, perSecond: 1 / 60 };
 /** No token of ours is longer. */

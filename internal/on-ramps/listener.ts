@@ -1,11 +1,9 @@
-// A TCP listener of an on-ramp: bounded in connections, closed with everything it holds. Source: issue "private networks"
-// point 5.
+// A TCP listener of an on-ramp: bounded in connections, closed with everything it holds.
 
 import { createServer, type Server, type Socket } from 'node:net';
-import { foreignCode, PosternError } from '../errors/error.ts';
 import { isLoopback, parseIp } from '../net/address/ip.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
-import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 
 export interface ListenOptions {
   readonly host: string;
@@ -21,6 +19,8 @@ export interface TcpListener {
   close(): Promise<void>;
 }
 
+/** Whom on-ramps listen for, in errors. */
+export const onRampClients = 'clients of private networks';
 /** Connections at once on one listener: a tenth of what a process with raised limits may open. Later ones are cut. */
 export const maxConnections = 16_384;
 /**
@@ -52,7 +52,7 @@ export async function serverListener(
   try {
     port = await listenTcp(server, options.host, options.port);
   } catch (error) {
-    throw listenFailed(options, error);
+    throw listenFailed(onRampClients, options.host, options.port, error);
   }
   let closed: Promise<void> | undefined;
   const stop = (): Promise<void> => {
@@ -70,14 +70,6 @@ export async function serverListener(
       return ended;
     },
   };
-}
-
-/** What a listener that cannot listen throws. */
-export function listenFailed({ host, port }: ListenOptions, error: unknown): PosternError {
-  const reason = foreignCode(error) ?? String(error);
-  return new PosternError('listen.failed', `Cannot listen on ${host}:${port} (${reason}); choose another address.`, {
-    cause: error,
-  });
 }
 
 /** Whether only this machine can reach a listener there. */

@@ -1,9 +1,9 @@
 // What the on-ramps count, as families of metrics for a scrape. Every label has a bounded set of values: none holds an
-// address, a name or a flow. Source: issue "private networks" point 5.
+// address, a name or a flow.
 
-import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../management/metric-values.ts';
 import type { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import type { PrivateNetwork } from '../private-network/private-network.ts';
+import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../telemetry/metrics.ts';
 import type { Admission } from './admission.ts';
 import type { DnsCounters } from './dns/forwarder.ts';
 import type { EchoService } from './echo/echo-service.ts';

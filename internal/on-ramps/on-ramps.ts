@@ -1,9 +1,8 @@
 // The private side of an edge as one value: routes, flows, and the on-ramps that are asked for, opened and closed
-// together. Source: issue "private networks" point 5.
+// together.
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, PosternError } from '../errors/error.ts';
-import type { MetricFamily } from '../management/metric-values.ts';
 import type { Resolver } from '../private-network/dns/upstream.ts';
 import { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import { FlowTracker } from '../private-network/flows/flow-tracker.ts';
@@ -14,6 +13,7 @@ import { openRouteTable } from '../private-network/routes/route-table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { MetricFamily } from '../telemetry/metrics.ts';
 import { Admission } from './admission.ts';
 import { type DnsCounters, openDnsForwarder } from './dns/forwarder.ts';
 import { EchoService } from './echo/echo-service.ts';
@@ -28,6 +28,8 @@ export interface OnRampSettings {
   readonly socks?: (ListenOptions & { readonly open: boolean }) | undefined;
   readonly httpProxy?: (ListenOptions & { readonly open: boolean }) | undefined;
   readonly dns: readonly DnsSettings[];
+  /** See PrivateNetworkOptions. */
+  readonly confineHostnames?: boolean | undefined;
 }
 
 export interface DnsSettings extends ListenOptions {
@@ -74,7 +76,9 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   // The first listener of a network names the resolver that knows its names.
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
     onRamps.dns.find(({ vnet }) => networkNamed(routes, accountTag, vnet)?.id === id)?.resolver;
-  const network = new PrivateNetwork({ routes, registry, tracker, logger, resolverOf });
+  const network = new PrivateNetwork({
+    ...{ routes, registry, tracker, logger, resolverOf, confineHostnames: onRamps.confineHostnames },
+  });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
   opened.defer(() => echo.close());

@@ -6,9 +6,10 @@ import type { RemoteInfo, Socket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { describeError } from '../errors/error.ts';
 import { parseIp } from '../net/address/ip.ts';
+import { listenFailed } from '../net/stream/listen-tcp.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { openBoundSocket } from './bound-socket.ts';
-import { type ListenOptions, listenFailed } from './listener.ts';
+import { type ListenOptions, onRampClients } from './listener.ts';
 
 /** Who sent a datagram, and the way back to there. */
 export interface UdpClient extends Pick<RemoteInfo, 'address' | 'port'> {
@@ -71,7 +72,9 @@ class WildcardListener implements UdpListener {
 
   async open(): Promise<void> {
     const failure = await this.#scan();
-    if (this.#sockets.size === 0) throw failure ?? listenFailed(this.#options, 'this machine has no such address');
+    const { host, port } = this.#options;
+    if (this.#sockets.size === 0)
+      throw failure ?? listenFailed(onRampClients, host, port, 'no address of this machine');
     this.#timer = setInterval(() => void this.#scan(), rescanMs);
     this.#timer.unref();
   }
@@ -147,7 +150,7 @@ async function bind(host: string, port: number): Promise<Socket> {
   try {
     return await openBoundSocket(host, port);
   } catch (error) {
-    throw listenFailed({ host, port }, error);
+    throw listenFailed(onRampClients, host, port, error);
   }
 }
 

@@ -1,5 +1,6 @@
 // Opens a connection to an origin: resolve, connect (with happy eyeballs), TLS. Every failure names its hop and every
-// wait has a deadline. Source: spec ingress-and-origin §4 (connectTimeout, tlsTimeout, tcpKeepAlive, noHappyEyeballs), §8.1.
+// wait has a deadline. Source: docs/protocol/ingress-and-origin.md §4 (connectTimeout, tlsTimeout, tcpKeepAlive,
+// noHappyEyeballs), §8.1.
 
 import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';

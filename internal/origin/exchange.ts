@@ -1,5 +1,5 @@
 // What an origin serves: one request with the place its answer goes, and the origin behind an ingress rule. Interfaces
-// only; internal/proxy makes exchanges out of transport streams. Source: spec ingress-and-origin §8–10.
+// only; internal/proxy makes exchanges out of transport streams. Source: docs/protocol/ingress-and-origin.md §8–10.
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
@@ -40,6 +40,8 @@ export interface Exchange {
   respond(status: number, headers: HeaderList, endStream?: boolean): void;
   /** Trailers after the body; call before `body.end()`. */
   trailers(list: HeaderList): void;
+  /** The request is refused here, in place of `respond`: logged, and answered with `status` and the error's message. */
+  reject(status: number, error: PosternError): void;
   /** The request failed here: logged once, and told to the edge (before `respond`) or the stream reset (after). */
   fail(error: PosternError): void;
 }

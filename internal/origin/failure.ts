@@ -1,5 +1,5 @@
 // Failures of the way to an origin, translated once from errno, TLS and HTTP errors, each naming the hop that failed.
-// Source: spec ingress-and-origin §8.4.
+// Source: docs/protocol/ingress-and-origin.md §8.4.
 
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
 

@@ -1,15 +1,23 @@
 // For disableChunkedEncoding: origins that cannot read chunked bodies (WSGI servers) get a request body of unknown length
-// with a Content-Length, which means reading it to its end first. Source: spec ingress-and-origin §8.3. (The recorded
-// peer sends such a request without any framing, so that the origin sees an empty body.)
+// with a Content-Length, which means reading it to its end first. Source: docs/protocol/ingress-and-origin.md §8.3. (
+// cloudflared sends such a request without any framing, so that the origin sees an empty body.)
 
+import { PosternError } from '../errors/error.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 
 /** Held in memory a request, so bounded tightly; longer bodies must announce their length. */
-const maxGatheredBytes = 1024 * 1024;
+export const maxGatheredBytes = 1024 * 1024;
 
 /** Reads the whole request body, then calls `ready`; answers 413 when it is longer than 1 MiB. */
 export function gatherBody(exchange: Exchange, ready: (body: Buffer) => void): void {
   new Gathering(exchange, ready).start();
+}
+
+function tooLong(): PosternError {
+  const text =
+    `The body is longer than ${maxGatheredBytes} bytes and announces no length, ` +
+    'which the rule of this service (disableChunkedEncoding) needs.';
+  return new PosternError('protocol.too-large', text, { details: { hop: 'request' } });
 }
 
 class Gathering implements Cancelable {
@@ -49,7 +57,7 @@ class Gathering implements Cancelable {
     this.cancel();
     this.#exchange.work = undefined;
     this.#exchange.body.pause();
-    this.#exchange.respond(413, [], true);
+    this.#exchange.reject(413, tooLong());
   };
 
   readonly #onEnd = (): void => {

@@ -1,5 +1,5 @@
 // The built-in test service: a small HTTP server on loopback, reached like any other origin.
-// Source: spec ingress-and-origin §13. (Plain HTTP: it never leaves this process.)
+// Source: docs/protocol/ingress-and-origin.md §13. (Plain HTTP: it never leaves this process.)
 
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';

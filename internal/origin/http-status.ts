@@ -1,4 +1,5 @@
-// The fixed-response service `http_status:N`: the status, no headers, no body. Source: spec ingress-and-origin §13.
+// The fixed-response service `http_status:N`: the status, no headers, no body. Source:
+// docs/protocol/ingress-and-origin.md §13.
 
 import { PosternError } from '../errors/error.ts';
 import type { Exchange, Origin } from './exchange.ts';

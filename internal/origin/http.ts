@@ -1,5 +1,5 @@
 // HTTP-type origins: http, https, ws, wss, h2c, unix, unix+tls. Chooses address, TLS name and Host for each request and
-// hands it to the client that speaks to the origin. Source: spec ingress-and-origin §4, §8, §9.
+// hands it to the client that speaks to the origin. Source: docs/protocol/ingress-and-origin.md §4, §8, §9.
 
 import type { SecureContext } from 'node:tls';
 import { PosternError } from '../errors/error.ts';
@@ -28,7 +28,7 @@ export interface HttpOriginOptions {
 }
 
 /** A pool a TLS name, so many at most: names come from visitors. The one unused for longest makes room. */
-const maxPools = 64;
+export const maxPools = 64;
 
 /** Opens the origin of one rule: reads its caPool; connections are made when requests come. Throws 'config.invalid'. */
 export async function openHttpOrigin(options: HttpOriginOptions): Promise<HttpOrigin> {

@@ -2,6 +2,7 @@
 // Source: RFC 9112 §9. The pool owns idle connections, the request owns a busy one.
 
 import type { Socket } from 'node:net';
+import { PosternError } from '../errors/error.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Http1Request, RequestConnection } from './http1-request.ts';
@@ -18,6 +19,8 @@ export interface ConnectionOwner {
 
 /** What an origin said before it closed is here already, or comes within a round trip; origins are near. */
 const lastWordsMs = 1000;
+/** From the first byte of a head to its last: heads are sent in one go, and 1 MiB takes this long at 35 KB/s. */
+const defaultHeadTimeoutMs = 30_000;
 
 export class Http1Connection implements RequestConnection, ResponseSink {
   /** When an idle connection is given up, in milliseconds of `performance.now()`; the pool's. */
@@ -35,8 +38,11 @@ export class Http1Connection implements RequestConnection, ResponseSink {
   /** How writes are seen to: `destroy` by Node's way, `keep` so that a failed one leaves reading be, `broken` after one. */
   #writes: 'destroy' | 'keep' | 'broken' = 'destroy';
   #lastWords: NodeJS.Timeout | undefined;
+  readonly #headTimeoutMs: number;
+  #headDeadline: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, owner: ConnectionOwner) {
+  constructor(socket: Socket, owner: ConnectionOwner, headTimeoutMs = defaultHeadTimeoutMs) {
+    this.#headTimeoutMs = headTimeoutMs;
     this.#socket = socket;
     this.#owner = owner;
     this.#parser = new ResponseParser(this);
@@ -131,8 +137,22 @@ export class Http1Connection implements RequestConnection, ResponseSink {
       this.#socket.destroy();
       return;
     }
+    if (this.#parser.insideHead) this.#headDeadline ??= setTimeout(this.#onLateHead, this.#headTimeoutMs);
+    else if (this.#headDeadline !== undefined) {
+      clearTimeout(this.#headDeadline);
+      this.#headDeadline = undefined;
+    }
     if (this.#upgraded) this.#join();
     else if (this.#ended) this.#settle();
+  };
+
+  readonly #onLateHead = (): void => {
+    this.#error = new PosternError(
+      'origin.timeout',
+      `The origin did not end the head of its answer within ${this.#headTimeoutMs} ms`,
+      { details: { hop: 'response', cause: 'ETIMEDOUT' } },
+    );
+    this.#socket.destroy();
   };
 
   /** The response is complete, and nothing came after it. */
@@ -194,6 +214,7 @@ export class Http1Connection implements RequestConnection, ResponseSink {
 
   readonly #onClose = (): void => {
     clearTimeout(this.#lastWords);
+    clearTimeout(this.#headDeadline);
     const request = this.#request;
     this.#request = undefined;
     this.#owner.dropped(this);

@@ -1,5 +1,5 @@
 // One request to an HTTP/1.1 origin and its answer: writes head and body, streams the response into the exchange.
-// Source: RFC 9112 §3, §6, §9.3.1 (retry); RFC 9110 §10.1.1 (Expect); spec ingress-and-origin §8, §9.
+// Source: RFC 9112 §3, §6, §9.3.1 (retry); RFC 9110 §10.1.1 (Expect); docs/protocol/ingress-and-origin.md §8, §9.
 
 import type { Socket } from 'node:net';
 import type { PosternError } from '../errors/error.ts';

@@ -4,12 +4,15 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { createServer } from 'node:tls';
-import { headerOf, type TestIncoming } from '../../test/support/incoming.ts';
+import { headerOf, TestIncoming } from '../../test/support/incoming.ts';
 import { listen, listenRaw, readUntil } from '../../test/support/origin-server.ts';
 import { httpService, proxyTo, type TestProxy } from '../../test/support/proxied.ts';
 import { createTestCa } from '../../test/support/test-ca.ts';
 import { until, within } from '../../test/support/wait.ts';
+import type { PosternError } from '../errors/error.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
+import { dial } from './dial.ts';
+import { Http1Pool } from './http1.ts';
 
 async function raw(
   t: TestContext,
@@ -143,7 +146,7 @@ describe('HTTP/1.1 to the origin', () => {
       });
     });
     assert.equal(await text(test.request()), 'ok');
-    await assert.rejects(test.request({ method: 'POST' }).response, /response of/);
+    await assert.rejects(test.request({ method: 'POST' }).response, /closed the connection before it answered/);
     assert.equal(requests, 2);
 
     let closed = 0;
@@ -153,8 +156,69 @@ describe('HTTP/1.1 to the origin', () => {
         socket.end();
       });
     });
-    await assert.rejects(closing.request().response, /closed without a response/);
+    await assert.rejects(closing.request().response, /The origin closed the connection before it answered$/);
     assert.equal(closed, 1);
+  });
+
+  it('gives up origins that never come to an answer', { timeout: 20_000 }, async t => {
+    const endless = await raw(t, socket => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        for (let index = 0; index < 100; index += 1) socket.write('HTTP/1.1 103 Early Hints\r\n\r\n');
+      });
+    });
+    await assert.rejects(within('a refusal', endless.request().response), /more than 32 interim responses/);
+    // An SSH server speaks first, and then waits for its client's name.
+    for (const early of [true, false]) {
+      const banner = await raw(t, socket => {
+        if (early) socket.write('SSH-2.0-OpenSSH_9.2p1\r\n');
+        else socket.once('data', () => socket.write('SSH-2.0-OpenSSH_9.2p1\r\n'));
+      });
+      await assert.rejects(within('a refusal', banner.request().response), /it begins with "SSH-2\.0-/);
+    }
+  });
+
+  it('gives up an origin whose head trickles', async t => {
+    const port = await listenRaw(t, socket => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nX-Slow: ');
+        const timer = setInterval(() => socket.write('x'), 20);
+        socket.once('close', () => clearInterval(timer));
+      });
+    });
+    const settings = { connectTimeoutMs: 5_000, tcpKeepAliveMs: 0, noHappyEyeballs: false };
+    const pool = new Http1Pool({
+      ...{ dest: 'trickle', maxIdle: 1, keepAliveTimeoutMs: 1_000, headTimeoutMs: 200 },
+      open: done => dial({ kind: 'tcp', host: '127.0.0.1', port }, settings, undefined, done),
+    });
+    t.after(() => pool.close());
+    const failed = Promise.withResolvers<PosternError>();
+    const { body } = new TestIncoming({});
+    const head = {
+      kind: 'http',
+      method: 'GET',
+      scheme: 'http',
+      host: 'a',
+      path: '/',
+      headers: [],
+      bodyLength: 0,
+    } as const;
+    const ignore = (): void => undefined;
+    const exchange = {
+      head,
+      body,
+      work: undefined,
+      respond: ignore,
+      trailers: ignore,
+      reject: ignore,
+      fail: failed.resolve,
+    };
+    pool.request(exchange, { path: '/', host: 'a', headers: [], expectContinue: false });
+    const error = await within('the failure', failed.promise);
+    assert.equal(error.code, 'origin.timeout');
+    assert.match(error.message, /did not end the head of its answer within 200 ms/);
+    assert.equal(pool.stats.open, 0);
   });
 
   it('keeps no more idle connections than keepAliveConnections', async t => {

@@ -1,7 +1,7 @@
 // The keep-alive pool of HTTP/1.1 connections to one origin address under one TLS name. Written by hand because this is
 // the data path and undici's client cannot do what is needed there: Expect and interim responses, an upgrade answered with
 // another status, a bound on idle connections, HEAD without giving the connection up. It costs a tenth to a fifth less CPU.
-// Source: spec ingress-and-origin §4, §8; RFC 9112 §9.
+// Source: docs/protocol/ingress-and-origin.md §4, §8; RFC 9112 §9.
 
 import type { Socket } from 'node:net';
 import { PosternError } from '../errors/error.ts';
@@ -17,6 +17,8 @@ export interface Http1Settings {
   readonly maxIdle: number;
   readonly keepAliveTimeoutMs: number;
   readonly open: (done: DialDone) => Dial;
+  /** Default: that of http1-connection.ts. */
+  readonly headTimeoutMs?: number;
 }
 
 /** Given up so long before the origin's own time-out, so that a request rarely meets a connection just being closed. */
@@ -70,7 +72,7 @@ export class Http1Pool implements RequestPool, ConnectionOwner {
         request.onUnreachable(error ?? new PosternError('internal', 'A dial ended without socket and without error.'));
         return;
       }
-      const connection = new Http1Connection(socket, this);
+      const connection = new Http1Connection(socket, this, this.#settings.headTimeoutMs);
       this.#connections.add(connection);
       if (request.done) connection.destroy();
       else request.startOn(connection);
@@ -79,7 +81,7 @@ export class Http1Pool implements RequestPool, ConnectionOwner {
 
   /** Takes over an open, unused connection. */
   adopt(socket: Socket): void {
-    const connection = new Http1Connection(socket, this);
+    const connection = new Http1Connection(socket, this, this.#settings.headTimeoutMs);
     this.#connections.add(connection);
     this.release(connection, undefined);
   }

@@ -1,11 +1,14 @@
 // One request to an HTTP/2 origin as one stream, trailers and early responses included, so that gRPC works.
-// Source: RFC 9113 §8; spec ingress-and-origin §8.4, edge-protocol §10.11. The stream is node:http2's; this maps it.
+// Source: RFC 9113 §8; docs/protocol/ingress-and-origin.md §8.4, docs/protocol/edge-protocol.md §10.11. The stream is
+// node:http2's; this maps it.
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange } from './exchange.ts';
 import { originFailure } from './failure.ts';
 import type { RequestLine } from './http1-request.ts';
+import { malformedResponse } from './response-head.ts';
+import { maxInterimHeads } from './response-parser.ts';
 
 export interface Http2RequestOwner {
   readonly dest: string;
@@ -54,7 +57,14 @@ export class Http2Request implements Cancelable {
       return;
     }
     this.#stream = stream;
+    let interim = 0;
     stream
+      .on('headers', () => {
+        interim += 1;
+        if (interim <= maxInterimHeads) return;
+        this.fail(malformedResponse(`more than ${maxInterimHeads} interim responses`));
+        stream.close(errorCodes.cancel);
+      })
       .on('response', (_headers, flags, raw) => this.#onResponse(raw as unknown as string[], flags))
       .on('trailers', (headers, _flags, raw) => this.#onTrailers(raw as unknown as string[] | undefined, headers))
       .on('data', (chunk: Buffer) => this.#onData(chunk))

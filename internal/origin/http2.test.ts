@@ -10,6 +10,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { headerOf } from '../../test/support/incoming.ts';
 import { listen } from '../../test/support/origin-server.ts';
@@ -22,10 +23,17 @@ type Handler = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, session
 async function h2c(
   t: TestContext,
   handler: Handler,
-  maxConcurrentStreams = 100,
-): Promise<{ test: TestProxy; sessions: ServerHttp2Session[] }> {
+  { maxConcurrentStreams = 100, maxSessions = Number.POSITIVE_INFINITY } = {},
+): Promise<{ test: TestProxy; sessions: ServerHttp2Session[]; refused: Socket[] }> {
+  const refused: Socket[] = [];
   const sessions: ServerHttp2Session[] = [];
   const server = createServer({ settings: { maxConcurrentStreams } });
+  // Before the server's own listener, which makes the session.
+  server.prependListener('connection', (socket: Socket) => {
+    if (sessions.length < maxSessions) return;
+    refused.push(socket);
+    socket.resetAndDestroy();
+  });
   server.on('session', session => {
     const index = sessions.push(session);
     session.on('error', () => undefined);
@@ -37,7 +45,7 @@ async function h2c(
   const port = await listen(t, server);
   const test = await proxyTo(httpService(port, 'h2c'));
   t.after(() => test.close());
-  return { test, sessions };
+  return { test, sessions, refused };
 }
 
 describe('HTTP/2 to the origin', () => {
@@ -159,7 +167,7 @@ describe('HTTP/2 to the origin', () => {
 
   it('opens more sessions where one allows too few streams', async t => {
     const streams: ServerHttp2Stream[] = [];
-    const { test, sessions } = await h2c(t, stream => void streams.push(stream), 2);
+    const { test, sessions } = await h2c(t, stream => void streams.push(stream), { maxConcurrentStreams: 2 });
     const first = test.request();
     await until('the first stream', () => streams.length === 1);
     // The origin's limit is known once its settings have come.
@@ -171,6 +179,24 @@ describe('HTTP/2 to the origin', () => {
       stream.end('x');
     }
     for (const incoming of [first, ...others]) assert.equal((await within('a body', incoming.bytes())).toString(), 'x');
+  });
+
+  it('uses the sessions it has where the origin takes no more of them', async t => {
+    const limits = { maxConcurrentStreams: 2, maxSessions: 1 };
+    const answer = (stream: ServerHttp2Stream): void => {
+      stream.respond({ ':status': 200 });
+      stream.end('x');
+    };
+    const held: ServerHttp2Stream[] = [];
+    let holding = true;
+    const { test, refused } = await h2c(t, stream => (holding ? void held.push(stream) : answer(stream)), limits);
+    const requests = [test.request(), test.request()];
+    await until('two streams', () => held.length === 2);
+    requests.push(test.request(), test.request(), test.request());
+    await until('a refused dial', () => refused.length > 0);
+    holding = false;
+    for (const stream of held) answer(stream);
+    for (const { response } of requests) assert.equal((await within('an answer', response)).status, 200);
   });
 
   it('goes on after GOAWAY, and sends a refused request again', async t => {

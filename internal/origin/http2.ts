@@ -1,6 +1,6 @@
 // HTTP/2 to one origin address: by ALPN over TLS (http2Origin), falling back to HTTP/1.1 when the origin does not speak
-// it, or with prior knowledge over plain TCP (h2c). Source: spec ingress-and-origin §4 (http2Origin), RFC 9113 §3.
-// On node:http2, not undici: it carries trailers and starts the response before the request has ended.
+// it, or with prior knowledge over plain TCP (h2c). Source: docs/protocol/ingress-and-origin.md §4 (http2Origin), RFC
+// 9113 §3. On node:http2, not undici: it carries trailers and starts the response before the request has ended.
 
 import type { ClientHttp2Session, ClientSessionOptions } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -27,7 +27,7 @@ export interface Http2Settings {
 const settingsTimeoutMs = 10_000;
 
 /** More sessions are opened while the origin allows too few streams on one; beyond this many, requests queue in them. */
-const maxSessions = 16;
+export const maxSessions = 16;
 
 const sessionOptions: ClientSessionOptions = {
   // A reader that stands still holds at most this much; origins are near, so it does not limit speed.
@@ -104,7 +104,7 @@ export class Http2Pool implements Http2RequestOwner {
   #pick(): OpenSession | undefined {
     let emptiest: OpenSession | undefined;
     for (const candidate of this.#sessions) {
-      if (candidate.leaving || candidate.session.closed || candidate.session.destroyed) continue;
+      if (!isUsable(candidate)) continue;
       if (candidate.active < candidate.limit) return candidate;
       if (emptiest === undefined || candidate.active < emptiest.active) emptiest = candidate;
     }
@@ -128,7 +128,7 @@ export class Http2Pool implements Http2RequestOwner {
     this.#dialing = this.#settings.open((error, socket) => {
       this.#dialing = undefined;
       if (socket === undefined)
-        this.#failWaiting(error ?? new PosternError('internal', 'A dial ended without result.'));
+        this.#shareOrFail(error ?? new PosternError('internal', 'A dial ended without result.'));
       else if (this.scheme === 'https' && (!('alpnProtocol' in socket) || socket.alpnProtocol !== 'h2'))
         this.#fallBack(socket);
       else this.#adopt(socket);
@@ -163,7 +163,7 @@ export class Http2Pool implements Http2RequestOwner {
         clearTimeout(late);
         open.leaving = true;
         this.#sessions.delete(open);
-        if (open.limit === 0) this.#failWaiting(originFailure('request', this.dest, failure));
+        if (open.limit === 0) this.#shareOrFail(originFailure('request', this.dest, failure));
       })
       .setTimeout(this.#settings.keepAliveTimeoutMs, () => {
         if (open.active === 0) session.close();
@@ -194,9 +194,36 @@ export class Http2Pool implements Http2RequestOwner {
     for (const { done, exchange, line } of waiting) if (!done) this.#settings.http1.request(exchange, line);
   }
 
+  /** No further session is to be had: what waits queues in those that are open. It fails only where there is none. */
+  #shareOrFail(error: PosternError): void {
+    const open = [...this.#sessions].filter(isUsable);
+    if (open.length === 0) {
+      this.#failWaiting(error);
+      return;
+    }
+    const ready = open.filter(({ limit }) => limit > 0);
+    // Those that wait for their settings start what waits when these come, or are asked again here when they end.
+    if (ready.length === 0) return;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const session = emptiestOf(ready);
+      if (session !== undefined && !next.done) this.#start(session, next);
+    }
+  }
+
   #failWaiting(error: PosternError): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const request of waiting) request.fail(error);
   }
+}
+
+function isUsable({ leaving, session }: OpenSession): boolean {
+  return !leaving && !session.closed && !session.destroyed;
+}
+
+function emptiestOf(sessions: readonly OpenSession[]): OpenSession | undefined {
+  return sessions.reduce<OpenSession | undefined>(
+    (best, next) => (best === undefined || next.active < best.active ? next : best),
+    undefined,
+  );
 }

@@ -1,5 +1,5 @@
 // The allow list of the socks-proxy service: which addresses and ports it may be used for.
-// Source: spec ingress-and-origin §10.4: first match decides, no match denies.
+// Source: docs/protocol/ingress-and-origin.md §10.4: first match decides, no match denies.
 
 import { PosternError } from '../errors/error.ts';
 import { type IpBytes, unmapIpv4 } from '../net/address/ip.ts';

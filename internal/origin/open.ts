@@ -1,4 +1,5 @@
-// The chooser: from a validated ingress rule to the origin that serves it. Source: spec ingress-and-origin §3.
+// The chooser: from a validated ingress rule to the origin that serves it. Source: docs/protocol/ingress-and-origin.md
+// §3.
 
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';

@@ -1,5 +1,6 @@
 // Which forward proxy, if any, a request to an origin goes through: HTTP_PROXY, HTTPS_PROXY and NO_PROXY as Go reads them.
-// The values are handed in; nothing here reads the environment. Source: spec ingress-and-origin §8.1, trap 25.
+// The values are handed in; nothing here reads the environment. Source: docs/protocol/ingress-and-origin.md §8.1, trap
+// 25.
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';

@@ -7,7 +7,7 @@ import { GatheredWrites } from '../net/stream/gathered-writes.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import { visitorGone } from './failure.ts';
 
-/** How long a body waits for 100 (Continue) before it is sent anyway (spec ingress-and-origin §8.1). */
+/** How long a body waits for 100 (Continue) before it is sent anyway (docs/protocol/ingress-and-origin.md §8.1). */
 const continueTimeoutMs = 1000;
 
 export class RequestBody {

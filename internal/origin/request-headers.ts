@@ -1,5 +1,6 @@
 // The headers of a request on its way to an HTTP origin, and the checks that keep one visitor's bytes from becoming
-// another's request. Source: spec ingress-and-origin §8.1; RFC 9112 §6.3 (framing), RFC 9110 §5.5 (field values).
+// another's request. Source: docs/protocol/ingress-and-origin.md §8.1; RFC 9112 §6.3 (framing), RFC 9110 §5.5 (field
+// values).
 //
 // Accept-Encoding is passed on untouched. The recorded connector adds `gzip` and unpacks the answer when the visitor sent
 // none; that costs CPU and changes Content-Length and ETag semantics for nothing, so we leave it out on purpose.

@@ -1,5 +1,5 @@
-// Looks names up at resolvers that were named, not at the system's. Source: spec ingress-and-origin §11 (names of private
-// networks are those of the connector's network).
+// Looks names up at resolvers that were named, not at the system's. Source: docs/protocol/ingress-and-origin.md §11
+// (names of private networks are those of the connector's network).
 
 import { type LookupAddress, Resolver } from 'node:dns';
 import { formatIpPort } from '../net/address/ip.ts';

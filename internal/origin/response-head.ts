@@ -32,6 +32,14 @@ export function malformedResponse(reason: string): PosternError {
   });
 }
 
+/** A connection that the origin closed, perhaps in order, before the answer was whole. */
+export function closedEarly(hasBegun: boolean): PosternError {
+  const text = hasBegun ? 'inside its answer' : 'before it answered';
+  return new PosternError('origin.failed', `The origin closed the connection ${text}`, {
+    details: { hop: 'response' },
+  });
+}
+
 /**
  * Parses a head given as latin1 text without its final empty line. `method` is that of the request.
  * Throws 'origin.failed'.

@@ -8,7 +8,13 @@
 //                             ├─▶ close ── finish() ▶ idle
 //                             └─▶ raw (101)
 
-import { malformedResponse, parseResponseHead, parseTrailers, type ResponseHead } from './response-head.ts';
+import {
+  closedEarly,
+  malformedResponse,
+  parseResponseHead,
+  parseTrailers,
+  type ResponseHead,
+} from './response-head.ts';
 
 export interface ResponseSink {
   /** An interim head (1xx, also 101) or the final one. */
@@ -22,11 +28,13 @@ export interface ResponseSink {
 }
 
 /** As much as a connector passes on over QUIC (internal/wire/connect-codec.ts); memory is taken only as it comes. */
-const maxHeadBytes = 1 << 20;
+export const maxHeadBytes = 1 << 20;
+/** 1xx before an answer: a 102 every ten seconds for five minutes; who sends more than that sends for ever. */
+export const maxInterimHeads = 32;
 /** Hex digits of a chunk size, and the whole size line with extensions. */
 const maxSizeDigits = 12;
 const maxLineBytes = 4096;
-const maxTrailerBytes = 64 * 1024;
+export const maxTrailerBytes = 64 * 1024;
 
 type State =
   | 'idle'
@@ -53,6 +61,7 @@ export class ResponseParser {
   #held: Buffer | undefined;
   #heldBytes = 0;
   #touched = false;
+  #interim = 0;
 
   constructor(sink: ResponseSink) {
     this.#sink = sink;
@@ -69,6 +78,12 @@ export class ResponseParser {
     this.#upgradable = upgradable;
     this.#state = 'head';
     this.#touched = false;
+    this.#interim = 0;
+  }
+
+  /** Whether a head has begun that has not ended. */
+  get insideHead(): boolean {
+    return this.#state === 'head' && this.#heldBytes > 0;
   }
 
   /** Takes the next bytes; throws 'origin.failed' when they break the protocol. The sink may not feed in turn. */
@@ -107,10 +122,7 @@ export class ResponseParser {
   /** The connection ended; throws 'origin.failed' when a response is cut off. */
   finish(): void {
     if (this.#state === 'idle' || this.#state === 'raw') return;
-    if (this.#state !== 'close')
-      throw malformedResponse(
-        this.#touched ? 'the connection ended inside it' : 'the connection was closed without a response',
-      );
+    if (this.#state !== 'close') throw closedEarly(this.#touched);
     this.#end(undefined);
   }
 
@@ -130,6 +142,8 @@ export class ResponseParser {
       return section.next;
     }
     if (head.status < 200) {
+      this.#interim += 1;
+      if (this.#interim > maxInterimHeads) throw malformedResponse(`more than ${maxInterimHeads} interim responses`);
       this.#sink.onHead(head);
       return section.next;
     }

@@ -1,5 +1,5 @@
 // The `socks-proxy` service: SOCKS5 over a WebSocket to wherever the rule's ipRules allow. A name is resolved once and
-// the address that was judged is the one that is dialled. Source: spec ingress-and-origin §10.4.
+// the address that was judged is the one that is dialled. Source: docs/protocol/ingress-and-origin.md §10.4.
 
 import { lookup } from 'node:dns/promises';
 import type { Socket } from 'node:net';

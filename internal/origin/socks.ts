@@ -1,5 +1,5 @@
 // The server side of SOCKS5 on a byte stream: greeting, CONNECT, reply; then the two streams are joined.
-// Source: RFC 1928; spec ingress-and-origin §10.4.
+// Source: RFC 1928; docs/protocol/ingress-and-origin.md §10.4.
 //
 //   client: 05 n methods[n]            server: 05 00 | 05 FF
 //   client: 05 cmd 00 atyp addr port   server: 05 rep 00 atyp addr port

@@ -1,5 +1,5 @@
 // TCP-type services behind a WebSocket that ends here: tcp, ssh, rdp, smb and other URLs; and the bastion, which takes the
-// destination from the request. Source: spec ingress-and-origin §10.1–10.4.
+// destination from the request. Source: docs/protocol/ingress-and-origin.md §10.1–10.4.
 
 import { PosternError } from '../errors/error.ts';
 import { splice } from '../net/stream/splice.ts';
@@ -48,7 +48,8 @@ export class TcpOrigin implements Origin {
         exchange.respond(101, upgradeHeaders(exchange.head.headers));
         const stream = new WebSocketStream(exchange.body);
         if (proxyType === 'socks') {
-          // The connection is made already: whatever the client asks for, this is where it gets (spec §10.4).
+          // The connection is made already: whatever the client asks for, this is where it gets
+          // (docs/protocol/ingress-and-origin.md §10.4).
           const made: SocksTarget = { open: async () => socket };
           acceptSocks(stream, made).catch(() => {
             stream.destroy();

@@ -1,5 +1,5 @@
 // The certificates an HTTPS origin is verified against: Node's and the operating system's roots plus the rule's caPool.
-// Source: spec ingress-and-origin §4 (last paragraph).
+// Source: docs/protocol/ingress-and-origin.md §4 (last paragraph).
 
 import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';

@@ -1,5 +1,5 @@
-// The answer to a WebSocket handshake that the connector gives itself. Source: RFC 6455 §4.2.2; spec
-// ingress-and-origin §10.1. No subprotocol and no extension is ever accepted.
+// The answer to a WebSocket handshake that the connector gives itself. Source: RFC 6455 §4.2.2;
+// docs/protocol/ingress-and-origin.md §10.1. No subprotocol and no extension is ever accepted.
 
 import { createHash } from 'node:crypto';
 import type { Exchange, HeaderList } from './exchange.ts';
@@ -15,7 +15,7 @@ export function upgradeHeaders(requestHeaders: HeaderList): HeaderList {
 }
 
 /**
- * Answers 426 to a request that is no WebSocket one. The recorded peer dials and answers 101 all the same, which gives a
+ * Answers 426 to a request that is no WebSocket one. cloudflared dials and answers 101 all the same, which gives a
  * browser a broken page; here it reads what the service wants.
  */
 export function requireUpgrade(exchange: Exchange): void {

@@ -1,6 +1,7 @@
 // Decodes the frames of a WebSocket client into the bytes of its binary messages, and answers what must be answered.
-// Messages are streamed, so their length has no limit and costs no memory. Source: RFC 6455 §5; spec
-// ingress-and-origin §10.1 (text is discarded), §10.2 (messages over 16 KiB lose data in the recorded peer; not here).
+// Messages are streamed, so their length has no limit and costs no memory. Source: RFC 6455 §5;
+// docs/protocol/ingress-and-origin.md §10.1 (text is discarded), §10.2 (messages over 16 KiB lose data in cloudflared;
+// not here).
 //
 //    0 1 2 3  4..7     8  9..15         16 or 64 bits       32 bits
 //   |F|RSV  |opcode  |M |length 0..125 |extended length   |mask      |payload …

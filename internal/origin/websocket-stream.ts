@@ -1,13 +1,16 @@
 // The server's side of a WebSocket as a byte stream: what is written goes out as binary messages, what the client sends
-// in binary messages is read. Source: RFC 6455 §5, §7; spec ingress-and-origin §10.1.
+// in binary messages is read. Source: RFC 6455 §5, §7; docs/protocol/ingress-and-origin.md §10.1.
 //
 // Half-close: the end of the client's side (its close frame, or the end of the stream below) ends reading only; `end()`
-// ends the stream below, preceded by a close frame only where the client sent one, as the recorded peer sends none.
+// ends the stream below, preceded by a close frame only where the client sent one, as cloudflared sends none.
 
 import { Duplex } from 'node:stream';
 import { WebSocketDecoder } from './websocket-decoder.ts';
 
-/** The recorded peers read a message into a buffer of this size and lose what does not fit (spec §10.2). */
+/**
+ * cloudflared reads a message into a buffer of this size and loses what does not fit
+ * (docs/protocol/ingress-and-origin.md §10.2).
+ */
 const maxMessageBytes = 16 * 1024;
 /** Ping interval of the recorded connector: under the minute after which middle boxes drop a silent connection. */
 const pingIntervalMs = 54_000;

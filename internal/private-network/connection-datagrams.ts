@@ -1,5 +1,5 @@
 // The datagrams of every registered connection: makes the muxer of the version that the connector announced, ends it with
-// the connection, and chooses one for a new flow. Source: spec datagrams §2, §4.2, §4.4.
+// the connection, and chooses one for a new flow. Source: docs/protocol/datagrams.md §2, §4.2, §4.4.
 
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
 import { createDatagramCounters, type DatagramCounters } from '../datagram/counters.ts';
@@ -21,7 +21,7 @@ export interface ConnectionDatagramsOptions {
   readonly logger: Logger;
 }
 
-/** A connector serves such a call for 5 s (spec edge-protocol §7.4). */
+/** A connector serves such a call for 5 s (docs/protocol/edge-protocol.md §7.4). */
 const callTimeoutMs = 5_000;
 const nanosecondsPerMs = 1_000_000n;
 

@@ -37,10 +37,11 @@ interface NamedWorld {
 }
 
 /** A world whose default network has a resolver at 127.0.0.1, reached by a route through the tunnel. */
-async function openWorld(t: TestContext): Promise<NamedWorld> {
+async function openWorld(t: TestContext, options: { readonly confineHostnames?: boolean } = {}): Promise<NamedWorld> {
   const records = new Map();
   const dns = await openTestDns({ records });
   const world: PrivateWorld = await PrivateWorld.open({
+    ...options,
     resolverOf: ({ id }) => (id === world.vnet.id ? { host: host('127.0.0.1'), port: dns.port } : undefined),
   });
   t.after(async () => {
@@ -158,6 +159,36 @@ describe('names as destinations', () => {
       ['names', 'socks'],
     );
     session.close();
+  });
+
+  it('lead, when confined, only where a route of their address leads through the same tunnel', async t => {
+    const { world, dns, address } = await openWorld(t, { confineHostnames: true });
+    const tunnel = await world.addTunnel('home');
+    const resolvers = [{ address: Uint8Array.of(127, 0, 0, 1), port: dns.port }];
+    const connector = await world.connect(tunnel, { resolvers });
+    await world.addHostname('*.internal', tunnel);
+    address('db.internal', '127.0.0.1');
+    address('astray.internal', '10.9.0.1');
+    address('other.internal', '10.8.0.1');
+    const port = await listen(
+      t,
+      createServer(socket => socket.end('here')),
+    );
+    const tcp = (name: string) => world.network.openTcp(visitorOf(world.vnet), host(name), port, new PassThrough());
+    await assert.rejects(() => tcp('db.internal'), code('flow.denied'));
+    await world.addRoute('127.0.0.0/8', tunnel);
+    await world.addRoute('10.8.0.0/16', await world.addTunnel('other'));
+    const { stream } = await tcp('db.internal');
+    assert.equal(Buffer.concat(await stream.toArray()).toString(), 'here');
+    stream.end();
+    assert.deepEqual(connector.dialled, [`127.0.0.1:${port}`]);
+    for (const name of ['astray.internal', 'other.internal']) {
+      await assert.rejects(() => tcp(name), /which no IP route leads to through the tunnel of the name/);
+      await assert.rejects(() => world.network.openEcho(visitorOf(world.vnet), host(name)), code('flow.denied'));
+      const refused = openUdp(world, name, port);
+      await until('the refusal', () => refused.ends.length === 1);
+    }
+    assert.equal(connector.dialled.length, 1);
   });
 
   it('are looked up over TCP where the tunnel carries no datagrams', async t => {

@@ -1,10 +1,10 @@
 // Where a destination of a virtual network leads, and what a name stands for: a name with a route of its own is known to
 // the connector of that route, any other to the network's resolver, both asked through the tunnel. Opens nothing but the
-// flows to resolvers. Source: issue "private networks" points 3, 5, 6; spec datagrams §8 (the resolver beside connectors).
+// flows to resolvers. Source: docs/protocol/datagrams.md §8.
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { type IpBytes, isSpecialDestination } from '../net/address/ip.ts';
+import { formatIp, type IpBytes, isSpecialDestination } from '../net/address/ip.ts';
 import { virtualDns } from '../net/address/virtual-dns.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { NetworkRecord, PrivateHostnameRecord } from '../store/contract/records.ts';
@@ -29,6 +29,8 @@ export interface DestinationsOptions {
   readonly tracker: FlowTracker;
   /** The resolver that knows the names of a network; undefined = none does. */
   readonly resolverOf: (network: NetworkRecord) => Resolver | undefined;
+  /** Names lead only where a route of an address to the same tunnel leads too. */
+  readonly confineHostnames: boolean;
   /** Opens a UDP flow where routes lead. */
   readonly openUdp: (who: Visitor, host: PrivateHost, port: number, idleMs: number, events: UdpFlowEvents) => UdpFlow;
   /** Opens a stream where routes lead. */
@@ -43,7 +45,10 @@ export interface DestinationsOptions {
   ) => UdpFlow;
 }
 
-/** The resolver beside each connector (spec datagrams §8); no route leads there, and none is needed to ask about its names. */
+/**
+ * The resolver beside each connector (docs/protocol/datagrams.md §8); no route leads there, and none is needed to ask
+ * about its names.
+ */
 const virtualResolver: PrivateHost = { kind: 'address', address: virtualDns.address };
 
 type NamedHost = Extract<PrivateHost, { readonly kind: 'name' }>;
@@ -54,6 +59,10 @@ export class Destinations {
 
   constructor(options: DestinationsOptions) {
     this.#options = options;
+  }
+
+  get confinesHostnames(): boolean {
+    return this.#options.confineHostnames;
   }
 
   /**
@@ -85,7 +94,15 @@ export class Destinations {
     // The first that may be reached, so that one of two families may lack a route; else the first, which is refused.
     const address = addresses.find(one => this.#mayReach(network, route, one)) ?? first;
     if (address === undefined) throw new PosternError('internal', `${host.name} was resolved to no address`);
-    const isNamed = route !== undefined && this.#mayReach(network, route, address);
+    if (route !== undefined && this.confinesHostnames && !this.#mayReach(network, route, address)) {
+      this.#options.tracker.deny(subjectOf(who, protocol, host, port), 'no-route');
+      throw new PosternError(
+        'flow.denied',
+        `${host.name} has the address ${formatIp(address)}, which no IP route leads to through the tunnel of the name`,
+      );
+    }
+    // Confined, the address that was judged is what is dialled: the connector could resolve the name to another.
+    const isNamed = route !== undefined && !this.confinesHostnames && this.#mayReach(network, route, address);
     return { address, host: isNamed ? host : { kind: 'address', address } };
   }
 
@@ -124,6 +141,7 @@ export class Destinations {
   #mayReach(network: NetworkRecord, route: PrivateHostnameRecord | undefined, address: IpBytes): boolean {
     const found = this.lookup(network.id, network.accountTag, { kind: 'address', address });
     if (route === undefined) return typeof found === 'object';
+    if (this.confinesHostnames) return typeof found === 'object' && found.tunnelId === route.tunnelId;
     // The connector's own machine only where a route names it, and leads to the same connector.
     return !isSpecialDestination(address) || (typeof found === 'object' && found.tunnelId === route.tunnelId);
   }

@@ -1,5 +1,5 @@
 // A series of echo requests to one address: keeps its echo id and its connection over the probes, as a running ping does,
-// so that the connector sees one flow. Source: spec datagrams §7.5.
+// so that the connector sees one flow. Source: docs/protocol/datagrams.md §7.5.
 
 import type { EchoClient, ProbeResult } from '../datagram/edge-echo.ts';
 import type { EdgeMux } from '../datagram/edge-mux.ts';

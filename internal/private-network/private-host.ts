@@ -1,5 +1,4 @@
 // Destinations in a private network: an address or a name, and which addresses a route must name to reach.
-// Source: issue "private networks" points 3 and 6.
 
 import { formatIp, type IpBytes, isSpecialDestination, parseIp, unmapIpv4 } from '../net/address/ip.ts';
 import { type Prefix, parsePrefix, prefixContains } from '../net/address/prefix.ts';

@@ -155,7 +155,7 @@ describe('private network', () => {
     await world.addRoute('127.0.0.0/8', tunnel);
     await world.connect(tunnel);
     const closedPort = await freePort();
-    await assert.rejects(() => openTcp('127.0.0.1', closedPort), code('origin.unreachable'));
+    await assert.rejects(() => openTcp('127.0.0.1', closedPort), code('origin.refused'));
     const lonely = await world.addTunnel('lonely');
     await world.addRoute('10.0.0.0/8', lonely);
     await assert.rejects(() => openTcp('10.0.0.1', 80), code('connection.lost'));

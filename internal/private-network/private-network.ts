@@ -1,6 +1,6 @@
 // The one way from an on-ramp into a private network: find the route of a destination within one virtual network, take a
 // live connection of its tunnel, track the flow. Nothing else opens a stream or session to a private address.
-// Source: spec ingress-and-origin §11, datagrams §4–5; issue "private networks" points 1–3, 5, 6.
+// Source: docs/protocol/ingress-and-origin.md §11, docs/protocol/datagrams.md §4–5.
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
@@ -33,6 +33,8 @@ export interface PrivateNetworkOptions {
   readonly logger: Logger;
   /** The resolver that knows the names of a network; undefined = none does. */
   readonly resolverOf?: ((network: NetworkRecord) => Resolver | undefined) | undefined;
+  /** Names lead only where a route of an address to the same tunnel leads too; by default wherever DNS says. */
+  readonly confineHostnames?: boolean | undefined;
   /** How long a stream waits for a connector that is just coming back. Default 3,000. */
   readonly reconnectWaitMs?: number;
 }
@@ -70,14 +72,15 @@ export class PrivateNetwork {
   readonly #unfollow: () => void;
   #recheck: NodeJS.Timeout | undefined;
 
-  constructor({ routes, registry, tracker, logger, resolverOf, reconnectWaitMs }: PrivateNetworkOptions) {
+  constructor(options: PrivateNetworkOptions) {
+    const { routes, registry, tracker, logger, resolverOf, confineHostnames = false, reconnectWaitMs } = options;
     this.#reconnectWaitMs = reconnectWaitMs ?? 3_000;
     this.routes = routes;
     this.tracker = tracker;
     this.udp = new EdgeFlows({ wheel: new IdleWheel(), log: logger });
     this.#registry = registry;
     this.#destinations = new Destinations({
-      ...{ routes, tracker, resolverOf: resolverOf ?? (() => undefined) },
+      ...{ routes, tracker, confineHostnames, resolverOf: resolverOf ?? (() => undefined) },
       openTcp: async (...flow) => (await this.openTcp(...flow)).stream,
       openUdp: (...flow) => this.openUdp(...flow),
       openVia: (...flow) => this.#openVia(...flow),
@@ -89,17 +92,17 @@ export class PrivateNetwork {
   }
 
   /**
-   * Opens a TCP stream. A name with a route of its own travels to that connector, which resolves it; any other stands for
-   * the address that the network's resolver gives. Throws 'flow.denied' (no route, or the connector's own machine),
-   * 'flow.limit', 'connection.lost' (no connector), 'origin.unreachable' (the connector could not, or the name has no
-   * address), 'dial.timeout', 'stream.aborted' (`visitor` closed first, or the route went). The caller joins the two with
-   * `joinFlow`.
+   * Opens a TCP stream. A name with a route of its own travels to that connector, which resolves it, unless names are
+   * confined; any other stands for the address that the network's resolver gives. Throws 'flow.denied' (no route, or the
+   * connector's own machine), 'flow.limit', 'connection.lost' (no connector), 'origin.refused' (the destination said no),
+   * 'origin.unreachable' (the connector could not reach it, or the name has no address), 'dial.timeout', 'stream.aborted'
+   * (`visitor` closed first, or the route went). The caller joins the two with `joinFlow`.
    */
   async openTcp(who: Visitor, to: PrivateHost, port: number, visitor: Duplex): Promise<TcpFlow> {
-    const host =
-      to.kind === 'address' || this.#destinations.hostnameRoute(who.network, to.name) !== undefined
-        ? to
-        : (await this.#destinations.locate(who, 'tcp', to, port)).host;
+    const isGoodAsItIs =
+      to.kind === 'address' ||
+      (!this.#destinations.confinesHostnames && this.#destinations.hostnameRoute(who.network, to.name) !== undefined);
+    const host = isGoodAsItIs ? to : (await this.#destinations.locate(who, 'tcp', to, port)).host;
     if (visitor.destroyed) throw aborted();
     const subject = subjectOf(who, 'tcp', host, port);
     const tunnelId = this.#destinations.route(subject, who.network, host);

@@ -1,5 +1,5 @@
 // Access enforcement at the connector: a rule with `access.required` serves only requests that carry a valid JWT of the
-// team. Source: spec ingress-and-origin §12.
+// team. Source: docs/protocol/ingress-and-origin.md §12.
 //
 //   no header → 403        token invalid, expired, or keys not to be had → failure (502)        wrong audience → 403
 

@@ -1,5 +1,6 @@
 // One request in the proxy: the transport's stream seen by an origin, with its logging, counting and end.
-// Source: spec ingress-and-origin §8.4 (errors and log fields), edge-protocol §9.3.4 (ending a stream).
+// Source: docs/protocol/ingress-and-origin.md §8.4 (errors and log fields), docs/protocol/edge-protocol.md §9.3.4
+// (ending a stream).
 
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';
@@ -78,6 +79,17 @@ export class StreamExchange implements Exchange {
 
   trailers(list: HeaderList): void {
     if (!this.body.destroyed) this.#incoming.trailers(list);
+  }
+
+  reject(status: number, error: PosternError): void {
+    if (this.#failed || this.body.destroyed) return;
+    this.#logFailure(error);
+    const text = Buffer.from(`${status} ${error.message}\n`);
+    this.respond(status, [
+      ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)],
+      ...['Cache-Control', 'no-store', 'Postern-Failed-Hop', 'connector'],
+    ]);
+    this.body.end(text);
   }
 
   fail(error: PosternError): void {

@@ -1,5 +1,5 @@
 // The limit on private-network flows: TCP streams and UDP sessions of every connection count together.
-// Source: spec datagrams §9.
+// Source: docs/protocol/datagrams.md §9.
 
 /** Counts flows in unlimited mode too, so that a limit set later knows what already runs. */
 export class FlowLimiter {

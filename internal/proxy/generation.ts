@@ -1,5 +1,5 @@
 // One generation of a configuration: its matcher and opened origins. It lives until the last exchange that began under it
-// has ended, so a swap never cuts a request. Source: spec ingress-and-origin §5 (switch-over).
+// has ended, so a swap never cuts a request. Source: docs/protocol/ingress-and-origin.md §5 (switch-over).
 
 import type { Matcher } from '../ingress/match.ts';
 import type { Origin } from '../origin/exchange.ts';

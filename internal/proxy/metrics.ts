@@ -1,5 +1,5 @@
 // What the proxy counts. An interface, so that the registry (names, labels) stays with telemetry.
-// Source: spec cli-and-api (metrics): requests, errors, concurrency, status codes, TCP sessions.
+// Source: docs/protocol/commands-and-api.md (metrics): requests, errors, concurrency, status codes, TCP sessions.
 
 export interface ProxyMetrics {
   requestStarted(): void;

@@ -15,7 +15,6 @@ describe('proxy', () => {
     const test = new TestProxy();
     await assert.rejects(test.request().response, /no configuration/);
     await assert.rejects(test.request({ kind: 'tcp', host: '127.0.0.1:1' }).response, /no configuration/);
-    await assert.rejects(test.request({ kind: 'configuration' }).response, /no remote configuration/);
     await test.proxy.swap(createConfig([{ service: { kind: 'status', text: 'http_status:503', status: 503 } }]));
     assert.equal((await test.request().response).status, 503);
     await test.close();
@@ -73,12 +72,6 @@ describe('proxy', () => {
     // The one flow that is allowed is free, and nothing holds the configuration.
     await assert.rejects(test.request({ kind: 'tcp', host: '127.0.0.1:9' }).response, /unable to dial/);
     await within('the proxy to close', test.close());
-  });
-
-  it('hands configuration streams over', async t => {
-    const test = new TestProxy({ configuration: incoming => incoming.respond({ status: 200, headers: [] }) });
-    t.after(() => test.close());
-    assert.equal((await test.request({ kind: 'configuration' }).response).status, 200);
   });
 
   it('swaps under load without a failed request, and closes the old origins after their last one', async t => {
@@ -211,7 +204,14 @@ describe('proxy', () => {
     ]);
     const long = test.request({ method: 'POST', bodyLength: -1 });
     long.edge.write(Buffer.alloc(1_200_000));
-    assert.equal((await within('an answer', long.response)).status, 413);
+    const refusal = await within('an answer', long.response);
+    assert.equal(refusal.status, 413);
+    assert.equal(headerOf(refusal.headers, 'postern-failed-hop'), 'connector');
+    assert.match(
+      (await within('the body', long.bytes())).toString(),
+      /^413 .*longer than 1048576 bytes.*disableChunkedEncoding/,
+    );
+    assert.ok(test.lines.some(({ level, error }) => level === 'error' && /longer than 1048576/.test(String(error))));
     await until('the stream to close', () => long.body.destroyed);
   });
 

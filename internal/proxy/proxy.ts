@@ -1,5 +1,5 @@
 // The proxy: one incoming stream → ingress rule → origin → response. Owns the current configuration's generation and
-// swaps it without touching what runs. Source: spec ingress-and-origin §5, §7–13.
+// swaps it without touching what runs. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
 import { describeError, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
@@ -43,8 +43,6 @@ export interface ProxyOptions {
   readonly resolvers?: readonly ResolverAddress[] | undefined;
   /** Checks rules with `access.required`; given by tests, whose issuer is their own. */
   readonly access?: AccessGuard | undefined;
-  /** Receives streams of kind 'configuration'; without it they are refused. */
-  readonly configuration?: ((incoming: IncomingStream) => void) | undefined;
 }
 
 /** One for a connector. It answers streams once `swap` has given it a configuration. */
@@ -126,9 +124,6 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   #dispatch(incoming: IncomingStream): void {
     const { head } = incoming;
     switch (head.kind) {
-      case 'configuration':
-        this.#configuration(incoming);
-        return;
       case 'tcp':
         this.#tcp(incoming);
         return;
@@ -174,11 +169,6 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       const own = { limiter: this.#limiter, lookup: this.#lookup, writes: this.#writes };
       serveTcp(incoming, { log, metrics, routing, allow, resolvers, ...own });
     }
-  }
-
-  #configuration(incoming: IncomingStream): void {
-    if (this.#options.configuration === undefined) refuseUnserved(incoming, 'no remote configuration here');
-    else this.#options.configuration(incoming);
   }
 
   #retire(generation: Generation): void {

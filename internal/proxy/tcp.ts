@@ -1,5 +1,5 @@
 // Private-network TCP: dials the destination of the stream and joins the two, half-close included. Not subject to ingress
-// rules. Source: spec ingress-and-origin §11, edge-protocol §9.3.2, §10.8.
+// rules. Source: docs/protocol/ingress-and-origin.md §11, docs/protocol/edge-protocol.md §9.3.2, §10.8.
 
 import { describeError, type PosternError } from '../errors/error.ts';
 import { formatIp, parseIp } from '../net/address/ip.ts';
@@ -29,7 +29,7 @@ export interface TcpContext {
   readonly writes: WriteWatch | undefined;
 }
 
-/** Spec datagrams §8. */
+/** docs/protocol/datagrams.md §8. */
 const dnsConnectTimeoutMs = 5_000;
 
 /** Serves one stream of kind 'tcp' to `IP:port`, or `name:port` between our own ends. Never throws. */
@@ -80,7 +80,9 @@ function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: P
   const dest = incoming.head.host;
   metrics?.connectFailed();
   log.error({ event: 2, ...error?.details, dest, error: describeError(error) }, 'TCP dial failed');
-  incoming.refuse({ message: `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}` });
+  const message = `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}`;
+  if (error?.details?.cause === 'ECONNREFUSED') incoming.refuse({ message, dialRefused: true });
+  else incoming.refuse({ message });
 }
 
 type TcpTarget = Extract<DialTarget, { kind: 'tcp' }>;

@@ -117,7 +117,7 @@ export class QuicConnection implements StreamOwner {
   handler: ConnectionHandler | undefined;
   ending: ConnectionEnding | undefined;
   #streams = new Map<number, QuicStream>();
-  #waiting: QuicStream[] = [];
+  readonly #waiting = new Set<QuicStream>();
   #flushWaiters: Waiter[] = [];
   #pingWaiters: Waiter[] = [];
   /** Streams that came before there was a handler. */
@@ -142,7 +142,7 @@ export class QuicConnection implements StreamOwner {
   }
 
   get openStreams(): number {
-    return this.#streams.size + this.#waiting.length;
+    return this.#streams.size + this.#waiting.size;
   }
 
   /** Starts delivery; streams that came earlier are delivered now. */
@@ -161,16 +161,16 @@ export class QuicConnection implements StreamOwner {
    */
   openStream(): QuicStream {
     if (this.ending !== undefined) throw endingError(this.ending);
-    const id = this.#waiting.length > 0 ? -1 : this.native.openStream(this.handle);
+    const id = this.#waiting.size > 0 ? -1 : this.native.openStream(this.handle);
     const stream = new QuicStream(this, id < 0 ? -1 : id);
     if (id >= 0) {
       this.#streams.set(id, stream);
       return stream;
     }
-    if (this.#waiting.length >= maxWaitingStreams) {
+    if (this.#waiting.size >= maxWaitingStreams) {
       throw new PosternError('flow.limit', `${maxWaitingStreams} streams wait for the peer to allow them`);
     }
-    this.#waiting.push(stream);
+    this.#waiting.add(stream);
     return stream;
   }
 
@@ -257,7 +257,7 @@ export class QuicConnection implements StreamOwner {
 
   streamOver(stream: QuicStream): void {
     if (stream.id >= 0) this.#streams.delete(stream.id);
-    else if (stream !== this.#expected) this.#waiting = this.#waiting.filter(other => other !== stream);
+    else this.#waiting.delete(stream);
   }
 
   opened(id: number): void {
@@ -288,11 +288,10 @@ export class QuicConnection implements StreamOwner {
   }
 
   streamsAvailable(): void {
-    while (this.#waiting.length > 0) {
+    for (const stream of this.#waiting) {
       const id = this.native.openStream(this.handle);
       if (id < 0) return;
-      const stream = this.#waiting.shift();
-      if (stream === undefined) return;
+      this.#waiting.delete(stream);
       this.#streams.set(id, stream);
       stream.opened(id);
     }
@@ -330,7 +329,7 @@ export class QuicConnection implements StreamOwner {
     if (this.#expected !== undefined) streams.push(this.#expected);
     this.#expected = undefined;
     this.#streams.clear();
-    this.#waiting = [];
+    this.#waiting.clear();
     this.#early = [];
     for (const stream of streams) stream.connectionLost(error);
     for (const waiter of [...this.#flushWaiters.splice(0), ...this.#pingWaiters.splice(0)]) waiter.reject(error);

@@ -63,7 +63,7 @@ const mebi = 1024 * 1024;
  */
 export const streamWindowBytes = mebi;
 
-const defaultTuning: Tuning = {
+export const defaultTuning: Tuning = {
   // Measured through a relay, 20 ms round trip. On a path that loses at random (0.5–2 %) BBR moved 12–24 MB/s and CUBIC
   // 0.3–1.2; but at a bottleneck of 5 MB/s BBR, which its library calls experimental, sent so much that 16 % (queue of
   // 50 ms) to 55 % (10 ms) of its packets were dropped, CUBIC 2 % at much the same throughput. What a tunnel shares its
@@ -81,7 +81,7 @@ const defaultTuning: Tuning = {
   datagramBuffer: mebi,
   idleTimeoutMs: 30_000,
   keepAliveMs: 0,
-  // Every QUIC path carries 1,200; 1,452 fits Ethernet with IPv6 (spec edge-protocol §9.1).
+  // Every QUIC path carries 1,200; 1,452 fits Ethernet with IPv6 (docs/protocol/edge-protocol.md §9.1).
   initialMtu: 1200,
   maxMtu: 1452,
   socketBuffer: 4 * mebi,

@@ -1,5 +1,5 @@
 // One end's answers to the other's calls: the bootstrap interface it offers, and the calls running on it.
-// Source: spec edge-protocol §7.3.
+// Source: docs/protocol/edge-protocol.md §7.3.
 //
 //   answer:  running ──done──▶ returned ──Finish──▶ free        running ──Finish──▶ (Return canceled) free
 

@@ -1,5 +1,6 @@
 // The edge's end of an RPC stream that it opened to a connector: pushes configurations, registers UDP sessions.
-// Source: spec edge-protocol §7.4 (a stream is served at most 5 s: open one for each call or short burst), §9.4.
+// Source: docs/protocol/edge-protocol.md §7.4 (a stream is served at most 5 s: open one for each call or short burst),
+// §9.4.
 
 import type { Duplex } from 'node:stream';
 import {

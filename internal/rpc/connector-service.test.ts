@@ -14,7 +14,7 @@ import {
   type UdpSessionRequest,
 } from '../wire/connector-calls.ts';
 import { ConnectorClient } from './connector-client.ts';
-import { type ConnectorHandler, serveConnector } from './connector-service.ts';
+import { type ConnectorService, serveConnector } from './connector-service.ts';
 import { reportSessionEnd, serveSessionEvents } from './session-events.ts';
 
 /** Bytes of the signature in front of a recorded RPC stream; transports take it off. */
@@ -34,7 +34,7 @@ function newPlayer(): RpcPlayer {
 
 /** A connector that accepts everything and notes it. */
 function accepting(): {
-  handler: ConnectorHandler;
+  handler: ConnectorService;
   updates: ConfigurationUpdate[];
   sessions: UdpSessionRequest[];
   ends: UdpSessionEnd[];
@@ -42,7 +42,7 @@ function accepting(): {
   const updates: ConfigurationUpdate[] = [];
   const sessions: UdpSessionRequest[] = [];
   const ends: UdpSessionEnd[] = [];
-  const handler: ConnectorHandler = {
+  const handler: ConnectorService = {
     updateConfiguration: update => {
       updates.push(update);
       return Promise.resolve({ latestAppliedVersion: update.version, error: '' });

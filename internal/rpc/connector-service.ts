@@ -1,5 +1,5 @@
 // The connector's end of an RPC stream that the edge opens: configuration pushes and UDP sessions (datagram v2).
-// Source: spec edge-protocol §7.4 (served at most 5 s), §9.4; datagrams.md for the sessions.
+// Source: docs/protocol/edge-protocol.md §7.4 (served at most 5 s), §9.4; datagrams.md for the sessions.
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
@@ -19,12 +19,16 @@ import {
 import { encodeNothing } from '../wire/registration.ts';
 import { RpcSession } from './session.ts';
 
-/** What the connector does for its edge. A thrown error becomes an RPC exception without its text; see `onError`. */
-export interface ConnectorHandler {
-  updateConfiguration(update: ConfigurationUpdate): Promise<ConfigurationResult>;
+/** UDP sessions of datagram v2. A thrown error becomes an RPC exception without its text; see `onError`. */
+export interface SessionService {
   /** The text of the error when the session cannot be made, else ''. */
   registerUdpSession(request: UdpSessionRequest): Promise<string>;
   unregisterUdpSession(end: UdpSessionEnd): Promise<void>;
+}
+
+/** All that the connector does for its edge by RPC. */
+export interface ConnectorService extends SessionService {
+  updateConfiguration(update: ConfigurationUpdate): Promise<ConfigurationResult>;
 }
 
 export interface ConnectorServiceOptions {
@@ -44,7 +48,7 @@ const noSpans = new Uint8Array();
  */
 export function serveConnector(
   stream: Duplex,
-  handler: ConnectorHandler,
+  handler: ConnectorService,
   options: ConnectorServiceOptions = {},
 ): Promise<PosternError | undefined> {
   const session = new RpcSession(stream, {

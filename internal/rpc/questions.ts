@@ -1,5 +1,5 @@
 // One end's calls of the other's bootstrap interface: question ids, deadlines, and the hold on that interface.
-// Source: spec edge-protocol §7.3. Calls made before the bootstrap is answered are pipelined on it.
+// Source: docs/protocol/edge-protocol.md §7.3. Calls made before the bootstrap is answered are pipelined on it.
 //
 //   question:   waiting ──Return──▶ (Finish sent) free        waiting ──deadline──▶ (Finish sent) given up ──Return──▶ free
 //   bootstrap:  none ──first call──▶ asked ──Return──▶ held | failed
@@ -36,7 +36,7 @@ type Bootstrap =
 export class Questions {
   readonly #send: (bytes: Buffer) => void;
   readonly #open = new Map<number, Question>();
-  /** Ids given back; the one freed last is used first, as the recorded peers do. */
+  /** Ids given back; the one freed last is used first, as cloudflared does. */
   readonly #free: number[] = [];
   #nextId = 0;
   #bootstrap: Bootstrap = { state: 'none' };

@@ -1,5 +1,5 @@
 // The connector's end of the control stream: registers one connection, sends the local configuration, unregisters.
-// Source: spec edge-protocol §7.3 (order of messages), §7.4 (deadlines), §8 (meaning).
+// Source: docs/protocol/edge-protocol.md §7.3 (order of messages), §7.4 (deadlines), §8 (meaning).
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
@@ -61,7 +61,7 @@ export class RegistrationClient {
     return result.details;
   }
 
-  /** `config`: UTF-8 JSON of spec §8.4. Also rejects with 'rpc.exception'. */
+  /** `config`: UTF-8 JSON of docs/protocol/edge-protocol.md §8.4. Also rejects with 'rpc.exception'. */
   async updateLocalConfiguration(config: Uint8Array): Promise<void> {
     await this.#session.call(
       methods.configure,

@@ -1,5 +1,5 @@
 // The edge's end of the control stream: serves RegistrationServer to one connector.
-// Source: spec edge-protocol §7.3, §8, §13.2. Who may register is the handler's business.
+// Source: docs/protocol/edge-protocol.md §7.3, §8, §13.2. Who may register is the handler's business.
 
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../errors/error.ts';
@@ -22,7 +22,7 @@ import { RpcSession } from './session.ts';
  */
 export interface RegistrationHandler {
   register(request: RegistrationRequest): Promise<RegistrationResult>;
-  /** UTF-8 JSON of spec §8.4; the bytes are the handler's. */
+  /** UTF-8 JSON of docs/protocol/edge-protocol.md §8.4; the bytes are the handler's. */
   updateLocalConfiguration(config: Uint8Array): Promise<void>;
   /** Send nothing new to this connection. */
   unregister(): Promise<void>;

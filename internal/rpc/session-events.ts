@@ -1,5 +1,5 @@
 // An RPC stream that the connector opens to tell its edge that a UDP session ended (datagram v2): both ends.
-// Source: spec edge-protocol §7.2, §9.4.
+// Source: docs/protocol/edge-protocol.md §7.2, §9.4.
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';

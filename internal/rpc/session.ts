@@ -1,6 +1,6 @@
 // One Cap'n Proto RPC conversation over one stream: either end may call the other's bootstrap interface. No capability
 // beside the bootstrap ones is ever passed, so there are no promises to resolve and nothing to disembargo.
-// Source: spec edge-protocol §7. Which interfaces there are is not known here.
+// Source: docs/protocol/edge-protocol.md §7. Which interfaces there are is not known here.
 //
 //   open ──close()──▶ ended (Release, Abort "rpc: shutdown", end of stream)
 //   open ──Abort, end or error of the stream, broken rule──▶ ended
@@ -26,7 +26,7 @@ export interface RpcSessionOptions {
 const defaultMaxMessageBytes = 1 << 20;
 /** How long the stream may take to end after the conversation did, before it is destroyed. */
 const lingerMs = 5000;
-/** The reason with which the recorded peers end a conversation in order. */
+/** The reason with which cloudflared ends a conversation in order. */
 const shutdownReason = 'rpc: shutdown';
 
 export class RpcSession {

@@ -1,4 +1,4 @@
-// Parts shared by the documents of the control-plane API. Source: spec cli-and-api §9.1, §9.2.
+// Parts shared by the documents of the control-plane API. Source: docs/protocol/commands-and-api.md §9.1, §9.2.
 
 import * as z from 'zod';
 import { isPrintableLine } from '../telemetry/printable.ts';

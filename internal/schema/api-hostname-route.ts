@@ -1,4 +1,4 @@
-// Public host names of a tunnel in the API. Source: spec cli-and-api §9.4.
+// Public host names of a tunnel in the API. Source: docs/protocol/commands-and-api.md §9.4.
 
 import * as z from 'zod';
 

@@ -1,5 +1,5 @@
 // Identifiers that travel in tokens, credentials files and the control-plane API: UUIDs and 32-hex tags, branded so that
-// only their parsers make them. Source: spec cli-and-api §7, §9.2.
+// only their parsers make them. Source: docs/protocol/commands-and-api.md §7, §9.2.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 

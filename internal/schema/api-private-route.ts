@@ -1,5 +1,6 @@
-// Private routes (by prefix and by host name) and virtual networks in the API. Source: spec cli-and-api §9.2, §9.5, §9.6;
-// routes by private host name follow the later public API of the same service.
+// Private routes (by prefix and by host name) and virtual networks in the API. Source:
+// docs/protocol/commands-and-api.md §9.2, §9.5, §9.6; routes by private host name follow the later public API of the
+// same service.
 
 import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
@@ -24,6 +25,11 @@ export const createIpRouteSchema = z.object({
   tunnel_id: uuidSchema,
   comment: commentSchema,
   virtual_network_id: optionalUuid,
+});
+
+export const updateIpRouteSchema = z.object({
+  tunnel_id: optionalUuid,
+  comment: lineSchema(1024).optional(),
 });
 
 export const ipRouteQuerySchema = z.object({

@@ -1,10 +1,10 @@
-// The answer of a quick-tunnel service. Source: spec cli-and-api §10. Ours adds where the edge is, so that the connector
-// needs no flag; a stock connector ignores those keys.
+// The answer of a quick-tunnel service. Source: docs/protocol/commands-and-api.md §10. Ours adds where the edge is, so
+// that the connector needs no flag; a stock connector ignores those keys.
 
 import * as z from 'zod';
 import { uuidSchema } from './api-common.ts';
 
-const quickTunnelSchema = z.object({
+export const quickTunnelSchema = z.object({
   id: uuidSchema,
   name: z.string().default(''),
   hostname: z.string().min(1).max(253),

@@ -1,5 +1,5 @@
-// Tunnels, their connections and remote configurations as the API shows them. Source: spec cli-and-api §9.2, §9.3;
-// ingress-and-origin §5 for the configuration.
+// Tunnels, their connections and remote configurations as the API shows them. Source: docs/protocol/commands-and-api.md
+// §9.2, §9.3; docs/protocol/ingress-and-origin.md §5 for the configuration.
 
 import * as z from 'zod';
 import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
@@ -62,7 +62,10 @@ export const tunnelQuerySchema = z.object({
 export const deleteTunnelQuerySchema = z.object({ cascade: queryFlagSchema.optional() });
 export const cleanupQuerySchema = z.object({ client_id: uuidSchema.optional() });
 
-/** Connectors refuse a whole update for one duration that is not an integer of seconds (spec ingress-and-origin §5). */
+/**
+ * Connectors refuse a whole update for one duration that is not an integer of seconds
+ * (docs/protocol/ingress-and-origin.md §5).
+ */
 const secondsSchema = z.int('must be a whole number of seconds').min(0);
 
 const originRequestSchema = z.looseObject({

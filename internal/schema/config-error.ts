@@ -1,5 +1,5 @@
 // What is wrong in a configuration document: every issue at once, each with its place and what would be right.
-// The core texts of the issues are those of spec ingress-and-origin §6, which users search for.
+// The core texts of the issues are those of docs/protocol/ingress-and-origin.md §6, which users search for.
 
 import { PosternError } from '../errors/error.ts';
 

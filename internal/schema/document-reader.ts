@@ -1,6 +1,7 @@
 // Reads YAML or JSON text into plain values while keeping, for every key path, its place in the text. The zod schema
 // given to `read` says which keys exist and how scalars are taken; it is applied by the caller afterwards.
-// Source: spec ingress-and-origin §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys ignored).
+// Source: docs/protocol/ingress-and-origin.md §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys
+// ignored).
 
 import {
   type Document,
@@ -15,6 +16,7 @@ import {
 } from 'yaml';
 import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
+import { describeSyntaxError, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
 
 /** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */
 export type Dialect = 'yaml' | 'json';
@@ -60,11 +62,12 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const issue = (message: string, offset: number): ConfigIssue => ({
+  const where = file === undefined ? dialect.toUpperCase() : `YAML in config file at ${file}`;
+  const issue = ({ text, remedy }: SyntaxFault, offset: number): ConfigIssue => ({
     path: [],
     location: locateOffset(offset),
-    text: file === undefined ? `error parsing ${dialect.toUpperCase()}: ${message}` : yamlErrorText(file, message),
-    remedy: '',
+    text: `error parsing ${where}: ${text}`,
+    remedy,
   });
 
   let document: Document.Parsed | undefined;
@@ -77,19 +80,14 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
       uniqueKeys: dialect === 'yaml',
       ...(dialect === 'json' ? { schema: 'json' } : {}),
     });
-    for (const error of document.errors) {
-      // Only the first document of a stream counts.
-      if (error.code !== 'MULTIPLE_DOCS') syntaxIssues.push(issue(error.message, error.pos[0]));
-    }
+    // Only the first document of a stream counts, and of its faults the first: the parser mistakes what follows.
+    const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
+    if (error !== undefined) syntaxIssues.push(issue(describeSyntaxError(error), error.pos[0]));
   } catch (error) {
     // The parser recurses: a few ten thousand opening brackets end its stack.
-    syntaxIssues.push(issue(error instanceof Error ? error.message : String(error), 0));
+    syntaxIssues.push(issue({ text: error instanceof Error ? error.message : String(error), remedy: '' }, 0));
   }
-  return new Reader(dialect, document, syntaxIssues, locateOffset);
-}
-
-function yamlErrorText(file: string, message: string): string {
-  return `error parsing YAML in config file at ${file}: ${message}`;
+  return new Reader(dialect, document, syntaxIssues, locateOffset, issue);
 }
 
 interface Entry {
@@ -106,6 +104,7 @@ class Reader implements DocumentReader {
   readonly unknownKeys: UnknownKey[] = [];
   readonly #document: Document.Parsed | undefined;
   readonly #locateOffset: (offset: number) => TextLocation;
+  readonly #issue: (fault: SyntaxFault, offset: number) => ConfigIssue;
   readonly #root = new Map<string, Entry>();
   readonly #offsets = new Map<string, number>();
   #nodes = 0;
@@ -115,8 +114,10 @@ class Reader implements DocumentReader {
     document: Document.Parsed | undefined,
     syntaxIssues: ConfigIssue[],
     locateOffset: (offset: number) => TextLocation,
+    issue: (fault: SyntaxFault, offset: number) => ConfigIssue,
   ) {
     this.dialect = dialect;
+    this.#issue = issue;
     this.#document = document;
     this.syntaxIssues = syntaxIssues;
     this.#locateOffset = locateOffset;
@@ -252,7 +253,10 @@ class Reader implements DocumentReader {
       return undefined;
     }
     if (!isAlias(node)) return node;
-    return this.#document === undefined ? undefined : this.#resolve(node.resolve(this.#document), depth + 1);
+    const target = this.#document === undefined ? undefined : node.resolve(this.#document);
+    if (target === undefined && this.syntaxIssues.length === 0)
+      this.syntaxIssues.push(this.#issue(missingAnchor(node.source), node.range?.[0] ?? 0));
+    return this.#resolve(target, depth + 1);
   }
 }
 

@@ -1,5 +1,6 @@
 // Durations as Go writes them (`1h15m30.918s`): parser and formatter. Source: the grammar of Go's time.ParseDuration,
-// which YAML files and flags of this protocol family use (spec ingress-and-origin §2, cli-and-api §1).
+// which YAML files and flags of this protocol family use (docs/protocol/ingress-and-origin.md §2,
+// docs/protocol/commands-and-api.md §1).
 
 import { PosternError } from '../errors/error.ts';
 
@@ -15,7 +16,7 @@ const unitNs: Readonly<Record<string, number>> = {
   h: 3600e9,
 };
 
-/** The largest duration of the recorded peer: a signed 64-bit count of nanoseconds. */
+/** The largest duration of cloudflared: a signed 64-bit count of nanoseconds. */
 const maxNs = 2 ** 63;
 
 /**

@@ -1,6 +1,6 @@
 // IngressConfig → JSON, as the connector shows it: the local configuration sent to the edge after registration, and the
-// /config endpoint. Durations are seconds, possibly fractional. Source: spec edge-protocol §8.4, ingress-and-origin §5,
-// cli-and-api §13.
+// /config endpoint. Durations are seconds, possibly fractional. Source: docs/protocol/edge-protocol.md §8.4,
+// docs/protocol/ingress-and-origin.md §5, docs/protocol/commands-and-api.md §13.
 
 import { type IngressConfig, type IngressRule, type WarpRouting, warpRoutingDefaults } from './ingress-rule.ts';
 import { type OriginRequest, originRequestDefaults } from './origin-request.ts';

@@ -1,6 +1,6 @@
-// URL parsing as the recorded peer does it, so that the same service texts are accepted and refused with the same
-// words. Source: RFC 3986 and the observable behaviour of Go's net/url (spec ingress-and-origin §3, §6); WHATWG's `URL`
-// differs (it lower-cases, adds a path, turns numbers into addresses) and cannot stand in.
+// URL parsing as cloudflared does it, so that the same service texts are accepted and refused with the same
+// words. Source: RFC 3986 and the observable behaviour of Go's net/url (docs/protocol/ingress-and-origin.md §3, §6);
+// WHATWG's `URL` differs (it lower-cases, adds a path, turns numbers into addresses) and cannot stand in.
 
 /** Parts of a parsed URL. `hostname` without brackets and zone escapes; `port` is text, '' when absent. */
 export interface GoUrl {

@@ -1,5 +1,5 @@
 // The shape of the structured keys of a configuration document, before anything is checked across fields: `ingress`,
-// `originRequest`, `warp-routing`. Source: spec ingress-and-origin §2–5.
+// `originRequest`, `warp-routing`. Source: docs/protocol/ingress-and-origin.md §2–5.
 
 import * as z from 'zod';
 import type { Dialect } from './document-reader.ts';

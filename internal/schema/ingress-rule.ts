@@ -1,4 +1,5 @@
-// One ingress rule and a whole ingress configuration after validation. Source: spec ingress-and-origin §3, §5, §11.
+// One ingress rule and a whole ingress configuration after validation. Source: docs/protocol/ingress-and-origin.md §3,
+// §5, §11.
 
 import type { OriginRequest } from './origin-request.ts';
 import type { Service } from './service.ts';
@@ -12,8 +13,8 @@ export interface IngressRule {
   readonly path: string;
   readonly service: Service;
   /**
-   * Resolved: rule, else top level, else default. Two fields are the rule's own only: `access`, because the recorded peer
-   * never enforces the top-level one, and `ipRules` of a socks-proxy (spec §10.4, §12).
+   * Resolved: rule, else top level, else default. Two fields are the rule's own only: `access`, because cloudflared
+   * never enforces the top-level one, and `ipRules` of a socks-proxy (docs/protocol/ingress-and-origin.md §10.4, §12).
    */
   readonly originRequest: OriginRequest;
 }
@@ -29,9 +30,12 @@ export interface WarpRouting {
 export interface IngressConfig {
   readonly rules: readonly IngressRule[];
   readonly warpRouting: WarpRouting;
-  /** The top-level `originRequest` with defaults applied, for display (spec cli-and-api §13, `/config`). */
+  /**
+   * The top-level `originRequest` with defaults applied, for display (docs/protocol/commands-and-api.md §13,
+   * `/config`).
+   */
   readonly originRequest?: OriginRequest;
 }
 
-/** Source: spec ingress-and-origin §11. */
+/** Source: docs/protocol/ingress-and-origin.md §11. */
 export const warpRoutingDefaults: WarpRouting = { connectTimeoutMs: 5000, tcpKeepAliveMs: 30_000, maxActiveFlows: 0 };

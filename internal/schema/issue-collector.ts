@@ -66,7 +66,9 @@ export class IssueCollector {
 
   /** Throws a ConfigError when anything was wrong; the issues of a file are in the order of its lines. */
   throwIfAny(): void {
-    const all = [...this.#reader.syntaxIssues, ...this.issues];
+    // What was made of a text that could not be read to its end has faults that its writer did not make.
+    const { syntaxIssues } = this.#reader;
+    const all = syntaxIssues.length > 0 ? [...syntaxIssues] : this.issues;
     if (all.length === 0) return;
     if (all.every(issue => issue.location?.file !== undefined))
       all.sort((a, b) => (a.location?.line ?? 0) - (b.location?.line ?? 0));

@@ -1,4 +1,4 @@
-// The originRequest settings of a rule with every default applied. Source: spec ingress-and-origin §4.
+// The originRequest settings of a rule with every default applied. Source: docs/protocol/ingress-and-origin.md §4.
 
 export interface IpRule {
   /** CIDR text, valid. */

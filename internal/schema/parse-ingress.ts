@@ -1,5 +1,5 @@
 // The structured keys of a document → IngressConfig, with every check across fields. All problems are collected, none
-// hides another. Source: spec ingress-and-origin §3–6; the texts are those of §6.
+// hides another. Source: docs/protocol/ingress-and-origin.md §3–6; the texts are those of §6.
 
 import type { DocumentPath } from './config-error.ts';
 import type { DocumentReader } from './document-reader.ts';
@@ -67,7 +67,10 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
   return { rules: count === 0 ? undefined : rules, originRequest, warpRouting };
 }
 
-/** A configuration of these rules, or of one that answers 503 when there are none (spec §1, §5). */
+/**
+ * A configuration of these rules, or of one that answers 503 when there are none (docs/protocol/ingress-and-origin.md
+ * §1, §5).
+ */
 export function completeConfig(parsed: ParsedIngress): IngressConfig {
   const { originRequest, warpRouting } = parsed;
   return { rules: parsed.rules ?? [unavailableRule(originRequest)], warpRouting, originRequest };
@@ -143,13 +146,22 @@ function checkAccess(own: OriginRequestDocument, path: DocumentPath, issues: Iss
 
 function checkHostname(hostname: string, path: DocumentPath, issues: IssueCollector): void {
   const withPort = splitHostPort(hostname);
+  const withoutScheme = /^[a-z]+:\/\/([^/:]*)/i.exec(hostname)?.[1];
   if (withPort !== undefined)
-    issues.error(path, 'Hostname cannot contain a port', `Write ${JSON.stringify(withPort.host)}.`);
+    issues.error(path, 'Hostname cannot contain a port', `Write ${JSON.stringify(withoutScheme ?? withPort.host)}.`);
   if (hostname.lastIndexOf('*') > 0)
     issues.error(
       path,
       'Hostname patterns can have at most one wildcard character ("*") and it can only be used for subdomains, e.g. "*.example.com"',
       'Put the wildcard first, or write one rule for each name.',
+    );
+  // cloudflared takes them in silence, and no request ever matches.
+  const stray = withPort === undefined ? /[\s/,;:@?#]/.exec(hostname)?.[0] : undefined;
+  if (stray !== undefined)
+    issues.warn(
+      path,
+      `hostname ${JSON.stringify(hostname)} matches no request, because of ${JSON.stringify(stray)}`,
+      'Write one name, for example app.example.com.',
     );
 }
 

@@ -69,7 +69,7 @@ describe('service', () => {
     assert.equal(accepted('http_status:200', true).kind, 'status');
   });
 
-  it('refuses with the texts of the recorded peer', () => {
+  it('refuses with the texts of cloudflared', () => {
     const invalid = 'is an invalid address, please make sure it has a scheme and a hostname';
     const cases: readonly (readonly [string, string])[] = [
       ['', ` ${invalid}`],
@@ -98,6 +98,13 @@ describe('service', () => {
           "The path will be the same as the eyeball request's path",
       );
     }
+  });
+
+  it('refuses a misspelled http, and takes the names of other protocols', () => {
+    for (const scheme of ['htp', 'htpp', 'hhtp', 'HTPS', 'httpss', 'htt'])
+      assert.match(refused(`${scheme}://localhost:3000`).remedy, /^Did you mean https?:\/\/localhost:3000\?$/);
+    for (const scheme of ['ftp', 'sftp', 'ntp', 'tftp', 'vnc', 'smtp', 'ssl', 'tls', 'mqtt', 'postgres', 'udp'])
+      assert.equal(accepted(`${scheme}://localhost:3000`).kind, 'tcp');
   });
 
   it('says what would be right, and never shows a password', () => {

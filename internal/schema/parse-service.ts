@@ -1,7 +1,9 @@
-// The `service` text of an ingress rule → Service. Source: spec ingress-and-origin §3 (the forms, tested in that order)
-// and §6 (the texts). `h2c://` is our addition: HTTP/2 with prior knowledge over plain TCP, for gRPC origins.
+// The `service` text of an ingress rule → Service. Source: docs/protocol/ingress-and-origin.md §3 (the forms, tested in
+// that order) and §6 (the texts). `h2c://` is our addition: HTTP/2 with prior knowledge over plain TCP, for gRPC
+// origins.
 
 import { type GoUrl, parseGoUrl } from './go-url.ts';
+import { nearest } from './nearest.ts';
 import type { Service } from './service.ts';
 
 /** Why a service text is wrong, and what would be right. */
@@ -53,6 +55,12 @@ function parseUrlService(text: string): { service: Service } | { fault: ServiceF
     const fault = `${shown} is an invalid address, please make sure it has a scheme and a hostname`;
     return { fault: { text: fault, remedy: addressRemedy(text) } };
   }
+  const meant = misspelled(url.scheme);
+  if (meant !== undefined) {
+    // cloudflared takes any scheme for one of TCP, and every request fails.
+    const fault = `${shown} is an invalid address, ${url.scheme} is no protocol`;
+    return { fault: { text: fault, remedy: `Did you mean ${meant}://${url.host}?` } };
+  }
   if (url.path !== '') {
     const fault =
       `${shown} is an invalid address, ingress rules don't support proxying to a different path on the origin service.` +
@@ -60,7 +68,7 @@ function parseUrlService(text: string): { service: Service } | { fault: ServiceF
     return { fault: { text: fault, remedy: `Write ${JSON.stringify(`${url.scheme}://${url.host}`)}.` } };
   }
   if (Number(url.port) > 65_535) {
-    // The recorded peer accepts this and fails on every request.
+    // cloudflared accepts this and fails on every request.
     const fault = `${shown} is an invalid address, the port ${url.port} does not exist`;
     return { fault: { text: fault, remedy: 'Ports go from 1 to 65535.' } };
   }
@@ -79,6 +87,12 @@ function urlService(url: GoUrl): Service {
   const name = hostname.includes(':') ? `[${hostname}]` : hostname;
   const host = given === undefined && port !== undefined ? `${name}:${port}` : url.host;
   return { kind: 'tcp', text: `${scheme}://${user}${host}${url.suffix}`, scheme, hostname, port };
+}
+
+/** The scheme of HTTP that an unknown one is one mistake away from. Other unknown schemes are names of TCP protocols. */
+function misspelled(scheme: string): string | undefined {
+  if (isHttpScheme(scheme) || Object.hasOwn(tcpPorts, scheme)) return undefined;
+  return nearest(scheme, ['http', 'https']);
 }
 
 function isHttpScheme(scheme: string): scheme is keyof typeof httpPorts {

@@ -1,5 +1,5 @@
-// The configuration that an edge pushes (and `ingress validate --json` takes) → IngressConfig. Source: spec
-// ingress-and-origin §5, §14.
+// The configuration that an edge pushes (and `ingress validate --json` takes) → IngressConfig. Source:
+// docs/protocol/ingress-and-origin.md §5, §14.
 
 import { ConfigError, type ConfigIssue } from './config-error.ts';
 import { createDocumentReader, type DocumentReader } from './document-reader.ts';

@@ -1,4 +1,5 @@
-// `originRequest` as written → every field resolved. Source: spec ingress-and-origin §4, §6 (ipRules), §12 (access).
+// `originRequest` as written → every field resolved. Source: docs/protocol/ingress-and-origin.md §4, §6 (ipRules), §12
+// (access).
 
 import { isIP } from 'node:net';
 import type { OriginRequestDocument } from './ingress-document.ts';
@@ -33,7 +34,7 @@ export function resolveOriginRequest(document: OriginRequestDocument, base: Orig
 
 type IpRuleDocument = NonNullable<OriginRequestDocument['ipRules']>[number];
 
-/** What is wrong with one ipRules item, in the words of the recorded peer, and which field it is. */
+/** What is wrong with one ipRules item, in the words of cloudflared, and which field it is. */
 export function ipRuleFault(
   rule: IpRuleDocument,
 ): { text: string; field: (string | number)[]; remedy: string } | undefined {

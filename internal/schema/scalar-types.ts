@@ -1,5 +1,5 @@
 // The scalar types of configuration documents, in either dialect. The message of each is what would be right there.
-// Source: spec ingress-and-origin §2 (YAML: Go duration strings), §5 (JSON: integer
+// Source: docs/protocol/ingress-and-origin.md §2 (YAML: Go duration strings), §5 (JSON: integer
 // seconds), §18.6.
 
 import * as z from 'zod';
@@ -12,7 +12,7 @@ export const booleanType = z.boolean({ error: 'true or false' });
 export const integerType = z.int({ error: 'an integer' });
 export const unsignedType = z.int({ error: 'an integer from 0 to 4294967295' }).min(0).max(0xffff_ffff);
 
-/** The largest duration of the recorded peer, in nanoseconds. */
+/** The largest duration of cloudflared, in nanoseconds. */
 const maxNs = 2 ** 63;
 
 /** A duration of that dialect → milliseconds. */

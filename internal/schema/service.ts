@@ -1,6 +1,6 @@
-// What an ingress rule's `service` names, after parsing. Source: spec ingress-and-origin §3.
+// What an ingress rule's `service` names, after parsing. Source: docs/protocol/ingress-and-origin.md §3.
 
-/** An origin service; `text` is its form in logs and JSON (spec §3, last paragraph). */
+/** An origin service; `text` is its form in logs and JSON (docs/protocol/ingress-and-origin.md §3, last paragraph). */
 export type Service =
   | {
       readonly kind: 'http';

@@ -1,4 +1,5 @@
-// Checks what a registration claims: account, tunnel id and secret. Source: spec edge-protocol §8.1, §13.2 point 7.
+// Checks what a registration claims: account, tunnel id and secret. Source: docs/protocol/edge-protocol.md §8.1, §13.2
+// point 7.
 
 import { parseTunnelId } from '../schema/api-id.ts';
 import type { Store } from './contract/store.ts';

@@ -1,6 +1,7 @@
 // Tunnel secrets and API tokens at rest. A secret is kept as salted SHA-256 (at least 32 random bytes need no slow hash)
 // for registrations, and encrypted with AES-256-GCM under the edge's key for the one call that must show it again, the
-// token endpoint (spec cli-and-api §9.3). The key is a 0600 file of its own, so a copy of the database tells nothing.
+// token endpoint (docs/protocol/commands-and-api.md §9.3). The key is a 0600 file of its own, so a copy of the database
+// tells nothing.
 //
 //   hash   = salt(16) ‖ SHA-256(salt ‖ secret)(32)
 //   sealed = nonce(12) ‖ ciphertext ‖ tag(16), associated data = the tunnel id's text

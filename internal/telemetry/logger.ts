@@ -1,5 +1,5 @@
 // Logger set-up: pino behind one small interface, JSON lines or the console form that operators know
-// (`2026-08-20T10:00:00Z INF message key=value`). Source: spec cli-and-api §15.
+// (`2026-08-20T10:00:00Z INF message key=value`). Source: docs/protocol/commands-and-api.md §15.
 
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
 import { printable } from './printable.ts';

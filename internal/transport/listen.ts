@@ -1,5 +1,5 @@
 // The edge's listeners, one a transport, on one port number: the one place at the edge that knows which variants exist.
-// Source: spec edge-protocol §13.1 (same number for TCP and UDP).
+// Source: docs/protocol/edge-protocol.md §13.1 (same number for TCP and UDP).
 
 import { isPosternError, type PosternError } from '../errors/error.ts';
 import { listenHttp2 } from './http2/listen.ts';

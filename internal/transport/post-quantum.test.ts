@@ -1,5 +1,5 @@
 // The key exchange on both transports: X25519MLKEM768 preferred by both ends, P-256 after a HelloRetryRequest, and
-// post-quantum as a must. Source: spec edge-protocol §5.
+// post-quantum as a must. Source: docs/protocol/edge-protocol.md §5.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
 // TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
-// Source: spec edge-protocol §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
+// Source: docs/protocol/edge-protocol.md §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
 import { createHash, type X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
@@ -83,12 +83,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     socket.once('secureConnect', () => {
       const problem = options.caPin === undefined ? undefined : pinProblem(socket, options.caPin, options.serverName);
       if (problem !== undefined) {
-        settle.fail(
-          new PosternError(
-            'tls.failed',
-            `The edge ${target(options)} ${problem}; get a new token if its certificates were replaced.`,
-          ),
-        );
+        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem}.`));
         return;
       }
       settle.done();
@@ -99,7 +94,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
       settle.fail(
         new PosternError(
           'tls.failed',
-          `The TLS handshake with the edge ${target(options)} failed (${reason}); check --cacert and that port ${options.port} is an edge.`,
+          `The TLS handshake with the edge ${target(options)} failed (${reason}); ${handshakeRemedy(reason, options)}.`,
           { cause: error },
         ),
       );
@@ -156,16 +151,26 @@ function settler(
   return { done, fail };
 }
 
+function handshakeRemedy(reason: string, { port }: DialOptions): string {
+  if (reason === 'CERT_NOT_YET_VALID' || reason === 'CERT_HAS_EXPIRED')
+    return `check the clock of this machine, which says ${new Date().toISOString()}, and the certificate of the edge`;
+  return `check --cacert and that port ${port} is an edge`;
+}
+
 /** What is wrong with the presented chain under a pin, or undefined when it is right. */
 function pinProblem(socket: TLSSocket, pin: string, serverName: string): string | undefined {
   const leaf = socket.getPeerX509Certificate();
   const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, pin);
-  if (leaf === undefined || ca === undefined) return 'did not present the certificate authority that the token pins';
+  if (leaf === undefined || ca === undefined)
+    return 'did not present the certificate authority that the token pins; get a new token if it was replaced';
   if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
-    return 'presented a certificate that the pinned authority did not sign';
+    return 'presented a certificate that the pinned authority did not sign; get a new token if it was replaced';
   const now = Date.now();
   if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime())
-    return 'presented a certificate that is not valid today';
+    return (
+      `presented a certificate that is valid from ${leaf.validFromDate.toISOString()} to ` +
+      `${leaf.validToDate.toISOString()}; check the clock of this machine, which says ${new Date(now).toISOString()}`
+    );
   if (leaf.checkHost(serverName) === undefined) return `presented a certificate that does not name ${serverName}`;
   return undefined;
 }

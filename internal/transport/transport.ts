@@ -1,6 +1,6 @@
 // The transport seam: one connection between a connector and an edge, seen from either end. Interfaces only; the
 // variants are http2/, quic/ and memory/, chosen in choose.ts, and all pass test/conformance/transport.
-// Source: spec edge-protocol §9 (QUIC) and §10 (HTTP/2).
+// Source: docs/protocol/edge-protocol.md §9 (QUIC) and §10 (HTTP/2).
 //
 // Rules every variant keeps:
 // - A paused reader at one end stops the writer at the other. A FIN in one direction never ends the other.
@@ -12,14 +12,16 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
+import type { SessionService } from '../rpc/connector-service.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic' | 'memory';
 
 /** Flat list [name, value, name, value, …] in wire order. */
 export type HeaderList = readonly string[];
 
-/** What a stream from the edge asks for. `configuration` occurs on HTTP/2 only (QUIC pushes it by RPC). */
-export type StreamKind = 'http' | 'websocket' | 'tcp' | 'configuration';
+/** What a stream from the edge asks for. */
+export type StreamKind = 'http' | 'websocket' | 'tcp';
 
 /** Head of one request stream, the same on every transport. */
 export interface RequestHead {
@@ -48,6 +50,8 @@ export interface ResponseHead {
 export interface StreamRefusal {
   readonly message: string;
   readonly rateLimited?: boolean;
+  /** A private destination that refused the connection, as against one that could not be reached. */
+  readonly dialRefused?: boolean;
 }
 
 /** One request stream at the connector's end. */
@@ -79,8 +83,10 @@ export interface IncomingStream {
 /** Receives what the edge opens. Methods must not throw. */
 export interface ConnectorHandler {
   stream(incoming: IncomingStream): void;
-  /** A raw RPC stream opened by the edge (QUIC only): configuration and UDP sessions. */
-  rpc(stream: Duplex): void;
+  /** Applies a configuration that the edge pushed, when it is newer than the one in force. Must not reject. */
+  configure(pushed: PushedConfiguration): Promise<ConfigurationAnswer>;
+  /** UDP sessions of datagram v2, which the edge asks for by RPC (QUIC only). Undefined = refused. */
+  readonly sessions?: SessionService | undefined;
 }
 
 /** Unreliable messages beside the streams (QUIC only). */
@@ -181,8 +187,17 @@ export interface OutgoingStream {
 export interface EdgeConnection extends Connection {
   /** The control stream, open already. */
   readonly control: Duplex;
-  /** Open a request stream. Throws 'connection.closed' when draining or closed. */
+  /**
+   * Open a request stream. Throws 'connection.closed' when draining or closed, 'flow.limit' when too many streams wait
+   * for the peer to allow them.
+   */
   request(head: RequestHead): OutgoingStream;
+  /**
+   * Pushes a configuration to the connector and settles with what the connector says of it. Rejects 'rpc.timeout' when it
+   * said nothing in time, 'connection.closed', 'connection.lost' or 'stream.reset' when the way there is gone, and
+   * 'rpc.exception', 'rpc.aborted', 'protocol.malformed' or 'protocol.too-large' for an answer that is none.
+   */
+  configure(pushed: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer>;
   /** Receives raw RPC streams that the connector opens (QUIC, datagram v2 only). */
   acceptRpc(handler: (stream: Duplex) => void): void;
   /** Round trip to the peer in milliseconds; rejects 'connection.lost' when no answer came within `timeoutMs`. */

@@ -182,6 +182,21 @@ describe('a connector that loses connections', () => {
     assert.deepEqual([...statuses], [[200, 1_000]]);
   });
 
+  it('is not called absent to who had a request at the one that is gone, while another is there', async t => {
+    const world = await EdgeWorld.open(t);
+    const tunnel = await world.makeTunnel();
+    const arrived = Promise.withResolvers<void>();
+    for (let index = 0; index < 2; index += 1) await registerBare(t, world, tunnel, () => arrived.resolve());
+    const visitor = await RawVisitor.open(t, world.httpPort);
+    visitor.send(`POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: 2\r\n\r\nhi`);
+    await arrived.promise;
+    const busy = world.edge.registry.all().find(({ connection }) => connection.openStreams > 0);
+    busy?.connection.abort(lost);
+    await visitor.sees('lost before it answered. The origin may have acted on it.');
+    assert.deepEqual(visitor.statuses, [502]);
+    assert.equal(world.edge.registry.all().length, 1);
+  });
+
   it('is waited for when it lost its only one', async t => {
     const origin = await listen(
       t,

@@ -139,7 +139,10 @@ describe('a visitor over HTTP/1.1 that attacks', () => {
       'Cf-Warp-Tag-Id,Cf-Ipcountry,Cf-Visitor,Cf-Connecting-Ipv6,Cf-Pseudo-Ipv4,True-Client-Ip,Forwarded,X-Forwarded-Host,' +
       'X-Forwarded-Port,X-Forwarded-Server,X-Forwarded-Prefix,Cf-Access-Authenticated-User-Email,Proxy,X-Real-Ip,' +
       'X-Client-Ip,X_Forwarded_Host,True_Client_Ip,Cf_Visitor,X-Cluster-Client-Ip';
-    const own = ['Cf-Access-Client-Id', 'Cf-Access-Client-Secret', 'Cf-Access-Jwt-Assertion', 'Cf-Access-Token'];
+    const own =
+      'Cf-Access-Client-Id,Cf-Access-Client-Secret,Cf-Access-Jump-Destination,Cf-Access-Jwt-Assertion,Cf-Access-Token'.split(
+        ',',
+      );
     const lines = [...forged.split(','), ...own].map(header => `${header}: forged\r\n`).join('');
     await visit(`GET /x HTTP/1.1\r\n${host}${lines}\r\n`);
     const [{ headers } = assert.fail('nothing arrived')] = seen;

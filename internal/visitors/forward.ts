@@ -1,5 +1,6 @@
 // Takes a visitor's request to a connector and its answer back: choose a connection, retry where nothing was lost, stream
-// both bodies with back-pressure. Source: spec edge-protocol §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2 (idempotent).
+// both bodies with back-pressure. Source: docs/protocol/edge-protocol.md §10.4–10.8, §13.2 point 6; RFC 9110 §9.2.2
+// (idempotent).
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
@@ -30,14 +31,14 @@ export interface ForwardOptions {
 }
 
 /** Connections tried for one request: the four of a connector, once each. */
-const maxAttempts = 4;
+export const maxAttempts = 4;
 /**
  * How long a request waits for a connector that is just coming back: while an edge restarts, back-off grows to a few
  * seconds. Nobody waits for one that has been away for long.
  */
-const defaultReturnWaitMs = 10_000;
+export const defaultReturnWaitMs = 10_000;
 /** Reports and long polls pass; a minute or two, as other edges have it, cuts some of them off. */
-const defaultAnswerTimeoutMs = 600_000;
+export const defaultAnswerTimeoutMs = 600_000;
 /** Longer ones Node takes for 1 ms. */
 const longestTimerMs = 2 ** 31 - 1;
 /** How long an early refusal by the origin may take before a visitor who asked is told to send the body. */
@@ -67,7 +68,7 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const problem = visit.problem ?? problemOf(error);
+    const problem = visit.problem ?? problemOf(error, visit.wasSent);
     const { kind } = problem;
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
@@ -127,6 +128,11 @@ class Visit {
   get problem(): Problem | undefined {
     if (this.#isLate) return { kind: 'late' };
     return this.stalled === undefined ? undefined : stallProblems[this.stalled];
+  }
+
+  /** Whether some connector has had the request. */
+  get wasSent(): boolean {
+    return this.#stream !== undefined;
   }
 
   /** Lets go of the origin. */
@@ -349,7 +355,8 @@ function hostname(host: string): string {
   return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
 }
 
-function problemOf(error: unknown): Problem {
+function problemOf(error: unknown, wasSent: boolean): Problem {
+  if (wasSent && isPosternError(error, 'connection.lost')) return { kind: 'lost' };
   if (isPosternError(error, 'flow.limit')) return { kind: 'flow-limit' };
   if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
   if (isPosternError(error, 'protocol.too-large')) return { kind: 'too-large' };

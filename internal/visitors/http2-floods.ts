@@ -11,7 +11,7 @@ import { maxHeaderBytes } from './limits.ts';
  * Streams that a session may have reset, at once and each second in the long run. A page that is left cancels what it has
  * open, 200 streams at most; nobody does that often.
  */
-const resetLimits = { burst: 500, perSecond: 30 };
+export const resetLimits = { burst: 500, perSecond: 30 };
 /** A client that cancels as it goes: its requests wait for what else came with them, and cancelled ones are not made. */
 const carefulFrom = 50;
 /**

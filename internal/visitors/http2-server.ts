@@ -29,7 +29,7 @@ const settings = {
 };
 /** How long a visitor may take to read that an idle session ends. */
 const goawayMs = 500;
-const connectionWindowBytes = 8 << 20;
+export const connectionWindowBytes = 8 << 20;
 
 /** Serves a session until it ends. `writes` watches for visitors who take nothing. */
 export function serveHttp2(

@@ -40,7 +40,7 @@ export const visitorLimits: VisitorLimits = {
  * HTTP/2 floods that an address may make before it gets HTTP/1.1 only, and how fast that is forgotten: a flood costs some
  * ten milliseconds of CPU before it is cut off, and whoever makes one comes back at once.
  */
-const floodLimits = { burst: 4, perSecond: 0.1 };
+export const floodLimits = { burst: 4, perSecond: 0.1 };
 
 export class Places {
   readonly #limits: VisitorLimits;

@@ -7,6 +7,7 @@ export type Problem =
   | {
       readonly kind:
         | 'no-connector'
+        | 'lost'
         | 'connector'
         | 'origin'
         | 'flow-limit'
@@ -27,6 +28,11 @@ interface Answer {
 const answers: Readonly<Record<Problem['kind'], Answer>> = {
   'no-route': { status: 404, hop: 'edge', text: 'No tunnel is routed to this host name.' },
   'no-connector': { status: 502, hop: 'connector', text: 'The tunnel for this host name has no connector connected.' },
+  lost: {
+    status: 502,
+    hop: 'connector',
+    text: 'The connector that had the request was lost before it answered. The origin may have acted on it.',
+  },
   connector: { status: 502, hop: 'connector', text: 'The connector ended the request before it answered.' },
   origin: {
     status: 502,

@@ -1,5 +1,6 @@
 // The headers a connector gets: the visitor's, less what belongs to this hop or to the protocol, plus who the visitor is.
-// Source: spec ingress-and-origin §8.1 (the edge adds these), edge-protocol §10.1 item 6; RFC 9110 §7.6.1.
+// Source: docs/protocol/ingress-and-origin.md §8.1 (the edge adds these), docs/protocol/edge-protocol.md §10.1 item 6;
+// RFC 9110 §7.6.1.
 
 import { randomBytes } from 'node:crypto';
 import type { HeaderList } from '../transport/transport.ts';
@@ -23,10 +24,14 @@ const edgeOwned = new Set([
   'x-cluster-client-ip',
   'x-real-ip',
 ]);
-/** Credentials of a visitor, which whoever reads them checks; all other `Cf-` fields are said by the edge or by nobody. */
-const visitorCredentials = new Set([
+/**
+ * Credentials of a visitor, which whoever reads them checks, and the destination that it asks a jump host for; all other
+ * `Cf-` fields are said by the edge or by nobody.
+ */
+const visitorsOwn = new Set([
   'cf-access-client-id',
   'cf-access-client-secret',
+  'cf-access-jump-destination',
   'cf-access-jwt-assertion',
   'cf-access-token',
 ]);
@@ -73,7 +78,7 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
 const visitorSchemes = { http: '{"scheme":"http"}', https: '{"scheme":"https"}' } as const;
 
 function isEdges(lower: string): boolean {
-  if (lower.startsWith('cf-')) return !visitorCredentials.has(lower);
+  if (lower.startsWith('cf-')) return !visitorsOwn.has(lower);
   return edgeOwned.has(lower) || lower.startsWith('x-forwarded-') || isProtocolHeader(lower);
 }
 

@@ -5,8 +5,7 @@ import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Certificates } from '../certificates/open-certificates.ts';
-import { foreignCode, PosternError } from '../errors/error.ts';
-import { listenTcp } from '../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { Http1Connection } from './http1/connection.ts';
@@ -66,6 +65,9 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   };
 }
 
+/** A visitor of a WebSocket who has gone without a word is found within minutes. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
 class Listeners {
   readonly plain: Server;
   readonly tls: TlsServer;
@@ -88,7 +90,7 @@ class Listeners {
     this.#timeouts = options.timeouts ?? visitorTimeouts;
     this.places = new Places(options.logger, options.limits);
     this.#writes = new WriteWatch(this.#timeouts.stallMs);
-    this.plain = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+    this.plain = createServer({ allowHalfOpen: true, ...socketOptions }, socket => {
       const place = this.#admit(socket);
       if (place !== undefined) this.#serveHttp1(socket, place);
     });
@@ -115,7 +117,7 @@ class Listeners {
       ...certificates.visitorTls,
       ALPNProtocols: ['h2', 'http/1.1'],
       handshakeTimeout: this.#timeouts.headersMs,
-      noDelay: true,
+      ...socketOptions,
       ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
     });
     server.on('connection', (socket: Socket) => {
@@ -202,14 +204,7 @@ async function listen(
   try {
     return await listenTcp(server, host, port);
   } catch (error) {
-    const reason = foreignCode(error) ?? String(error);
-    const remedy =
-      reason === 'EADDRINUSE' ? 'another program uses it; choose another port' : 'choose another address or port';
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for ${what} visitors on ${host}:${port} (${reason}): ${remedy}.`,
-      { cause: error },
-    );
+    throw listenFailed(`${what} visitors`, host, port, error);
   }
 }
 

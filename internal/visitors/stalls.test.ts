@@ -13,8 +13,9 @@ import { until } from '../../test/support/wait.ts';
 const name = 'app.example.test';
 const visitorTimeouts = { headersMs: 5_000, stallMs: 300, streamStallMs: 600, heldMs: 3_000, keepAliveMs: 5_000 };
 
-async function open(t: TestContext, origin: RequestListener): Promise<EdgeWorld> {
-  const { world } = await openWorld(t, await listen(t, createServer(origin)), { edge: { visitorTimeouts } });
+async function open(t: TestContext, origin: RequestListener, timeouts = visitorTimeouts): Promise<EdgeWorld> {
+  const port = await listen(t, createServer(origin));
+  const { world } = await openWorld(t, port, { edge: { visitorTimeouts: timeouts } });
   return world;
 }
 
@@ -150,21 +151,24 @@ describe('an origin that does not answer', () => {
 
 describe('a visitor who is slow', () => {
   it('is served: in sending, in reading, and behind an origin that takes its time', async t => {
-    const world = await open(t, (message, response) => {
-      if (message.url === '/later') setTimeout(() => countBody(message, response), 3 * visitorTimeouts.stallMs);
+    // Ten times what lies between two bytes: a busy machine may stretch that.
+    const timeouts = { ...visitorTimeouts, stallMs: 1_000 };
+    const later: RequestListener = (message, response) => {
+      if (message.url === '/later') setTimeout(() => countBody(message, response), 2 * timeouts.stallMs);
       else countBody(message, response);
-    });
+    };
+    const world = await open(t, later, timeouts);
     const slow = await RawVisitor.open(t, world.httpPort);
-    slow.send(`POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: 10\r\n\r\n`);
+    slow.send(`POST / HTTP/1.1\r\nHost: ${name}\r\nContent-Length: 15\r\n\r\n`);
     const patient = await RawVisitor.open(t, world.httpPort);
     const bytes = 40 << 20;
     patient.send(`POST /later HTTP/1.1\r\nHost: ${name}\r\nContent-Length: ${bytes}\r\n\r\n`);
     patient.send(Buffer.alloc(bytes));
-    for (let sent = 0; sent < 10; sent += 1) {
+    for (let sent = 0; sent < 15; sent += 1) {
       await sleep(100);
       slow.send('x');
     }
-    await slow.sees('10 bytes');
+    await slow.sees('15 bytes');
     await patient.sees(`${bytes} bytes`);
     // A pipelined answer that waits for the one before it is nobody's fault.
     const pipelined = await RawVisitor.open(t, world.httpPort);

@@ -47,3 +47,9 @@ export interface ResponseBody {
 
 /** Takes a request over; must not throw. */
 export type HandleVisitor = (request: VisitorRequest, response: VisitorResponse) => void;
+
+/**
+ * Sees a request before it is forwarded: answers it, or calls `next` once, at once or later. May give `next` another request
+ * in its place. Must not throw.
+ */
+export type VisitorStep = (request: VisitorRequest, response: VisitorResponse, next: HandleVisitor) => void;

@@ -10,7 +10,7 @@ import { PosternError } from '../errors/error.ts';
 import { decodeResponseHeaders, encodeResponseHeaders } from './response-headers.ts';
 
 /** As an HTTP/2 connector takes headers; gRPC's status and message are far below. */
-const maxTrailerBytes = 65_536;
+export const maxTrailerBytes = 65_536;
 const lengthBytes = 4;
 const nothing: Buffer = Buffer.alloc(0);
 

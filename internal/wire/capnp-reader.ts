@@ -1,6 +1,7 @@
 // Reads Cap'n Proto messages in any valid layout: several segments, far and double-far pointers, structs longer or
 // shorter than known, lists upgraded to structs. Every pointer is checked against its segment, and what is read in all
-// is limited, so that a small message cannot pretend to hold a large one. Source: spec edge-protocol §6, §7.1.
+// is limited, so that a small message cannot pretend to hold a large one. Source: docs/protocol/edge-protocol.md §6,
+// §7.1.
 //
 //   pointer (8 bytes)  struct: 0 | offset<<2 , data words u16, pointers u16     list: 1 | offset<<2 , size | count<<3
 //                      far:    2 | double<<2 | word<<3 , segment                capability: 3 , index

@@ -1,5 +1,5 @@
-// Writes one-segment Cap'n Proto messages, framed, in depth-first order: the same layout that the recorded peers write.
-// Source: spec edge-protocol §6, §7.1. See capnp-reader.ts for how a pointer looks.
+// Writes one-segment Cap'n Proto messages, framed, in depth-first order: the same layout that cloudflared writes.
+// Source: docs/protocol/edge-protocol.md §6, §7.1. See capnp-reader.ts for how a pointer looks.
 
 import { PosternError } from '../errors/error.ts';
 
@@ -106,7 +106,7 @@ export class CapnpWriter {
   }
 }
 
-/** A struct being written; fields not set keep their default. Offsets are those of the spec's tables. */
+/** A struct being written; fields not set keep their default. Offsets are those of the schemas. */
 export class StructWriter {
   readonly #writer: CapnpWriter;
   readonly #data: number;

@@ -1,7 +1,7 @@
 // The layout that ConnectRequest and ConnectResponse share: an optional u16, one text and a list of text pairs. This is
 // the hot path of QUIC requests, so the usual layout (one segment, no far pointers) is read and written by hand, with
-// one string conversion for the whole message; any other layout goes through capnp-reader.ts. Source: spec
-// edge-protocol §6.1, measured by test/bench/capnp.ts.
+// one string conversion for the whole message; any other layout goes through capnp-reader.ts. Source:
+// docs/protocol/edge-protocol.md §6.1, measured by test/bench/capnp.ts.
 //
 //   table | root → struct { [u16] | p0 text | p1 list } | text | tag, (key, value)… | key | value | key | value | …
 //
@@ -17,7 +17,7 @@ export interface ConnectFields {
 }
 
 /**
- * Largest head accepted: what the recorded peer takes as a header list over HTTP/2 (1 MiB), and an eighth more for
+ * Largest head accepted: what cloudflared takes as a header list over HTTP/2 (1 MiB), and an eighth more for
  * pointers and padding.
  */
 export const maxHeadBytes = (1 << 20) + (1 << 17);

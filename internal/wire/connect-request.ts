@@ -1,4 +1,4 @@
-// ConnectRequest: what the edge asks for on a QUIC request stream. Source: spec edge-protocol §6.1, §9.3.
+// ConnectRequest: what the edge asks for on a QUIC request stream. Source: docs/protocol/edge-protocol.md §6.1, §9.3.
 
 import { PosternError } from '../errors/error.ts';
 import { decodeConnect, encodeConnect } from './connect-codec.ts';

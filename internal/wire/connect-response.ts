@@ -1,4 +1,4 @@
-// ConnectResponse: how the connector answers a QUIC request stream. Source: spec edge-protocol §6.1, §9.3.
+// ConnectResponse: how the connector answers a QUIC request stream. Source: docs/protocol/edge-protocol.md §6.1, §9.3.
 
 import { decodeConnect, encodeConnect } from './connect-codec.ts';
 

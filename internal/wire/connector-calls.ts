@@ -1,5 +1,5 @@
 // Calls that the edge makes to a connector over an RPC stream: configuration and UDP sessions (datagram v2). The
-// connector makes unregisterUdpSession in the other direction too. Source: spec edge-protocol §6.2, §9.4.
+// connector makes unregisterUdpSession in the other direction too. Source: docs/protocol/edge-protocol.md §6.2, §9.4.
 
 import { PosternError } from '../errors/error.ts';
 import type { StructReader } from './capnp-reader.ts';
@@ -16,7 +16,7 @@ export const sessionManager = {
 export interface ConfigurationUpdate {
   /** int32; versions at or below the active one change nothing. */
   readonly version: number;
-  /** UTF-8 JSON of spec ingress-and-origin §5. */
+  /** UTF-8 JSON of docs/protocol/ingress-and-origin.md §5. */
   readonly config: Uint8Array;
 }
 
@@ -82,7 +82,8 @@ export function encodeSessionParams(payload: StructWriter, request: UdpSessionRe
 
 /**
  * Copies what it returns. Throws 'protocol.malformed' for ids of impossible length and when there is no address. An address
- * of impossible length is returned: it is answered in the result, not with an exception (spec datagrams §4.2).
+ * of impossible length is returned: it is answered in the result, not with an exception (docs/protocol/datagrams.md
+ * §4.2).
  */
 export function decodeSessionParams(params: StructReader): UdpSessionRequest {
   const dstIp = Uint8Array.from(params.bytes(1));

@@ -1,4 +1,5 @@
-// Why a datagram between edge and connector is refused, and the sizes both versions share. Source: spec datagrams §1.
+// Why a datagram between edge and connector is refused, and the sizes both versions share. Source:
+// docs/protocol/datagrams.md §1.
 
 export type DatagramProblem =
   /** No bytes at all. */

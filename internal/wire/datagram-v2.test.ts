@@ -47,7 +47,7 @@ describe('datagram v2', () => {
     });
   }
 
-  it('writes the vector of spec §11', () => {
+  it('writes the vector of docs/protocol/edge-protocol.md §11', () => {
     const out = new Uint8Array(64);
     out.set(Buffer.from('hi'));
     const length = writeUdpSuffixV2(out, 2, id);

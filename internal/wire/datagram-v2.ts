@@ -1,4 +1,4 @@
-// Datagram v2: a suffix format, read from the end. Source: spec datagrams §4.1.
+// Datagram v2: a suffix format, read from the end. Source: docs/protocol/datagrams.md §4.1.
 //
 //  0 UDP payload      payload · session id (16) · 00        both ways
 //  1 IP packet        packet · 01                           both ways

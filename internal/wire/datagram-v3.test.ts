@@ -101,7 +101,7 @@ describe('datagram v3', () => {
     ['response too many flows', `0303${hex(id)}0000`, out => encodeResponseV3(out, responseCodeV3.tooManyFlows, id)],
   ];
   for (const [name, expected, encode] of vectors) {
-    it(`spec §11: ${name}, both directions`, () => {
+    it(`docs/protocol/edge-protocol.md §11: ${name}, both directions`, () => {
       const out = new Uint8Array(64);
       assert.equal(hex(out.subarray(0, encode(out))), expected);
       const view = new DatagramV3View();

@@ -1,4 +1,5 @@
-// Datagram v3 (feature support_datagram_v3_2): a prefix format, integers big-endian. Source: spec datagrams §5.
+// Datagram v3 (feature support_datagram_v3_2): a prefix format, integers big-endian. Source: docs/protocol/datagrams.md
+// §5.
 //
 //  0 registration  00 · flags · port (2) · idle seconds (2) · request id (16) · address (4 or 16) · bundled payload
 //  1 payload       01 · request id (16) · payload (0…1280)
@@ -90,7 +91,7 @@ export class DatagramV3View {
 
   #decodeRegistration(): DatagramProblem | undefined {
     const { datagram } = this;
-    // Checked before anything is read: the recorded peer crashes on these (spec §5.1).
+    // Checked before anything is read: cloudflared crashes on these (docs/protocol/datagrams.md §5.1).
     if (datagram.length < registrationAddressAt + 4) return 'short';
     const flags = datagram[1] ?? 0;
     this.addressBytes = (flags & flagIpv6) !== 0 ? 16 : 4;
@@ -128,7 +129,7 @@ export interface RegistrationV3 {
   /** 0…65535. */
   readonly idleSeconds: number;
   readonly traced?: boolean;
-  /** Delivered by our connector; a stock one drops it (spec §5.1), so an edge cannot rely on it. */
+  /** Delivered by our connector; a stock one drops it (docs/protocol/datagrams.md §5.1), so an edge cannot rely on it. */
   readonly payload?: Uint8Array;
 }
 

@@ -1,5 +1,5 @@
 // Names of the features that a connector tells its edge when it registers, and what the edge concludes from them.
-// Source: spec edge-protocol §3.4.
+// Source: docs/protocol/edge-protocol.md §3.4.
 
 export const features = {
   remoteConfig: 'allow_remote_config',

@@ -1,12 +1,12 @@
 // Cap'n Proto stream framing: a segment table, then the segments, back to back on a byte stream. Sizes are checked
-// before anything is kept or allocated. Source: spec edge-protocol §7.1.
+// before anything is kept or allocated. Source: docs/protocol/edge-protocol.md §7.1.
 //
 //   u32 segments-1 | u32 words of segment 0 | … | 4 bytes of padding if needed to reach 8 | segment 0 | segment 1 | …
 
 import { PosternError } from '../errors/error.ts';
 import { CapnpMessage } from './capnp-reader.ts';
 
-/** The most segments a message may have: what the recorded peer accepts too. */
+/** The most segments a message may have: what cloudflared accepts too. */
 export const maxSegments = 512;
 
 /**

@@ -1,4 +1,5 @@
-// Headers that concern one hop only and are not passed on. Source: RFC 9110 §7.6.1, spec edge-protocol §10.1 item 6.
+// Headers that concern one hop only and are not passed on. Source: RFC 9110 §7.6.1, docs/protocol/edge-protocol.md
+// §10.1 item 6.
 
 const hopByHop = new Set([
   'connection',

@@ -1,5 +1,5 @@
 // The first bytes of a QUIC stream: what kind it is. The control stream (stream 0) has none.
-// Source: spec edge-protocol §9.2.
+// Source: docs/protocol/edge-protocol.md §9.2.
 //
 //   request stream:  0A 36 CD 12 A1 3E | '0' '1' | framed head …        RPC stream:  52 BB 82 5C DB 65 | RPC messages …
 

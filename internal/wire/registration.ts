@@ -1,5 +1,5 @@
 // Registration of a connection at its edge: the parameters and results of the RegistrationServer interface.
-// Source: spec edge-protocol §6.2 (layout), §8.1–8.2 (meaning).
+// Source: docs/protocol/edge-protocol.md §6.2 (layout), §8.1–8.2 (meaning).
 
 import type { StructReader } from './capnp-reader.ts';
 import type { StructWriter } from './capnp-writer.ts';
@@ -125,7 +125,7 @@ export function encodeRegisterResults(payload: StructWriter, result: Registratio
     .text(1, locationName);
 }
 
-/** An unset or unknown union tag is an error with an empty cause, as for the recorded peers. */
+/** An unset or unknown union tag is an error with an empty cause, as for cloudflared. */
 export function decodeRegisterResults(results: StructReader): RegistrationResult {
   const response = results.struct(0);
   const body = response.struct(0);
@@ -144,7 +144,7 @@ export function decodeRegisterResults(results: StructReader): RegistrationResult
   };
 }
 
-/** `config`: UTF-8 JSON, spec §8.4. */
+/** `config`: UTF-8 JSON, docs/protocol/edge-protocol.md §8.4. */
 export function encodeLocalConfigurationParams(payload: StructWriter, config: Uint8Array): void {
   payload.struct(0, 0, 1).data(0, config);
 }

@@ -1,6 +1,6 @@
-// The user's response headers as one header value, for HTTP/2. Source: spec edge-protocol §10.4 (what is left out),
-// §10.5 (form). Strings hold one byte a character ('latin1'), as Node's HTTP parsers give and take them, so every byte
-// an origin sends passes unchanged.
+// The user's response headers as one header value, for HTTP/2. Source: docs/protocol/edge-protocol.md §10.4 (what is
+// left out), §10.5 (form). Strings hold one byte a character ('latin1'), as Node's HTTP parsers give and take them, so
+// every byte an origin sends passes unchanged.
 //
 //   base64(name) ":" base64(value) ";" base64(name) ":" base64(value) …      standard alphabet, no padding
 

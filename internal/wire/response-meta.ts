@@ -1,15 +1,16 @@
-// The `cf-cloudflared-response-meta` header: who made a response. Source: spec edge-protocol §10.6.
+// The `cf-cloudflared-response-meta` header: who made a response. Source: docs/protocol/edge-protocol.md §10.6.
 
 import { PosternError } from '../errors/error.ts';
 
-/** `origin`: the origin or a local service of the connector. `connector`: it failed itself. */
-export type ResponseMeta = 'origin' | 'connector' | 'rate-limited';
+/** `origin`: the origin or a local service of the connector. `connector`: it failed itself. `dial-refused` is ours. */
+export type ResponseMeta = 'origin' | 'connector' | 'rate-limited' | 'dial-refused';
 
 /** The exact JSON texts on the wire. */
 export const responseMetaValues: Readonly<Record<ResponseMeta, string>> = {
   origin: '{"src":"origin"}',
   connector: '{"src":"cloudflared"}',
   'rate-limited': '{"src":"cloudflared","flow_rate_limited":true}',
+  'dial-refused': '{"src":"cloudflared","postern_dial_refused":true}',
 };
 
 /** Accepts any spelling of the JSON. Throws 'protocol.malformed' for anything else. */
@@ -17,8 +18,9 @@ export function parseResponseMeta(value: string): ResponseMeta {
   if (value === responseMetaValues.origin) return 'origin';
   const meta = parseObject(value);
   if (meta.src === 'origin') return 'origin';
-  if (meta.src === 'cloudflared') return meta.flow_rate_limited === true ? 'rate-limited' : 'connector';
-  throw malformed(value);
+  if (meta.src !== 'cloudflared') throw malformed(value);
+  if (meta.flow_rate_limited === true) return 'rate-limited';
+  return meta.postern_dial_refused === true ? 'dial-refused' : 'connector';
 }
 
 function parseObject(value: string): Record<string, unknown> {

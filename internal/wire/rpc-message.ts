@@ -1,5 +1,6 @@
 // The messages of Cap'n Proto's two-party RPC, as far as a conversation between connector and edge needs them; all
-// others are answered with `unimplemented`. Source: spec edge-protocol §7.1 (rpc.capnp), trap 6 for the inverted bits.
+// others are answered with `unimplemented`. Source: docs/protocol/edge-protocol.md §7.1 (rpc.capnp), trap 6 for the
+// inverted bits.
 //
 //   Message { u16 tag | p0 body }: 0 unimplemented, 1 abort, 2 call, 3 return, 4 finish, 6 release, 8 bootstrap
 

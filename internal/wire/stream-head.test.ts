@@ -142,7 +142,12 @@ describe('request stream heads', () => {
     assert.equal(head.headers[3], 'ü');
     const refusal = encodeRefusalHead({ message: 'origin antwortet nicht: überlastet €' });
     const read = decodeResponseHead('http', refusal, refusal.length);
-    assert.deepEqual(read, { kind: 'refusal', message: 'origin antwortet nicht: überlastet €', rateLimited: false });
+    assert.deepEqual(read, {
+      kind: 'refusal',
+      message: 'origin antwortet nicht: überlastet €',
+      rateLimited: false,
+      dialRefused: false,
+    });
   });
 
   it('carry refusals', () => {
@@ -151,6 +156,7 @@ describe('request stream heads', () => {
       kind: 'refusal',
       message: 'too many active flows',
       rateLimited: true,
+      dialRefused: false,
     });
     const silent = encodeRefusalHead({ message: '' });
     assert.equal(decodeResponseHead('http', silent, silent.length).kind, 'refusal');

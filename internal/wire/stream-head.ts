@@ -1,6 +1,6 @@
 // The head of a QUIC request stream and of its answer, as both transports' ends use them: signature, version and
 // ConnectRequest or ConnectResponse, with the metadata turned into method, host and headers.
-// Source: spec edge-protocol §9.2–9.3. The shapes match those of the transport seam without importing it.
+// Source: docs/protocol/edge-protocol.md §9.2–9.3. The shapes match those of the transport seam without importing it.
 
 import { PosternError } from '../errors/error.ts';
 import { measureHead } from './connect-codec.ts';
@@ -42,7 +42,12 @@ export type ResponseStreamHead =
       /** The body comes in frames (body-frames.ts). */
       readonly isFramed?: boolean;
     }
-  | { readonly kind: 'refusal'; readonly message: string; readonly rateLimited: boolean };
+  | {
+      readonly kind: 'refusal';
+      readonly message: string;
+      readonly rateLimited: boolean;
+      readonly dialRefused: boolean;
+    };
 
 /** For building what is read-only afterwards. */
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
@@ -57,6 +62,7 @@ const rateLimitedKey = 'FlowConnectRateLimited';
 const halfCloseKey = 'PosternHalfClose';
 const sourceKey = 'PosternSource';
 const framesKey = 'PosternFrames';
+const dialRefusedKey = 'PosternDialRefused';
 const notHost = /[/?#@\\\u0000-\u0020\u007f]/;
 const unsafeInTarget = /[\u0000-\u0020\u007f]/;
 
@@ -200,8 +206,13 @@ export function encodeResponseHead(
 }
 
 /** Says that the stream could not be served; end the stream after it. */
-export function encodeRefusalHead(refusal: { readonly message: string; readonly rateLimited?: boolean }): Buffer {
+export function encodeRefusalHead(refusal: {
+  readonly message: string;
+  readonly rateLimited?: boolean;
+  readonly dialRefused?: boolean;
+}): Buffer {
   const metadata = refusal.rateLimited === true ? [rateLimitedKey, 'true'] : [];
+  if (refusal.dialRefused === true) metadata.push(dialRefusedKey, 'true');
   const error = refusal.message === '' ? 'The connector could not serve the request' : refusal.message;
   return encodeConnectResponse({ error, metadata }, requestPreamble);
 }
@@ -211,8 +222,13 @@ export function decodeResponseHead(kind: ConnectionType, bytes: Buffer, length: 
   const start = requestPreamble.length;
   const { error, metadata } = decodeConnectResponse(bytes, start, length - start);
   if (error !== '') {
-    const at = metadata.indexOf(rateLimitedKey);
-    return { kind: 'refusal', message: error, rateLimited: at !== -1 && metadata[at + 1] === 'true' };
+    const says = (key: string): boolean => metadata[metadata.indexOf(key) + 1] === 'true';
+    return {
+      kind: 'refusal',
+      message: error,
+      rateLimited: metadata.includes(rateLimitedKey) && says(rateLimitedKey),
+      dialRefused: metadata.includes(dialRefusedKey) && says(dialRefusedKey),
+    };
   }
   if (kind === 'tcp') {
     const answer = { kind: 'response', status: 200, headers: [] } as const;

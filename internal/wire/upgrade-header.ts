@@ -1,5 +1,5 @@
-// Names and values of the headers that only connector and edge exchange, all lower case. Source: spec edge-protocol
-// §10.2 (kinds of request), §10.4 (response headers), §12 (tracing).
+// Names and values of the headers that only connector and edge exchange, all lower case. Source:
+// docs/protocol/edge-protocol.md §10.2 (kinds of request), §10.4 (response headers), §12 (tracing).
 
 /** Says what a request from the edge is, beside plain HTTP. Never passed to an origin. */
 export const upgradeHeader = 'cf-cloudflared-proxy-connection-upgrade';

@@ -1,4 +1,4 @@
-// UUIDs travel as 16 raw bytes and are shown as lower-case text. Source: spec edge-protocol §8.1, §15 trap 9.
+// UUIDs travel as 16 raw bytes and are shown as lower-case text. Source: docs/protocol/edge-protocol.md §8.1, §15 trap 9.
 
 import { PosternError } from '../errors/error.ts';
 

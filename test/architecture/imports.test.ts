@@ -1,4 +1,4 @@
-// Holds the tree to the import table of the README's architecture section: a room imports only what its row allows,
+// Holds the tree to the import table, which the README's picture is drawn from: a room imports only what its row allows,
 // nothing in internal/ knows cmd/, reads argv or the environment, and variants of one seam never import each other.
 
 import assert from 'node:assert/strict';
@@ -6,90 +6,19 @@ import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { everywhere, importTable } from './import-table.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
-/**
- * Room → rooms it may import, lowest tier first; a room stands below every room that may import it, so there are no circles.
- * Every room may import `errors` and `telemetry`, which import nothing but each other.
- */
-const table: Readonly<Record<string, readonly string[]>> = {
-  errors: [],
-  telemetry: [],
-  net: [],
-  wire: [],
-  schema: [],
-  rpc: ['wire'],
-  quic: ['net'],
-  transport: ['wire', 'quic', 'net'],
-  discovery: ['net'],
-  origin: ['net', 'schema'],
-  ingress: ['schema'],
-  proxy: ['transport', 'ingress', 'origin', 'net', 'schema'],
-  datagram: ['wire', 'transport', 'net'],
-  icmp: ['wire', 'net'],
-  config: ['schema', 'net'],
-  credentials: ['schema', 'net'],
-  api: ['schema', 'net'],
-  management: ['net'],
-  store: ['schema', 'credentials'],
-  certificates: ['credentials', 'net'],
-  carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
-  visitors: ['carriers', 'certificates', 'store', 'transport', 'wire', 'schema', 'net'],
-  'private-network': ['carriers', 'store', 'datagram', 'transport', 'rpc', 'wire', 'schema', 'net'],
-  'on-ramps': ['private-network', 'carriers', 'store', 'management', 'wire', 'net'],
-  features: ['carriers', 'store', 'schema', 'net'],
-  'control-plane': [
-    'features',
-    'on-ramps',
-    'private-network',
-    'carriers',
-    'certificates',
-    'store',
-    'credentials',
-    'api',
-    'schema',
-    'net',
-  ],
-  connector: [
-    'proxy',
-    'ingress',
-    'origin',
-    'datagram',
-    'icmp',
-    'management',
-    'discovery',
-    'transport',
-    'rpc',
-    'wire',
-    'schema',
-    'net',
-  ],
-  edge: [
-    'control-plane',
-    'features',
-    'on-ramps',
-    'visitors',
-    'carriers',
-    'certificates',
-    'store',
-    'management',
-    'transport',
-    'wire',
-    'schema',
-    'net',
-  ],
-};
 /** What the tests of a room may import beside its row: rooms above it that they are tried with. */
 const testsMayImport: Readonly<Record<string, readonly string[]>> = {
   carriers: ['credentials', 'api'],
   connector: ['credentials', 'api'],
   edge: ['private-network', 'credentials', 'api'],
-  features: ['control-plane'],
+  'control-plane': ['features'],
   'private-network': ['control-plane', 'icmp'],
   wire: ['net'],
 };
-const everywhere = ['errors', 'telemetry'];
 /** Folders under a seam's room whose members must not import each other. */
 const seams: Readonly<Record<string, readonly string[]>> = { transport: ['http2', 'quic', 'memory'] };
 
@@ -110,7 +39,7 @@ describe('architecture', () => {
     for (const file of files) {
       const [top, room = ''] = file.split('/');
       if (top !== 'internal') continue;
-      const allowed = table[room];
+      const allowed = importTable[room];
       if (allowed === undefined) {
         wrong.push(`${file}: room ${room} is not in the table`);
         continue;
@@ -128,6 +57,20 @@ describe('architecture', () => {
       }
     }
     assert.deepEqual(wrong, []);
+  });
+
+  it('the table has no room and no right that is not there', () => {
+    const used = new Set(
+      files
+        .filter(file => !isTest(file))
+        .flatMap(file => importsOf(file).map(target => `${file.split('/')[1]} imports ${target.split('/')[1]}`)),
+    );
+    const unused = Object.entries(importTable).flatMap(([room, targets]) =>
+      targets.map(target => `${room} imports ${target}`).filter(right => !used.has(right)),
+    );
+    assert.deepEqual(unused, []);
+    const rooms = new Set(files.filter(file => file.startsWith('internal/')).map(file => file.split('/')[1]));
+    assert.deepEqual([...rooms].sort(), Object.keys(importTable).sort());
   });
 
   it('variants of a seam do not import each other', () => {

@@ -4,15 +4,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { repository } from '../support/child-program.ts';
-import { sourcesOf } from './connector.ts';
 import type { Contender, OriginPorts } from './contender.ts';
 import { openFrp } from './frp.ts';
 import { type LoadClient, openLoadClient, openTcpOrigin, openUploadSink } from './load-client.ts';
 import { measure, type Sample } from './measure.ts';
 import { ensureNginx, openNginxContender, openNginxOrigin } from './nginx.ts';
 import { type BenchOptions, type LoadKind, loadsOf } from './options.ts';
-import { openPair } from './pair.ts';
+import { openPair, pairPrograms } from './pair.ts';
 import { cpuSeconds, residentMb } from './process-usage.ts';
 import { formatLoad, formatStanding, type Standing } from './report.ts';
 
@@ -65,21 +63,15 @@ export async function openContenders(
   directory: string,
   origins: OriginPorts,
 ): Promise<readonly Contender[]> {
-  const { before, frp, peer, visitors } = options;
+  const { frp, visitors } = options;
   const at = (name: string): string => join(directory, name);
-  const ours = { program: sourcesOf(repository), options, origins };
   const opened: Contender[] = [];
   const add = async (contender: Promise<Contender>): Promise<void> => {
     opened.push(closing.use(await contender));
   };
   await mkdir(directory, { recursive: true });
-  await add(openPair({ ...ours, name: 'ours', connector: { postern: ours.program }, directory: at('ours') }));
-  if (before !== undefined) {
-    const old = { ...ours, name: 'before', program: sourcesOf(before), connector: { postern: sourcesOf(before) } };
-    await add(openPair({ ...old, directory: at('before') }));
-  }
-  if (peer !== undefined)
-    await add(openPair({ ...ours, name: 'peer', connector: { stock: peer }, directory: at('peer') }));
+  for (const program of pairPrograms(options))
+    await add(openPair({ ...program, options, origins, directory: at(program.name) }));
   if (frp !== undefined) await add(openFrp(frp, at('frp'), options, origins));
   await add(openNginxContender(ensureNginx(), at('nginx'), origins, visitors));
   return opened;

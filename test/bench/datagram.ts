@@ -66,6 +66,7 @@ async function measure(
     openUdp,
     flows: { tryAcquire: () => true, release: () => undefined },
     allowDestination: () => true,
+    overflowed: () => undefined,
     resolvers: [],
     wheel: new IdleWheel(),
     log: silentLogger(),

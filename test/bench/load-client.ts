@@ -39,6 +39,11 @@ export function openUploadSink(): Promise<Origin<number>> {
   return openOrigin('upload-sink.ts');
 }
 
+/** Starts the origin of slow visitors. */
+export function openSlowOrigin(): Promise<Origin<number>> {
+  return openOrigin('slow-origin.ts');
+}
+
 /** Starts the private host of TCP flows. */
 export function openTcpOrigin(): Promise<Origin<TcpOriginPorts>> {
   return openOrigin('tcp-origin.ts');

@@ -13,6 +13,7 @@ export interface LoadResult {
   readonly elapsedMs: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly longestMs: number;
 }
 
 /** Begins no request after `seconds`; settles when the last has ended. */
@@ -51,6 +52,7 @@ export function runLoad(send: Send, atOnce: number, seconds: number): Promise<Lo
       elapsedMs: endMs - beginMs,
       p50Ms: at(0.5),
       p99Ms: at(0.99),
+      longestMs: at(1),
     };
   };
   for (let slot = 0; slot < atOnce; slot += 1) next(slot);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { benchCarried } from './carried.ts';
 import { type BenchOptions, parseBenchOptions, usage } from './options.ts';
 import { benchPing } from './ping.ts';
+import { benchSlow } from './slow.ts';
 import { benchStart } from './start.ts';
 import { benchUdp } from './udp.ts';
 
@@ -16,6 +17,7 @@ const benches: readonly ((options: BenchOptions, directory: string) => Promise<s
   benchCarried,
   benchUdp,
   benchPing,
+  benchSlow,
   benchStart,
 ];
 

@@ -15,7 +15,7 @@ function asked(...argv: readonly string[]): {
 describe('the command line of the benchmark', () => {
   it('measures everything when nothing is named', () => {
     assert.deepEqual(asked(), {
-      subjects: ['small', 'down', 'up', 'private-tcp', 'udp', 'ping'],
+      subjects: ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow', 'start'],
       loads: ['small', 'down', 'up', 'tcp-down', 'tcp-up'],
     });
   });
@@ -26,9 +26,25 @@ describe('the command line of the benchmark', () => {
     assert.deepEqual(asked('--only', 'ping'), { subjects: ['ping'], loads: [] });
   });
 
+  it('measures slow visitors over both transports, unless one is named', () => {
+    const { protocols, slowSeconds, slowVisitors } = parseBenchOptions([]) ?? {};
+    assert.deepEqual(
+      { protocols, slowSeconds, slowVisitors },
+      {
+        ...{ protocols: ['http2', 'quic'], slowSeconds: 8, slowVisitors: [70, 500] },
+      },
+    );
+    const named = parseBenchOptions(['--protocol', 'quic', '--seconds', '2', '--slow-visitors', '5']);
+    assert.deepEqual(
+      [named?.protocols, named?.protocol, named?.slowSeconds, named?.slowVisitors],
+      [['quic'], 'quic', 2, [5]],
+    );
+  });
+
   it('refuses what it does not know', () => {
     assert.throws(() => parseBenchOptions(['--only', 'icmp']), /--only must be one of small, down, up/);
     assert.throws(() => parseBenchOptions(['--rounds', '0']), /--rounds must be a number above 0/);
+    assert.throws(() => parseBenchOptions(['--slow-visitors', '0']), /--slow-visitors must be a number above 0/);
     assert.throws(() => parseBenchOptions(['--protocol', 'memory']), /--protocol must be one of http2, quic/);
     assert.throws(() => parseBenchOptions(['--visitors', 'quic']), /--visitors must be one of http1, http2/);
   });

@@ -9,8 +9,11 @@ export const loadKinds = ['small', 'down', 'up', 'tcp-down', 'tcp-up'] as const;
  */
 export type LoadKind = (typeof loadKinds)[number];
 
+const protocols = ['http2', 'quic'] as const;
+export type Protocol = (typeof protocols)[number];
+
 /** What `--only` takes. */
-const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'start'] as const;
+const subjects = ['small', 'down', 'up', 'private-tcp', 'udp', 'ping', 'slow', 'start'] as const;
 export type Subject = (typeof subjects)[number];
 
 export interface BenchOptions {
@@ -21,7 +24,13 @@ export interface BenchOptions {
   /** Load on each contender before the first round of a kind, in seconds; ping has its own. */
   readonly warmUpSeconds: number;
   /** Between edge and connector. */
-  readonly protocol: 'http2' | 'quic';
+  readonly protocol: Protocol;
+  /** The same where both are measured unless one is named. */
+  readonly protocols: readonly Protocol[];
+  /** Numbers of slow visitors to measure beside. */
+  readonly slowVisitors: readonly number[];
+  /** How long the fast visitor is watched beside them, in seconds. */
+  readonly slowSeconds: number;
   /** What visitors of HTTP speak. */
   readonly visitors: 'http1' | 'http2';
   /** A stock cloudflared, to be a connector on our edge in turn with ours. */
@@ -36,8 +45,9 @@ export interface BenchOptions {
   readonly nodeFlags: readonly string[];
 }
 
-export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping|start]... [--seconds 3] [--rounds 3] [--warm-up 3]
+export const usage = `npm run bench -- [--only small|down|up|private-tcp|udp|ping|slow|start]... [--seconds 3] [--rounds 3] [--warm-up 3]
              [--protocol http2|quic] [--visitors http1|http2] [--peer PATH] [--frp DIR] [--before DIR]
+             [--slow-visitors N]...
              [--instructions] [--node-flag=FLAG]...
 
 Measures our edge and our connector, a process each, under the load of visitors: CPU seconds, memory, latency. Others are
@@ -46,6 +56,8 @@ measured in turn with them, under the same load: nginx as one plain proxy always
 --frp DIR     frps and frpc, over TCP with TLS for --protocol http2, over QUIC for quic,
 --before DIR  edge and connector of another checkout: what a change brought.
 --visitors http2 brings visitors over HTTP/2 and TLS, to our edge alone.
+--only slow   a fast visitor beside slow ones: by default 70 and 500 (--slow-visitors), 8 s a case and 4 s while they come
+              (--seconds), over both transports (--protocol); nginx and frp are not asked.
 --warm-up is load before what is measured: over their first tens of thousands of requests our programs are slower.
 --instructions counts with perf(1), which a busy machine disturbs less than CPU seconds.
 --node-flag goes to the node of both of ours: --node-flag=--cpu-prof --node-flag=--cpu-prof-dir=/tmp/profile`;
@@ -56,10 +68,11 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     args: [...argv],
     options: {
       only: { type: 'string', multiple: true, default: [...subjects] },
-      seconds: { type: 'string', default: '3' },
+      seconds: { type: 'string' },
       rounds: { type: 'string', default: '3' },
       'warm-up': { type: 'string', default: '3' },
-      protocol: { type: 'string', default: 'http2' },
+      protocol: { type: 'string' },
+      'slow-visitors': { type: 'string', multiple: true, default: ['70', '500'] },
       visitors: { type: 'string', default: 'http1' },
       peer: { type: 'string' },
       frp: { type: 'string' },
@@ -70,12 +83,16 @@ export function parseBenchOptions(argv: readonly string[]): BenchOptions | undef
     },
   });
   if (values.help) return undefined;
+  const named = values.protocol === undefined ? undefined : oneOf('--protocol', values.protocol, protocols);
   return {
     subjects: new Set(values.only.map(subject => oneOf('--only', subject, subjects))),
-    seconds: positive('--seconds', values.seconds),
+    seconds: positive('--seconds', values.seconds ?? '3'),
+    slowSeconds: positive('--seconds', values.seconds ?? '8'),
+    slowVisitors: values['slow-visitors'].map(count => Math.ceil(positive('--slow-visitors', count))),
     rounds: Math.ceil(positive('--rounds', values.rounds)),
     warmUpSeconds: positive('--warm-up', values['warm-up']),
-    protocol: oneOf('--protocol', values.protocol, ['http2', 'quic']),
+    protocol: named ?? 'http2',
+    protocols: named === undefined ? protocols : [named],
     visitors: oneOf('--visitors', values.visitors, ['http1', 'http2']),
     peer: values.peer,
     frp: values.frp,

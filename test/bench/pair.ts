@@ -5,8 +5,8 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startChild } from '../support/child-program.ts';
-import { type Connector, type ConnectorProgram, type PosternProgram, startConnector } from './connector.ts';
+import { repository, startChild } from '../support/child-program.ts';
+import { type Connector, type ConnectorProgram, type PosternProgram, sourcesOf, startConnector } from './connector.ts';
 import { type Contender, type OriginPorts, publishedHost } from './contender.ts';
 import type { BenchOptions } from './options.ts';
 
@@ -15,18 +15,39 @@ const run = promisify(execFile);
 const connections = 4;
 const tunnelName = 'bench';
 
-export interface PairInputs {
+/** Whose programs a pair is made of. */
+export interface PairProgram {
   readonly name: string;
   /** Whose edge it is. */
   readonly program: PosternProgram;
   readonly connector: ConnectorProgram;
+}
+
+export interface PairInputs extends PairProgram {
   readonly options: BenchOptions;
   /** A directory of its own. */
   readonly directory: string;
   readonly origins: OriginPorts;
 }
 
-export async function openPair(inputs: PairInputs): Promise<Contender> {
+export interface Pair extends Contender {
+  /** Of visitors over HTTP/1.1 and over HTTP/2, on loopback. */
+  readonly ports: { readonly http: number; readonly https: number };
+}
+
+/** Ours first, then those asked for. */
+export function pairPrograms({ before, peer }: BenchOptions): readonly PairProgram[] {
+  const program = sourcesOf(repository);
+  const programs: PairProgram[] = [{ name: 'ours', program, connector: { postern: program } }];
+  if (before !== undefined) {
+    const old = sourcesOf(before);
+    programs.push({ name: 'before', program: old, connector: { postern: old } });
+  }
+  if (peer !== undefined) programs.push({ name: 'peer', program, connector: { stock: peer } });
+  return programs;
+}
+
+export async function openPair(inputs: PairInputs): Promise<Pair> {
   await using opening = new AsyncDisposableStack();
   const { directory, options, origins, program } = inputs;
   await mkdir(directory, { recursive: true });
@@ -80,6 +101,7 @@ export async function openPair(inputs: PairInputs): Promise<Contender> {
       { role: 'edge', pid: edge.pid },
       { role: 'connector', pid: connector.pid },
     ],
+    ports: { http: httpPort, https: httpsPort },
     target: kind => {
       if (kind === 'tcp-down') return { via: 'socks', port: socksPort, tcpPort: origins.tcpDown };
       if (kind === 'tcp-up') return { via: 'socks', port: socksPort, tcpPort: origins.tcpUp };

@@ -7,6 +7,7 @@ import { PosternError } from '../../internal/errors/error.ts';
 import { dialHttp2 } from '../../internal/transport/http2/dial.ts';
 import { listenHttp2 } from '../../internal/transport/http2/listen.ts';
 import type { EdgeConnection, RequestHead } from '../../internal/transport/transport.ts';
+import { streamsOnly } from '../support/streams-only.ts';
 import { openTcpRelay } from '../support/tcp-relay.ts';
 import { createTestCa } from '../support/test-ca.ts';
 
@@ -62,13 +63,12 @@ const connector = await dialHttp2({
 });
 const edge = await accepted.promise;
 const incoming = Promise.withResolvers<Duplex>();
-connector.serve({
-  stream: stream => {
+connector.serve(
+  streamsOnly(stream => {
     stream.respond({ status: 200, headers: [] });
     incoming.resolve(stream.body);
-  },
-  rpc: stream => stream.destroy(),
-});
+  }),
+);
 const outgoing = edge.request(head);
 await outgoing.response;
 const atConnector = await incoming.promise;

@@ -8,11 +8,13 @@ import { describe, it } from 'node:test';
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type {
   ConnectorConnection,
+  ConnectorHandler,
   EdgeConnection,
   IncomingStream,
   OutgoingStream,
   RequestHead,
 } from '../../internal/transport/transport.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/configuration-request.ts';
 import { until, within } from '../support/wait.ts';
 
 export interface TransportPair {
@@ -116,10 +118,11 @@ export function transportConformance(
     handler: (incoming: IncomingStream) => void,
     body: (pair: TransportPair) => Promise<void>,
     needs = { vanish: false },
+    configure: ConnectorHandler['configure'] = () => Promise.resolve({ version: -1, error: 'no configurations here' }),
   ): Promise<void> {
     const pair = await open(needs);
     try {
-      pair.connector.serve({ stream: handler, rpc: stream => stream.destroy() });
+      pair.connector.serve({ stream: handler, configure });
       await body(pair);
     } finally {
       await pair.close();
@@ -485,6 +488,54 @@ export function transportConformance(
         () => undefined,
         async pair => {
           assert.ok((await pair.edge.ping(10_000)) >= 0);
+        },
+      );
+    });
+
+    it('pushes configurations and brings back what the connector says', async () => {
+      const pushed: PushedConfiguration[] = [];
+      const answers: ConfigurationAnswer[] = [
+        { version: 7, error: undefined },
+        { version: 7, error: 'Rule 1 “é” is wrong' },
+        { version: -1, error: undefined },
+      ];
+      const json = JSON.stringify({ ingress: [{ service: 'http_status:404' }], text: 'é'.repeat(50_000) });
+      await run(
+        () => undefined,
+        async pair => {
+          for (const [index, answer] of [...answers].entries())
+            assert.deepEqual(await pair.edge.configure({ version: 7 + index, json }, 20_000), answer);
+          const versions = pushed.map(({ version }) => version);
+          assert.deepEqual(versions, [7, 8, 9]);
+          for (const one of pushed) assert.deepEqual(JSON.parse(one.json), JSON.parse(json));
+          await until('nothing to run on', () => pair.edge.openStreams === 0 && pair.connector.openStreams === 0);
+        },
+        undefined,
+        async one => {
+          pushed.push(one);
+          return answers[pushed.length - 1] ?? { version: 0, error: 'one too many' };
+        },
+      );
+    });
+
+    it('gives a configuration up whose answer does not come, and goes on', async () => {
+      const asked = Promise.withResolvers<void>();
+      await run(
+        incoming => incoming.respond({ status: 204, headers: [] }, { endStream: true }),
+        async pair => {
+          const pushed = { version: 1, json: '{}' };
+          await assert.rejects(pair.edge.configure(pushed, 300), error => isPosternError(error, 'rpc.timeout'));
+          assert.equal((await pair.edge.request(get).response).status, 204);
+          const running = assert.rejects(pair.edge.configure(pushed, 20_000), error => isPosternError(error));
+          await within('the push', asked.promise);
+          pair.edge.abort(new PosternError('connection.closed', 'The test ends it.'));
+          await within('its end', running);
+          await assert.rejects(pair.edge.configure(pushed, 20_000), error => isPosternError(error));
+        },
+        undefined,
+        () => {
+          asked.resolve();
+          return new Promise(() => undefined);
         },
       );
     });

@@ -100,7 +100,7 @@ describe('postern tunnel run', () => {
       { home, env: { TUNNEL_TOKEN: ownToken(edge) } },
     );
     await program.logged(
-      /INF Registered tunnel connection connIndex=0 connection=[0-9a-f-]{36} event=0 ip=127\.0\.0\.1 location=tst01 protocol=http2/,
+      /INF Registered tunnel connection connIndex=0 connection=[0-9a-f-]{36} ip=127\.0\.0\.1 location=tst01 protocol=http2/,
     );
     await until('four registrations', () => edge.registered.length === 4);
     assert.deepEqual(edge.indexes, [0, 1, 2, 3]);
@@ -111,7 +111,7 @@ describe('postern tunnel run', () => {
     program.child.kill('SIGTERM');
     assert.equal(await within('the exit', program.exited), 0);
     for (const line of [
-      /Starting tunnel event=0 tunnelID=11111111-2222-4333-8444-555555555555/,
+      /Starting tunnel tunnelID=11111111-2222-4333-8444-555555555555/,
       /Generated Connector ID: [0-9a-f-]{36}/,
       /Initiating graceful shutdown due to signal terminated \.\.\./,
       /Unregistered tunnel connection/,

@@ -60,6 +60,16 @@ describe('quickstart', { timeout: 240_000 }, () => {
     assert.equal(open, false);
   });
 
+  it('explains itself, also to who mistypes', async t => {
+    const help = await quickstart(t, ['--help']);
+    assert.equal(help.code, 0);
+    assert.match(help.output, /--url URL/);
+    const wrong = await quickstart(t, ['--urll', 'x']);
+    assert.equal(wrong.code, 64);
+    assert.match(wrong.output, /'--urll'[\s\S]*--url URL/);
+    for (const { output } of [help, wrong]) assert.doesNotMatch(output, /^ {4}at /m);
+  });
+
   it('publishes a service of the user, with the usual ports taken', async t => {
     // Whoever has them already, they are taken.
     for (const port of [8080, 7844, 7845]) {

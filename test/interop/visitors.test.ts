@@ -15,7 +15,8 @@ import { haveCommand } from '../support/debian-package.ts';
 import { haveTools } from '../support/tools.ts';
 import { until, within } from '../support/wait.ts';
 import { pythonWith } from './python-peer.ts';
-import { big, openVisitorWorld, type VisitorWorld, visitorName } from './visitor-world.ts';
+import { big } from './visited-origin.ts';
+import { openVisitorWorld, type VisitorWorld, visitorName } from './visitor-world.ts';
 
 const run = promisify(execFile);
 const protocols = ['http2', 'quic'] as const;

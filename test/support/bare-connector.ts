@@ -9,6 +9,7 @@ import { dialHttp2 } from '../../internal/transport/http2/dial.ts';
 import type { ConnectorConnection, IncomingStream } from '../../internal/transport/transport.ts';
 import type { RegistrationRequest } from '../../internal/wire/registration.ts';
 import type { EdgeWorld, KnownTunnel } from './edge-world.ts';
+import { streamsOnly } from './streams-only.ts';
 
 export interface BareConnector {
   readonly connection: ConnectorConnection;
@@ -37,7 +38,7 @@ export async function dialBare(
     timeoutMs: 10_000,
   });
   t.after(() => connection.abort(over));
-  connection.serve({ stream: serve, rpc: stream => stream.destroy() });
+  connection.serve(streamsOnly(serve));
   const control = await connection.control;
   return { connection, control, client: new RegistrationClient(control, { timeoutMs: 5_000 }) };
 }

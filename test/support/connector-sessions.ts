@@ -35,6 +35,7 @@ export function sessionEnvironment(options: Partial<SessionEnvironment> & { limi
     allowDestination: () => true,
     resolvers: [],
     wheel: new IdleWheel({ tickMs: 10 }),
+    overflowed: () => undefined,
     log: silentLogger(),
     ...options,
     flows: new CountedSlots(options.limit),

@@ -12,10 +12,11 @@ import type { ActiveClient } from '../../internal/carriers/live-connections.ts';
 import { ensureLocalAccounts, type LocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { TunnelId } from '../../internal/schema/api-id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
-import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
+import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 
 export interface TestControlPlane extends AsyncDisposable {
@@ -33,10 +34,10 @@ export interface TestControlPlane extends AsyncDisposable {
 
 export const testEdge = { addresses: ['192.0.2.1:7844'], caPin: 'ab'.repeat(32) };
 
-export async function openTestControlPlane(): Promise<TestControlPlane> {
+export async function openTestControlPlane(options: Partial<SqliteStoreOptions> = {}): Promise<TestControlPlane> {
   const home = mkdtempSync(join(tmpdir(), 'postern-home-'));
   const stateDir = mkdtempSync(join(tmpdir(), 'postern-state-'));
-  const store = await openSqliteStore({ path: join(stateDir, 'edge.db') });
+  const store = await openSqliteStore({ path: join(stateDir, 'edge.db'), ...options });
   const live = new Map<TunnelId, ActiveClient[]>();
   const disconnected: TunnelId[] = [];
   const server = createServer(
@@ -49,7 +50,7 @@ export async function openTestControlPlane(): Promise<TestControlPlane> {
         disconnect: id => disconnected.push(id),
       },
       describeEdge: () => testEdge,
-      pushConfiguration: () => undefined,
+      calls: openPrivateNetworkApi({ store }).api,
       logger: silentLogger(),
     }),
   );

@@ -2,10 +2,10 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { TestContext } from 'node:test';
+import type { Closing } from './closing.ts';
 
 /** Listens on loopback (or another address, or a socket path) and closes with the test; returns the port, 0 for a path. */
-export async function listen(t: TestContext, server: Server, path?: string, address = '127.0.0.1'): Promise<number> {
+export async function listen(t: Closing, server: Server, path?: string, address = '127.0.0.1'): Promise<number> {
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -26,7 +26,7 @@ export async function listen(t: TestContext, server: Server, path?: string, addr
 }
 
 /** A server on bare sockets that stay half-open. */
-export async function listenRaw(t: TestContext, handler: (socket: Socket) => void): Promise<number> {
+export async function listenRaw(t: Closing, handler: (socket: Socket) => void): Promise<number> {
   return listen(t, createServer({ allowHalfOpen: true }, handler));
 }
 

@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigurationSender } from '../../internal/carriers/configuration-sender.ts';
 import { ConnectorRegistry, type RegisteredConnection } from '../../internal/carriers/connector-registry.ts';
 import { LiveClients } from '../../internal/carriers/live-clients.ts';
 import { ensureLocalAccounts } from '../../internal/control-plane/accounts.ts';
@@ -17,6 +18,7 @@ import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
 import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
 import { PosternError } from '../../internal/errors/error.ts';
+import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts';
 import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
@@ -26,7 +28,6 @@ import { FlowCounts } from '../../internal/private-network/flows/flow-counts.ts'
 import { type FlowLimits, FlowTracker } from '../../internal/private-network/flows/flow-tracker.ts';
 import { PrivateNetwork } from '../../internal/private-network/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/private-network/routes/route-table.ts';
-import { serveConnector } from '../../internal/rpc/connector-service.ts';
 import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
@@ -88,6 +89,7 @@ export class PrivateWorld {
     directory: string;
     limits: FlowLimits | undefined;
     resolverOf: ((network: NetworkRecord) => Resolver | undefined) | undefined;
+    confineHostnames: boolean | undefined;
   }) {
     this.store = parts.store;
     this.routes = parts.routes;
@@ -101,9 +103,9 @@ export class PrivateWorld {
     this.tracker.subscribe(event => this.events.push(event));
     this.#counts = new FlowCounts(this.tracker);
     const { routes, registry, tracker } = this;
-    const { resolverOf } = parts;
+    const { resolverOf, confineHostnames } = parts;
     this.network = new PrivateNetwork({
-      ...{ routes, registry, tracker, resolverOf, logger: silentLogger(), reconnectWaitMs: 200 },
+      ...{ routes, registry, tracker, resolverOf, confineHostnames, logger: silentLogger(), reconnectWaitMs: 200 },
     });
   }
 
@@ -112,6 +114,7 @@ export class PrivateWorld {
       readonly limits?: FlowLimits;
       /** Of the network, asked for each name. */
       readonly resolverOf?: (network: NetworkRecord) => Resolver | undefined;
+      readonly confineHostnames?: boolean;
     } = {},
   ): Promise<PrivateWorld> {
     const directory = mkdtempSync(join(tmpdir(), 'postern-private-'));
@@ -122,8 +125,19 @@ export class PrivateWorld {
     const routes = await openRouteTable(store, error => {
       throw error;
     });
-    const { limits, resolverOf } = options;
-    const parts = { store, routes, accountTag: local.tag, token: cert.apiToken, directory, limits, resolverOf };
+    const { limits, resolverOf, confineHostnames } = options;
+    const parts = {
+      ...{
+        store,
+        routes,
+        accountTag: local.tag,
+        token: cert.apiToken,
+        directory,
+        limits,
+        resolverOf,
+        confineHostnames,
+      },
+    };
     return new PrivateWorld(parts);
   }
 
@@ -224,24 +238,23 @@ export class PrivateWorld {
           sources.push(incoming.head.source);
           if (!silent) proxy.proxy.stream(incoming);
         },
-        rpc: stream =>
-          void serveConnector(stream, {
-            updateConfiguration: () => Promise.reject(new Error('not here')),
-            registerUdpSession: async ({ sessionId: id, dstIp: address, dstPort: port, closeAfterIdleMs }) => {
-              if (!(mux instanceof ConnectorMuxV2)) return 'datagram v3 does not support RegisterUdpSession RPC';
-              const idleHintNs = BigInt(Math.round(closeAfterIdleMs)) * 1_000_000n;
-              return (await mux.registerSession({ id, address, port, idleHintNs })) ?? '';
-            },
-            unregisterUdpSession: async ({ sessionId, message }) => {
-              if (mux instanceof ConnectorMuxV2) mux.unregisterSession(sessionId, message);
-            },
-          }),
+        configure: () => Promise.resolve({ version: -1, error: 'not here' }),
+        sessions: {
+          registerUdpSession: async ({ sessionId: id, dstIp: address, dstPort: port, closeAfterIdleMs }) => {
+            if (!(mux instanceof ConnectorMuxV2)) return 'datagram v3 does not support RegisterUdpSession RPC';
+            const idleHintNs = BigInt(Math.round(closeAfterIdleMs)) * 1_000_000n;
+            return (await mux.registerSession({ id, address, port, idleHintNs })) ?? '';
+          },
+          unregisterUdpSession: async ({ sessionId, message }) => {
+            if (mux instanceof ConnectorMuxV2) mux.unregisterSession(sessionId, message);
+          },
+        },
       });
       const { edge } = pair;
       const registered: RegisteredConnection = {
         ...{ id: randomUUID(), tunnelId, accountTag, clientId, connIndex, location: 'test', features: [] },
         ...{ datagramVersion: version, version: 'test', arch: 'test', openedAtMs: Date.now(), draining: false },
-        configurationVersion: 0,
+        configurations: new ConfigurationSender(edge, silentLogger()),
         connection: streamsOnly ? withoutDatagrams(edge) : edge,
       };
       this.registry.add(registered);
@@ -278,8 +291,9 @@ export class PrivateWorld {
     const echo = this.use(new EchoService(this.network));
     const server = createServer(
       createControlPlane({
-        ...{ store, live, echo, logger: silentLogger(), secrets: createSecretBox(randomBytes(32)) },
-        ...{ describeEdge: () => ({ addresses: [], caPin: '' }), pushConfiguration: () => undefined },
+        ...{ store, live, logger: silentLogger(), calls: openPrivateNetworkApi({ store, echo }).api },
+        ...{ secrets: createSecretBox(randomBytes(32)) },
+        ...{ describeEdge: () => ({ addresses: [], caPin: '' }) },
       }),
     );
     server.listen(0, '127.0.0.1');

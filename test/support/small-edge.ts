@@ -123,7 +123,7 @@ export class SmallEdge {
         this.attempts.push(request);
         const refusal = this.judge(request);
         if (refusal !== undefined) {
-          // As the spec wants: the edge closes after it has answered.
+          // As docs/protocol/edge-protocol.md §11 wants: the edge closes after it has answered.
           setImmediate(() => void connection.drain(1_000));
           return refusal;
         }

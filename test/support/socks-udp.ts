@@ -3,10 +3,10 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import type { TestContext } from 'node:test';
 import { parseIp } from '../../internal/net/address/ip.ts';
 import { readExactly } from '../../internal/net/stream/read-exactly.ts';
 import { encodeUdpHeader } from '../../internal/on-ramps/socks/codec.ts';
+import type { Closing } from './closing.ts';
 
 export interface SocksUdp {
   /** Payloads that came back, without their headers. */
@@ -33,7 +33,7 @@ export interface SocksProxy {
 }
 
 /** Associates as the proxy's user. Closed with the test. */
-export async function openSocksAssociation(t: TestContext, proxy: SocksProxy): Promise<SocksAssociation> {
+export async function openSocksAssociation(t: Closing, proxy: SocksProxy): Promise<SocksAssociation> {
   const control = connect(proxy.port, proxy.host);
   control.on('error', () => undefined);
   await once(control, 'connect');
@@ -62,7 +62,7 @@ export async function openSocksAssociation(t: TestContext, proxy: SocksProxy): P
 
 /** Associates and talks to one destination. Closed with the test. */
 export async function openSocksUdp(
-  t: TestContext,
+  t: Closing,
   proxy: SocksProxy,
   destination: { readonly address: string; readonly port: number },
 ): Promise<SocksUdp> {

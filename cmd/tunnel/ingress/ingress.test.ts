@@ -69,7 +69,7 @@ describe('tunnel ingress validate', () => {
       stdout: `Validating rules from ${one}\n`,
       stderr:
         `Validation failed: ${one}:2:14: invalid HTTP status code: strconv.Atoi: parsing "x": invalid syntax. ` +
-        'Write a status code from 100 to 999, for example "http_status:404".\n',
+        'Write a status code from 100 to 999, for example "http_status:404". [config.invalid]\n',
     });
     const two = await file('two.yml', 'ingress:\n  - service: a\n    hostname: b:1\n  - service: http_status:1\n');
     const { code, stderr } = await postern(['validate', '--config', two]);
@@ -77,7 +77,7 @@ describe('tunnel ingress validate', () => {
     assert.deepEqual(
       stderr.split('\n').map(line => line.split('. ')[0]),
       [
-        'Validation failed: 3 problems',
+        'Validation failed: 3 problems [config.invalid]',
         `  ${two}:2:14: a is an invalid address, please make sure it has a scheme and a hostname`,
         `  ${two}:3:15: Hostname cannot contain a port`,
         `  ${two}:4:14: invalid HTTP status code: 1`,
@@ -94,7 +94,7 @@ describe('tunnel ingress validate', () => {
   it('refuses --url beside rules', async () => {
     const path = await file('good.yml', good);
     const text =
-      "Validation failed: You can't set the --url flag (or $TUNNEL_URL) when using multiple-origin ingress rules\n";
+      "Validation failed: You can't set the --url flag (or $TUNNEL_URL) when using multiple-origin ingress rules [config.invalid]\n";
     assert.equal((await postern(['validate', '--config', path, '--url', 'http://a'])).stderr, text);
     assert.equal((await postern(['validate', '--config', path], { TUNNEL_URL: 'http://a' })).stderr, text);
   });
@@ -117,7 +117,7 @@ describe('tunnel ingress validate', () => {
       stdout: '',
       stderr:
         'No configuration file was found. Please create one, or use the --config flag to specify its filepath. ' +
-        'You can use the help command to learn more about configuration files\n',
+        'You can use the help command to learn more about configuration files [config.not-found]\n',
     });
     await mkdir(join(home, '.cloudflared'), { recursive: true });
     const found = await file('.cloudflared/config.yaml', good);
@@ -147,8 +147,8 @@ describe('tunnel ingress rule', () => {
     const cases: readonly (readonly [string[], RegExp])[] = [
       [[], /expects a single argument, the URL to test/],
       [['a', 'b'], /expects a single argument, the URL to test/],
-      [['http://a b'], /^http:\/\/a b is not a valid URL\n/],
-      [['example.com'], /^example\.com doesn't have a hostname, consider adding a scheme\n/],
+      [['http://a b'], /^http:\/\/a b is not a valid URL \[usage\.invalid\]\n/],
+      [['example.com'], /^example\.com doesn't have a hostname, consider adding a scheme \[usage\.invalid\]\n/],
     ];
     for (const [args, text] of cases) {
       const { code, stderr } = await postern(['rule', ...args]);

@@ -1,4 +1,5 @@
-// `tunnel ingress rule URL`: which rule of the config file a URL matches. Source: spec ingress-and-origin §14.
+// `tunnel ingress rule URL`: which rule of the config file a URL matches. Source: docs/protocol/ingress-and-origin.md
+// §14.
 
 import { loadIngressFile } from '../../../internal/config/config-file.ts';
 import { PosternError } from '../../../internal/errors/error.ts';

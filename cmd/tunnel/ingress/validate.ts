@@ -1,5 +1,6 @@
-// `tunnel ingress validate`: checks the rules of the config file, or of a JSON text. Source: spec ingress-and-origin
-// §14; unlike the recorded peer it lists every error at once, and exits with the code of bad configurations.
+// `tunnel ingress validate`: checks the rules of the config file, or of a JSON text. Source:
+// docs/protocol/ingress-and-origin.md §14; unlike cloudflared it lists every error at once, and exits with the code of
+// bad configurations.
 
 import { type ConfigFile, loadIngressFile } from '../../../internal/config/config-file.ts';
 import { PosternError } from '../../../internal/errors/error.ts';

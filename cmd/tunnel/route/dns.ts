@@ -1,4 +1,5 @@
-// `tunnel route dns TUNNEL HOSTNAME`: leads a public host name to a tunnel. Source: spec cli-and-api §5.5, §9.4.
+// `tunnel route dns TUNNEL HOSTNAME`: leads a public host name to a tunnel. Source: docs/protocol/commands-and-api.md
+// §5.5, §9.4.
 
 import { domainToASCII } from 'node:url';
 import { PosternError } from '../../../internal/errors/error.ts';

@@ -1,4 +1,4 @@
-// `tunnel vnet add NAME [COMMENT]`. Source: spec cli-and-api §5.5.
+// `tunnel vnet add NAME [COMMENT]`. Source: docs/protocol/commands-and-api.md §5.5.
 
 import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';

@@ -1,4 +1,4 @@
-// `tunnel vnet delete ID-or-NAME`. Source: spec cli-and-api §5.5, §9.6.
+// `tunnel vnet delete ID-or-NAME`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
 import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';

@@ -1,4 +1,4 @@
-// `tunnel vnet list`. Source: spec cli-and-api §5.5, §9.6.
+// `tunnel vnet list`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
 import { defineCommand } from '../../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../../output.ts';

@@ -1,4 +1,4 @@
-// `tunnel vnet update ID-or-NAME`. Source: spec cli-and-api §5.5, §9.6.
+// `tunnel vnet update ID-or-NAME`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
 import { PosternError } from '../../../internal/errors/error.ts';
 import { printableLine } from '../../../internal/telemetry/printable.ts';

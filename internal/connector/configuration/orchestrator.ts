@@ -1,5 +1,6 @@
 // Decides which configuration is in force: the local one at first, then whatever the edge pushes with a higher version, or
-// a changed config file. Validates whole, swaps at once, answers with version and error. Source: spec ingress-and-origin §5.
+// a changed config file. Validates whole, swaps at once, answers with version and error. Source:
+// docs/protocol/ingress-and-origin.md §5.
 
 import { EventEmitter } from 'node:events';
 import { describeError, PosternError } from '../../errors/error.ts';

@@ -1,5 +1,5 @@
 // What Cloudflare's network currently wants of this account, from its TXT records: looked up at the start and every hour,
-// an old value outliving a failed look-up. Source: spec edge-protocol §3.2, §3.3.
+// an old value outliving a failed look-up. Source: docs/protocol/edge-protocol.md §3.2, §3.3.
 
 import type { Dns } from '../../discovery/dns.ts';
 import { lookUpFeatures, lookUpProtocol, type RolloutProtocol } from '../../discovery/rollout.ts';
@@ -15,7 +15,7 @@ export interface RolloutWatchOptions {
 }
 
 const refreshMs = 60 * 60_000;
-/** How long the first dial waits for the records; the spec allows 10 s, but nobody should wait so long for a hint. */
+/** How long the first dial waits for the records; cloudflared allows 10 s, but nobody should wait so long for a hint. */
 const firstWaitMs = 3_000;
 
 export class RolloutWatch {
@@ -64,7 +64,7 @@ export class RolloutWatch {
     if (features.status === 'fulfilled') this.#datagramV3 = features.value.datagramV3;
     for (const looked of [protocol, features])
       if (looked.status === 'rejected')
-        logger.debug({ event: 0, error: describeError(looked.reason) }, 'Unable to look up a rollout record');
+        logger.debug({ error: describeError(looked.reason) }, 'Unable to look up a rollout record');
     this.#cancel = clock.after(refreshMs, () => void this.#refresh());
   }
 }

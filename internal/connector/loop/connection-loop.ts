@@ -1,5 +1,6 @@
 // One connection of a connector for the connector's whole life: dial, register, serve, wait, again. States are drawn in
-// connection-state.ts. Source: spec edge-protocol §4.2–4.4, §8.3, §11; where it differs, the reason is beside it.
+// connection-state.ts. Source: docs/protocol/edge-protocol.md §4.2–4.4, §8.3, §11; where it differs, the reason is
+// beside it.
 
 import { EventEmitter } from 'node:events';
 import { BackOff } from '../../discovery/back-off.ts';
@@ -13,13 +14,12 @@ import type { ConnectedState, ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
 import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
-import { dialEdge } from './edge-dial.ts';
+import { dialEdge, raceEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
 import { isFatal, isUnreachable, Refusals, refusedWait, rotates } from './judge-failure.ts';
 import { linkEnd } from './link-end.ts';
 import type { LoopContext, LoopEvents } from './loop-context.ts';
 import { PeerWatch } from './peer-watch.ts';
-import { raceDial } from './race-dial.ts';
 import type { RegistrationSession } from './registration.ts';
 import { reuseSourcePort } from './source-port.ts';
 import { type MoveTarget, moveTimeoutMs, TakeOver, type TakeOverEnd } from './take-over.ts';
@@ -206,7 +206,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   /** One dial with what follows. Never rejects. */
   async #attempt(): Promise<AttemptEnd> {
-    const { clock, directory, policy } = this.#context;
+    const { directory, policy } = this.#context;
     const abort = new AbortController();
     this.#state = { kind: 'dialling', abort };
     const choice = policy.next(this.connIndex);
@@ -217,12 +217,10 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       this.#rotate = false;
       const address = await abortable(directory.acquire(this.connIndex, rotate), abort.signal);
       const trust = await abortable(this.#context.trust(), abort.signal);
-      const connection = await raceDial({
-        choice,
-        dial: (candidate, signal) => dialEdge(this.#context, candidate, { address, trust, signal }),
-        onFailed: (candidate, error) => policy.failed(this.connIndex, candidate, error, false),
+      const connection = await raceEdge(this.#context, this.connIndex, choice, {
+        address,
+        trust,
         signal: abort.signal,
-        clock,
       });
       protocol = connection.protocol;
       this.#state = { kind: 'registering', connection };
@@ -343,7 +341,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
       if (this.#rotate) this.#context.directory.refresh();
     }
     const { waitMs, upToMs } = this.#nextWait(error);
-    const fields = { connIndex: this.connIndex, event: 0 };
+    const fields = { connIndex: this.connIndex };
     this.#context.logger.info(fields, `Retrying connection in up to ${formatDuration(upToMs)}`);
     return waitMs;
   }
@@ -360,7 +358,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   #reportFailure(error: unknown): void {
     const code = isPosternError(error) ? error.code : 'internal';
-    const fields = { connIndex: this.connIndex, event: 0, error: describeError(error) };
+    const fields = { connIndex: this.connIndex, error: describeError(error) };
     this.#context.logger.error(fields, 'Unable to establish connection with the edge');
     this.emit('registrationFailed', { connIndex: this.connIndex, reason: code });
   }
@@ -396,6 +394,6 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   #log(info: ConnectionInfo): Logger {
     const { connIndex, connectionId, ip, location, protocol } = info;
-    return this.#context.logger.child({ connIndex, connection: connectionId, event: 0, ip, location, protocol });
+    return this.#context.logger.child({ connIndex, connection: connectionId, ip, location, protocol });
   }
 }

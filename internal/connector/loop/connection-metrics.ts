@@ -1,8 +1,8 @@
 // Figures of the connections to the edge for the log and for a scrape: those of QUIC under the metric names that
-// cloudflared's users know, protocol and group under one of ours. Source: spec cli-and-api §14.
+// cloudflared's users know, protocol and group under one of ours. Source: docs/protocol/commands-and-api.md §14.
 
-import type { MetricFamily, MetricSample } from '../../management/metric-values.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { MetricFamily, MetricSample } from '../../telemetry/metrics.ts';
 import type { ConnectionStats, ConnectorConnection } from '../../transport/transport.ts';
 
 export interface ConnectionFigures {

@@ -4,7 +4,7 @@
 //             ↑            │            │
 //             └── waiting ←┴────────────┘        (every state → stopped when the connector stops or aborts)
 //
-// Source: spec edge-protocol §4.2, §11.
+// Source: docs/protocol/edge-protocol.md §4.2, §11.
 
 import type { ConnectorConnection } from '../../transport/transport.ts';
 import type { EdgeLink } from './edge-link.ts';

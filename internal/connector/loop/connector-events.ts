@@ -14,7 +14,7 @@ export interface ConnectionInfo {
 
 export interface RegistrationFailure {
   readonly connIndex: number;
-  /** Label of the failure metric: the spec's two, or our error code. */
+  /** Label of the failure metric: the two of cloudflared, or our error code. */
   readonly reason: string;
 }
 

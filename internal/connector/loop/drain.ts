@@ -1,5 +1,6 @@
 // Ends one registered connection in order: tells the edge, serves what is running and what still arrives, and closes when
-// idle or when the grace period is over; or lives on as long as the edge lets it. Source: spec edge-protocol §11.
+// idle or when the grace period is over; or lives on as long as the edge lets it. Source:
+// docs/protocol/edge-protocol.md §11.
 
 import { describeError, PosternError } from '../../errors/error.ts';
 import type { Clock } from '../../net/time/clock.ts';

@@ -1,5 +1,5 @@
 // One registered connection: serving begins, the control stream is awaited and the registration made, the same for a
-// first connection and for one that takes another's place. Source: spec edge-protocol §7.4, §8.1, §8.3.
+// first connection and for one that takes another's place. Source: docs/protocol/edge-protocol.md §7.4, §8.1, §8.3.
 
 import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import { PosternError } from '../../errors/error.ts';
@@ -25,7 +25,7 @@ export interface RegisterOptions {
   readonly replaceExisting: boolean;
 }
 
-/** The edge must open the control stream within this time of the dial; the spec allows 10 s for the preface. */
+/** The edge must open the control stream within this time of the dial; cloudflared allows 10 s for the preface. */
 const controlTimeoutMs = 15_000;
 const noControl = `The edge did not open the control stream within ${controlTimeoutMs} ms`;
 

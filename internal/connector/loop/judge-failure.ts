@@ -1,4 +1,4 @@
-// What a failed attempt of a connection means for the next one. Source: spec edge-protocol §2.4, §4.3.
+// What a failed attempt of a connection means for the next one. Source: docs/protocol/edge-protocol.md §2.4, §4.3.
 
 import type { BackOffWait } from '../../discovery/back-off.ts';
 import { PosternError } from '../../errors/error.ts';

@@ -1,5 +1,5 @@
 // Waits for what ends a registered connection: the connector's stop, the edge's drain, or a loss.
-// Source: spec edge-protocol §9.5, §10.12, §11.
+// Source: docs/protocol/edge-protocol.md §9.5, §10.12, §11.
 
 import { PosternError } from '../../errors/error.ts';
 import type { Clock } from '../../net/time/clock.ts';

@@ -1,5 +1,5 @@
 // Notices what makes a dead connection likely: the machine slept, its clock was set, the process was suspended, or its
-// network addresses changed. Ours; the spec's connector waits for time-outs.
+// network addresses changed. Ours; cloudflared waits for time-outs.
 
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../net/time/clock.ts';

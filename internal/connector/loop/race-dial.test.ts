@@ -56,11 +56,12 @@ describe('race of two dials', () => {
   });
 
   it('takes the rival when it is there first, and gives the first one up', async () => {
-    const { clock, dials, result, succeed } = race();
+    const { clock, dials, failures, result, succeed } = race();
     await clock.advance(1_500);
     succeed('http2');
     assert.equal((await result).protocol, 'http2');
     assert.equal(dials.get('quic')?.signal.aborted, true);
+    assert.deepEqual(failures, []);
     const tooLate = succeed('quic');
     await settle();
     assert.equal(tooLate.aborted?.code, 'connection.closed');
@@ -79,10 +80,11 @@ describe('race of two dials', () => {
       ['quic', 'http2'],
       ['http2', 'quic'],
     ] as const) {
-      const { clock, fail, result } = race();
+      const { clock, fail, failures, result } = race();
       await clock.advance(2_000);
       fail(order[0]);
       await settle();
+      assert.deepEqual(failures, [order[0]]);
       fail(order[1]);
       await assert.rejects(result, (error: unknown) => isPosternError(error, 'dial.timeout'));
     }
@@ -91,6 +93,16 @@ describe('race of two dials', () => {
     fail('http2');
     succeed('quic');
     assert.equal((await result).protocol, 'quic');
+  });
+
+  it('does not take the one given up for a failure', async () => {
+    const { clock, fail, failures, result, succeed } = race();
+    await clock.advance(2_000);
+    succeed('http2');
+    await result;
+    fail('quic');
+    await settle();
+    assert.deepEqual(failures, []);
   });
 
   it('passes an abort on to both and starts nothing after it', async () => {

@@ -1,5 +1,6 @@
 // One dial over the first protocol, joined after a moment by one over its rival; the one that is there first is used and
-// the other given up, so that blocked UDP costs a moment and not a time-out. Ours; spec edge-protocol §3.5 waits minutes.
+// the other given up, so that blocked UDP costs a moment and not a time-out. Ours; docs/protocol/edge-protocol.md §3.5
+// waits minutes.
 
 import { PosternError } from '../../errors/error.ts';
 import type { Clock } from '../../net/time/clock.ts';
@@ -9,13 +10,13 @@ import type { ProtocolChoice } from '../protocol/protocol-policy.ts';
 export interface RaceOptions {
   readonly choice: ProtocolChoice;
   readonly dial: (protocol: Protocol, signal: AbortSignal) => Promise<ConnectorConnection>;
-  /** Told of a dial that failed while the other one goes on. */
+  /** Told of the dial that fails first, while the other one goes on. */
   readonly onFailed: (protocol: Protocol, error: unknown) => void;
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
 
-/** Rejects with the error of the dial that failed last. */
+/** Rejects with the error of the dial that failed last. A dial that connects after the other one is aborted. */
 export async function raceDial(options: RaceOptions): Promise<ConnectorConnection> {
   const { choice, clock, dial, signal } = options;
   const { rival } = choice;
@@ -32,34 +33,27 @@ export async function raceDial(options: RaceOptions): Promise<ConnectorConnectio
     return dial(rival.protocol, signal);
   }
   const second = dial(rival.protocol, AbortSignal.any([signal, giveUp.rival.signal]));
-  const winner = await Promise.race([
-    first.then(
-      connection => ({ connection, loser: second, abort: giveUp.rival }),
-      () => never,
-    ),
-    second.then(
-      connection => ({ connection, loser: first, abort: giveUp.first }),
-      () => never,
-    ),
-    bothFailed(first, second),
-  ]);
-  winner.abort.abort();
-  winner.loser.then(
-    loser => loser.abort(new PosternError('connection.closed', 'The other protocol was faster')),
-    () => undefined,
-  );
-  return winner.connection;
-}
-
-const never = new Promise<never>(() => undefined);
-
-async function bothFailed(first: Promise<unknown>, second: Promise<unknown>): Promise<never> {
-  const [, result] = await Promise.allSettled([first, second]);
-  if (result.status === 'rejected') {
-    const other = await first.then(success, failure);
-    if ('error' in other) throw result.reason;
-  }
-  return never;
+  const winner = Promise.withResolvers<ConnectorConnection>();
+  let won = false;
+  let failures = 0;
+  const enter = (protocol: Protocol, dialed: Promise<ConnectorConnection>, other: AbortController): void => {
+    dialed.then(
+      connection => {
+        if (won) connection.abort(new PosternError('connection.closed', 'The other protocol was faster'));
+        won = true;
+        other.abort();
+        winner.resolve(connection);
+      },
+      error => {
+        failures += 1;
+        if (failures === 2) winner.reject(error);
+        else if (!won && !signal.aborted) options.onFailed(protocol, error);
+      },
+    );
+  };
+  enter(choice.first, first, giveUp.rival);
+  enter(rival.protocol, second, giveUp.first);
+  return winner.promise;
 }
 
 function success<T>(connection: T): { readonly connection: T } {

@@ -1,5 +1,5 @@
 // What the connector asks of the control stream's RPC client, and the fixed parts of a registration: platform and
-// local address. Source: spec edge-protocol §8.1.
+// local address. Source: docs/protocol/edge-protocol.md §8.1.
 
 import type { Duplex } from 'node:stream';
 import { parseIp } from '../../net/address/ip.ts';

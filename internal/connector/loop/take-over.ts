@@ -1,5 +1,6 @@
 // A connection over another protocol, or to another address, that takes the place of a registered one: dialled and
-// registered while that one still serves, so that the edge always has one of the two. Ours; spec edge-protocol §6.2 names `replaceExisting` and no use of it.
+// registered while that one still serves, so that the edge always has one of the two. Ours;
+// docs/protocol/edge-protocol.md §6.2 names `replaceExisting` and no use of it.
 
 import { type EdgeAddress, formatEdgeAddress } from '../../discovery/edge-address.ts';
 import { describeError, isPosternError } from '../../errors/error.ts';
@@ -73,7 +74,7 @@ export class TakeOver {
       if (signal.aborted) return undefined;
       this.#refused = isPosternError(error, 'registration.duplicate');
       this.#error = error;
-      const fields = { connIndex, event: 0, error: describeError(error) };
+      const fields = { connIndex, error: describeError(error) };
       logger.debug(
         fields,
         `This connection could not move to ${formatEdgeAddress(address)} over ${protocol} and stays as it is`,

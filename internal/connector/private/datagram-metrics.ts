@@ -1,15 +1,10 @@
 // Private UDP and ICMP under the metric names that cloudflared's users know, read from the counters when somebody asks.
-// Reasons of drops that begin with `send_` are ours: what the connection to the edge had no room for.
-// Source: spec datagrams §8, §10.
+// Reasons of drops that are ours: `send_…`, what the connection to the edge had no room for, and `read_full`, what the
+// kernel's buffer of a session's socket had none for.
+// Source: docs/protocol/datagrams.md §8, §10.
 
-import {
-  type ConnectorMetrics,
-  counter,
-  gauge,
-  type MetricFamily,
-  type MetricSample,
-  type ReadSamples,
-} from '../../management/metric-values.ts';
+import type { ConnectorMetrics } from '../../management/metric-values.ts';
+import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../../telemetry/metrics.ts';
 import type { DatagramUsage, PrivateTraffic } from './private-traffic.ts';
 
 const index = ['conn_index'];

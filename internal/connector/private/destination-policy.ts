@@ -1,13 +1,11 @@
 // Which destinations this connector dials for others: private TCP, UDP and ICMP, and whatever a visitor of a bastion or
 // SOCKS rule names.
-//
 // Decision: an edge decides which addresses have a route, and a good one lets a wide route such as 0.0.0.0/0 lead nowhere
 // near the connector's own machine. A connector cannot see routes, and not every edge is that careful, so it keeps a guard
 // of its own: destinations on this machine or its link (loopback, link-local, unspecified, multicast, broadcast) are
 // refused unless its operator allows them with `--allow-destination`. Cloud metadata services are link-local, so this is
 // also what keeps them private. The program's own metrics endpoint is refused always, for these and for destinations that
 // visitors of bastion and SOCKS rules name. Names are judged by every address they resolve to, when they are dialled.
-// Source: issue "private networks" point 6.
 
 import { PosternError } from '../../errors/error.ts';
 import { type IpBytes, isSpecialDestination, unmapIpv4 } from '../../net/address/ip.ts';

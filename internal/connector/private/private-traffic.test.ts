@@ -10,6 +10,7 @@ import { recordedDatagrams } from '../../../test/support/recorded-datagrams.ts';
 import { openUdpEcho, type UdpEcho } from '../../../test/support/udp-echo.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
+import { connectorMetrics } from '../../management/connector-metrics.ts';
 import { exposeMetrics } from '../../management/expose-metrics.ts';
 import { parseIp } from '../../net/address/ip.ts';
 import { encodeIcmpPacket } from '../../net/packet/packet-icmp.ts';
@@ -74,7 +75,7 @@ async function exchange({ flow, received }: TestFlow, payload: Buffer): Promise<
 }
 
 async function metric(tunnel: Tunnel, line: RegExp): Promise<void> {
-  const exposition = exposeMetrics(tunnel.metrics);
+  const exposition = exposeMetrics(tunnel.metrics.build, connectorMetrics(tunnel.metrics));
   await until(`the metric ${line}`, async () => line.test((await exposition()).text));
 }
 
@@ -220,7 +221,7 @@ describe('private UDP over several connections', () => {
 });
 
 describe('private traffic that is out of order', () => {
-  it('answers session calls on a v3 connection as the recorded peer does', async t => {
+  it('answers session calls on a v3 connection as cloudflared does', async t => {
     const edge = await PrivateEdge.open(t);
     const tunnel = await start(t, edge);
     const calls = sessionCalls(edge.edge.connection(0));

@@ -1,5 +1,6 @@
 // The connector's end of private UDP and ICMP, one for the process: sessions and echo flows over all of its connections,
-// each connection with the datagram version it announced. Source: spec datagrams §2, §4.2, §5.5, §7; edge-protocol §9.4.
+// each connection with the datagram version it announced. Source: docs/protocol/datagrams.md §2, §4.2, §5.5, §7;
+// docs/protocol/edge-protocol.md §9.4.
 
 import { ConnectorMuxV2 } from '../../datagram/connector-v2.ts';
 import { ConnectorSessionsV3 } from '../../datagram/connector-v3.ts';
@@ -11,11 +12,13 @@ import { describeError, PosternError } from '../../errors/error.ts';
 import type { EchoProxy } from '../../icmp/echo-proxy.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 import type { ResolverAddress } from '../../net/address/virtual-dns.ts';
+import { lowLimitWarning } from '../../net/linux/receive-buffer.ts';
 import type { FlowLimiter } from '../../proxy/flow-limiter.ts';
+import type { SessionService } from '../../rpc/connector-service.ts';
 import { reportSessionEnd } from '../../rpc/session-events.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import type { UdpSessionEnd, UdpSessionRequest } from '../../wire/connector-calls.ts';
+import type { UdpSessionEnd } from '../../wire/connector-calls.ts';
 import type { DatagramVersion } from '../../wire/features.ts';
 
 export interface PrivateTrafficOptions {
@@ -30,12 +33,6 @@ export interface PrivateTrafficOptions {
   readonly log: Logger;
 }
 
-/** The calls of an edge about UDP sessions on one connection, as rpc/connector-service.ts wants them. */
-export interface SessionCalls {
-  registerUdpSession(request: UdpSessionRequest): Promise<string>;
-  unregisterUdpSession(end: UdpSessionEnd): Promise<void>;
-}
-
 /** What is counted for one connection index and datagram version, over all connections that had that index. */
 export interface DatagramUsage {
   readonly connIndex: number;
@@ -44,7 +41,7 @@ export interface DatagramUsage {
 }
 
 const nanosecondsPerMs = 1_000_000n;
-/** Spec §4.4. */
+/** docs/protocol/datagrams.md §4.4. */
 const reportTimeoutMs = 5_000;
 /** Ends of sessions being reported at once on one connection; further ones are not told, their edge finds out by itself. */
 const maxReports = 64;
@@ -55,6 +52,7 @@ export class PrivateTraffic {
   readonly #environment: SessionEnvironment;
   readonly #sessions: ConnectorSessionsV3;
   readonly #usage = new Map<string, DatagramUsage>();
+  #isOverflowExplained = false;
 
   constructor({ openUdp, limiter, allowDestination, resolvers, echo, log }: PrivateTrafficOptions) {
     this.echo = echo;
@@ -64,6 +62,7 @@ export class PrivateTraffic {
       allowDestination,
       resolvers,
       wheel: new IdleWheel(),
+      overflowed: () => void this.#explainOverflow(),
       log,
     };
     this.#sessions = new ConnectorSessionsV3(this.#environment);
@@ -75,7 +74,7 @@ export class PrivateTraffic {
   }
 
   /** Serves the datagrams of a connection until it ends; nothing where it carries none (HTTP/2). */
-  attach(connection: ConnectorConnection, connIndex: number, version: DatagramVersion): SessionCalls {
+  attach(connection: ConnectorConnection, connIndex: number, version: DatagramVersion): SessionService {
     const { datagrams: channel } = connection;
     if (channel === undefined) return noSessions;
     const { counters } = this.#usageOf(connIndex, version);
@@ -100,6 +99,14 @@ export class PrivateTraffic {
   close(): void {
     this.#sessions.close();
     this.echo?.close();
+  }
+
+  /** Once: the counters tell how often. */
+  async #explainOverflow(): Promise<void> {
+    if (this.#isOverflowExplained) return;
+    this.#isOverflowExplained = true;
+    const warning = await lowLimitWarning();
+    if (warning !== undefined) this.#environment.log.warn({ event: 3 }, warning);
   }
 
   /** Tells the edge of sessions that end here, each over a stream of its own. */
@@ -134,13 +141,13 @@ export class PrivateTraffic {
   }
 }
 
-const noSessions: SessionCalls = {
+const noSessions: SessionService = {
   registerUdpSession: () => Promise.resolve('this connection carries no datagrams'),
   unregisterUdpSession: () => Promise.resolve(),
 };
 
-/** Spec §5.5: the one answers in its result, the other with an exception. */
-function refusedSessions(counters: DatagramCounters): SessionCalls {
+/** docs/protocol/datagrams.md §5.5: the one answers in its result, the other with an exception. */
+function refusedSessions(counters: DatagramCounters): SessionService {
   return {
     registerUdpSession: () => {
       counters.unsupportedCommands.register_udp_session += 1;

@@ -4,7 +4,7 @@
 //      └──raced out→ bad ─two good trials in a row→ good (connections move, one at a time)
 //
 // A strike is a QUIC connection lost soon after registering, or a race that HTTP/2 won. Each return to bad makes the wait
-// until the next trial four times as long. Source: spec edge-protocol §3.1, §3.5; the learning is ours.
+// until the next trial four times as long. Source: docs/protocol/edge-protocol.md §3.1, §3.5; the learning is ours.
 
 import { isPosternError } from '../../errors/error.ts';
 import type { Protocol } from '../../transport/transport.ts';

@@ -1,5 +1,5 @@
 // Which transport protocol the next dial of a connection uses. One seam for a fixed protocol and for choosing
-// (auto-protocol.ts). Source: spec edge-protocol §3.1, §3.5.
+// (auto-protocol.ts). Source: docs/protocol/edge-protocol.md §3.1, §3.5.
 
 import type { Protocol } from '../../transport/transport.ts';
 

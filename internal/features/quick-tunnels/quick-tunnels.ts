@@ -1,5 +1,5 @@
 // The quick-tunnel service: gives out names, limits who gets how many, and deletes a tunnel with its routes five minutes
-// after its last connection went away. Source: spec cli-and-api §10; issue "the tunnel, end to end" point 7.
+// after its last connection went away. Source: docs/protocol/commands-and-api.md §10.
 
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -56,15 +56,15 @@ export const abandonedAfterMs = 5 * 60_000;
 /** A thirtieth of that: a tunnel goes at most this much late. */
 const sweepIntervalMs = 10_000;
 /** Requests: a person trying things needs a few a minute. */
-const requestLimits = { burst: 10, perSecond: 1 / 30 };
+export const requestLimits = { burst: 10, perSecond: 1 / 30 };
 /** Requests of a network: of ten such persons. */
-const networkRequestLimits = { burst: 100, perSecond: 1 / 3 };
+export const networkRequestLimits = { burst: 100, perSecond: 1 / 3 };
 /** Tunnels one address may have at once: a whole team behind one address. */
 export const maxPerAddress = 20;
 /** Tunnels one network may have at once, ten such addresses: a host of many addresses finds the same end. */
 export const maxPerNetwork = 200;
 /** Tunnels there may be at once: a sweep looks at each. */
-const maxTunnels = 10_000;
+export const maxTunnels = 10_000;
 /** Tunnels deleted in one step: some milliseconds, between which visitors get their turn. */
 const deletedAtOnce = 50;
 /** Names tried; with 10,000 tunnels among some 2.4 billion names a second try is already rare. */

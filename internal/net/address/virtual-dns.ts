@@ -1,5 +1,5 @@
 // The virtual DNS address of a private network: traffic to it goes to a resolver near the connector instead.
-// Source: spec datagrams §8.
+// Source: docs/protocol/datagrams.md §8.
 
 import { randomInt } from 'node:crypto';
 import { getServers } from 'node:dns';

@@ -40,6 +40,8 @@ export interface LibC {
   connect(fd: number, address: Uint8Array, length: number): number;
   close(fd: number): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  /** `value` and `length` (4 bytes) are written. */
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   /** `data` and `message` are addresses of native memory. */
   send(fd: number, data: bigint, length: number, flags: number): number;
   sendmsg(fd: number, message: bigint, flags: number): number;
@@ -105,6 +107,7 @@ async function load(): Promise<LibC> {
       epollWait: ofLinux('int epoll_wait(int set, void *events, int count, int timeout)'),
       close: library.func('int close(int fd)'),
       setsockopt: library.func('int setsockopt(int fd, int level, int name, const void *val, uint32_t len)'),
+      getsockopt: library.func('int getsockopt(int fd, int level, int name, uint8_t *val, uint8_t *len)'),
       sendto: library.func(
         'long sendto(int fd, const uint8_t *b, size_t n, int flags, const uint8_t *to, uint32_t len)',
       ),

@@ -1,5 +1,5 @@
 // ICMP inside a whole IP packet, both families: one reusable view for received packets, one writer for ours.
-// Sources: RFC 792, RFC 4443 §2–4; spec datagrams §7.2, §7.4.
+// Sources: RFC 792, RFC 4443 §2–4; docs/protocol/datagrams.md §7.2, §7.4.
 //
 //  ICMP:  0      1      2          4                          8
 //         | type | code | checksum | rest: id (2) · sequence (2) in echo messages; 0 in time exceeded | data
@@ -15,7 +15,10 @@ export const icmpType = {
   4: { echoReply: 0, echoRequest: 8, timeExceeded: 11, unreachable: 3 },
   6: { echoReply: 129, echoRequest: 128, timeExceeded: 3, unreachable: 1 },
 } as const;
-/** Most bytes of an offending packet that an error quotes: 576 − 20 − 8 and 1280 − 40 − 8 (spec datagrams §7.4). */
+/**
+ * Most bytes of an offending packet that an error quotes: 576 − 20 − 8 and 1280 − 40 − 8 (docs/protocol/datagrams.md
+ * §7.4).
+ */
 export const quotedBytesLimit = { 4: 548, 6: 1232 } as const;
 
 const noPacket = new Uint8Array(0);

@@ -1,4 +1,5 @@
-// The IPv4 header: strict check of a received one, writing of ours. Source: RFC 791 §3.1; spec datagrams §7.4.
+// The IPv4 header: strict check of a received one, writing of ours. Source: RFC 791 §3.1; docs/protocol/datagrams.md
+// §7.4.
 //
 //  0        1        2                 4        6                 8     9         10        12      16
 //  | 4 | 5  | TOS    | total length    | id     | flags, offset   | TTL | protocol | checksum | source | destination |

@@ -1,4 +1,4 @@
-// The IPv6 header: strict check of a received one, writing of ours. Source: RFC 8200 §3; spec datagrams §7.4.
+// The IPv6 header: strict check of a received one, writing of ours. Source: RFC 8200 §3; docs/protocol/datagrams.md §7.4.
 //
 //  0                                 4                6             7           8        24
 //  | 6 | traffic class | flow label  | payload length | next header | hop limit | source | destination |

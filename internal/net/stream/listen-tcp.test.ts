@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { describe, it } from 'node:test';
-import { listenTcp } from './listen-tcp.ts';
+import { listenFailed, listenTcp } from './listen-tcp.ts';
 
 describe('listening on TCP', () => {
   it('tells the port, and outlives connections that cannot be accepted', async t => {
@@ -27,5 +27,14 @@ describe('listening on TCP', () => {
     const port = await listenTcp(taken, '127.0.0.1', 0);
     await assert.rejects(listenTcp(server, '127.0.0.1', port), { code: 'EADDRINUSE' });
     assert.notEqual(await listenTcp(server, '127.0.0.1', 0), port);
+  });
+
+  it('says what a low port needs', () => {
+    const refused = Object.assign(new Error('listen EACCES'), { code: 'EACCES' });
+    assert.match(
+      listenFailed('HTTP visitors', '::', 80, refused).message,
+      /on \[::\]:80 \(EACCES\): .*CAP_NET_BIND_SERVICE/,
+    );
+    assert.doesNotMatch(listenFailed('HTTP visitors', '::', 8080, refused).message, /CAP_NET_BIND_SERVICE/);
   });
 });

@@ -1,6 +1,7 @@
 // Listening on TCP, for every server of the program. Source: net(7), accept(2) (errors that end nothing).
 
 import type { AddressInfo, Server } from 'node:net';
+import { foreignCode, PosternError } from '../../errors/error.ts';
 
 /**
  * Settles with the port once the server listens; rejects with the system's error. Later errors are connections that could
@@ -17,5 +18,23 @@ export function listenTcp(server: Server, host: string, port: number): Promise<n
       server.off('error', fail).on('error', () => undefined);
       resolve((server.address() as AddressInfo).port);
     });
+  });
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another program uses it; choose another port',
+  EADDRNOTAVAIL: 'this machine has no such address',
+};
+
+/** What a listener that cannot listen throws. `what`: whom it is for, `connectors`. */
+export function listenFailed(what: string, host: string, port: number, error: unknown): PosternError {
+  const reason = foreignCode(error) ?? (error instanceof Error ? error.message : String(error));
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const needsRight = reason === 'EACCES' && port < 1024;
+  const remedy = needsRight
+    ? 'ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start'
+    : (remedies[reason] ?? 'choose another address or port');
+  return new PosternError('listen.failed', `Cannot listen for ${what} on ${shown}:${port} (${reason}): ${remedy}.`, {
+    cause: error,
   });
 }

@@ -63,6 +63,23 @@ describe('splice', () => {
     await within('both sides to close', Promise.all([closed(a), closed(b), closed(left)]), 5_000);
   });
 
+  it('gives up a half-open pair that nobody uses, and none that is used', async t => {
+    const [left, a] = await openPair(t);
+    const [right, b] = await openPair(t);
+    splice(a, b, undefined, 500);
+    let got = '';
+    left.on('error', () => undefined).on('data', chunk => (got += chunk));
+    right.on('error', () => undefined).resume();
+    left.end('all of the input');
+    const trickle = setInterval(() => right.write('x'), 25);
+    t.after(() => clearInterval(trickle));
+    // Some 1.5 s: longer than the time for silence, in all.
+    await until('the answer so far', () => got.length >= 60);
+    assert.equal(b.destroyed, false);
+    clearInterval(trickle);
+    await within('both sides to close', Promise.all([closed(a), closed(b), closed(left)]), 5_000);
+  });
+
   it('closes a socket whose other side ends and breaks in one tick', async t => {
     const [peer, socket] = await openPair(t);
     peer.on('error', () => undefined).resume();

@@ -14,8 +14,14 @@ import { countGarbage } from './young-garbage.ts';
  *
  * @param lingerMs how long one direction may go on after the other has ended, for protocols without half-close; then both
  *   streams are destroyed. Default: for ever.
+ * @param idleMs how long the direction that is left may say nothing after the other has ended, at most twice that.
  */
-export function splice(a: Duplex, b: Duplex, lingerMs = Number.POSITIVE_INFINITY): void {
+export function splice(
+  a: Duplex,
+  b: Duplex,
+  lingerMs = Number.POSITIVE_INFINITY,
+  idleMs = defaultHalfOpenIdleMs,
+): void {
   a.on('error', ignore).once('close', () => onClose(a, b));
   b.on('error', ignore).once('close', () => onClose(b, a));
   if (a.destroyed || b.destroyed) {
@@ -26,6 +32,34 @@ export function splice(a: Duplex, b: Duplex, lingerMs = Number.POSITIVE_INFINITY
   pump(a, b);
   pump(b, a);
   if (lingerMs !== Number.POSITIVE_INFINITY) endTogether(a, b, lingerMs);
+  else endIdle(a, b, idleMs);
+}
+
+/** A job that was given all its input may compute for that long; who has gone without a word is found by TCP keep-alive. */
+const defaultHalfOpenIdleMs = 60 * 60_000;
+
+/** Half-open flows that nobody uses would stay for ever, each with its sockets. */
+function endIdle(a: Duplex, b: Duplex, idleMs: number): void {
+  let timer: NodeJS.Timeout | undefined;
+  let isUsed = false;
+  const look = (): void => {
+    if (isUsed) {
+      isUsed = false;
+      timer = setTimeout(look, idleMs).unref();
+      return;
+    }
+    breakOff(a);
+    breakOff(b);
+  };
+  const watch = (left: Duplex): void => {
+    if (timer !== undefined || left.readableEnded) return;
+    left.on('data', () => {
+      isUsed = true;
+    });
+    timer = setTimeout(look, idleMs).unref();
+  };
+  a.once('end', () => watch(b)).once('close', () => clearTimeout(timer));
+  b.once('end', () => watch(a)).once('close', () => clearTimeout(timer));
 }
 
 /** WebSocket has no half-close (RFC 6455 §7.1): who has gone may never say so again, and the rest would wait for ever. */

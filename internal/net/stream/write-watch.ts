@@ -1,6 +1,7 @@
-// Notices streams whose reader takes nothing: `--write-stream-timeout` of the connector (spec edge-protocol §4.1,
-// ingress-and-origin §11), and visitors of the edge. A stream counts as stuck while its writer has been told to wait, or
-// has ended and not all is out, and no write is done meanwhile; sampled, so that a write costs nothing.
+// Notices streams whose reader takes nothing: `--write-stream-timeout` of the connector (docs/protocol/edge-protocol.md
+// §4.1, docs/protocol/ingress-and-origin.md §11), and visitors of the edge. A stream counts as stuck while its writer
+// has been told to wait, or has ended and not all is out, and no write is done meanwhile; sampled, so that a write
+// costs nothing.
 
 import type { Writable } from 'node:stream';
 

@@ -61,11 +61,11 @@ export interface DnsCounters {
 }
 
 /** Clients (addresses, IPv6 by /64) with a flow at once; a further one takes the place of that idle longest. */
-const maxClients = 4_096;
+export const maxClients = 4_096;
 /** Queries of all clients that wait for an answer at once, some 20 MiB of them; more are refused. */
-const maxWaiting = 16_384;
+export const maxWaiting = 16_384;
 /** Of them, those asked over TCP, each a stream of the tunnel. */
-const maxOverTcp = 256;
+export const maxOverTcp = 256;
 /** How long such a question may take: the client has waited already, and gives up after 5 s. */
 const overTcpMs = 4_000;
 /** A TCP client that says nothing for so long is cut (RFC 7766 §6.2.3 leaves the time to the server). */

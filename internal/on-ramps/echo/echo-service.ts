@@ -1,5 +1,4 @@
 // Echo requests for callers of the API: keeps the series of a running ping between its calls, bounded in number and time.
-// Source: issue "private networks" point 5 (ping and traceroute).
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
@@ -19,7 +18,7 @@ export interface EchoRequest extends Probe {
 }
 
 /** Series at once, of all accounts and of one: far more people than ping at a time, and nobody can take every place. */
-const limits = { total: 1_024, perAccount: 256 } as const;
+export const limits = { total: 1_024, perAccount: 256 } as const;
 /** A ping asks every second; one that asks less often than this begins a new series unharmed. */
 const idleMs = 30_000;
 

@@ -17,7 +17,7 @@ export interface ForwardOptions {
 }
 
 /** Nothing moves for so long: a client or a server that vanished. */
-const idleMs = 300_000;
+export const idleMs = 300_000;
 
 /**
  * Serves the request to its end. Rejects with the reason when nothing was answered yet: 'usage.invalid' for a target that is

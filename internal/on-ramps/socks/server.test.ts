@@ -172,7 +172,7 @@ describe('SOCKS on-ramp', () => {
     const gone = createServer();
     const closedPort = await listen(t, gone);
     await new Promise(resolve => gone.close(resolve));
-    assert.equal(await replyTo(request(1, closedPort)), 4);
+    assert.equal(await replyTo(request(1, closedPort)), 5);
     await world.addRoute('10.9.0.0/16', await world.addTunnel('lonely'));
     assert.equal(await replyTo(request(1, 80, [10, 9, 0, 1])), 3);
   });

@@ -1,5 +1,5 @@
 // The SOCKS5 on-ramp: handshake, authentication, CONNECT and UDP ASSOCIATE into a virtual network. Source: RFC 1928,
-// RFC 1929; issue "private networks" point 5.
+// RFC 1929.
 
 import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../errors/error.ts';
@@ -45,7 +45,7 @@ export interface SocksServer extends TcpListener {
  * UDP associations at once: each is a socket of the edge. One address has room for a busy office behind NAT, one account for
  * half of the places.
  */
-const associationLimits = { total: 8_192, perAccount: 4_096, perAddress: 1_024 } as const;
+export const associationLimits = { total: 8_192, perAccount: 4_096, perAddress: 1_024 } as const;
 
 /** For greeting, credentials and request: three messages that a client sends at once. */
 const handshakeTimeoutMs = 10_000;
@@ -220,6 +220,8 @@ function replyCode(error: unknown): number {
       return reply.denied;
     case 'connection.lost':
       return reply.networkUnreachable;
+    case 'origin.refused':
+      return reply.refused;
     case 'origin.unreachable':
     case 'dial.timeout':
       return reply.hostUnreachable;

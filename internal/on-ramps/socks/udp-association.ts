@@ -13,9 +13,9 @@ import { openBoundSocket } from '../bound-socket.ts';
 import { decodeUdpHeader, encodeUdpHeader } from './codec.ts';
 
 /** Destinations of one client at once: a browser with HTTP/3 and DNS uses dozens. More are dropped. */
-const maxFlows = 256;
+export const maxFlows = 256;
 /** RFC 4787 REQ-5 asks a NAT for at least two minutes. */
-const idleMs = 120_000;
+export const idleMs = 120_000;
 /** After a flow was refused its destination is left alone so long: a sender's next datagrams cost nothing then. */
 const refusalMs = 1_000;
 /** Datagrams waiting in user space for the client before more are dropped. */

@@ -29,7 +29,7 @@ interface Waiting {
 }
 
 /** Queries of one flow that wait at once: a page of a browser asks for dozens. */
-const maxWaiting = 512;
+export const maxWaiting = 512;
 /** Below the 5 s after which clients give up or repeat: they are told that there is no answer. */
 const deadlineMs = 4_000;
 /** Long enough for the next click, short enough that a network's clients do not hold many sessions. */

@@ -1,4 +1,4 @@
-// How many flows began, ended and were denied, and what they carried, for a scrape. Source: issue "private networks" point 5.
+// How many flows began, ended and were denied, and what they carried, for a scrape.
 
 import type { FlowDenialReason, FlowEndReason, FlowEvent, FlowProtocol, OnRamp } from './flow.ts';
 import type { FlowTracker } from './flow-tracker.ts';

@@ -1,5 +1,5 @@
-// All flows of the edge's private on-ramps: their limits, and the one place where their life is told. Source: issue
-// "private networks" point 5. Owns no socket: whoever opened a flow closes what carries it.
+// All flows of the edge's private on-ramps: their limits, and the one place where their life is told. Owns no
+// socket: whoever opened a flow closes what carries it.
 
 import { PosternError } from '../../errors/error.ts';
 import type { TunnelId } from '../../schema/api-id.ts';

@@ -1,5 +1,5 @@
 // One flow from an on-ramp into a private network, as logs, limits, policy and discovery see it. Plain data and the
-// events of its life. Source: issue "private networks" point 5 (every flow is tracked).
+// events of its life.
 
 import type { TunnelId } from '../../schema/api-id.ts';
 

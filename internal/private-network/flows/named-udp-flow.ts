@@ -1,5 +1,5 @@
 // A UDP flow whose destination is still a name: holds the first payloads until the name has an address, then is the flow
-// to it. Source: issue "private networks" point 5 (host names on the on-ramps).
+// to it.
 
 import { describeError, isPosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';

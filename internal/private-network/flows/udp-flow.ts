@@ -1,5 +1,4 @@
-// A UDP flow into a private network as those see it who send and receive its payloads. Source: issue "private networks"
-// point 1.
+// A UDP flow into a private network as those see it who send and receive its payloads.
 
 import type { FlowEnd } from '../../datagram/edge-flow.ts';
 import type { IpBytes } from '../../net/address/ip.ts';

@@ -1,5 +1,5 @@
 // Addresses of names in virtual networks: cached for their TTL, one look-up at a time for each name, bounded in number.
-// Who may be asked about which name is decided elsewhere (private-network.ts). Source: issue "private networks" point 5.
+// Who may be asked about which name is decided elsewhere (private-network.ts).
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
@@ -32,9 +32,9 @@ export interface NameCounters {
 }
 
 /** Look-ups at once with one resolver: half of the queries that its flow holds, since each asks for two families. */
-const maxLookups = 256;
+export const maxLookups = 256;
 /** Names kept, about 300 bytes each. */
-const maxCached = 4_096;
+export const maxCached = 4_096;
 /** A name that moves is found within five minutes whatever its TTL says; TTL 0 still serves one burst of datagrams. */
 const ttlLimitsMs = { least: 1_000, most: 300_000 } as const;
 /** Negative answers are kept shortly: their TTL is in a record that nobody here reads, and people add names and try again. */

@@ -1,5 +1,5 @@
 // The private routes of an edge in memory: which tunnel reaches an address or a name of a virtual network. Follows the
-// store's changes, so a listener sees a route as soon as it is committed. Source: issue "private networks" points 3, 4, 6.
+// store.
 
 import { type IpBytes, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
 import { parsePrefix } from '../../net/address/prefix.ts';
@@ -8,6 +8,7 @@ import type { TunnelId } from '../../schema/api-id.ts';
 import type { StoreChange } from '../../store/contract/changes.ts';
 import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
+import { followTable } from '../../store/follow/follow-table.ts';
 
 export interface RouteTable extends Disposable {
   /** The route of the longest prefix in the network that contains the address; mapped IPv4 counts as IPv4. */
@@ -54,26 +55,6 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
     if (prefix !== undefined) routes.get(route.networkId)?.prefixes.delete(prefix);
   };
 
-  // Changes that arrive while a read is under way make it start over, so the result is never older than they are.
-  let generation = 0;
-  const load = async (): Promise<void> => {
-    for (let done = false; !done; ) {
-      const started = generation;
-      const [allNetworks, ipRoutes, hostnames] = await Promise.all([
-        store.networks.list(),
-        store.ipRoutes.list(),
-        store.privateHostnames.list(),
-      ]);
-      if (started !== generation) continue;
-      networks = new Map(allNetworks.filter(isLive).map(network => [network.id, network]));
-      routes = new Map();
-      for (const route of ipRoutes.filter(isLive)) addPrefix(route);
-      for (const route of hostnames.filter(isLive)) routesOf(route.networkId).hostnames.set(route.hostname, route);
-      done = true;
-    }
-    for (const listener of listeners) listener();
-  };
-
   const apply = (change: StoreChange): boolean => {
     switch (change.kind) {
       case 'network-changed':
@@ -96,8 +77,6 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
         routes.get(change.route.networkId)?.hostnames.delete(change.route.hostname);
         return true;
       case 'reset':
-        load().catch(onError);
-        return false;
       case 'tunnel-created':
       case 'tunnel-deleted':
       case 'configuration':
@@ -106,16 +85,20 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
         return false;
     }
   };
-  const unsubscribe = store.changes.subscribe(change => {
-    generation += 1;
-    if (apply(change)) for (const listener of listeners) listener();
+  const stop = await followTable(store.changes, {
+    read: () => Promise.all([store.networks.list(), store.ipRoutes.list(), store.privateHostnames.list()]),
+    replace: ([allNetworks, ipRoutes, hostnames]) => {
+      networks = new Map(allNetworks.filter(isLive).map(network => [network.id, network]));
+      routes = new Map();
+      for (const route of ipRoutes.filter(isLive)) addPrefix(route);
+      for (const route of hostnames.filter(isLive)) routesOf(route.networkId).hostnames.set(route.hostname, route);
+    },
+    apply,
+    onChange: () => {
+      for (const listener of listeners) listener();
+    },
+    onError,
   });
-  try {
-    await load();
-  } catch (error) {
-    unsubscribe();
-    throw error;
-  }
 
   const lookupHostname = (networkId: string, hostname: string): PrivateHostnameRecord | undefined => {
     const names = routes.get(networkId)?.hostnames;
@@ -151,8 +134,8 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
         listeners.delete(listener);
       };
     },
-    close: unsubscribe,
-    [Symbol.dispose]: unsubscribe,
+    close: stop,
+    [Symbol.dispose]: stop,
   };
 }
 

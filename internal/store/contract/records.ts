@@ -1,5 +1,5 @@
 // What the edge's store keeps, as plain data. Times are milliseconds since the epoch; a deletion time of undefined means
-// alive. Source: spec cli-and-api §9.2, issue "the tunnel, end to end" point 2.
+// alive. Source: docs/protocol/commands-and-api.md §9.2.
 
 import type { TunnelId } from '../../schema/api-id.ts';
 

@@ -1,7 +1,7 @@
 // The store seam: what an edge remembers over restarts. SQLite is the variant of now (sqlite/); one suite,
 // test/conformance/store, holds every variant to what is said here. All methods are asynchronous so that a server
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
-// prefixes already taken `store.conflict`.
+// prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
 
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { ChangeFeed } from './changes.ts';
@@ -132,9 +132,19 @@ export interface NetworkStore {
   list(accountTag?: string): Promise<readonly NetworkRecord[]>;
 }
 
+/** What may change of a route: where it leads, and what it is for. */
+export type IpRouteChanges = {
+  readonly [Key in 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+};
+
 export interface IpRouteStore {
   /** `store.conflict` when the network has a live route for exactly this prefix. Tunnel and network must be the account's. */
   create(route: IpRouteRecord): Promise<void>;
+  /**
+   * Changes what is given of a live route; undefined when the account has none of that id. Followers see the old one go and
+   * the new one come, in one change. The tunnel must be the account's.
+   */
+  update(accountTag: string, id: string, changes: IpRouteChanges): Promise<IpRouteRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<IpRouteRecord | undefined>;
   /** Deleted ones too; oldest first. Without a tag those of all accounts. */
   list(accountTag?: string): Promise<readonly IpRouteRecord[]>;
@@ -148,9 +158,8 @@ export interface PrivateHostnameStore {
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;
 }
 
-export interface Store extends AsyncDisposable {
-  /** Told after every committed change, this process's and others'. */
-  readonly changes: ChangeFeed;
+/** What a store keeps, by subject. */
+export interface StoreParts {
   readonly accounts: AccountStore;
   readonly tunnels: TunnelStore;
   readonly hostnames: HostnameStore;
@@ -159,6 +168,11 @@ export interface Store extends AsyncDisposable {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
-  /** Ends it; later calls throw `store.failed`. May be called again. */
+}
+
+export interface Store extends StoreParts, AsyncDisposable {
+  /** Tells every committed change, this process's and others'; changes.ts says when. */
+  readonly changes: ChangeFeed;
+  /** Finishes the calls made so far and ends it; later calls throw `store.failed`. May be called again. */
   close(): Promise<void>;
 }

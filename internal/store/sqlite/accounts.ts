@@ -9,7 +9,7 @@ import { insertNetwork } from './networks.ts';
 export function createAccountStore(database: Database): AccountStore {
   return {
     async create(account, zone, network) {
-      database.write(emit => {
+      await database.write(emit => {
         database.run('INSERT INTO accounts VALUES (?, ?, ?)', account.tag, account.name, account.createdAtMs);
         database.run('INSERT INTO zones VALUES (?, ?, ?)', zone.id, account.tag, zone.domain);
         insertNetwork(database, network);
@@ -28,11 +28,11 @@ export function createAccountStore(database: Database): AccountStore {
       return database.rows('SELECT * FROM zones WHERE account_tag = ? ORDER BY domain', accountTag).map(toZone);
     },
     async setZoneDomain(id, domain) {
-      database.write(() => database.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
+      await database.write(() => database.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
     },
     async addToken(token) {
       const { digest, accountTag, label, createdAtMs } = token;
-      database.write(() =>
+      await database.write(() =>
         database.run('INSERT INTO api_tokens VALUES (?, ?, ?, ?)', digest, accountTag, label, createdAtMs),
       );
     },
@@ -47,7 +47,8 @@ export function createAccountStore(database: Database): AccountStore {
       };
     },
     async removeToken(digest) {
-      return database.write(() => database.run('DELETE FROM api_tokens WHERE digest = ?', digest)) > 0;
+      const removed = await database.write(() => database.run('DELETE FROM api_tokens WHERE digest = ?', digest));
+      return removed > 0;
     },
   };
 }

@@ -1,38 +1,48 @@
 // One SQLite file: opening, durability settings, migrations, cached statements, transactions with change events, and the
 // translation of SQLite's errors. Durability: write-ahead log with synchronous=FULL, so a commit that returned has been
 // synced and a kill at any instruction leaves either all of a transaction or nothing. What may be lost goes without syncing.
+// Statements are synchronous: this runs on the store's own thread (thread/), never on the one that carries traffic.
 
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { setTimeout as after } from 'node:timers/promises';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import type { ChangeFeed, StoreChange } from '../contract/changes.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** How long a statement waits for another process's write: longer than any of our transactions, shorter than an API call. */
+/** How long opening, and a read, may wait inside SQLite: another process makes the same file, or recovers its log. */
 const busyTimeoutMs = 5_000;
+/** How often a write that waits for another process asks again: each try costs some microseconds. */
+const retryLockMs = 5;
 
 export interface DatabaseOptions {
   /** The schema as the steps that led to it. */
   readonly migrations: readonly string[];
   /** Whether a commit is synced before it returns; false for what may be lost in a power cut. */
   readonly durable: boolean;
+  /** How long a write waits for its turn: for earlier writes, and for another process that holds the write lock. */
+  readonly lockWaitMs: number;
 }
 
-/** Owns its file handle until `close`. Everything is synchronous and throws 'store.failed' or 'store.conflict'. */
+/** Owns its file handle until `close`. Throws 'store.failed', 'store.conflict', and 'store.busy' for writes. */
 export class Database {
   readonly #path: string;
   readonly #inner: DatabaseSync;
   readonly #changes: ChangeFeed;
   readonly #migrations: readonly string[];
+  readonly #lockWaitMs: number;
   readonly #statements = new Map<string, StatementSync>();
   #dataVersion: number;
+  /** Settles when the last write so far is done; never rejects. */
+  #lastWrite: Promise<unknown> = Promise.resolve();
 
   /** Opens or makes the file (0600) and brings it to the newest schema. Throws `store.failed`. */
-  constructor(path: string, changes: ChangeFeed, { migrations, durable }: DatabaseOptions) {
+  constructor(path: string, changes: ChangeFeed, { migrations, durable, lockWaitMs }: DatabaseOptions) {
     this.#path = path;
     this.#changes = changes;
     this.#migrations = migrations;
+    this.#lockWaitMs = lockWaitMs;
     this.#inner = this.#guard(() => {
       makePrivate(path);
       return new DatabaseSync(path, { timeout: busyTimeoutMs, enableForeignKeyConstraints: true });
@@ -65,24 +75,18 @@ export class Database {
   }
 
   /**
-   * Runs `body` in one transaction: all of it or, when it throws, nothing. What it passes to `emit` is published after
-   * the commit.
+   * Runs `body`, which is synchronous, in one transaction: all of it or, when it throws, nothing. What it passes to `emit`
+   * is published after the commit. Writes follow each other in the order of their calls; reads need not wait for them.
+   * Throws 'store.busy' when the write lock was not to be had in time: nothing was changed then.
    */
-  write<T>(body: (emit: (change: StoreChange) => void) => T): T {
-    const pending: StoreChange[] = [];
-    const result = this.#guard(() => {
-      this.#inner.exec('BEGIN IMMEDIATE');
-      try {
-        const value = body(change => pending.push(change));
-        this.#inner.exec('COMMIT');
-        return value;
-      } catch (error) {
-        if (this.#inner.isTransaction) this.#inner.exec('ROLLBACK');
-        throw error;
-      }
+  write<T>(body: (emit: (change: StoreChange) => void) => T): Promise<T> {
+    const deadline = performance.now() + this.#lockWaitMs;
+    const turn = this.#lastWrite.then(async () => {
+      await this.#beginWrite(deadline);
+      return this.#finishWrite(body);
     });
-    for (const change of pending) this.#changes.publish(change);
-    return result;
+    this.#lastWrite = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Publishes a `reset` when another process has changed the file since the last call. */
@@ -99,8 +103,55 @@ export class Database {
     this.#changes.publish({ kind: 'reset' });
   }
 
-  close(): void {
+  /** After the writes that were called for. */
+  async close(): Promise<void> {
+    await this.#lastWrite;
     if (this.#inner.isOpen) this.#inner.close();
+  }
+
+  /** Takes the write lock. It asks again and again instead of waiting inside SQLite, so that reads are served meanwhile. */
+  async #beginWrite(deadline: number): Promise<void> {
+    while (!this.#tryBegin()) {
+      if (performance.now() >= deadline) {
+        throw new PosternError(
+          'store.busy',
+          `Another program has held the write lock of ${this.#path} for ${this.#lockWaitMs} ms; nothing was changed. ` +
+            'End that program, perhaps a backup or an SQL shell, and try again',
+        );
+      }
+      await after(retryLockMs);
+    }
+  }
+
+  /** Whether the write lock is ours now. */
+  #tryBegin(): boolean {
+    return this.#guard(() => {
+      try {
+        this.#inner.exec('PRAGMA busy_timeout = 0; BEGIN IMMEDIATE');
+        return true;
+      } catch (error) {
+        if (isLocked(error)) return false;
+        throw error;
+      } finally {
+        this.#inner.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+      }
+    });
+  }
+
+  #finishWrite<T>(body: (emit: (change: StoreChange) => void) => T): T {
+    const pending: StoreChange[] = [];
+    const result = this.#guard(() => {
+      try {
+        const value = body(change => pending.push(change));
+        this.#inner.exec('COMMIT');
+        return value;
+      } catch (error) {
+        if (this.#inner.isTransaction) this.#inner.exec('ROLLBACK');
+        throw error;
+      }
+    });
+    for (const change of pending) this.#changes.publish(change);
+    return result;
   }
 
   #statement(sql: string): StatementSync {
@@ -143,6 +194,13 @@ export class Database {
       throw translate(error, this.#path);
     }
   }
+}
+
+/** SQLITE_BUSY, whose extended codes have it in their lowest byte. */
+const busyCode = 5;
+
+function isLocked(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === busyCode;
 }
 
 /** SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY of SQLite's extended result codes. */

@@ -18,7 +18,7 @@ export function createIpRouteStore(database: Database): IpRouteStore {
   return {
     async create(route) {
       const { id, accountTag, networkId, prefix, tunnelId: tunnel, comment, createdAtMs } = route;
-      database.write(emit => {
+      await database.write(emit => {
         requireOwnership(database, route);
         database.run(
           'INSERT INTO ip_routes VALUES (?, ?, ?, ?, ?, ?, ?, NULL)',
@@ -31,6 +31,23 @@ export function createIpRouteStore(database: Database): IpRouteStore {
           createdAtMs,
         );
         emit({ kind: 'ip-route-added', route });
+      });
+    },
+    async update(accountTag, id, changes) {
+      return database.write(emit => {
+        const row = database.row(
+          'SELECT * FROM ip_routes WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL',
+          id,
+          accountTag,
+        );
+        if (row === undefined) return undefined;
+        const old = toIpRoute(row);
+        const route = { ...old, tunnelId: changes.tunnelId ?? old.tunnelId, comment: changes.comment ?? old.comment };
+        requireOwnership(database, route);
+        database.run('UPDATE ip_routes SET tunnel_id = ?, comment = ? WHERE id = ?', route.tunnelId, route.comment, id);
+        emit({ kind: 'ip-route-deleted', route: old });
+        emit({ kind: 'ip-route-added', route });
+        return route;
       });
     },
     async remove(accountTag, id, atMs) {

@@ -23,7 +23,7 @@ export function createNetworkStore(database: Database): NetworkStore {
   };
   return {
     async create(network) {
-      database.write(emit => {
+      await database.write(emit => {
         const former = network.isDefault ? demoteDefault(network.accountTag) : undefined;
         insertNetwork(database, network);
         if (former !== undefined) emit({ kind: 'network-changed', network: former });

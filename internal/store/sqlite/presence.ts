@@ -36,7 +36,7 @@ export function createPresenceStore(database: Database): PresenceStore {
         .map(row => ({ edgeId: text(row, 'edge_id'), tunnelId: tunnelId(row, 'tunnel_id') }));
     },
     async forget(edgeId, beat) {
-      database.write(() => {
+      await database.write(() => {
         if (beat === undefined) database.run('DELETE FROM edges WHERE id = ?', edgeId);
         else database.run('DELETE FROM edges WHERE id = ? AND beat = ?', edgeId, beat);
       });

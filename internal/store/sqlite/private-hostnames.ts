@@ -18,7 +18,7 @@ export function createPrivateHostnameStore(database: Database): PrivateHostnameS
   return {
     async create(route) {
       const { id, accountTag, networkId, hostname, tunnelId: tunnel, comment, createdAtMs } = route;
-      database.write(emit => {
+      await database.write(emit => {
         requireOwnership(database, route);
         database.run(
           'INSERT INTO private_hostnames VALUES (?, ?, ?, ?, ?, ?, ?, NULL)',

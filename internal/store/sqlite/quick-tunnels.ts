@@ -11,7 +11,7 @@ export function createQuickTunnelStore(database: Database): QuickTunnelStore {
   return {
     async create(tunnel, quick) {
       const { hostname, clientAddress, createdAtMs } = quick;
-      database.write(emit => {
+      await database.write(emit => {
         insertTunnel(database, tunnel, emit);
         insertHostname(database, { hostname, tunnelId: tunnel.id, accountTag: tunnel.accountTag, createdAtMs }, emit);
         database.run('INSERT INTO quick_tunnels VALUES (?, ?, ?, ?)', tunnel.id, hostname, clientAddress, createdAtMs);

@@ -18,7 +18,7 @@ export function removeRoute<T>(
   accountTag: string,
   id: string,
   atMs: number,
-): T | undefined {
+): Promise<T | undefined> {
   return database.write(emit => {
     const row = database.row(
       `UPDATE ${table.name} SET deleted_ms = ? WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL RETURNING *`,

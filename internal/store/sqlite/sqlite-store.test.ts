@@ -12,6 +12,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describePresenceContract } from '../../../test/conformance/store/presence-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../test/conformance/store/store-contract.ts';
+import { LateStore } from '../../../test/support/late-store.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import type { IpRouteRecord } from '../contract/records.ts';
 import { migrations } from './migrations.ts';
@@ -28,6 +29,11 @@ const createPlace = async (): Promise<StorePlace> => {
   };
 };
 describeStoreContract('sqlite', createPlace);
+// The double that tests of followers use keeps the same contract.
+describeStoreContract('sqlite, told late', async () => {
+  const place = await createPlace();
+  return { ...place, open: async () => new LateStore(await place.open()).store };
+});
 describePresenceContract('sqlite', createPlace);
 
 describe('sqlite store', () => {

@@ -1,5 +1,6 @@
 // The connector's end over HTTP/2: we dial TCP and TLS, then serve HTTP/2 in reverse on that socket.
-// Source: spec edge-protocol §10. The stream API of node:http2 is used, not the compatibility API: it costs a third less.
+// Source: docs/protocol/edge-protocol.md §10. The stream API of node:http2 is used, not the compatibility API: it costs
+// a third less.
 
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
@@ -19,12 +20,17 @@ import type {
   StreamRefusal,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
+import { serveConfiguration } from './configuration.ts';
 import { decodeRequestHead, encodeRefusal, encodeResponseHead, headerListBytes } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
 import { pairHeaders } from './pair-headers.ts';
 import { connectionWindowBytes, connectorOptions, sentHeaderBytes } from './settings.ts';
+import { stopUnreadRequest } from './stop-unread.ts';
 
-/** The edge must open the control stream this soon after TLS (spec §10.1 item 2 allows 10 s for its preface). */
+/**
+ * The edge must open the control stream this soon after TLS (docs/protocol/edge-protocol.md §10.1 item 2 allows 10 s
+ * for its preface).
+ */
 const controlTimeoutMs = 10_000;
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */
@@ -44,7 +50,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
   readonly #session: ServerHttp2Session;
   readonly #link: Http2Link;
   readonly #peer: PeerLimits = { maxHeadBytes: sentHeaderBytes };
-  readonly #waiting: Http2IncomingStream[] = [];
+  readonly #waiting: ((handler: ConnectorHandler) => void)[] = [];
   #handler: ConnectorHandler | undefined;
   #controlStream: ServerHttp2Stream | undefined;
   #control = Promise.withResolvers<Duplex>();
@@ -88,7 +94,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
 
   serve(handler: ConnectorHandler): void {
     this.#handler = handler;
-    for (const incoming of this.#waiting.splice(0)) handler.stream(incoming);
+    for (const deliver of this.#waiting.splice(0)) deliver(handler);
   }
 
   ping(timeoutMs: number): Promise<number> {
@@ -113,7 +119,7 @@ class Http2ConnectorConnection implements ConnectorConnection {
 
   #accept(stream: ServerHttp2Stream, flags: number, rawHeaders: string[]): void {
     endOnlyWhenClean(stream);
-    let head: RequestHead | 'control';
+    let head: ReturnType<typeof decodeRequestHead>;
     try {
       head = decodeRequestHead(rawHeaders, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0);
     } catch {
@@ -132,9 +138,14 @@ class Http2ConnectorConnection implements ConnectorConnection {
       return;
     }
     this.#link.track(stream);
+    if (head === 'configuration') {
+      if (this.#handler !== undefined) void serveConfiguration(stream, this.#handler);
+      else this.#waiting.push(handler => void serveConfiguration(stream, handler));
+      return;
+    }
     const incoming = new Http2IncomingStream(stream, head, this.#peer);
     if (this.#handler !== undefined) this.#handler.stream(incoming);
-    else this.#waiting.push(incoming);
+    else this.#waiting.push(handler => handler.stream(incoming));
   }
 
   #acceptControl(stream: ServerHttp2Stream): void {
@@ -210,27 +221,4 @@ class Http2IncomingStream implements IncomingStream {
 function answerAndStop(stream: ServerHttp2Stream, status: number): void {
   stream.once('finish', stopUnreadRequest);
   stream.respond([':status', String(status), 'content-length', '0'], { endStream: true });
-}
-
-/** How often the wait below looks whether the answer is out, at first and at last, and how long it waits in all. */
-const flushed = { firstMs: 5, lastMs: 1_000, totalMs: 30_000 };
-
-/** Not at once: nghttp2 drops the head and the trailers of a stream that is reset before they were flushed. */
-function stopUnreadRequest(this: ServerHttp2Stream): void {
-  if (this.readableEnded) return;
-  // Node keeps a stream until its bytes were read, whoever wants them.
-  this.resume();
-  setImmediate(stopReceiving, this, 0);
-}
-
-function stopReceiving(stream: ServerHttp2Stream, waitedMs: number): void {
-  const { session } = stream;
-  if (stream.readableEnded || stream.destroyed || session === undefined) return;
-  // Frames wait in the session while the edge does not read.
-  if ((session.state.outboundQueueSize ?? 0) > 0 && waitedMs < flushed.totalMs) {
-    const nextMs = Math.min(Math.max(waitedMs, flushed.firstMs), flushed.lastMs);
-    setTimeout(stopReceiving, nextMs, stream, waitedMs + nextMs);
-    return;
-  }
-  stream.close(constants.NGHTTP2_NO_ERROR);
 }

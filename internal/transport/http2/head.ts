@@ -1,4 +1,4 @@
-// Maps the seam's heads to HTTP/2 header lists and back. Source: spec edge-protocol §10.2, §10.4–10.8.
+// Maps the seam's heads to HTTP/2 header lists and back. Source: docs/protocol/edge-protocol.md §10.2, §10.4–10.8.
 
 import { PosternError } from '../../errors/error.ts';
 import { decodeResponseHeaders, encodeResponseHeaders, withoutProtocolHeaders } from '../../wire/response-headers.ts';
@@ -34,8 +34,8 @@ export function headerListBytes(raw: readonly string[]): number {
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {
   const raw = [':method', head.method, ':scheme', head.scheme, ':authority', head.host, ':path', head.path];
-  if (head.kind === 'websocket' || head.kind === 'configuration') {
-    raw.push(upgradeHeader, upgradeValues[head.kind]);
+  if (head.kind === 'websocket') {
+    raw.push(upgradeHeader, upgradeValues.websocket);
   } else if (head.kind === 'tcp') {
     raw.push(tcpSourceHeader, head.source ?? 'edge');
   }
@@ -49,7 +49,7 @@ export function encodeRequestHead(head: RequestHead): string[] {
   return raw;
 }
 
-/** Raw headers of the request that opens the control stream (spec §10.3). */
+/** Raw headers of the request that opens the control stream (docs/protocol/edge-protocol.md §10.3). */
 export const controlRequest: readonly string[] = [
   ':method',
   'POST',
@@ -63,8 +63,11 @@ export const controlRequest: readonly string[] = [
   upgradeValues.controlStream,
 ];
 
-/** Raw HTTP/2 request headers → head, or 'control' for the control stream. Throws 'protocol.malformed'. */
-export function decodeRequestHead(raw: readonly string[], endOfStream: boolean): RequestHead | 'control' {
+/** Raw HTTP/2 request headers → head, or what else it is than a visitor's. Throws 'protocol.malformed'. */
+export function decodeRequestHead(
+  raw: readonly string[],
+  endOfStream: boolean,
+): RequestHead | 'control' | 'configuration' {
   let method = '';
   let scheme = 'http';
   let host = '';
@@ -112,7 +115,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
     }
   }
   const kind = classifyRequest(upgrade, source);
-  if (kind === 'control') return kind;
+  if (kind === 'control' || kind === 'configuration') return kind;
   return {
     kind,
     method,
@@ -120,7 +123,7 @@ export function decodeRequestHead(raw: readonly string[], endOfStream: boolean):
     host,
     path: path === '' ? '/' : path,
     headers,
-    bodyLength: kind === 'http' || kind === 'configuration' ? bodyLength(length, endOfStream) : -1,
+    bodyLength: kind === 'http' ? bodyLength(length, endOfStream) : -1,
     ...(source === undefined ? {} : { source }),
   };
 }
@@ -155,20 +158,22 @@ export function encodeResponseHead(head: ResponseHead): string[] {
   return raw;
 }
 
-/** Raw headers of the answer to a request that failed at the connector (spec §10.7). */
+/** Raw headers of the answer to a request that failed at the connector (docs/protocol/edge-protocol.md §10.7). */
 export function encodeRefusal(refusal: StreamRefusal): string[] {
   return [
     ':status',
     '502',
     responseMetaHeader,
-    responseMetaValues[refusal.rateLimited === true ? 'rate-limited' : 'connector'],
+    responseMetaValues[
+      refusal.rateLimited === true ? 'rate-limited' : refusal.dialRefused === true ? 'dial-refused' : 'connector'
+    ],
     'content-length',
     '0',
   ];
 }
 
 /**
- * HTTP/2 response → what the edge may show. Throws 'origin.unreachable' or 'flow.limit' when the connector says that it
+ * HTTP/2 response → what the edge may show. Throws 'origin.unreachable', 'origin.refused' or 'flow.limit' when the connector says that it
  * failed, 'protocol.malformed' when the serialised headers are broken.
  */
 export function decodeResponseHead(
@@ -179,6 +184,7 @@ export function decodeResponseHead(
 ): EdgeResponse {
   const source = meta === undefined ? 'origin' : parseResponseMeta(meta);
   if (source === 'rate-limited') throw new PosternError('flow.limit', 'The connector is at its limit of active flows.');
+  if (source === 'dial-refused') throw new PosternError('origin.refused', 'The destination refused the connection.');
   if (source === 'connector') {
     throw new PosternError('origin.unreachable', 'The connector could not reach the origin; its log names the cause.');
   }

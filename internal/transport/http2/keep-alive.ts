@@ -1,5 +1,5 @@
 // Notices a dead HTTP/2 peer within seconds: when nothing was received for a while a PING is sent, and no answer ends
-// the connection. Source: spec edge-protocol §10.1 item 4 and §13 (the edge should ping); RFC 9113 §6.7.
+// the connection. Source: docs/protocol/edge-protocol.md §10.1 item 4 and §13 (the edge should ping); RFC 9113 §6.7.
 
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';

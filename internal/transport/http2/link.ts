@@ -1,5 +1,5 @@
 // What both ends of an HTTP/2 connection share: counting streams, ending in order or at once, and saying how it ended.
-// Source: spec edge-protocol §10.12, §11; RFC 9113 §5.4, §6.8.
+// Source: docs/protocol/edge-protocol.md §10.12, §11; RFC 9113 §5.4, §6.8.
 
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';

@@ -1,5 +1,5 @@
 // The edge's end over HTTP/2: accepts TLS from connectors and is the HTTP/2 client on that socket.
-// Source: spec edge-protocol §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
+// Source: docs/protocol/edge-protocol.md §10, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
 import {
   type ClientHttp2Session,
@@ -11,9 +11,14 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
-import { foreignCode, PosternError } from '../../errors/error.ts';
+import { PosternError } from '../../errors/error.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { listenTcp } from '../../net/stream/listen-tcp.ts';
+import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
+import {
+  type ConfigurationAnswer,
+  encodeConfigurationRequest,
+  type PushedConfiguration,
+} from '../../wire/configuration-request.ts';
 import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
@@ -28,6 +33,7 @@ import type {
   StreamKind,
 } from '../transport.ts';
 import { endOnlyWhenClean, resetStream } from './clean-end.ts';
+import { configurationRequest, sendConfiguration } from './configuration.ts';
 import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
@@ -55,7 +61,7 @@ export interface Http2Listener extends EdgeListener {
 const defaultHandshakeTimeoutMs = 10_000;
 
 /** A handshake costs some 60 KiB while it lasts; 64 connectors behind one address may come back at the same moment. */
-const handshakeLimits: AddressLimits = { total: 1_024, perAddress: 256 };
+export const handshakeLimits: AddressLimits = { total: 1_024, perAddress: 256 };
 
 interface PendingPeer {
   readonly socket: Socket;
@@ -104,11 +110,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   try {
     await listenTcp(server, options.host, options.port);
   } catch (error) {
-    throw new PosternError(
-      'listen.failed',
-      `Cannot listen for connectors on ${options.host}:${options.port} (${foreignCode(error) ?? String(error)}); choose another address or port.`,
-      { cause: error },
-    );
+    throw listenFailed('connectors', options.host, options.port, error);
   }
   const address = server.address() as AddressInfo;
   return {
@@ -184,12 +186,22 @@ class Http2EdgeConnection implements EdgeConnection {
         'protocol.too-large',
         `The head of the request has ${bytes} bytes; this connector takes ${this.#maxHeadBytes}.`,
       );
-    // Trailers of requests are not carried (nor does the recorded peer, nor can QUIC's data streams, spec edge-protocol
-    // §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is reset while its session reads
-    // (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
+    // Trailers of requests are not carried (nor does cloudflared, nor can QUIC's data streams,
+    // docs/protocol/edge-protocol.md §9.3.1): with `waitForTrailers` Node 26 aborts the process when such a request is
+    // reset while its session reads (an assertion in Http2Stream::OnTrailers), which any connector could bring about.
     const stream = this.#session.request(raw, { endStream: head.bodyLength === 0 });
     this.#link.track(stream);
     return new Http2OutgoingStream(stream, head.kind, this.#link);
+  }
+
+  configure(pushed: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer> {
+    if (this.#link.draining)
+      return Promise.reject(new PosternError('connection.closed', 'This connection takes no new requests.'));
+    const body = encodeConfigurationRequest(pushed);
+    const stream = this.#session.request(configurationRequest(body.byteLength), { endStream: false });
+    endOnlyWhenClean(stream);
+    this.#link.track(stream);
+    return sendConfiguration(stream, body, timeoutMs);
   }
 
   ping(timeoutMs: number): Promise<number> {

@@ -1,4 +1,4 @@
-// HTTP/2 parameters of both ends. Source: spec edge-protocol §10.1; RFC 9113 §6.5.
+// HTTP/2 parameters of both ends. Source: docs/protocol/edge-protocol.md §10.1; RFC 9113 §6.5.
 //
 // The receive window of a stream is 1 MiB, as over QUIC: 20 MB/s at a round trip of 50 ms, and what a stalled reader can
 // hold (docs/flow-control.md). The connection window is credited on arrival by Node, so that one stalled stream does not

@@ -3,7 +3,9 @@
 
 import { type Duplex, duplexPair } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
 import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
+import { serveRpc } from '../serve-rpc.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
@@ -67,7 +69,7 @@ class MemoryLink {
   readonly closed: Promise<ConnectionEnd>;
   handler: ConnectorHandler | undefined;
   edgeRpc: ((stream: Duplex) => void) | undefined;
-  readonly waiting: IncomingStream[] = [];
+  readonly waiting: ((handler: ConnectorHandler) => void)[] = [];
   draining = false;
   openStreams = 0;
   readonly #ended = Promise.withResolvers<ConnectionEnd>();
@@ -77,6 +79,12 @@ class MemoryLink {
 
   constructor() {
     this.closed = this.#ended.promise;
+  }
+
+  /** Now, or when the connector begins to serve. */
+  served(deliver: (handler: ConnectorHandler) => void): void {
+    if (this.handler === undefined) this.waiting.push(deliver);
+    else deliver(this.handler);
   }
 
   onEnd(action: () => void): void {
@@ -172,7 +180,7 @@ class MemoryConnector extends MemoryEnd implements ConnectorConnection {
 
   serve(handler: ConnectorHandler): void {
     this.link.handler = handler;
-    for (const incoming of this.link.waiting.splice(0)) handler.stream(incoming);
+    for (const deliver of this.link.waiting.splice(0)) deliver(handler);
   }
 }
 
@@ -181,7 +189,7 @@ class MemoryEdge extends MemoryEnd implements EdgeConnection {
   readonly openRpc = (): Promise<Duplex> => {
     const [ours, theirs] = openDuplexPair();
     this.link.track(ours);
-    this.link.handler?.rpc(theirs);
+    this.link.served(handler => serveRpc(theirs, handler));
     return Promise.resolve(ours);
   };
 
@@ -205,11 +213,29 @@ class MemoryEdge extends MemoryEnd implements EdgeConnection {
     const outgoing = new MemoryOutgoing(ours, theirs);
     const incoming = new MemoryIncoming(head, theirs, outgoing);
     // As on a network, the peer sees the request only after the caller went on.
-    setImmediate(() => {
-      if (this.link.handler === undefined) this.link.waiting.push(incoming);
-      else this.link.handler.stream(incoming);
-    });
+    setImmediate(() => this.link.served(handler => handler.stream(incoming)));
     return outgoing;
+  }
+
+  configure(pushed: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer> {
+    if (this.link.draining)
+      return Promise.reject(new PosternError('connection.closed', 'This connection takes no new requests.'));
+    return new Promise((resolve, reject) => {
+      const late = new PosternError('rpc.timeout', `The connector did not answer within ${timeoutMs} ms.`);
+      const timer = setTimeout(() => reject(late), timeoutMs);
+      this.link.onEnd(() => {
+        clearTimeout(timer);
+        reject(new PosternError('connection.lost', 'The connection ended before the connector answered.'));
+      });
+      setImmediate(() =>
+        this.link.served(handler =>
+          handler.configure(pushed).then(answer => {
+            clearTimeout(timer);
+            resolve(answer);
+          }, reject),
+        ),
+      );
+    });
   }
 }
 
@@ -271,7 +297,8 @@ class MemoryIncoming implements IncomingStream {
       return;
     }
     this.#responded = true;
-    const code = refusal.rateLimited === true ? 'flow.limit' : 'origin.unreachable';
+    const failed = refusal.dialRefused === true ? 'origin.refused' : 'origin.unreachable';
+    const code = refusal.rateLimited === true ? 'flow.limit' : failed;
     this.#outgoing.settle.reject(
       new PosternError(code, 'The connector could not serve the request; its log names the cause.'),
     );

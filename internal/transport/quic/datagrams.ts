@@ -1,4 +1,4 @@
-// QUIC DATAGRAM frames as the transport's datagram channel. Source: RFC 9221; spec edge-protocol §9.1.
+// QUIC DATAGRAM frames as the transport's datagram channel. Source: RFC 9221; docs/protocol/edge-protocol.md §9.1.
 
 import type { QuicConnection } from '../../quic/connection.ts';
 import type { DatagramChannel } from '../transport.ts';

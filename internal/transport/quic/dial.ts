@@ -1,5 +1,5 @@
 // The connector's end over QUIC: we dial, open stream 0 for control, and answer the streams that the edge opens.
-// Source: spec edge-protocol §4.5, §5, §9.
+// Source: docs/protocol/edge-protocol.md §4.5, §5, §9.
 
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
@@ -11,6 +11,7 @@ import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint, type QuicEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream-head.ts';
+import { serveRpc } from '../serve-rpc.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
@@ -99,7 +100,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   readonly #link: QuicLink;
   readonly #control: QuicDuplex;
   #localAddress = '';
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: ((handler: ConnectorHandler) => void)[] = [];
   #handler: ConnectorHandler | undefined;
 
   constructor(endpoint: QuicEndpoint, connection: QuicConnection) {
@@ -136,7 +137,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
 
   serve(handler: ConnectorHandler): void {
     this.#handler = handler;
-    for (const deliver of this.#waiting.splice(0)) deliver();
+    for (const deliver of this.#waiting.splice(0)) deliver(handler);
   }
 
   onRequest(stream: QuicStream, bytes: Buffer, length: number): void {
@@ -154,23 +155,23 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
     }
     this.#link.track(incoming.body);
     if (this.#handler !== undefined) this.#handler.stream(incoming);
-    else this.#waiting.push(() => this.#handler?.stream(incoming));
+    else this.#waiting.push(handler => handler.stream(incoming));
   }
 
   onRpc(stream: QuicStream, rest: Buffer): void {
     const duplex = new QuicDuplex(stream, { leading: rest, onStop: 'reset' });
     duplex.on('error', ignore);
-    if (this.#handler !== undefined) this.#handler.rpc(duplex);
-    else this.#waiting.push(() => this.#handler?.rpc(duplex));
+    if (this.#handler !== undefined) serveRpc(duplex, this.#handler);
+    else this.#waiting.push(handler => serveRpc(duplex, handler));
   }
 
-  /** No known signature, or a head that never came: the stream is none of ours (spec §9.2). */
+  /** No known signature, or a head that never came: the stream is none of ours (docs/protocol/edge-protocol.md §9.2). */
   onBadHead(stream: QuicStream): void {
     stream.reset(noCode);
     stream.stop(noCode);
   }
 
-  /** A request that cannot be understood is answered with the reason (spec §9.3.3). */
+  /** A request that cannot be understood is answered with the reason (docs/protocol/edge-protocol.md §9.3.3). */
   #answerBadHead(stream: QuicStream, error: PosternError): void {
     const duplex = new QuicDuplex(stream, { onStop: 'reset' });
     duplex.on('error', ignore);

@@ -1,5 +1,6 @@
 // Reads the first bytes of a stream that the peer opened: what kind it is and, for a request, its whole head. Most heads
-// are complete in the first read; then nothing is allocated but the head itself. Source: spec edge-protocol §9.2, §9.3.
+// are complete in the first read; then nothing is allocated but the head itself. Source: docs/protocol/edge-protocol.md
+// §9.2, §9.3.
 
 import { PosternError } from '../../errors/error.ts';
 import type { QuicStream, StreamListener } from '../../quic/stream.ts';

@@ -1,4 +1,5 @@
-// One request stream at the connector's end: answers it and ends it by the rules. Source: spec edge-protocol §9.3.
+// One request stream at the connector's end: answers it and ends it by the rules. Source:
+// docs/protocol/edge-protocol.md §9.3.
 //
 // Ending: an http answer that is complete stops what is left of the request. tcp and websocket end one direction at a
 // time when the edge asked for it (`halfClose`, our own edge); a stock edge gets what a stock connector does, the whole
@@ -31,10 +32,8 @@ export class QuicIncomingStream implements IncomingStream {
     if (this.#answered) return;
     this.#answered = true;
     const endStream = options?.endStream === true;
-    const { kind } = this.head;
     const isFramed = this.#takesFrames && !endStream && !hasLength(head.headers);
-    if (kind !== 'configuration')
-      this.body.sendHead(encodeResponseHead(kind, head, this.#halfClose, isFramed), endStream);
+    this.body.sendHead(encodeResponseHead(this.head.kind, head, this.#halfClose, isFramed), endStream);
     if (isFramed) this.body.trailers = [];
     if (endStream) this.body.end();
   }

@@ -1,5 +1,5 @@
 // What both ends of a QUIC connection share: counting request streams, RPC streams, ending in order or at once, and
-// saying how it ended. Source: spec edge-protocol §9.4, §9.5, §11.
+// saying how it ended. Source: docs/protocol/edge-protocol.md §9.4, §9.5, §11.
 
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';

@@ -1,5 +1,5 @@
 // The edge's end over QUIC: accepts connectors on one UDP port and opens a stream for every request.
-// Source: spec edge-protocol §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
+// Source: docs/protocol/edge-protocol.md §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -8,6 +8,8 @@ import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
+import { ConnectorClient } from '../../rpc/connector-client.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
@@ -115,13 +117,22 @@ class QuicEdgeConnection implements EdgeConnection, HeadSink {
   request(head: RequestHead): OutgoingStream {
     const { kind } = head;
     if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
-    if (kind === 'configuration')
-      throw new PosternError('internal', 'Configuration goes over RPC on QUIC, not over a request.');
     const wire =
       kind === 'http'
         ? { ...head, kind, takesFrames: takesTrailers(head.headers) }
         : { ...head, kind, halfClose: true };
     return new QuicOutgoingStream(this.#connection.openStream(), wire, this.#link);
+  }
+
+  async configure({ version, json }: PushedConfiguration, timeoutMs: number): Promise<ConfigurationAnswer> {
+    if (this.#link.draining) throw new PosternError('connection.closed', 'This connection takes no new requests.');
+    const client = new ConnectorClient(await this.openRpc(), { timeoutMs });
+    try {
+      const result = await client.updateConfiguration({ version, config: Buffer.from(json) });
+      return { version: result.latestAppliedVersion, error: result.error === '' ? undefined : result.error };
+    } finally {
+      client.close();
+    }
   }
 
   acceptRpc(handler: (stream: Duplex) => void): void {

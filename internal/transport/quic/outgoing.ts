@@ -1,5 +1,5 @@
 // One request stream at the edge's end: the head out, the head of the answer in, then bodies both ways.
-// Source: spec edge-protocol §9.3, §15 traps 18 and 19.
+// Source: docs/protocol/edge-protocol.md §9.3, §15 traps 18 and 19.
 //
 // Half-close: a connector that says so (`halfClose`, ours) gets a visitor's FIN at once. A stock one would drop the rest
 // of the answer at a FIN on tcp and websocket; from it the FIN is held back until the answer ended, or until nothing
@@ -139,7 +139,8 @@ class OutgoingBody extends QuicDuplex {
   #onHead(bytes: Buffer, length: number): void {
     const answer = decodeResponseHead(this.#kind, bytes, length);
     if (answer.kind === 'refusal') {
-      const code = answer.rateLimited ? 'flow.limit' : 'origin.unreachable';
+      const failed = answer.dialRefused ? 'origin.refused' : 'origin.unreachable';
+      const code = answer.rateLimited ? 'flow.limit' : failed;
       this.#refuse(new PosternError(code, answer.message));
       return;
     }
@@ -148,7 +149,7 @@ class OutgoingBody extends QuicDuplex {
     if (this.#halfClose) this.#releaseFin();
     if (answer.isFramed === true) this.frames = new BodyFrameReader();
     this.lead(bytes.subarray(length));
-    // A stock connector passes these through on QUIC (spec §15 trap 23).
+    // A stock connector passes these through on QUIC (docs/protocol/edge-protocol.md §15 trap 23).
     this.#settle.resolve({ status: answer.status, headers: withoutProtocolHeaders(answer.headers) });
     if (this.#wanted) super._read();
   }

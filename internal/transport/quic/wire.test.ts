@@ -1,5 +1,5 @@
 // The QUIC transport's bytes and endings against stock peers: the recorded conversations played against each end, and
-// the rules of spec edge-protocol §9.2–9.3 with a bare QUIC connection as the other end.
+// the rules of docs/protocol/edge-protocol.md §9.2–9.3 with a bare QUIC connection as the other end.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -20,6 +20,7 @@ import { isPosternError } from '../../errors/error.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
+import { ConnectorClient } from '../../rpc/connector-client.ts';
 import { rpcPreamble } from '../../wire/preamble.ts';
 import {
   decodeRequestHead,
@@ -73,7 +74,7 @@ async function stockEdge(test: TestContext): Promise<{
       if (waiter === undefined) streams.push(incoming);
       else waiter(incoming);
     },
-    rpc: stream => stream.pipe(stream),
+    configure: async ({ version }) => ({ version, error: undefined }),
   });
   const next = (): Promise<IncomingStream> => {
     const ready = streams.shift();
@@ -282,14 +283,16 @@ describe('our connector with a stock edge', () => {
     assert.deepEqual([duplex.stream.readState, duplex.stream.resetCode], ['reset', 0]);
   });
 
-  it('hands RPC streams over without their signature', async t => {
+  it('serves RPC streams, whose signature may come in pieces', async t => {
     const { edge } = await stockEdge(t);
     const stream = duplexOf(edge);
     stream.write(rpcPreamble.slice(0, 3));
     await edge.ping();
     stream.write(rpcPreamble.slice(3));
-    stream.end('rpc');
-    assert.equal((await readAll(stream)).toString(), 'rpc');
+    const client = new ConnectorClient(stream, { timeoutMs: 10_000 });
+    t.after(() => client.close());
+    const result = await client.updateConfiguration({ version: 7, config: Buffer.from('{}') });
+    assert.deepEqual(result, { latestAppliedVersion: 7, error: '' });
   });
 
   it('refuses new streams while it drains, and says that nothing was done', async t => {

@@ -31,7 +31,7 @@ export interface Http1Options {
 }
 
 /** What may be pipelined behind a request that runs. */
-const maxHeldBytes = 64 * 1024;
+export const maxHeldBytes = 64 * 1024;
 /** Empty lines before a request, which RFC 9112 §2.2 wants ignored. */
 const maxEmptyLines = 4;
 /** How long a visitor may go on sending a body after its answer is complete. */

@@ -1,9 +1,9 @@
-// Which tunnel a visitor's host name leads to: the store's host names in memory, kept current by its change feed.
+// Which tunnel a visitor's host name leads to: the store's host names in memory, which follow the store.
 // An exact name wins over a wildcard, a longer wildcard over a shorter one.
 
 import type { TunnelId } from '../../schema/api-id.ts';
-import type { HostnameRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
+import { followTable } from '../../store/follow/follow-table.ts';
 
 export interface HostnameTable {
   /** `host` as in the Host header, without port, in any case. */
@@ -13,24 +13,23 @@ export interface HostnameTable {
   close(): void;
 }
 
-/** Loads the table and follows the store. */
+/** Loads the table and follows the store. Throws `store.failed`. `onError` hears of failed re-reads. */
 export async function openHostnameTable(store: Store, onError: (error: unknown) => void): Promise<HostnameTable> {
-  const names = new Map<string, TunnelId>();
-  const load = async (): Promise<void> => {
-    const records = await store.hostnames.list();
-    names.clear();
-    for (const record of records) add(record);
-  };
-  const add = (record: HostnameRecord): void => {
-    names.set(record.hostname, record.tunnelId);
-  };
-  const unsubscribe = store.changes.subscribe(change => {
-    if (change.kind === 'hostname-routed') add(change.route);
-    else if (change.kind === 'hostname-removed') names.delete(change.hostname);
-    // The names of a deleted tunnel are removed one by one.
-    else if (change.kind === 'reset') load().catch(onError);
+  let names = new Map<string, TunnelId>();
+  const stop = await followTable(store.changes, {
+    read: () => store.hostnames.list(),
+    replace: records => {
+      names = new Map(records.map(record => [record.hostname, record.tunnelId]));
+    },
+    apply: change => {
+      if (change.kind === 'hostname-routed') names.set(change.route.hostname, change.route.tunnelId);
+      // The names of a deleted tunnel are removed one by one.
+      else if (change.kind === 'hostname-removed') names.delete(change.hostname);
+      else return false;
+      return true;
+    },
+    onError,
   });
-  await load();
   const lookup = (host: string): TunnelId | undefined => {
     const exact = names.get(host);
     if (exact !== undefined) return exact;
@@ -47,7 +46,7 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
       if (names.has(canonical(host))) return 'name';
       return lookup(host) === undefined ? undefined : 'wildcard';
     },
-    close: unsubscribe,
+    close: stop,
   };
 }
 

@@ -1,5 +1,5 @@
 # Heads of a request stream over QUIC: what the edge asks for and how the connector answers.
-# Source: spec edge-protocol §6.1 (ids and ordinals are the wire contract).
+# Source: docs/protocol/edge-protocol.md §6.1 (ids and ordinals are the wire contract).
 @0xb29021ef7421cc32;
 
 struct ConnectRequest @0xc47116a1045e4061 {

@@ -1,5 +1,5 @@
 # Calls between connector and edge: registration, UDP sessions, configuration.
-# Source: spec edge-protocol §6.2 (ids and ordinals are the wire contract).
+# Source: docs/protocol/edge-protocol.md §6.2 (ids and ordinals are the wire contract).
 @0xdb8274f9144abc7e;
 
 struct TunnelAuth @0x9496331ab9cd463f {

@@ -1,5 +1,5 @@
 // `tunnel route hostname add HOSTNAME TUNNEL [COMMENT]`: leads a private host name through a tunnel, to be resolved at the
-// connector. Source: issue "private networks" point 3.
+// connector.
 
 import { printableLine } from '../../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../../command.ts';

@@ -1,4 +1,4 @@
-// `tunnel route hostname delete ROUTE-ID|HOSTNAME`. Source: issue "private networks" point 3.
+// `tunnel route hostname delete ROUTE-ID|HOSTNAME`.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { isUuid } from '../../../../internal/schema/api-id.ts';

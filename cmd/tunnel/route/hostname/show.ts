@@ -1,4 +1,4 @@
-// `tunnel route hostname show`: the private host names of the account. Source: issue "private networks" point 3.
+// `tunnel route hostname show`: the private host names of the account.
 
 import { defineCommand } from '../../../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';

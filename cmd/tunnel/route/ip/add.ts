@@ -1,4 +1,4 @@
-// `tunnel route ip add CIDR TUNNEL [COMMENT]`. Source: spec cli-and-api §5.5.
+// `tunnel route ip add CIDR TUNNEL [COMMENT]`. Source: docs/protocol/commands-and-api.md §5.5.
 
 import { defineCommand } from '../../../command.ts';
 import { openApi } from '../../api.ts';

@@ -1,4 +1,4 @@
-// `tunnel route ip get IP`: which route an address takes. Source: spec cli-and-api §5.5, §9.5.
+// `tunnel route ip get IP`: which route an address takes. Source: docs/protocol/commands-and-api.md §5.5, §9.5.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { formatIp, parseIp } from '../../../../internal/net/address/ip.ts';

@@ -1,5 +1,5 @@
 // The CIDR argument of the route commands: host bits are cleared, as users of Go's parser are used to (10.1.2.3/16 means
-// 10.1.0.0/16). Source: spec cli-and-api §5.5.
+// 10.1.0.0/16). Source: docs/protocol/commands-and-api.md §5.5.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { parseIp } from '../../../../internal/net/address/ip.ts';

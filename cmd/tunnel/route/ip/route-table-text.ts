@@ -1,4 +1,5 @@
-// The table of private routes as `route ip show` and `route ip get` print it. Source: spec cli-and-api §5.5.
+// The table of private routes as `route ip show` and `route ip get` print it. Source: docs/protocol/commands-and-api.md
+// §5.5.
 
 import { formatSeconds, formatTable } from '../../../table.ts';
 

@@ -1,5 +1,5 @@
-// `tunnel route ip show`: the private routes of the account. Source: spec cli-and-api §5.5, §9.5; unlike the recorded
-// peer --filter-network-is-subset-of asks for what its name says.
+// `tunnel route ip show`: the private routes of the account. Source: docs/protocol/commands-and-api.md §5.5, §9.5;
+// unlike  cloudflared --filter-network-is-subset-of asks for what its name says.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { isUuid } from '../../../../internal/schema/api-id.ts';

@@ -1,4 +1,5 @@
-//! TLS 1.3 for QUIC: rustls on aws-lc. `settings.ts` chooses the groups. No session tickets, no 0-RTT, no client certificates: the protocol above uses none (spec edge-protocol §5).
+//! TLS 1.3 for QUIC: rustls on aws-lc. `settings.ts` chooses the groups. No session tickets, no 0-RTT, no client
+//! certificates: the protocol above uses none (docs/protocol/edge-protocol.md §5).
 
 use crate::config::Settings;
 use crate::napi::Fault;

@@ -1,26 +1,24 @@
-// API calls on virtual networks. Source: spec cli-and-api §9.6, §5.5.
+// API calls on virtual networks. Source: docs/protocol/commands-and-api.md §9.6, §5.5.
 
 import { randomUUID } from 'node:crypto';
-import type { ApiHandlers } from '../api/routes.ts';
-import { isPosternError } from '../errors/error.ts';
-import { isUuid } from '../schema/api-id.ts';
-import type { NetworkRecord } from '../store/contract/records.ts';
-import { apiProblem } from './api-problem.ts';
+import type { ApiHandlers } from '../../api/routes.ts';
+import { apiProblem } from '../../control-plane/api-problem.ts';
 import {
   type Caller,
   type ControlPlaneParts,
   formatOptionalTime,
   formatTime,
-  requireAccount,
-} from './handler-context.ts';
+} from '../../control-plane/handler-context.ts';
+import { isPosternError } from '../../errors/error.ts';
+import { isUuid } from '../../schema/api-id.ts';
+import type { NetworkRecord } from '../../store/contract/records.ts';
 
 type NetworkHandlers = Pick<ApiHandlers<Caller>, 'listNetworks' | 'addNetwork' | 'updateNetwork' | 'deleteNetwork'>;
 
-export function createNetworkHandlers(parts: ControlPlaneParts): NetworkHandlers {
+export function createNetworkHandlers(parts: Pick<ControlPlaneParts, 'store' | 'now'>): NetworkHandlers {
   const { store, now } = parts;
   return {
-    async listNetworks({ params, query }, caller) {
-      requireAccount(caller, params.account);
+    async listNetworks({ query }, caller) {
       const networks = await store.networks.list(caller.accountTag);
       return networks
         .filter(
@@ -33,8 +31,7 @@ export function createNetworkHandlers(parts: ControlPlaneParts): NetworkHandlers
         .map(showNetwork);
     },
 
-    async addNetwork({ params, body }, caller) {
-      requireAccount(caller, params.account);
+    async addNetwork({ body }, caller) {
       requireName(body.name);
       const network: NetworkRecord = {
         id: randomUUID(),
@@ -50,7 +47,6 @@ export function createNetworkHandlers(parts: ControlPlaneParts): NetworkHandlers
     },
 
     async updateNetwork({ params, body }, caller) {
-      requireAccount(caller, params.account);
       if (body.name !== undefined) requireName(body.name);
       const present = await store.networks.get(caller.accountTag, params.id.toLowerCase());
       if (present?.isDefault === true && body.is_default_network === false) {
@@ -68,7 +64,6 @@ export function createNetworkHandlers(parts: ControlPlaneParts): NetworkHandlers
     },
 
     async deleteNetwork({ params, query }, caller) {
-      requireAccount(caller, params.account);
       const id = params.id.toLowerCase();
       const atMs = now();
       const outcome = await store.networks.remove(caller.accountTag, id, { atMs, force: query.force ?? false });

@@ -1,28 +1,27 @@
-// API calls on private routes, by prefix and by host name. Source: spec cli-and-api §9.5, §5.5; issue "private networks"
-// points 3 and 4.
+// API calls on private routes, by prefix and by host name. Source: docs/protocol/commands-and-api.md §9.5, §5.5.
 
 import { randomUUID } from 'node:crypto';
-import type { ApiHandlers } from '../api/routes.ts';
-import { isPosternError } from '../errors/error.ts';
-import { parseIp } from '../net/address/ip.ts';
-import { formatPrefix, type Prefix, parsePrefix, prefixContains } from '../net/address/prefix.ts';
-import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../store/contract/records.ts';
-import { apiProblem } from './api-problem.ts';
+import type { ApiHandlers } from '../../api/routes.ts';
+import { apiProblem } from '../../control-plane/api-problem.ts';
 import {
   type Caller,
   type ControlPlaneParts,
   formatOptionalTime,
   formatTime,
   pageOf,
-  requireAccount,
   requireTunnel,
-} from './handler-context.ts';
-import { perPageOf } from './paging.ts';
+} from '../../control-plane/handler-context.ts';
+import { perPageOf } from '../../control-plane/paging.ts';
+import { isPosternError } from '../../errors/error.ts';
+import { parseIp } from '../../net/address/ip.ts';
+import { formatPrefix, type Prefix, parsePrefix, prefixContains } from '../../net/address/prefix.ts';
+import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 
 type PrivateRouteHandlers = Pick<
   ApiHandlers<Caller>,
   | 'listIpRoutes'
   | 'addIpRoute'
+  | 'updateIpRoute'
   | 'deleteIpRoute'
   | 'getIpRoute'
   | 'listHostnameRoutes'
@@ -30,7 +29,7 @@ type PrivateRouteHandlers = Pick<
   | 'deleteHostnameRoute'
 >;
 
-export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRouteHandlers {
+export function createPrivateRouteHandlers(parts: Pick<ControlPlaneParts, 'store' | 'now'>): PrivateRouteHandlers {
   const { store, now } = parts;
   /** The live network a route belongs in: the one named, else the account's default. */
   const requireNetwork = async (caller: Caller, id: string | undefined): Promise<NetworkRecord> => {
@@ -50,8 +49,7 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
     return names;
   };
   return {
-    async listIpRoutes({ params, query }, caller) {
-      requireAccount(caller, params.account);
+    async listIpRoutes({ query }, caller) {
       const subsetOf = parseFilter(query.network_subset);
       const supersetOf = parseFilter(query.network_superset);
       const all = await store.ipRoutes.list(caller.accountTag);
@@ -72,8 +70,7 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
       return { items: page.items.map(route => showDetailed(route, names)), total: page.total };
     },
 
-    async addIpRoute({ params, body }, caller) {
-      requireAccount(caller, params.account);
+    async addIpRoute({ body }, caller) {
       const prefix = parsePrefix(body.network);
       if (prefix === undefined) {
         throw apiProblem('invalid', `Invalid network CIDR ${JSON.stringify(body.network)}: host bits must be zero`);
@@ -99,15 +96,22 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
       return showIpRoute(route);
     },
 
+    async updateIpRoute({ params, body }, caller) {
+      const { tunnel_id: tunnelId, comment } = body;
+      const tunnel = tunnelId === undefined ? undefined : await requireTunnel(parts, caller, tunnelId);
+      const changes = { tunnelId: tunnel?.id, comment };
+      const route = await store.ipRoutes.update(caller.accountTag, params.id.toLowerCase(), changes);
+      if (route === undefined) throw apiProblem('notFound', 'Route not found');
+      return showIpRoute(route);
+    },
+
     async deleteIpRoute({ params }, caller) {
-      requireAccount(caller, params.account);
       const route = await store.ipRoutes.remove(caller.accountTag, params.id.toLowerCase(), now());
       if (route === undefined) throw apiProblem('notFound', 'Route not found');
       return showIpRoute(route);
     },
 
     async getIpRoute({ params, query }, caller) {
-      requireAccount(caller, params.account);
       const address = parseIp(params.ip);
       if (address === undefined) throw apiProblem('invalid', `${JSON.stringify(params.ip)} is not an IP address`);
       const network = await requireNetwork(caller, query.virtual_network_id);
@@ -122,8 +126,7 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
       return best === undefined ? null : showDetailed(best.route, await tunnelNames([best.route]));
     },
 
-    async listHostnameRoutes({ params, query }, caller) {
-      requireAccount(caller, params.account);
+    async listHostnameRoutes({ query }, caller) {
       const all = await store.privateHostnames.list(caller.accountTag);
       const wanted = all.filter(
         route =>
@@ -137,8 +140,7 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
       return { items: page.items.map(route => showHostname(route, names)), total: page.total };
     },
 
-    async addHostnameRoute({ params, body }, caller) {
-      requireAccount(caller, params.account);
+    async addHostnameRoute({ body }, caller) {
       const tunnel = await requireTunnel(parts, caller, body.tunnel_id);
       const network = await requireNetwork(caller, body.virtual_network_id);
       const route: PrivateHostnameRecord = {
@@ -161,7 +163,6 @@ export function createPrivateRouteHandlers(parts: ControlPlaneParts): PrivateRou
     },
 
     async deleteHostnameRoute({ params }, caller) {
-      requireAccount(caller, params.account);
       const route = await store.privateHostnames.remove(caller.accountTag, params.id.toLowerCase(), now());
       if (route === undefined) throw apiProblem('notFound', 'Route not found');
       return showHostname(route, await tunnelNames([route]));

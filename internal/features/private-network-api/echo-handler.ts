@@ -1,18 +1,16 @@
-// The API call that sends an echo request into a private network. Source: issue "private networks" point 5.
+// The API call that sends an echo request into a private network. Source: RFC 792 and RFC 4443 (echo).
 
-import type { ApiHandlers } from '../api/routes.ts';
-import { isPosternError } from '../errors/error.ts';
-import { formatIp } from '../net/address/ip.ts';
-import type { EchoOutcome } from '../on-ramps/echo/echo-service.ts';
-import { parsePrivateHost } from '../private-network/private-host.ts';
-import { apiProblem } from './api-problem.ts';
-import { type Caller, type ControlPlaneParts, requireAccount } from './handler-context.ts';
+import type { ApiHandlers } from '../../api/routes.ts';
+import { apiProblem } from '../../control-plane/api-problem.ts';
+import type { Caller } from '../../control-plane/handler-context.ts';
+import { isPosternError } from '../../errors/error.ts';
+import { formatIp } from '../../net/address/ip.ts';
+import type { EchoOutcome, EchoService } from '../../on-ramps/echo/echo-service.ts';
+import { parsePrivateHost } from '../../private-network/private-host.ts';
 
-export function createEchoHandler({ echo }: ControlPlaneParts): Pick<ApiHandlers<Caller>, 'sendEcho'> {
+export function createEchoHandler(echo: EchoService): Pick<ApiHandlers<Caller>, 'sendEcho'> {
   return {
-    async sendEcho({ params, body }, caller) {
-      requireAccount(caller, params.account);
-      if (echo === undefined) throw apiProblem('noRoute', 'This edge serves no private networks');
+    async sendEcho({ body }, caller) {
       const host = parsePrivateHost(body.destination);
       if (host === undefined)
         throw apiProblem('invalid', `${JSON.stringify(body.destination)} is neither an IP address nor a host name`);

@@ -1,0 +1,49 @@
+// The features of an edge: the one list of them. Its order is the order of their steps: a visitor's request passes the first
+// feature's first, the last one's last, and then goes to a connector.
+
+import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import type { LiveConnections } from '../carriers/live-connections.ts';
+import type { LocalAccounts } from '../control-plane/accounts.ts';
+import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
+import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
+import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
+import type { Store } from '../store/contract/store.ts';
+import type { SecretBox } from '../store/secret-box.ts';
+import type { EdgeFeature } from './feature.ts';
+import type { EdgeOptions } from './options.ts';
+
+/** What features are opened with: parts of the edge, which outlive them. */
+export interface FeatureParts {
+  readonly options: EdgeOptions;
+  readonly store: Store;
+  readonly secrets: SecretBox;
+  readonly registry: ConnectorRegistry;
+  readonly live: LiveConnections;
+  readonly accounts: LocalAccounts;
+  /** Where connectors dial this edge. */
+  readonly describeEdge: () => EdgeAddress;
+  /** Public URL of a host name, with the port visitors use. */
+  readonly urlOf: (hostname: string) => string;
+}
+
+export interface Features {
+  readonly list: readonly EdgeFeature[];
+  /** The ways into private networks, for whoever asks where they listen. */
+  readonly privateServices: PrivateServices;
+}
+
+/** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
+export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableStack): Promise<Features> {
+  const { accounts, options, store, registry } = parts;
+  const { logger, domain } = options;
+  const onRamps = options.onRamps ?? { dns: [] };
+  const privateServices = await openPrivateServices({
+    ...{ store, registry, logger, accountTag: accounts.local.tag, onRamps },
+  });
+  const list: EdgeFeature[] = [opened.use(privateServices)];
+  list.push(opened.use(openPrivateNetworkApi({ store, echo: privateServices.echo })));
+  if (options.quickTunnels)
+    list.push(opened.use(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger })));
+  return { list, privateServices };
+}

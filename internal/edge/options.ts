@@ -1,0 +1,82 @@
+// What an edge is opened with, and what it is once it is open.
+
+import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import type { AddressLimits } from '../net/limits/address-limiter.ts';
+import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
+import type { Store } from '../store/contract/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { VisitorTimeouts } from '../visitors/limits.ts';
+import type { VisitorLimits } from '../visitors/places.ts';
+import type { EdgeFeature } from './feature.ts';
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+}
+
+export interface EdgeOptions {
+  /** Made when missing; holds the CA, the database and the API credential. */
+  readonly stateDir: string;
+  /** Zone whose subdomains are given out. */
+  readonly domain: string;
+  readonly connectors: ListenAddress;
+  /** HTTP on loopback, HTTPS elsewhere. */
+  readonly api: ListenAddress;
+  /** Address of the visitors' listeners. */
+  readonly publicHost: string;
+  /** Undefined = no such listener. */
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  /** Own names and addresses, for certificates; tokens tell connectors to dial them, and the first names the API. */
+  readonly names: readonly string[];
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly quickTunnels: boolean;
+  /** Name of this edge's place, in registrations and the API. */
+  readonly location: string;
+  readonly gracePeriodMs: number;
+  /** How long a request waits for a connector that is just coming back. Default 10 s. */
+  readonly returnWaitMs?: number | undefined;
+  /** How long an origin may take to begin its answer; 0 = as long as the visitor waits. Default 10 min. */
+  readonly answerTimeoutMs?: number | undefined;
+  /** Default: `visitorTimeouts` of visitors/limits.ts. */
+  readonly visitorTimeouts?: VisitorTimeouts | undefined;
+  /** Connections and requests of visitors at once. Default: `visitorLimits` of visitors/places.ts. */
+  readonly visitorLimits?: VisitorLimits | undefined;
+  /** Connections of connectors that have not registered yet. Default: `unregisteredLimits`. */
+  readonly unregistered?: AddressLimits;
+  /** Default: that of carriers/serve-connector.ts. */
+  readonly maxConnectionsPerTunnel?: number | undefined;
+  /** Ways into private networks; none by default. */
+  readonly onRamps?: OnRampSettings;
+  /** Where metrics are served, without authentication; undefined = nowhere. */
+  readonly metrics?: ListenAddress | undefined;
+  /** Version text of this program, for the metrics. */
+  readonly version?: string | undefined;
+  readonly logger: Logger;
+}
+
+/** Its disposal is `stop`. */
+export interface Edge extends AsyncDisposable {
+  readonly connectorPort: number;
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  /** Base of the control-plane API, with /client/v4. */
+  readonly apiUrl: string;
+  /** Base of the quick-tunnel service. */
+  readonly quickServiceUrl: string;
+  readonly caPem: string;
+  /** Where metrics are served. */
+  readonly metrics: ListenAddress | undefined;
+  readonly registry: ConnectorRegistry;
+  readonly store: Store;
+  readonly privateServices: PrivateServices;
+  /** All of them, in the order of their steps. */
+  readonly features: readonly EdgeFeature[];
+  /** Reads certificate files again. */
+  reload(): Promise<void>;
+  /** Take no more work, finish what runs within the grace period, then close everything. Idempotent. */
+  stop(): Promise<void>;
+}
