@@ -72,14 +72,14 @@ export async function bundleSingle(folder: string): Promise<Metafile> {
     banner: { js: `const urlOfBinary = require('node:url').pathToFileURL(process.execPath).href;` },
     plugins,
   });
-  await build({
+  const ofWorkers = await build({
     ...common,
     entryPoints: workers.map(file => ({ in: file, out: workerName(file) })),
     outdir: folder,
     banner: withRequire('process.execPath'),
     plugins,
   });
-  return metafile;
+  return { ...metafile, inputs: { ...metafile.inputs, ...ofWorkers.metafile.inputs } };
 }
 
 /** Many files, flat in one folder, so that what stands beside the sources of a room stands beside them. */
