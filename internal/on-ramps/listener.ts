@@ -3,7 +3,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { isLoopback, parseIp } from '../net/address/ip.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
-import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 
 export interface ListenOptions {
@@ -52,7 +51,6 @@ export async function serverListener(
   let port: number;
   try {
     port = await listenTcp(server, options.host, options.port);
-    await boundUnsent(server);
   } catch (error) {
     throw listenFailed(onRampClients, options.host, options.port, error);
   }

@@ -5,6 +5,7 @@ import { createHash, type X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
 
@@ -68,6 +69,7 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
 function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const pinned = options.caPin !== undefined;
+    void boundUnsent(tcp);
     const socket = connectTlsSocket({
       socket: tcp,
       servername: options.serverName,

@@ -5,7 +5,6 @@ import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { Certificates } from '../certificates/open-certificates.ts';
-import { boundUnsent } from '../net/stream/bound-unsent.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -203,9 +202,7 @@ async function listen(
 ): Promise<number | undefined> {
   if (port === undefined) return undefined;
   try {
-    const bound = await listenTcp(server, host, port);
-    await boundUnsent(server);
-    return bound;
+    return await listenTcp(server, host, port);
   } catch (error) {
     throw listenFailed(`${what} visitors`, host, port, error);
   }

@@ -15,7 +15,6 @@ const quietLooks = 20;
 async function openSockets(t: TestContext): Promise<readonly [accepted: Socket, dialled: Socket]> {
   const server = createServer();
   const port = await listenTcp(server, '127.0.0.1', 0);
-  await boundUnsent(server);
   const dialled = connect({ host: '127.0.0.1', port });
   const [accepted] = (await once(server, 'connection')) as [Socket];
   t.after(() => {

@@ -1,8 +1,7 @@
 // Bounds what the kernel holds unsent for a TCP peer that reads slowly. Linux lets a send buffer grow to 4 MiB, and all of
 // them share a budget of the machine (net.ipv4.tcp_mem): a few hundred slow visitors used it up, whereupon the kernel
 // dropped segments of every connection, the tunnel's too. What is on its way does not count, so the throughput of a long way
-// stays. Not for the few connections of a tunnel, which move bulk for everybody: there it costs CPU. Linux only; elsewhere
-// nothing happens. Source: Linux's ip-sysctl, tcp_notsent_lowat.
+// stays. Linux only; elsewhere nothing happens. Source: tcp(7), "TCP_NOTSENT_LOWAT" in Linux's ip-sysctl.
 
 import { type LibC, openLibC } from '../linux/libc.ts';
 

@@ -2,10 +2,12 @@
 
 import type { AddressInfo, Server } from 'node:net';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { boundUnsent } from './bound-unsent.ts';
 
 /**
- * Settles with the port once the server listens; rejects with the system's error. Later errors are connections that could
- * not be accepted (no memory, no descriptors, a firewall): they concern no other, and unheard they would end the process.
+ * Settles with the port once the server listens, with the kernel's queue for its slow readers bounded; rejects with the
+ * system's error. Later errors are connections that could not be accepted (no memory, no descriptors, a firewall): they
+ * concern no other, and unheard they would end the process.
  */
 export function listenTcp(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -16,7 +18,8 @@ export function listenTcp(server: Server, host: string, port: number): Promise<n
     server.on('error', fail);
     server.listen(port, host, () => {
       server.off('error', fail).on('error', () => undefined);
-      resolve((server.address() as AddressInfo).port);
+      const { port: bound } = server.address() as AddressInfo;
+      void boundUnsent(server).then(() => resolve(bound));
     });
   });
 }
