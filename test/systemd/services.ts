@@ -61,9 +61,9 @@ describe('services of systemd', { skip: machineLacks() ?? false, timeout: 900_00
       assert.equal(code, 0, stderr);
     }
     const token = (await machine.postern('tunnel', 'token', 'app')).stdout.trim();
-    await machine.sh(`umask 077; printf %s '${token}' > /root/token`);
+    await machine.sh(`umask 077; printf %s '${token}' > /srv/token`);
     const outcome = await machine.postern(
-      ...['service', 'install', '--name', 'web', '--token-file', '/root/token', '--url', 'http://127.0.0.1:3000'],
+      ...['service', 'install', '--name', 'web', '--token-file', '/srv/token', '--url', 'http://127.0.0.1:3000'],
       ...['--allow-destination', '10.77.0.1/32', '--', '--metrics', '127.0.0.1:20241'],
     );
     assert.equal(outcome.code, 0, outcome.stderr);
@@ -119,9 +119,9 @@ describe('services of systemd', { skip: machineLacks() ?? false, timeout: 900_00
 
   it('serves a config file, reloads it, and says why a bad one does not start', async () => {
     await machine.sh(
-      'umask 077; mkdir -p /root/x; cp /root/.postern/*.json /root/x/tunnel.json; printf "tunnel: app\\ncredentials-file: /root/x/tunnel.json\\nmetrics: 127.0.0.1:20242\\ningress: [{ service: http_status:204 }]\\n" > /root/x/config.yml',
+      'umask 077; mkdir -p /srv/x; cp ~/.postern/*.json /srv/x/tunnel.json; printf "tunnel: app\\ncredentials-file: /srv/x/tunnel.json\\nmetrics: 127.0.0.1:20242\\ningress: [{ service: http_status:204 }]\\n" > /srv/x/config.yml',
     );
-    const outcome = await machine.postern('service', 'install', '--config', '/root/x/config.yml', '--name', 'files');
+    const outcome = await machine.postern('service', 'install', '--config', '/srv/x/config.yml', '--name', 'files');
     assert.equal(outcome.code, 0, outcome.stderr + (await journal('postern@files')));
     const copy = '/etc/postern/files.config.yml';
     await machine.sh(`sed -i s/204/205/ ${copy}; systemctl reload postern@files`);
@@ -132,7 +132,7 @@ describe('services of systemd', { skip: machineLacks() ?? false, timeout: 900_00
     assert.equal(await show('postern@files', 'ActiveState'), 'failed');
     assert.equal(await show('postern@files', 'ExecMainStatus'), '3');
     assert.match((await machine.postern('service', 'logs', '--name', 'files')).stdout, /retries/);
-    const twice = await machine.postern('service', 'install', '--config', '/root/x/config.yml', '--name', 'files');
+    const twice = await machine.postern('service', 'install', '--config', '/srv/x/config.yml', '--name', 'files');
     assert.match(twice.stderr, /is installed already/);
   });
 
