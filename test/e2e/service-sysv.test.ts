@@ -86,7 +86,7 @@ describe('service of SysV init', { timeout: 180_000 }, () => {
       /^again: 1$/m,
       /^Stopping postern-web$/m,
       /^2$/m,
-      /^The service postern-other is not installed\. There is postern-web: choose with --name$/m,
+      /^The service postern-other is not installed\. There is postern-web: choose with --name \[[a-z.-]+\]$/m,
       /^The service postern-web was removed\nThe service postern is not installed\. None is\ngone: 1$/m,
     ])
       assert.match(output, line);
