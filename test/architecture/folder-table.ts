@@ -68,7 +68,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     dns: ['flows', 'routes'],
     flows: [],
     names: ['dns', 'flows'],
-    routes: [],
+    routes: ['flows'],
   },
   // A folder a way in; all pass the same entrance.
   'on-ramps': {
