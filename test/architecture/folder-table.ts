@@ -17,7 +17,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     native: [],
     packet: [],
     socks: ['address', 'stream'],
-    stream: ['address', 'linux'],
+    stream: ['address', 'linux', 'time'],
     time: [],
     trust: [],
   },
