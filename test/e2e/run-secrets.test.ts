@@ -89,7 +89,9 @@ describe('secrets of tunnel run', { timeout: 120_000 }, () => {
     for (const [name, args] of Object.entries(runs)) {
       const refused = start(args);
       assert.equal(await within('the exit', refused.exited), 2, refused.log());
-      const [, remedy = ''] = await refused.logged(/can be read by every user of this machine\. Mend it with `(.*)` \[credentials/);
+      const [, remedy = ''] = await refused.logged(
+        /can be read by every user of this machine\. Mend it with `(.*)` \[credentials/,
+      );
       assert.equal(remedy, `chmod 600 ${join(home, name)}`);
       assert.equal(spawnSync('sh', ['-c', remedy]).status, 0);
       await registers(start(args));
