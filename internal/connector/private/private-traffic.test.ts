@@ -17,7 +17,7 @@ import { encodeIcmpPacket } from '../../net/packet/packet-icmp.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
 import { parseRemoteConfig } from '../../schema/remote-config.ts';
 import { createLogger, silentLogger } from '../../telemetry/logger.ts';
-import { dialTransport } from '../../transport/dial.ts';
+import { dialTransport } from '../../transport/open/dial.ts';
 import { fixedProtocol } from '../protocol/protocol-policy.ts';
 import { openTunnel, type Tunnel, type TunnelOptions } from '../tunnel.ts';
 import { parseAllowedDestinations } from './destination-policy.ts';
@@ -32,7 +32,7 @@ async function start(t: TestContext, edge: PrivateEdge, options: Partial<TunnelO
     tunnelId: '11111111-2222-4333-8444-555555555555',
     tunnelSecret: Buffer.from('secret'),
     edge: {
-      addresses: [`127.0.0.1:${edge.edge.port}`],
+      addresses: [{ host: '127.0.0.1', port: edge.edge.port }],
       ...{ region: undefined, ipVersion: 'auto', bindAddress: undefined, caPin: undefined },
       ...{ ca: [edge.edge.ca.cert], rootsFile: '/nonexistent/roots.pem' },
     },
