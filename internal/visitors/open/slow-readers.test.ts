@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { describe, it } from 'node:test';
-import { temporaryDirectory } from '../../test/support/program.ts';
-import { until, within } from '../../test/support/wait.ts';
-import { openCertificates } from '../certificates/open-certificates.ts';
-import { unsentBytes } from '../net/stream/bound-unsent.ts';
-import { silentLogger } from '../telemetry/logger.ts';
-import { openPublicServer } from './open/server.ts';
+import { temporaryDirectory } from '../../../test/support/program.ts';
+import { until, within } from '../../../test/support/wait.ts';
+import { openCertificates } from '../../certificates/open-certificates.ts';
+import { unsentBytes } from '../../net/stream/bound-unsent.ts';
+import { silentLogger } from '../../telemetry/logger.ts';
+import { openPublicServer } from './server.ts';
 
 const piece = Buffer.alloc(64 * 1024);
 /** Beside what is unsent: what the visitor's own kernel takes before it says no, and what waits in JavaScript. */
