@@ -93,8 +93,13 @@ class World {
       },
     });
     serveConnector(pair.edge, {
-      ...{ store: this.store, registry: this.registry, logger: silentLogger(), location: 'tst01' },
-      ...{ isDraining: () => false, drainTimeoutMs: 200, unregistered: new AddressLimiter(unregisteredLimits) },
+      store: this.store,
+      registry: this.registry,
+      logger: silentLogger(),
+      location: 'tst01',
+      isDraining: () => false,
+      drainTimeoutMs: 200,
+      unregistered: new AddressLimiter(unregisteredLimits),
     });
     return played;
   }

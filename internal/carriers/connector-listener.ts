@@ -42,7 +42,9 @@ export async function openConnectorListener(options: ConnectorListenerOptions): 
   let isDraining = false;
   const serving = { ...options, unregistered, isDraining: () => isDraining };
   const listener = await listenTransports({
-    ...{ host, port, certificates: certificates.tls },
+    host,
+    port,
+    certificates: certificates.tls,
     onQuicUnavailable: error => logger.warn({ error: describeError(error) }, 'Connectors can use HTTP/2 only'),
     onConnection: connection => {
       connections.add(connection);

@@ -244,8 +244,11 @@ describe('openCertificates', () => {
     let now = Date.now();
     const [yearMs, dayMs] = [365 * 86_400_000, 86_400_000];
     await using made = await openCertificates({
-      ...{ stateDir: newDirectory(), names: [], visitorDomains: ['localhost'] },
-      ...{ now: () => now, checkIntervalMs: 10 },
+      stateDir: newDirectory(),
+      names: [],
+      visitorDomains: ['localhost'],
+      now: () => now,
+      checkIntervalMs: 10,
     });
     const served = (servername: string): Promise<X509Certificate> =>
       new Promise((resolve, reject) =>

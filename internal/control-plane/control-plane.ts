@@ -244,7 +244,8 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     errors: error === undefined ? [] : [error],
     messages: [],
     result: answer.result ?? null,
-    ...(answer.resultInfo === undefined ? {} : { result_info: answer.resultInfo }),
+    // Left out of the text where it is undefined.
+    result_info: answer.resultInfo,
   };
   const text = JSON.stringify(envelope);
   response.statusCode = answer.status;

@@ -61,8 +61,9 @@ export function encodeCredentials(credentials: TunnelToken): string {
     TunnelSecret: encodeBase64(secret),
     TunnelID: tunnelId,
     Endpoint: endpoint ?? '',
-    ...(edge === undefined || edge.length === 0 ? {} : { PosternEdge: edge }),
-    ...(caPin === undefined ? {} : { PosternCaPin: caPin }),
+    // Members that are undefined are left out of the text.
+    PosternEdge: edge?.length === 0 ? undefined : edge,
+    PosternCaPin: caPin,
   });
 }
 

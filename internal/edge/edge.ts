@@ -58,13 +58,23 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(
     await openConnectorListener({
-      ...{ ...options, ...options.connectors, store, registry, certificates, drainTimeoutMs: gracePeriodMs },
+      ...options,
+      ...options.connectors,
+      store,
+      registry,
+      certificates,
+      drainTimeoutMs: gracePeriodMs,
     }),
   );
   const visitors = opened.use(
     await openVisitors({
-      ...{ ...options, host: options.publicHost, certificates, hostnames, registry },
-      ...{ timeouts: options.visitorTimeouts, limits: options.visitorLimits },
+      ...options,
+      host: options.publicHost,
+      certificates,
+      hostnames,
+      registry,
+      timeouts: options.visitorTimeouts,
+      limits: options.visitorLimits,
     }),
   );
 
@@ -96,7 +106,12 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
   api.serve(
     createControlPlane({
-      ...{ store, secrets, live, logger, describeEdge, calls: features.flatMap(feature => feature.api ?? []) },
+      store,
+      secrets,
+      live,
+      logger,
+      describeEdge,
+      calls: features.flatMap(feature => feature.api ?? []),
     }),
   );
 
@@ -120,9 +135,19 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     return stopped;
   };
   return {
-    ...{ connectorPort: connectors.port, httpPort: visitors.httpPort, httpsPort: visitors.httpsPort },
-    ...{ apiUrl, quickServiceUrl: api.origin, caPem: certificates.caPem, metrics: metrics?.address },
-    ...{ registry, store, privateServices, features, reload: () => certificates.reload() },
-    ...{ stop: stopOnce, [Symbol.asyncDispose]: stopOnce },
+    connectorPort: connectors.port,
+    httpPort: visitors.httpPort,
+    httpsPort: visitors.httpsPort,
+    apiUrl,
+    quickServiceUrl: api.origin,
+    caPem: certificates.caPem,
+    metrics: metrics?.address,
+    registry,
+    store,
+    privateServices,
+    features,
+    reload: () => certificates.reload(),
+    stop: stopOnce,
+    [Symbol.asyncDispose]: stopOnce,
   };
 }

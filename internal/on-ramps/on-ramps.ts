@@ -78,7 +78,12 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
     onRamps.dns.find(({ vnet }) => findNetwork(routes, accountTag, vnet)?.id === id)?.resolver;
   const network = new PrivateNetwork({
-    ...{ routes, registry, tracker, logger, resolverOf, confineHostnames: onRamps.confineHostnames },
+    routes,
+    registry,
+    tracker,
+    logger,
+    resolverOf,
+    confineHostnames: onRamps.confineHostnames,
   });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
@@ -129,7 +134,12 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
     httpProxyPort: proxyServer?.port,
     dnsPorts: forwarders.map(({ port }) => port),
     metrics: onRampMetrics({
-      ...{ network, flows, echo, dns: forwarders, socks: socksServer, admissions: [admission, openAdmission] },
+      network,
+      flows,
+      echo,
+      dns: forwarders,
+      socks: socksServer,
+      admissions: [admission, openAdmission],
     }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

@@ -50,7 +50,8 @@ async function openWorld(t: TestContext, options: { readonly confineHostnames?: 
     await dns.close();
   });
   return {
-    ...{ world, dns },
+    world,
+    dns,
     address: (name, data) => {
       const type = data.includes(':') ? 'AAAA' : 'A';
       records.set(`${type} ${name}`, [{ type, name, ttl: 60, data }]);

@@ -114,7 +114,9 @@ export class FlowOpener {
       carrier?.close();
     };
     carrier = this.udp.open({
-      ...{ address, port: subject.destinationPort, idleMs },
+      address,
+      port: subject.destinationPort,
+      idleMs,
       route: () => this.#options.datagrams.pick(tunnelId, subject.accountTag),
       waitingLimit: events.hold,
       payload: events.payload,

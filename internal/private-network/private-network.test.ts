@@ -27,7 +27,10 @@ describe('private network', () => {
   });
   afterEach(() => world.close());
   const visitor = (network: NetworkRecord = world.vnet): Visitor => ({
-    ...{ onRamp: 'socks', network, sourceAddress: '192.0.2.7', sourcePort: 1234 },
+    onRamp: 'socks',
+    network,
+    sourceAddress: '192.0.2.7',
+    sourcePort: 1234,
   });
   const echoServer = (t: TestContext, address = '127.0.0.1') =>
     listen(

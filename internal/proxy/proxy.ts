@@ -139,7 +139,10 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   async #openRoute(rule: IngressRule): Promise<Route> {
     const { allowNamed, log, metrics, outboundProxy } = this.#options;
     const subject: ExchangeSubject = {
-      ...{ log, metrics, ruleIndex: rule.index, service: rule.service.text },
+      log,
+      metrics,
+      ruleIndex: rule.index,
+      service: rule.service.text,
       figures: undefined,
     };
     const onConnected = (tookMs: number): void => {

@@ -35,14 +35,23 @@ async function start(t: TestContext, edge: PrivateEdge, options: Partial<TunnelO
     tunnelSecret: Buffer.from('secret'),
     edge: {
       addresses: [{ host: '127.0.0.1', port: edge.edge.port }],
-      ...{ region: undefined, ipVersion: 'auto', bindAddress: undefined, caPin: undefined },
-      ...{ ca: [edge.edge.ca.cert], rootsFile: '/nonexistent/roots.pem' },
+      region: undefined,
+      ipVersion: 'auto',
+      bindAddress: undefined,
+      caPin: undefined,
+      ca: [edge.edge.ca.cert],
+      rootsFile: '/nonexistent/roots.pem',
     },
     ingress: parseRemoteConfig({ ingress: [{ service: 'http_status:200' }] }),
     shownFlags: {},
     policy: fixedProtocol('quic'),
-    ...{ retries: 5, gracePeriodMs: 10_000, rpcTimeoutMs: 5_000, postQuantum: false },
-    ...{ features: [], tags: {}, maxActiveFlows: undefined },
+    retries: 5,
+    gracePeriodMs: 10_000,
+    rpcTimeoutMs: 5_000,
+    postQuantum: false,
+    features: [],
+    tags: {},
+    maxActiveFlows: undefined,
     privateNetwork: { allowedDestinations: [loopbackPrefix], resolvers: [], echo: undefined },
     metrics: { host: '127.0.0.1', port: 0 },
     quickTunnelHost: '',
@@ -135,7 +144,12 @@ for (const [name, features] of [
       const flow = edge.openFlow(loopback, echo.port);
       await exchange(flow, Buffer.from('first'));
       const stream = edge.edge.connection(0).request({
-        ...{ kind: 'tcp', method: 'GET', scheme: 'https', host: `127.0.0.1:${tcpPort}`, path: '/', headers: [] },
+        kind: 'tcp',
+        method: 'GET',
+        scheme: 'https',
+        host: `127.0.0.1:${tcpPort}`,
+        path: '/',
+        headers: [],
         bodyLength: -1,
       });
       assert.equal((await stream.response).status, 200);
@@ -271,14 +285,25 @@ describe('private traffic that is out of order', () => {
     const connection = edge.edge.connection(0);
     const tcp = (host: string) => {
       const stream = connection.request({
-        ...{ kind: 'tcp', method: 'GET', scheme: 'https', host, path: '/', headers: [], bodyLength: -1 },
+        kind: 'tcp',
+        method: 'GET',
+        scheme: 'https',
+        host,
+        path: '/',
+        headers: [],
+        bodyLength: -1,
       });
       stream.body.on('error', () => undefined);
       return stream;
     };
     const bastion = (to: string) => {
       const stream = connection.request({
-        ...{ kind: 'websocket', method: 'GET', scheme: 'https', host: 'jump.example', path: '/', bodyLength: -1 },
+        kind: 'websocket',
+        method: 'GET',
+        scheme: 'https',
+        host: 'jump.example',
+        path: '/',
+        bodyLength: -1,
         headers: [
           ...['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version', '13'],
           ...['Cf-Access-Jump-Destination', to],
@@ -343,7 +368,8 @@ describe('private ICMP', () => {
   const echoing = {
     privateNetwork: {
       allowedDestinations: [loopbackPrefix],
-      ...{ resolvers: [], echo: { v4: undefined, v6: undefined } },
+      resolvers: [],
+      echo: { v4: undefined, v6: undefined },
     },
     logger: createLogger({ level: 'info', format: 'json', destination: { write: line => void lines.push(line) } }),
   };
@@ -356,8 +382,14 @@ describe('private ICMP', () => {
   const request = (source: number, data: string, destination = loopback): Uint8Array => {
     const packet = new Uint8Array(100);
     const length = encodeIcmpPacket(packet, 0, {
-      ...{ source: Uint8Array.of(192, 0, 2, source), destination, ttl: 64, type: 8, code: 0 },
-      ...{ identifier: 0x1234, sequence: 1, data: Buffer.from(data) },
+      source: Uint8Array.of(192, 0, 2, source),
+      destination,
+      ttl: 64,
+      type: 8,
+      code: 0,
+      identifier: 0x1234,
+      sequence: 1,
+      data: Buffer.from(data),
     });
     return packet.subarray(0, length);
   };

@@ -44,7 +44,9 @@ describe('automatic protocol', () => {
     let wantsQuic = false;
     const clock = { ms: 0 };
     const policy = new AutoProtocol({
-      ...{ nowMs: () => clock.ms, random: () => 0.5, wantsQuic: () => wantsQuic },
+      nowMs: () => clock.ms,
+      random: () => 0.5,
+      wantsQuic: () => wantsQuic,
       onChange: text => assert.fail(text),
     });
     assert.deepEqual(policy.next(0), { first: 'http2' });

@@ -19,8 +19,13 @@ export function createEchoHandler(echo: EchoService): Pick<ApiHandlers<Caller>, 
       try {
         return showResult(
           await echo.probe({
-            ...{ network, host, session: body.session, sourceAddress: caller.address },
-            ...{ ttl: body.ttl, sequence: body.sequence, timeoutMs: body.timeout_ms },
+            network,
+            host,
+            session: body.session,
+            sourceAddress: caller.address,
+            ttl: body.ttl,
+            sequence: body.sequence,
+            timeoutMs: body.timeout_ms,
             data: new Uint8Array(body.size),
           }),
         );

@@ -63,9 +63,15 @@ describe('quick tunnels', () => {
       apiUrl: 'http://a',
     });
     quick = await startQuickTunnels({
-      ...{ store, secrets, live, accountTag: account.tag, domain: 'localhost', logger: silentLogger() },
+      store,
+      secrets,
+      live,
+      accountTag: account.tag,
+      domain: 'localhost',
+      logger: silentLogger(),
       urlOf: hostname => `http://${hostname}:8080`,
-      ...{ now: () => nowMs, elapsedMs: () => nowMs },
+      now: () => nowMs,
+      elapsedMs: () => nowMs,
     });
   };
   beforeEach(async () => {
@@ -135,9 +141,15 @@ describe('quick tunnels', () => {
     });
     const accountTag = (await other.accounts.byName('quick'))?.tag ?? '';
     using second = await startQuickTunnels({
-      ...{ store: other, secrets, live, accountTag, domain: 'localhost', logger: silentLogger() },
+      store: other,
+      secrets,
+      live,
+      accountTag,
+      domain: 'localhost',
+      logger: silentLogger(),
       urlOf: hostname => hostname,
-      ...{ now: () => nowMs, elapsedMs: () => nowMs },
+      now: () => nowMs,
+      elapsedMs: () => nowMs,
     });
     await second.create('192.0.2.1');
     await reset;
@@ -184,7 +196,9 @@ describe('quick tunnels', () => {
 
   it('that nobody uses go in small steps, between which others get their turn', async () => {
     const { quick: account } = await ensureLocalAccounts(store, {
-      ...{ stateDir: directory, domain: 'localhost', apiUrl: 'http://a' },
+      stateDir: directory,
+      domain: 'localhost',
+      apiUrl: 'http://a',
     });
     const count = 500;
     for (let at = 0; at < count; at += 1) {

@@ -34,7 +34,9 @@ describe('SOCKS codec', () => {
     assert.deepEqual(await readCredentials(drip(Uint8Array.of(1, 0, 0))), { user: '', password: '' });
     const address = Uint8Array.of(10, 1, 2, 3);
     assert.deepEqual(await request(5, 1, 0, 1, 10, 1, 2, 3, 1, 187), {
-      ...{ command: 1, host: { kind: 'address', address }, port: 443 },
+      command: 1,
+      host: { kind: 'address', address },
+      port: 443,
     });
     const mapped = [...new Uint8Array(10), 255, 255, ...address];
     assert.deepEqual((await request(5, 3, 0, 4, ...mapped, 0, 0)).host, {
@@ -42,7 +44,9 @@ describe('SOCKS codec', () => {
       address: Uint8Array.from(mapped),
     });
     assert.deepEqual(await request(5, 1, 0, 3, name.length, ...name, 0, 80), {
-      ...{ command: 1, host: { kind: 'name', name: 'db.internal' }, port: 80 },
+      command: 1,
+      host: { kind: 'name', name: 'db.internal' },
+      port: 80,
     });
     assert.deepEqual((await request(5, 1, 0, 3, 4, ...Buffer.from('a b\xff', 'latin1'), 0, 80)).host, {
       kind: 'name',
@@ -88,7 +92,9 @@ describe('SOCKS codec', () => {
     }
     const named = Buffer.from([0, 0, 0, 3, name.length, ...name, 0, 53]);
     assert.deepEqual(decodeUdpHeader(named), {
-      ...{ host: { kind: 'name', name: 'db.internal' }, port: 53, bytes: named.length },
+      host: { kind: 'name', name: 'db.internal' },
+      port: 53,
+      bytes: named.length,
     });
   });
 

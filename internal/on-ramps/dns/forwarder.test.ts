@@ -297,8 +297,13 @@ describe('DNS on-ramp', () => {
     const { network } = world;
     const forwarder = world.use(
       await openDnsForwarder({
-        ...{ host: '127.0.0.1', port: 0, network, vnet: () => world.vnet, logger: silentLogger() },
-        ...{ resolver: { host: resolverHost, port: 53 }, handshakeLimits: { total: 10, perAddress: 1 } },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        vnet: () => world.vnet,
+        logger: silentLogger(),
+        resolver: { host: resolverHost, port: 53 },
+        handshakeLimits: { total: 10, perAddress: 1 },
       }),
     );
     const [first, second] = [connect(forwarder.port, '127.0.0.1'), connect(forwarder.port, '127.0.0.1')];

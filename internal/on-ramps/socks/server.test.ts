@@ -268,7 +268,11 @@ describe('SOCKS on-ramp', () => {
     const { network } = world;
     const server = world.use(
       await openSocksServer({
-        ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        admission: world.admission(),
+        logger: silentLogger(),
         associationLimits: { total: 10, perAccount: 10, perAddress: 1 },
       }),
     );
@@ -290,7 +294,11 @@ describe('SOCKS on-ramp', () => {
     const [{ network }, admission] = [world, world.admission()];
     const server = world.use(
       await openSocksServer({
-        ...{ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        admission,
+        logger: silentLogger(),
         handshakeLimits: { total: 10, perAddress: 2 },
       }),
     );

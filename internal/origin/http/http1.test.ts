@@ -189,7 +189,10 @@ describe('HTTP/1.1 to the origin', () => {
     });
     const settings = { connectTimeoutMs: 5_000, tcpKeepAliveMs: 0, noHappyEyeballs: false };
     const pool = new Http1Pool({
-      ...{ dest: 'trickle', maxIdle: 1, keepAliveTimeoutMs: 1_000, headTimeoutMs: 200 },
+      dest: 'trickle',
+      maxIdle: 1,
+      keepAliveTimeoutMs: 1_000,
+      headTimeoutMs: 200,
       open: done => dial({ kind: 'tcp', host: '127.0.0.1', port }, settings, undefined, done),
     });
     t.after(() => pool.close());

@@ -44,8 +44,14 @@ describe('route table', () => {
     rmSync(directory, { recursive: true });
   });
   const ip = (prefix: string, network = home): IpRouteRecord => ({
-    ...{ id: randomUUID(), accountTag, networkId: network.id, prefix, tunnelId, comment: '' },
-    ...{ createdAtMs: 0, deletedAtMs: undefined },
+    id: randomUUID(),
+    accountTag,
+    networkId: network.id,
+    prefix,
+    tunnelId,
+    comment: '',
+    createdAtMs: 0,
+    deletedAtMs: undefined,
   });
   const hostname = (name: string): PrivateHostnameRecord => {
     const { prefix: _, ...rest } = ip('');

@@ -85,7 +85,13 @@ describe('http2', () => {
     connector.serve(streamsOnly(incoming.resolve));
     await connector.control;
     const sent = edge.request({
-      ...{ kind: 'http', method: 'GET', scheme: 'https', host: 'a.example', path: '/', headers: [], bodyLength: 0 },
+      kind: 'http',
+      method: 'GET',
+      scheme: 'https',
+      host: 'a.example',
+      path: '/',
+      headers: [],
+      bodyLength: 0,
     });
     const running = await incoming.promise;
     const drained = edge.drain(10_000);
@@ -165,7 +171,13 @@ describe('our edge with a stock connector over HTTP/2', () => {
     return { edge, request: request.promise };
   }
   const tcp: RequestHead = {
-    ...{ kind: 'tcp', method: 'GET', scheme: 'https', host: '10.1.2.3:1', path: '/', headers: [], bodyLength: -1 },
+    kind: 'tcp',
+    method: 'GET',
+    scheme: 'https',
+    host: '10.1.2.3:1',
+    path: '/',
+    headers: [],
+    bodyLength: -1,
   };
 
   it('holds the end of a request on tcp back until the answer ended', async t => {

@@ -121,7 +121,11 @@ describe('request stream heads', () => {
       { ...base, kind: 'http', headers: [], bodyLength: 0 },
       { ...base, kind: 'websocket', headers: ['Sec-WebSocket-Key', 'k'], bodyLength: -1 },
       {
-        ...{ kind: 'tcp', method: 'GET', scheme: 'https', host: '[fd00::1]:22', path: '/' },
+        kind: 'tcp',
+        method: 'GET',
+        scheme: 'https',
+        host: '[fd00::1]:22',
+        path: '/',
         headers: ['FlowID', '1'],
         bodyLength: -1,
       },
@@ -179,7 +183,13 @@ describe('request stream heads', () => {
     assert.deepEqual(requestOf({ dest: '/', type: 'http', metadata: both }).headers, []);
     assert.equal(requestOf({ dest: 'https://a?x', type: 'http', metadata: ['HttpMethod', ''] }).path, '/?x');
     const unknown = encodeRequestHead({
-      ...{ kind: 'http', method: 'GET', scheme: 'http', host: 'a', path: '/', headers: [], bodyLength: 0 },
+      kind: 'http',
+      method: 'GET',
+      scheme: 'http',
+      host: 'a',
+      path: '/',
+      headers: [],
+      bodyLength: 0,
     });
     unknown.writeUInt16LE(3, 24);
     assert.throws(() => readRequest(unknown), /0, 1 or 2, not 3/);

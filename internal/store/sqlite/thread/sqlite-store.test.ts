@@ -108,8 +108,14 @@ describe('sqlite store', () => {
     const networkId = randomUUID();
     const [old, recent, live] = [createTunnelId(), createTunnelId(), createTunnelId()];
     const route = (tunnelId: TunnelId, prefix: string, in_: string): IpRouteRecord => ({
-      ...{ id: randomUUID(), accountTag, networkId: in_, prefix, tunnelId, comment: '' },
-      ...{ createdAtMs: 0, deletedAtMs: undefined },
+      id: randomUUID(),
+      accountTag,
+      networkId: in_,
+      prefix,
+      tunnelId,
+      comment: '',
+      createdAtMs: 0,
+      deletedAtMs: undefined,
     });
     {
       await using store = await openSqliteStore({ path, now: () => 0 });

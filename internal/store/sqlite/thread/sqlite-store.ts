@@ -31,12 +31,24 @@ const restartAfterMs = 1_000;
 /** The methods of the seam. The type holds this list to it: one too few does not compile, nor one too many. */
 const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof StoreParts[Part], true>> } = {
   accounts: {
-    ...{ create: true, byName: true, zone: true, zonesOf: true, setZoneDomain: true },
-    ...{ addToken: true, tokenByDigest: true, removeToken: true },
+    create: true,
+    byName: true,
+    zone: true,
+    zonesOf: true,
+    setZoneDomain: true,
+    addToken: true,
+    tokenByDigest: true,
+    removeToken: true,
   },
   tunnels: {
-    ...{ create: true, find: true, get: true, list: true, remove: true },
-    ...{ secret: true, configuration: true, setConfiguration: true },
+    create: true,
+    find: true,
+    get: true,
+    list: true,
+    remove: true,
+    secret: true,
+    configuration: true,
+    setConfiguration: true,
   },
   hostnames: { route: true, get: true, list: true, remove: true },
   quickTunnels: { create: true, list: true, remove: true },

@@ -30,8 +30,13 @@ function addAccount(store: Store, name: string): Promise<void> {
     { tag, name, createdAtMs: 1 },
     { id: createTag(), accountTag: tag, domain: 'example.com' },
     {
-      ...{ id: crypto.randomUUID(), accountTag: tag, name: 'default', comment: '', isDefault: true },
-      ...{ createdAtMs: 1, deletedAtMs: undefined },
+      id: crypto.randomUUID(),
+      accountTag: tag,
+      name: 'default',
+      comment: '',
+      isDefault: true,
+      createdAtMs: 1,
+      deletedAtMs: undefined,
     },
   );
 }
