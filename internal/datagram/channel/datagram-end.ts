@@ -17,8 +17,13 @@ export interface DatagramEndOptions {
   readonly closedDrop: 'read_failed' | 'write_failed';
 }
 
+/** Reads one datagram after the other: undefined, or what is wrong with it. */
+interface DatagramView {
+  decode(datagram: Uint8Array): DatagramProblem | undefined;
+}
+
 /** A subclass names its messages, and calls `listen` when it is ready for them. */
-export abstract class DatagramEnd implements PacketReturnPath {
+export abstract class DatagramEnd<View extends DatagramView> implements PacketReturnPath {
   readonly connIndex: number;
   readonly counters: DatagramCounters;
   protected readonly channel: DatagramChannel;
@@ -27,9 +32,11 @@ export abstract class DatagramEnd implements PacketReturnPath {
   /** Takes IP packets; they are dropped and counted until there is one. */
   protected packets: PacketHandler | undefined;
   readonly #closedDrop: DatagramEndOptions['closedDrop'];
+  protected readonly view: View;
   #open = true;
 
-  constructor({ channel, connIndex, counters, scratchBytes, closedDrop }: DatagramEndOptions) {
+  constructor({ channel, connIndex, counters, scratchBytes, closedDrop }: DatagramEndOptions, view: View) {
+    this.view = view;
     this.channel = channel;
     this.connIndex = connIndex;
     this.counters = counters ?? createDatagramCounters();
@@ -43,17 +50,14 @@ export abstract class DatagramEnd implements PacketReturnPath {
 
   abstract sendPacket(packet: Uint8Array): boolean;
 
-  /** Reads a datagram into the view that `handle` works on. */
-  protected abstract decode(datagram: Uint8Array): DatagramProblem | undefined;
-
-  /** Takes a datagram that `decode` has read; valid only during the call. */
+  /** Takes a datagram that `view` has read; valid only during the call. */
   protected abstract handle(datagram: Uint8Array): void;
 
   /** Becomes the channel's receiver. */
   protected listen(): void {
     this.channel.receive(datagram => {
       if (!this.#open) return;
-      const problem = this.decode(datagram);
+      const problem = this.view.decode(datagram);
       if (problem === undefined) this.handle(datagram);
       else this.counters.malformed[problem] += 1;
     });

@@ -5,7 +5,7 @@ import { PosternError } from '../../errors/error.ts';
 import { formatIpPort } from '../../net/address/host-port.ts';
 import { type IpBytes, unmapIpv4 } from '../../net/address/ip.ts';
 import { copyBytes } from '../../net/stream/copy-bytes.ts';
-import { type DatagramProblem, defaultIdleMs, sessionIdBytes } from '../../wire/datagram/datagram-problem.ts';
+import { defaultIdleMs, sessionIdBytes } from '../../wire/datagram/datagram-problem.ts';
 import {
   DatagramV2View,
   datagramV2Type,
@@ -46,16 +46,15 @@ const longestIdleMs = 86_400_000;
 const scratchBytes = 1400;
 
 /** One connection's datagrams and sessions. Sets itself as the channel's receiver. */
-export class ConnectorMuxV2 extends DatagramEnd implements SessionOwner {
+export class ConnectorMuxV2 extends DatagramEnd<DatagramV2View> implements SessionOwner {
   readonly #environment: SessionEnvironment;
   readonly #unregister: (id: Uint8Array, message: string) => void;
   readonly #sessions = new IdTable<UdpSession>();
   /** Registrations whose socket is still connecting. */
   readonly #opening = new Map<UdpSession, (errorText: string | undefined) => void>();
-  readonly #view = new DatagramV2View();
 
   constructor(environment: SessionEnvironment, path: ConnectorPathV2) {
-    super({ ...path, scratchBytes, closedDrop: 'read_failed' });
+    super({ ...path, scratchBytes, closedDrop: 'read_failed' }, new DatagramV2View());
     this.#environment = environment;
     this.packets = path.packets;
     this.#unregister = path.unregister;
@@ -138,12 +137,8 @@ export class ConnectorMuxV2 extends DatagramEnd implements SessionOwner {
     this.#log(session.id, `Session terminated: ${text}`);
   }
 
-  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
-    return this.#view.decode(datagram);
-  }
-
   protected handle(datagram: Uint8Array): void {
-    const view = this.#view;
+    const { view } = this;
     switch (view.type) {
       case datagramV2Type.udp: {
         const session = this.#sessions.get(datagram, view.bodyBytes);

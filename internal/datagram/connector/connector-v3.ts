@@ -5,7 +5,7 @@
 import { sameIp } from '../../net/address/ip.ts';
 import { copyBytes } from '../../net/stream/copy-bytes.ts';
 import type { DatagramChannel } from '../../transport/transport.ts';
-import { type DatagramProblem, defaultIdleMs, sessionIdBytes } from '../../wire/datagram/datagram-problem.ts';
+import { defaultIdleMs, sessionIdBytes } from '../../wire/datagram/datagram-problem.ts';
 import {
   DatagramV3View,
   datagramV3Type,
@@ -72,13 +72,12 @@ export class ConnectorSessionsV3 {
 }
 
 /** One connection's datagrams. */
-export class ConnectorMuxV3 extends DatagramEnd implements SessionOwner {
+export class ConnectorMuxV3 extends DatagramEnd<DatagramV3View> implements SessionOwner {
   readonly #environment: SessionEnvironment;
   readonly #sessions: IdTable<UdpSession>;
-  readonly #view = new DatagramV3View();
 
   constructor(environment: SessionEnvironment, sessions: IdTable<UdpSession>, path: ConnectionPath) {
-    super({ ...path, scratchBytes, closedDrop: 'read_failed' });
+    super({ ...path, scratchBytes, closedDrop: 'read_failed' }, new DatagramV3View());
     this.#environment = environment;
     this.#sessions = sessions;
     this.packets = path.packets;
@@ -126,12 +125,8 @@ export class ConnectorMuxV3 extends DatagramEnd implements SessionOwner {
     this.#log(session.id, `flow closed: ${describeEnd(session, end)}`, end);
   }
 
-  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
-    return this.#view.decode(datagram);
-  }
-
   protected handle(datagram: Uint8Array): void {
-    const view = this.#view;
+    const { view } = this;
     switch (view.type) {
       case datagramV3Type.payload: {
         const session = this.#sessions.get(datagram, view.idAt);

@@ -4,7 +4,7 @@
 import { describeError } from '../../errors/error.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { DatagramChannel } from '../../transport/transport.ts';
-import { type DatagramProblem, sessionIdBytes, udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
+import { sessionIdBytes, udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
 import {
   DatagramV2View,
   datagramV2Type,
@@ -33,15 +33,14 @@ export interface SessionCalls {
 const scratchBytes = 1400;
 
 /** One connection's datagrams. Sets itself as the channel's receiver. */
-export class EdgeMuxV2 extends DatagramEnd implements EdgeMux {
+export class EdgeMuxV2 extends DatagramEnd<DatagramV2View> implements EdgeMux {
   readonly version = 2;
   readonly #calls: SessionCalls;
   readonly #log: Logger;
   readonly #sessions = new IdTable<EdgeSession>();
-  readonly #view = new DatagramV2View();
 
   constructor(channel: DatagramChannel, connIndex: number, calls: SessionCalls, log: Logger) {
-    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' });
+    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' }, new DatagramV2View());
     this.#calls = calls;
     this.#log = log;
     this.listen();
@@ -133,12 +132,8 @@ export class EdgeMuxV2 extends DatagramEnd implements EdgeMux {
     });
   }
 
-  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
-    return this.#view.decode(datagram);
-  }
-
   protected handle(datagram: Uint8Array): void {
-    const view = this.#view;
+    const { view } = this;
     switch (view.type) {
       case datagramV2Type.udp: {
         const session = this.#sessions.get(datagram, view.bodyBytes);

@@ -2,7 +2,7 @@
 // docs/protocol/datagrams.md §5.
 
 import type { DatagramChannel } from '../../transport/transport.ts';
-import { type DatagramProblem, udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
+import { udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
 import {
   DatagramV3View,
   datagramV3Type,
@@ -34,16 +34,15 @@ interface Entry {
 }
 
 /** One connection's datagrams. Sets itself as the channel's receiver. */
-export class EdgeMuxV3 extends DatagramEnd implements EdgeMux {
+export class EdgeMuxV3 extends DatagramEnd<DatagramV3View> implements EdgeMux {
   readonly version = 3;
   /** cloudflared would only begin its first idle time anew. */
   readonly #changesIdleTime: boolean;
   readonly #sessions = new IdTable<Entry>();
-  readonly #view = new DatagramV3View();
 
   /** @param advertised features that the connector told at its registration */
   constructor(channel: DatagramChannel, connIndex: number, advertised: readonly string[] = []) {
-    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' });
+    super({ channel, connIndex, scratchBytes, closedDrop: 'write_failed' }, new DatagramV3View());
     this.#changesIdleTime = advertised.includes(features.v3IdleTime);
     this.listen();
   }
@@ -102,12 +101,8 @@ export class EdgeMuxV3 extends DatagramEnd implements EdgeMux {
     }
   }
 
-  protected decode(datagram: Uint8Array): DatagramProblem | undefined {
-    return this.#view.decode(datagram);
-  }
-
   protected handle(datagram: Uint8Array): void {
-    const view = this.#view;
+    const { view } = this;
     switch (view.type) {
       case datagramV3Type.payload: {
         const entry = this.#sessions.get(datagram, view.idAt);
