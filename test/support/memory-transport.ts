@@ -4,6 +4,7 @@
 import { type Duplex, duplexPair } from 'node:stream';
 import { PosternError } from '../../internal/errors/error.ts';
 import type { HeaderList } from '../../internal/net/http/header-list.ts';
+import { OpenStreams } from '../../internal/transport/open-streams.ts';
 import { serveRpc } from '../../internal/transport/serve-rpc.ts';
 import type {
   ConnectionEnd,
@@ -71,14 +72,17 @@ class MemoryLink {
   edgeRpc: ((stream: Duplex) => void) | undefined;
   readonly waiting: ((handler: ConnectorHandler) => void)[] = [];
   draining = false;
-  openStreams = 0;
+  readonly #streams = new OpenStreams();
   readonly #ended = Promise.withResolvers<ConnectionEnd>();
   readonly #endings: (() => void)[] = [];
-  #idle: (() => void) | undefined;
   #over = false;
 
   constructor() {
     this.closed = this.#ended.promise;
+  }
+
+  get openStreams(): number {
+    return this.#streams.count;
   }
 
   /** Now, or when the connector begins to serve. */
@@ -92,12 +96,9 @@ class MemoryLink {
   }
 
   track(stream: Duplex): void {
-    this.openStreams += 1;
+    this.#streams.opened();
     this.onEnd(() => stream.destroy());
-    stream.once('close', () => {
-      this.openStreams -= 1;
-      if (this.openStreams === 0) this.#idle?.();
-    });
+    stream.once('close', this.#streams.closed);
   }
 
   end(end: ConnectionEnd): void {
@@ -105,21 +106,13 @@ class MemoryLink {
     this.#over = true;
     this.draining = true;
     for (const action of this.#endings) action();
-    this.#idle?.();
+    this.#streams.stop();
     this.#ended.resolve(end);
   }
 
   async drain(timeoutMs: number): Promise<void> {
     this.draining = true;
-    if (this.openStreams > 0) {
-      await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, timeoutMs);
-        this.#idle = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
+    await this.#streams.untilNone(timeoutMs);
     this.end({ orderly: true });
   }
 
