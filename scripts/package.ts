@@ -63,7 +63,7 @@ const containerBinary = binaries.get(`linux-${process.arch}`);
 if (containerBinary !== undefined) {
   writeContainerFolder(join(distFolder, 'container'), containerBinary);
   console.log(
-    `Made ${join(distFolder, 'container')}, for: podman build --tag postern ${join(distFolder, 'container')}`,
+    `Made ${join(distFolder, 'container')}, for: podman build ${join(distFolder, 'container')} --tag postern`,
   );
 }
 
