@@ -16,6 +16,7 @@ import { describeError } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
+import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { openFeatures } from './features.ts';
@@ -31,7 +32,8 @@ const settleMs = 500;
 const connectorDrainMs = 5_000;
 
 /**
- * Opens everything. What was opened is closed again when a later part fails. Throws 'file.failed', 'listen.failed',
+ * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
+ * 'listen.failed',
  * 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
@@ -61,10 +63,13 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       ...{ ...options, ...options.connectors, store, registry, certificates, drainTimeoutMs: gracePeriodMs },
     }),
   );
+  const { errorPageFile } = options;
+  const readErrorPage = async () => (errorPageFile === undefined ? undefined : readErrorTemplate(errorPageFile));
+  const errorPage = await readErrorPage();
   const visitors = opened.use(
     await openVisitors({
       ...{ ...options, host: options.publicHost, certificates, hostnames, registry },
-      ...{ timeouts: options.visitorTimeouts, limits: options.visitorLimits },
+      ...{ timeouts: options.visitorTimeouts, limits: options.visitorLimits, errorPage },
     }),
   );
 
@@ -115,6 +120,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     await Promise.all([draining, connectors.drain(gracePeriodMs + connectorDrainMs)]);
     await resources.disposeAsync();
   };
+  const reload = async (): Promise<void> => {
+    const page = await readErrorPage();
+    await certificates.reload();
+    if (page !== undefined) visitors.showErrorsWith(page);
+  };
   const stopOnce = (): Promise<void> => {
     stopped ??= stop();
     return stopped;
@@ -122,7 +132,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   return {
     ...{ connectorPort: connectors.port, httpPort: visitors.httpPort, httpsPort: visitors.httpsPort },
     ...{ apiUrl, quickServiceUrl: api.origin, caPem: certificates.caPem, metrics: metrics?.address },
-    ...{ registry, store, privateServices, features, reload: () => certificates.reload() },
+    ...{ registry, store, privateServices, features, reload },
     ...{ stop: stopOnce, [Symbol.asyncDispose]: stopOnce },
   };
 }

@@ -2,13 +2,14 @@
 // destination from the request. Source: docs/protocol/ingress-and-origin.md §10.1–10.4.
 
 import { PosternError } from '../errors/error.ts';
+import { headerValue } from '../net/http/header-value.ts';
 import { splice } from '../net/stream/splice.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
 import type { Service } from '../schema/service.ts';
 import { type Dial, type DialCare, type DialTarget, dial } from './dial.ts';
 import type { Cancelable, Exchange, Origin } from './exchange.ts';
 import { acceptSocks, type SocksTarget } from './socks.ts';
-import { headerValue, requireUpgrade, upgradeHeaders } from './websocket-accept.ts';
+import { requireUpgrade, upgradeHeaders } from './websocket-accept.ts';
 import { WebSocketStream } from './websocket-stream.ts';
 
 type TcpService = Extract<Service, { kind: 'tcp' | 'bastion' }>;

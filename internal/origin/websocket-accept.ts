@@ -2,6 +2,7 @@
 // docs/protocol/ingress-and-origin.md §10.1. No subprotocol and no extension is ever accepted.
 
 import { createHash } from 'node:crypto';
+import { headerValue } from '../net/http/header-value.ts';
 import type { Exchange, HeaderList } from './exchange.ts';
 
 const guid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -25,12 +26,4 @@ export function requireUpgrade(exchange: Exchange): void {
     ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)],
   ]);
   exchange.body.end(text);
-}
-
-/** The first value of a header; `name` in lower case. */
-export function headerValue(headers: HeaderList, name: string): string | undefined {
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() === name) return headers[index + 1];
-  }
-  return undefined;
 }

@@ -5,8 +5,8 @@
 
 import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { PosternError } from '../errors/error.ts';
+import { headerValue } from '../net/http/header-value.ts';
 import type { Exchange } from '../origin/exchange.ts';
-import { headerValue } from '../origin/websocket-accept.ts';
 import type { AccessPolicy } from '../schema/origin-request.ts';
 
 const header = 'cf-access-jwt-assertion';
