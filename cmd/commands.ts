@@ -30,6 +30,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/token.ts'),
   },
   {
+    path: 'explain',
+    summary: 'Follow one request hop by hop, and say where and why it fails',
+    inherits: 'tunnel',
+    load: () => import('./explain/explain.ts'),
+  },
+  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',

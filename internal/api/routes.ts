@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';
 import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
-import { addRouteResultSchema, addRouteSchema } from '../schema/api-hostname-route.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -128,6 +128,11 @@ export const apiRoutes = {
     ...{ method: 'PUT', path: '/zones/{zone}/tunnels/{id}/routes', op: 'add route', query: none, paged: false },
     body: addRouteSchema,
     result: addRouteResultSchema,
+  }),
+  findRoute: route({
+    ...{ method: 'GET', path: '/accounts/{account}/hostnames/{host}', op: 'find route', query: none, paged: false },
+    body: none,
+    result: foundRouteSchema.nullable(),
   }),
   listIpRoutes: route({
     ...{ method: 'GET', path: ipRoutes, op: 'list routes', body: none, paged: true },
