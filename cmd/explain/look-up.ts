@@ -17,19 +17,24 @@ export interface LookedUp {
 
 /** Never rejects: the API is of help, not needed. `file` is this machine's config file. */
 export async function lookUp(api: ApiSession, url: URL, file: ConfigFile | undefined): Promise<LookedUp> {
+  // Other edges of this protocol have no such call: their credentials name no API of their own.
+  if (api.cert.apiUrl === undefined) return nothing;
   try {
     return await ask(api, url, file);
   } catch (error) {
-    // Other edges of this protocol have no such call.
-    const text = isPosternError(error, 'api.not-found') ? undefined : `not known: ${describeError(error)}`;
-    return { findings: text === undefined ? {} : { route: { text } }, broken: undefined };
+    return { findings: { route: { text: `not known: ${describeError(error)}` } }, broken: undefined };
   }
 }
 
+const nothing: LookedUp = { findings: {}, broken: undefined };
+
 async function ask({ account, client }: ApiSession, url: URL, file: ConfigFile | undefined): Promise<LookedUp> {
   const host = url.hostname;
-  const route = await client.findRoute({ params: { account, host } });
-  if (route === null) {
+  const route = await client.findRoute({ params: { account, host } }).catch((error: unknown) => {
+    if (isPosternError(error, 'api.not-found')) return undefined;
+    throw error;
+  });
+  if (route === undefined) {
     const text = `no route of this account leads ${host} to a tunnel`;
     const remedy = `postern tunnel route dns TUNNEL ${host}`;
     return { findings: { route: { text, remedy } }, broken: 'route' };

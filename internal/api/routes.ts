@@ -132,7 +132,7 @@ export const apiRoutes = {
   findRoute: route({
     ...{ method: 'GET', path: '/accounts/{account}/hostnames/{host}', op: 'find route', query: none, paged: false },
     body: none,
-    result: foundRouteSchema.nullable(),
+    result: foundRouteSchema,
   }),
   listIpRoutes: route({
     ...{ method: 'GET', path: ipRoutes, op: 'list routes', body: none, paged: true },
