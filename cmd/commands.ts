@@ -18,6 +18,12 @@ export interface CommandEntry {
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'doctor',
+    summary: 'Check this machine and the way to the edge',
+    inherits: 'tunnel',
+    load: () => import('./doctor/doctor.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',

@@ -32,6 +32,7 @@ import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
 import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
+import { checkBeside } from './check-beside.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
@@ -62,7 +63,8 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const { env, platform, pid } = context;
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
-  const tunnel = await openTunnel(await tunnelOptions(inputs, context));
+  const options = await tunnelOptions(inputs, context);
+  const tunnel = await openTunnel(options);
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
@@ -76,6 +78,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     inputs.onReady?.();
   });
   tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
+  const endChecks = settings.noPrechecks ? undefined : checkBeside(tunnel, options, settings);
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
@@ -83,6 +86,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     logger.error({ error: describeError(error) }, 'Initiating shutdown');
     throw error;
   } finally {
+    endChecks?.();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);

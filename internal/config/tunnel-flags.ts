@@ -317,11 +317,10 @@ export const tunnelFlags = [
   },
   {
     name: 'no-prechecks',
-    inert: 'granted',
     type: 'boolean',
     env: ['TUNNEL_NO_PRECHECKS'],
     fromFile: true,
-    description: 'Skip the checks of connectivity at start',
+    description: 'Skip the checks of the way to the edge at start, which say what fails',
   },
   {
     name: 'autoupdate-freq',
