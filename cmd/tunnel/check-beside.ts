@@ -2,7 +2,6 @@
 // Source: docs/protocol/edge-protocol.md §13.3.
 
 import { randomUUID } from 'node:crypto';
-import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { createTrust } from '../../internal/connector/edge-access.ts';
 import type { CheckReport } from '../../internal/connector/prechecks/report.ts';
 import type { Tunnel, TunnelOptions } from '../../internal/connector/tunnel.ts';
@@ -14,13 +13,13 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 const delayMs = 3_000;
 
 /**
- * Checks after the first registration or a moment, and logs when a check fails: the table, unless the log is JSON, and a line for each
+ * Checks after the first registration or a moment, and logs when a check fails: the table, unless the log is `json`, and a line for each
  * check. What the chosen `protocol` does not need may fail. The returned function calls it off.
  */
 export function checkBeside(
   tunnel: Tunnel,
   options: TunnelOptions,
-  { output, protocol }: Pick<TunnelSettings, 'output' | 'protocol'>,
+  { json, protocol }: { readonly json: boolean; readonly protocol: string },
 ): () => void {
   const { edge, logger, rollout } = options;
   const ended = new AbortController();
@@ -34,7 +33,7 @@ export function checkBeside(
     const report = concludeChecks(await checkEdge({ edge, trust: createTrust(edge, systemClock, logger) }));
     const hasFailed = report.checks.some(one => one.status === 'fail' && isNeeded(one, protocol));
     if (ended.signal.aborted || !hasFailed) return;
-    if (output !== 'json') for (const line of formatChecks(report)) logger.warn(line);
+    if (!json) for (const line of formatChecks(report)) logger.warn(line);
     logChecks(report, logger);
   };
   const begin = (): void => {

@@ -19,7 +19,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError } from '../../internal/errors/error.ts';
+import { describeError, errorFields } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
@@ -30,8 +30,9 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { expandHome } from '../expand-home.ts';
+import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
-import { version } from '../version-line.ts';
+import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside } from './check-beside.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -57,6 +58,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const { credentials, file, logger, settings } = inputs;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
+  logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
   for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
@@ -78,12 +80,17 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     inputs.onReady?.();
   });
   tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
-  const endChecks = settings.noPrechecks ? undefined : checkBeside(tunnel, options, settings);
+  const endChecks = settings.noPrechecks
+    ? undefined
+    : checkBeside(tunnel, options, {
+        json: logFormat(settings, context) === 'json',
+        protocol: settings.protocol,
+      });
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
   } catch (error) {
-    logger.error({ error: describeError(error) }, 'Initiating shutdown');
+    logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
     endChecks?.();
@@ -144,6 +151,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     version,
     dial: dialTransport,
     logger,
+    transportLogger: transportLogger(settings, logger),
   };
 }
 
@@ -278,7 +286,7 @@ function watchFile(
     },
     onError: error => {
       notifier.reloaded();
-      logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
+      logger.error(errorFields(error), 'The configuration was not reloaded, the present one stays');
     },
   });
 }
@@ -289,7 +297,7 @@ async function writePidFile(path: string, logger: Logger): Promise<boolean> {
     await writeFile(path, `${process.pid}\n`);
     return true;
   } catch (error) {
-    logger.error({ error: describeError(error) }, `Unable to write pid to ${path}`);
+    logger.error(errorFields(error), `Unable to write pid to ${path}`);
     return false;
   }
 }

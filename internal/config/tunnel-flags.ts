@@ -25,14 +25,13 @@ export const tunnelFlags = [
   ...logFlags,
   {
     name: 'transport-loglevel',
-    inert: 'ignored',
     aliases: ['proto-loglevel'],
     type: 'string',
     env: ['TUNNEL_PROTO_LOGLEVEL', 'TUNNEL_TRANSPORT_LOGLEVEL'],
     default: 'info',
     fromFile: true,
     valueName: 'LEVEL',
-    description: 'Least severe lines to log about connections to the edge',
+    description: 'Least severe lines to log about connections to the edge; where it is not given, as --loglevel',
   },
   {
     name: 'metrics',

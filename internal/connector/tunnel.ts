@@ -22,6 +22,7 @@ import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encod
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { platformName } from '../telemetry/platform-name.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
@@ -32,7 +33,6 @@ import { createTrust, type EdgeSettings, openDirectory } from './edge-access.ts'
 import { connectionMetrics } from './loop/connection-metrics.ts';
 import type { ConnectionService } from './loop/loop-context.ts';
 import { machineAddresses } from './loop/machine-watch.ts';
-import { platformName } from './loop/registration.ts';
 import { datagramMetrics } from './private/datagram-metrics.ts';
 import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
@@ -85,6 +85,8 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** For lines about connections to the edge. Default: `logger`. */
+  readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
 }
@@ -150,7 +152,7 @@ export class Tunnel {
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   await using opened = new AsyncDisposableStack();
-  const { logger, rollout } = options;
+  const { logger, rollout, transportLogger = logger } = options;
   opened.defer(() => rollout?.close());
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
@@ -214,7 +216,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     };
   };
   options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
-  const directory = openDirectory(options.edge, clock, random, logger);
+  const directory = openDirectory(options.edge, clock, random, transportLogger);
   opened.defer(() => directory.close());
   const connector = new Connector({
     identity: {
@@ -226,7 +228,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       platform: platformName(process.platform, process.arch),
     },
     directory,
-    trust: createTrust(options.edge, clock, logger),
+    trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
     openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
     attach,
@@ -235,7 +237,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       return config === undefined ? undefined : Buffer.from(encodeLocalConfiguration(config, options.shownFlags));
     },
     policy: options.policy,
-    logger,
+    logger: transportLogger,
     clock,
     random,
     maxRetries: options.retries,

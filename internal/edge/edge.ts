@@ -12,7 +12,7 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
-import { describeError } from '../errors/error.ts';
+import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
@@ -41,12 +41,10 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const { logger, stateDir, domain, names, gracePeriodMs } = options;
   openStateDirectory(stateDir);
   const onDeath = (error: unknown): void =>
-    logger.error({ error: describeError(error) }, 'The store’s thread died; the next call starts another');
+    logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
-  const hostnames = await openHostnameTable(store, error =>
-    logger.error({ error: describeError(error) }, 'Cannot read host names'),
-  );
+  const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
     await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name) }),

@@ -3,7 +3,7 @@
 // (ending a stream).
 
 import type { Duplex } from 'node:stream';
-import { describeError, PosternError } from '../errors/error.ts';
+import { describeError, errorFields, PosternError } from '../errors/error.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
 import type { HostFigures } from '../telemetry/host-figures.ts';
@@ -123,7 +123,7 @@ export class StreamExchange implements Exchange {
       originService: service,
       dest: `${head.scheme}://${head.host}${head.path}`,
       ...error.details,
-      error: describeError(error),
+      ...errorFields(error),
     };
     if (error.kind.scope === 'visitor') {
       log.debug(fields, 'Request ended by the visitor');

@@ -1,7 +1,7 @@
 // The proxy: one incoming stream → ingress rule → origin → response. Owns the loaded configuration and swaps it for another
 // without touching running requests. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
-import { describeError, PosternError } from '../errors/error.ts';
+import { errorFields, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
@@ -102,7 +102,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       this.#writes?.watch(incoming.body, () => this.#giveUp(incoming));
       this.#dispatch(incoming);
     } catch (error) {
-      this.#options.log.error({ error: describeError(error) }, 'Stream failed');
+      this.#options.log.error(errorFields(error), 'Stream failed');
       refuseUnserved(incoming, 'internal error');
     }
   }

@@ -4,7 +4,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
-import { describeError, isPosternError, PosternError } from '../errors/error.ts';
+import { errorFields, isPosternError, PosternError } from '../errors/error.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countChunk } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
@@ -74,7 +74,7 @@ export async function forward(
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
     const { host, path } = request;
-    const fields = { cfRay: request.id, host, path, failed: kind, error: describeError(error) };
+    const fields = { cfRay: request.id, host, path, failed: kind, ...errorFields(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
     answerProblem(response, request, kind, options.errorPage);
