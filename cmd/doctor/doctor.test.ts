@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { checkReceiveBuffers } from '../../internal/connector/prechecks/machine-checks.ts';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { startProgram, temporaryDirectory } from '../../test/support/program.ts';
 import { runPostern } from '../../test/support/run-cli.ts';

@@ -2,14 +2,14 @@
 // through, 1 when not.
 
 import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { systemRoots } from '../../internal/net/trust/system-roots.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { type ApiSession, openApi } from '../tunnel/api.ts';
 import { findLocalEdge } from '../tunnel/local-edge.ts';
 import { loadSettings } from '../tunnel/settings.ts';
@@ -76,7 +76,7 @@ async function sessionIfAny(open: () => Promise<ApiSession>): Promise<ApiSession
 async function extraRoots(named: string | undefined, context: CommandContext): Promise<readonly string[]> {
   const roots: string[] = [];
   if (named !== undefined && named !== '') {
-    const path = resolve(context.cwd, expandHome(named, context.homeDir));
+    const path = resolvePath(named, context);
     try {
       roots.push(await readFile(path, 'utf8'));
     } catch (cause) {

@@ -6,6 +6,7 @@ import { type IncomingMessage, type RequestOptions, request as requestHttp } fro
 import { request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
 import { describeError, foreignCode } from '../../internal/errors/error.ts';
+import { formatHostPort } from '../../internal/net/address/host-port.ts';
 import { version } from '../version-line.ts';
 
 export interface VisitOptions {
@@ -75,7 +76,7 @@ export async function visit(options: VisitOptions): Promise<Visit> {
 function ask({ url, ca, timeoutMs }: VisitOptions, name: string, host: string): Promise<Visit> {
   const isTls = url.protocol === 'https:';
   const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
-  const address = isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  const address = formatHostPort(host, port);
   const startMs = performance.now();
   let step: 'connect' | 'tls' | 'answer' = 'connect';
   return new Promise(resolve => {

@@ -2,7 +2,6 @@
 // `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
 import { rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
@@ -22,16 +21,16 @@ import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError, errorFields } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
 import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside } from './check-beside.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
@@ -70,9 +69,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
-    settings.pidfile === undefined || settings.pidfile === ''
-      ? undefined
-      : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
+    settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
   let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
     if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);

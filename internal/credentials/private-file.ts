@@ -4,8 +4,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
 import { makeDirectory } from '../net/file/make-directory.ts';
 
@@ -13,13 +12,6 @@ import { makeDirectory } from '../net/file/make-directory.ts';
 const privateMode = 0o600;
 /** Largest secret-bearing file read; credentials, keys and tokens are a few KiB. */
 export const maxFileBytes = 1 << 20;
-
-/** `~` and `~/x` with the home directory put in; other paths as they are. */
-export function expandHome(path: string, home?: string): string {
-  // The home directory is asked for only when it is needed: not every user has one.
-  if (path === '~') return home ?? homedir();
-  return path.startsWith('~/') || path.startsWith('~\\') ? join(home ?? homedir(), path.slice(2)) : path;
-}
 
 /**
  * Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. Throws 'file.failed',

@@ -17,7 +17,7 @@ export function readSecretFile(path: string, what: string): string | undefined {
   if (text !== undefined && othersCanRead(path) && isChangeable(path)) {
     throw new PosternError(
       'credentials.invalid',
-      `${what} ${path} can be read by every user of this machine. Mend it with: chmod 600 ${shellWord(path)}`,
+      `${what} ${path} can be read by every user of this machine. Mend it with \`chmod 600 ${shellWord(path)}\``,
     );
   }
   return text;

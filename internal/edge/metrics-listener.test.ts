@@ -11,7 +11,7 @@ import { EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { readExactly } from '../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../private-network/private-host.ts';
+import { parsePrivateHost } from '../private-network/routes/private-host.ts';
 import type { ListenAddress } from './options.ts';
 
 const any = { host: '127.0.0.1', port: 0 } as const;

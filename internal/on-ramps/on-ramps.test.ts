@@ -9,7 +9,7 @@ import { PrivateWorld } from '../../test/support/private-world.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError } from '../errors/error.ts';
 import { readExactly } from '../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../private-network/private-host.ts';
+import { parsePrivateHost } from '../private-network/routes/private-host.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { type OnRampSettings, openPrivateServices } from './on-ramps.ts';
 

@@ -20,7 +20,7 @@ import {
   type PrivateHost,
   parsePrivateHost,
   routeAllows,
-} from './private-host.ts';
+} from './routes/private-host.ts';
 import type { RouteTable } from './routes/route-table.ts';
 import { subjectOf, type Visitor } from './visitor.ts';
 

@@ -4,9 +4,9 @@
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
-import { EdgeEcho } from '../datagram/edge-echo.ts';
-import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge-flow.ts';
-import { IdleWheel } from '../datagram/idle-wheel.ts';
+import { IdleWheel } from '../datagram/channel/idle-wheel.ts';
+import { EdgeEcho } from '../datagram/edge/edge-echo.ts';
+import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';
@@ -22,7 +22,7 @@ import type { FlowTracker, OpenFlow } from './flows/flow-tracker.ts';
 import { NamedUdpFlow } from './flows/named-udp-flow.ts';
 import type { UdpFlow, UdpFlowEvents } from './flows/udp-flow.ts';
 import type { NameResolver } from './names/name-resolver.ts';
-import { formatPrivateTarget, type PrivateHost } from './private-host.ts';
+import { formatPrivateTarget, type PrivateHost } from './routes/private-host.ts';
 import type { RouteTable } from './routes/route-table.ts';
 import { formatSource, subjectOf, type Visitor } from './visitor.ts';
 

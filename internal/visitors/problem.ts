@@ -2,7 +2,7 @@
 // browsers, JSON for who asks for it, text for all others; each with the id under which logs know the request.
 
 import { STATUS_CODES } from 'node:http';
-import { headerValue } from '../net/http/header-value.ts';
+import { headerValue } from '../net/http/header-list.ts';
 import { preferredType } from './preferred-type.ts';
 import { requestIdHeader } from './request-id.ts';
 import type { VisitorRequest, VisitorResponse } from './visitor.ts';

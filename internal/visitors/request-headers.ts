@@ -2,10 +2,10 @@
 // Source: docs/protocol/ingress-and-origin.md §8.1 (the edge adds these), docs/protocol/edge-protocol.md §10.1 item 6;
 // RFC 9110 §7.6.1.
 
-import type { HeaderList } from '../transport/transport.ts';
-import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
-import { isProtocolHeader } from '../wire/response-headers.ts';
-import { traceHeader } from '../wire/upgrade-header.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
+import { isProtocolHeader } from '../wire/stream/response-headers.ts';
+import { traceHeader } from '../wire/stream/upgrade-header.ts';
 import { requestIdHeader } from './request-id.ts';
 import type { VisitorRequest } from './visitor.ts';
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 import {
   addonModule,
+  keyringPlugin,
   koffiPlugin,
   packageNamesPlugin,
   sourceFormsPlugin,
@@ -54,6 +55,7 @@ export async function bundleSingle(folder: string): Promise<Metafile> {
   const plugins = [
     packageNamesPlugin(),
     koffiPlugin('embedded'),
+    keyringPlugin('embedded'),
     stringWidthPlugin(),
     sourceFormsPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
   ];
@@ -72,14 +74,14 @@ export async function bundleSingle(folder: string): Promise<Metafile> {
     banner: { js: `const urlOfBinary = require('node:url').pathToFileURL(process.execPath).href;` },
     plugins,
   });
-  await build({
+  const ofWorkers = await build({
     ...common,
     entryPoints: workers.map(file => ({ in: file, out: workerName(file) })),
     outdir: folder,
     banner: withRequire('process.execPath'),
     plugins,
   });
-  return metafile;
+  return { ...metafile, inputs: { ...metafile.inputs, ...ofWorkers.metafile.inputs } };
 }
 
 /** Many files, flat in one folder, so that what stands beside the sources of a room stands beside them. */
@@ -98,6 +100,7 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
     plugins: [
       packageNamesPlugin(),
       koffiPlugin('beside'),
+      keyringPlugin('beside'),
       stringWidthPlugin(),
       sourceFormsPlugin(name => `new URL('./${name}.js', import.meta.url)`),
     ],

@@ -8,8 +8,9 @@ import { cloudflareDnsOverTls, createDnsOverTls } from '../../discovery/dns-over
 import { type EdgeAddress, formatEdgeAddress } from '../../discovery/edge-address.ts';
 import { resolveStaticEdge } from '../../discovery/static-edge.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
+import { formatHostPort, type HostPort } from '../../net/address/host-port.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
-import { dialTransport } from '../../transport/dial.ts';
+import { dialTransport } from '../../transport/open/dial.ts';
 import { connectTls } from '../../transport/tls.ts';
 import type { ConnectorConnection, DialOptions } from '../../transport/transport.ts';
 import type { EdgeSettings } from '../edge-access.ts';
@@ -39,7 +40,7 @@ export async function checkEdge(options: EdgeCheckOptions): Promise<readonly Che
   const dns = edge.dns ?? createDns({ timeoutMs: options.probeTimeoutMs ?? defaultProbeTimeoutMs });
   const found = await Promise.all(
     edge.addresses.length > 0
-      ? [...new Set(edge.addresses)].slice(0, maxTargets).map(entry => findStatic(entry, dns))
+      ? distinct(edge.addresses).map(target => findStatic(target, dns))
       : [findDiscovered(edge, dns)],
   );
   const names = found.map(({ check }) => check);
@@ -60,9 +61,16 @@ interface Found {
   readonly target: readonly EdgeAddress[];
 }
 
-async function findStatic(entry: string, dns: Dns): Promise<Found> {
+/** The same entry may stand there once for each connection. */
+function distinct(targets: readonly HostPort[]): readonly HostPort[] {
+  const byText = new Map(targets.map(target => [formatHostPort(target.host, target.port), target]));
+  return [...byText.values()].slice(0, maxTargets);
+}
+
+async function findStatic(target: HostPort, dns: Dns): Promise<Found> {
+  const entry = formatHostPort(target.host, target.port);
   try {
-    const [first, second] = await resolveStaticEdge([entry], dns, silentLogger());
+    const [first, second] = await resolveStaticEdge([target], dns, silentLogger());
     return { check: resolved(entry), target: [...first, ...second].slice(0, 1) };
   } catch (error) {
     return { check: unresolved(entry, error), target: [] };

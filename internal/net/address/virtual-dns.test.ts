@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatIpPort, parseIpPort } from './ip.ts';
+import { formatIpPort, parseIpPort } from './host-port.ts';
 import { chooseResolver, isVirtualDns, parseResolverAddresses } from './virtual-dns.ts';
 
 const chosen = (given: readonly string[], system: readonly string[]): string => {

@@ -4,7 +4,8 @@
 import { randomInt } from 'node:crypto';
 import { getServers } from 'node:dns';
 import { PosternError } from '../../errors/error.ts';
-import { type IpBytes, parseIp, parseIpPort, sameIp } from './ip.ts';
+import { parseIpPort } from './host-port.ts';
+import { type IpBytes, parseIp, sameIp } from './ip.ts';
 
 export interface ResolverAddress {
   readonly address: IpBytes;

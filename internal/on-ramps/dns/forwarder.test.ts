@@ -13,7 +13,7 @@ import { openPortlessSender } from '../../../test/support/raw-udp.ts';
 import { haveTools } from '../../../test/support/tools.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { readExactly } from '../../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../../private-network/private-host.ts';
+import { parsePrivateHost } from '../../private-network/routes/private-host.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { type DnsForwarder, openDnsForwarder } from './forwarder.ts';
 

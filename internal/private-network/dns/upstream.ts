@@ -3,7 +3,7 @@
 
 import { randomInt } from 'node:crypto';
 import type { OpenUdpFlow, UdpFlow } from '../flows/udp-flow.ts';
-import type { PrivateHost } from '../private-host.ts';
+import type { PrivateHost } from '../routes/private-host.ts';
 import { answersQuestion, limitUdpSize, type QueryLayout, questionOf, readId, writeId } from './message.ts';
 
 /** The resolver of a virtual network. */
