@@ -22,6 +22,7 @@ import { describeError, errorFields } from '../../internal/errors/error.ts';
 import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
+import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
@@ -146,6 +147,10 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
+    accessLog:
+      settings.accessLog === undefined || settings.accessLog === ''
+        ? undefined
+        : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
     dial: dialTransport,
     logger,
     transportLogger: transportLogger(settings, logger),

@@ -34,6 +34,14 @@ export const tunnelFlags = [
     description: 'Least severe lines to log about connections to the edge; where it is not given, as --loglevel',
   },
   {
+    name: 'access-log',
+    type: 'string',
+    env: ['POSTERN_ACCESS_LOG'],
+    fromFile: true,
+    valueName: 'FILE',
+    description: 'Append a JSON line for each request to this file, rotated at 10 MB, five old files kept',
+  },
+  {
     name: 'metrics',
     type: 'string',
     env: ['TUNNEL_METRICS'],

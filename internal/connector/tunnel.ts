@@ -16,6 +16,7 @@ import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
 import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
+import type { AccessLog } from '../proxy/access-log.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -86,6 +87,8 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** Told of each request; closed with the tunnel. Undefined = none. */
+  readonly accessLog?: AccessLog | undefined;
   /** For lines about connections to the edge. Default: `logger`. */
   readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -167,8 +170,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { allowedDestinations, echo, resolvers } = options.privateNetwork;
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
+  opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
+    accessLog: options.accessLog,
     metrics,
     connectorId,
     tags: options.tags,

@@ -10,6 +10,7 @@ import type { Cancelable, Exchange, ExchangeHead } from '../origin/exchange/exch
 import type { HostFigures } from '../telemetry/host-figures.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
+import type { AccessLog } from './access-log.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { logRequest, logResponse, requestIdOf } from './request-log.ts';
 
@@ -21,6 +22,8 @@ export interface ExchangeSubject {
   readonly ruleIndex: number;
   /** Text of the service, for `originService`. */
   readonly service: string;
+  /** Told of each request that ended; undefined where nobody asked for it. */
+  readonly access: AccessLog | undefined;
   /** Of the rule's host; undefined where nobody counts, and until the rule is in force. */
   figures: HostFigures | undefined;
 }
@@ -155,6 +158,14 @@ export class StreamExchange implements Exchange {
       );
     this.#subject.metrics?.requestEnded();
     this.#subject.figures?.ended(this.#startMs, this.#headMs, this.#status, this.bytesUp, this.bytesDown);
+    this.#subject.access?.record({
+      ...{ head: this.head, status: this.#status, bytesUp: this.bytesUp, bytesDown: this.bytesDown },
+      ...{
+        tookMs: performance.now() - this.#startMs,
+        ruleIndex: this.#subject.ruleIndex,
+        service: this.#subject.service,
+      },
+    });
     this.#owner.exchangeEnded();
   }
 }

@@ -16,6 +16,7 @@ import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { AccessGuard } from './access-guard.ts';
+import type { AccessLog } from './access-log.ts';
 import { type ExchangeSubject, StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { LoadedConfiguration, type Route } from './loaded-configuration.ts';
@@ -25,6 +26,8 @@ import { serveTcp } from './tcp.ts';
 export interface ProxyOptions {
   readonly log: Logger;
   readonly metrics?: ProxyMetrics | undefined;
+  /** The caller's to close, after the proxy. */
+  readonly accessLog?: AccessLog | undefined;
   /** UUID of this connector, sent as `Cf-Warp-Tag-Id`. */
   readonly connectorId: string;
   /** `--tag KEY=VALUE` pairs. */
@@ -137,9 +140,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   async #openRoute(rule: IngressRule): Promise<Route> {
-    const { allowNamed, log, metrics, outboundProxy } = this.#options;
+    const { accessLog: access, allowNamed, log, metrics, outboundProxy } = this.#options;
     const subject: ExchangeSubject = {
-      ...{ log, metrics, ruleIndex: rule.index, service: rule.service.text },
+      ...{ access, log, metrics, ruleIndex: rule.index, service: rule.service.text },
       figures: undefined,
     };
     const onConnected = (tookMs: number): void => {
