@@ -24,6 +24,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./completion/completion.ts'),
   },
   {
+    path: 'doctor',
+    summary: 'Check this machine and the way to the edge',
+    inherits: 'tunnel',
+    load: () => import('./doctor/doctor.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',
@@ -34,6 +40,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
     inherits: 'tunnel',
     load: () => import('./edge/token.ts'),
+  },
+  {
+    path: 'explain',
+    summary: 'Follow one request hop by hop, and say where and why it fails',
+    inherits: 'tunnel',
+    load: () => import('./explain/explain.ts'),
   },
   {
     path: 'healthcheck',

@@ -1,5 +1,6 @@
 // `edge run`: an edge node in the foreground until it is stopped. Exit codes: 0 after an orderly stop, 1 when it cannot
-// listen or open its state, 3 for a bad configuration. SIGHUP reads certificate files again.
+// listen or open its state, 3 for a bad configuration. SIGHUP reads
+// certificate files and the error page again.
 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -65,6 +66,7 @@ export const command = defineCommand({
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
+      errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
@@ -128,9 +130,12 @@ async function reload(edge: Edge, notifier: ServiceNotifier, logger: Logger): Pr
   notifier.reloading();
   try {
     await edge.reload();
-    logger.info('Certificates were read again due to SIGHUP');
+    logger.info('Certificates and the error page were read again due to SIGHUP');
   } catch (error) {
-    logger.warn({ error: describeError(error) }, 'The certificates were not reloaded, the present ones stay');
+    logger.warn(
+      { error: describeError(error) },
+      'The certificates and the error page were not reloaded, the present ones stay',
+    );
   }
   notifier.reloaded();
 }

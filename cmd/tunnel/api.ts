@@ -29,6 +29,7 @@ export interface ApiSession {
     loglevel: string;
     logfile: string | undefined;
     logDirectory: string | undefined;
+    logFormat: string;
     output: string;
   };
 }
@@ -58,14 +59,14 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     caPem,
     perPage: settings.maxFetchSize,
   });
-  const { loglevel, logfile, logDirectory, output } = settings;
+  const { loglevel, logfile, logDirectory, logFormat, output } = settings;
   return {
     client,
     cert,
     account: cert.accountId,
     credentialsDir: found.credentialsDir,
     credentialStore: settings.credentialStore,
-    logSettings: { loglevel, logfile, logDirectory, output },
+    logSettings: { loglevel, logfile, logDirectory, logFormat, output },
   };
 }
 

@@ -5,7 +5,7 @@
 import * as z from 'zod';
 import { nothingSchema } from '../schema/api-common.ts';
 import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
-import { addRouteResultSchema, addRouteSchema } from '../schema/api-hostname-route.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -170,6 +170,11 @@ export const apiRoutes = {
     paged: false,
     body: addRouteSchema,
     result: addRouteResultSchema,
+  }),
+  findRoute: route({
+    ...{ method: 'GET', path: '/accounts/{account}/hostnames/{host}', op: 'find route', query: none, paged: false },
+    body: none,
+    result: foundRouteSchema,
   }),
   listIpRoutes: route({
     method: 'GET',

@@ -26,14 +26,21 @@ export const tunnelFlags = [
   ...logFlags,
   {
     name: 'transport-loglevel',
-    inert: 'ignored',
     aliases: ['proto-loglevel'],
     type: 'string',
     env: ['TUNNEL_PROTO_LOGLEVEL', 'TUNNEL_TRANSPORT_LOGLEVEL'],
     default: 'info',
     fromFile: true,
     valueName: 'LEVEL',
-    description: 'Least severe lines to log about connections to the edge',
+    description: 'Least severe lines to log about connections to the edge; where it is not given, as --loglevel',
+  },
+  {
+    name: 'access-log',
+    type: 'string',
+    env: ['POSTERN_ACCESS_LOG'],
+    fromFile: true,
+    valueName: 'FILE',
+    description: 'Append a JSON line for each request to this file, rotated at 10 MB, five old files kept',
   },
   {
     name: 'metrics',
@@ -318,11 +325,10 @@ export const tunnelFlags = [
   },
   {
     name: 'no-prechecks',
-    inert: 'granted',
     type: 'boolean',
     env: ['TUNNEL_NO_PRECHECKS'],
     fromFile: true,
-    description: 'Skip the checks of connectivity at start',
+    description: 'Skip the checks of the way to the edge at start, which say what fails',
   },
   {
     name: 'autoupdate-freq',

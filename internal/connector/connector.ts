@@ -2,7 +2,7 @@
 // is ready, and stops in order. Source: docs/protocol/edge-protocol.md §4.1, §4.2, §11.
 
 import { EventEmitter } from 'node:events';
-import { describeError, PosternError } from '../errors/error.ts';
+import { errorFields, PosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
 import { ConnectionLoop } from './loop/connection-loop.ts';
 import { type ConnectionFigures, figuresOf } from './loop/connection-metrics.ts';
@@ -232,7 +232,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   #onFatal(error: PosternError): void {
     if (this.#fatal !== undefined || this.#stopping) return;
     this.#fatal = error;
-    this.#options.logger.error({ error: describeError(error) }, 'Cannot go on');
+    this.#options.logger.error(errorFields(error), 'Cannot go on');
     this.#stopping = true;
     this.#cancelStart?.();
     for (const loop of this.#loops) loop.drain(this.#options.gracePeriodMs);

@@ -16,6 +16,7 @@ import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
 import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
+import type { AccessLog } from '../proxy/access-log.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -23,6 +24,7 @@ import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encod
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { platformName } from '../telemetry/platform-name.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -33,7 +35,6 @@ import { createTrust, type EdgeSettings, openDirectory } from './edge-access.ts'
 import { connectionMetrics } from './loop/connection-metrics.ts';
 import type { ConnectionService } from './loop/loop-context.ts';
 import { machineAddresses } from './loop/machine-watch.ts';
-import { platformName } from './loop/registration.ts';
 import { datagramMetrics } from './private/datagram-metrics.ts';
 import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
@@ -86,6 +87,10 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** Told of each request; closed with the tunnel. Undefined = none. */
+  readonly accessLog?: AccessLog | undefined;
+  /** For lines about connections to the edge. Default: `logger`. */
+  readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
 }
@@ -151,7 +156,7 @@ export class Tunnel {
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   await using opened = new AsyncDisposableStack();
-  const { logger, rollout } = options;
+  const { logger, rollout, transportLogger = logger } = options;
   opened.defer(() => rollout?.close());
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
@@ -165,8 +170,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { allowedDestinations, echo, resolvers } = options.privateNetwork;
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
+  opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
+    accessLog: options.accessLog,
     metrics,
     connectorId,
     tags: options.tags,
@@ -215,7 +222,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     };
   };
   options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
-  const directory = openDirectory(options.edge, clock, random, logger);
+  const directory = openDirectory(options.edge, clock, random, transportLogger);
   opened.defer(() => directory.close());
   const connector = new Connector({
     identity: {
@@ -227,7 +234,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       platform: platformName(process.platform, process.arch),
     },
     directory,
-    trust: createTrust(options.edge, clock, logger),
+    trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
     openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
     attach,
@@ -236,7 +243,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       return config === undefined ? undefined : Buffer.from(encodeLocalConfiguration(config, options.shownFlags));
     },
     policy: options.policy,
-    logger,
+    logger: transportLogger,
     clock,
     random,
     maxRetries: options.retries,

@@ -1,7 +1,7 @@
 // The proxy: one incoming stream → ingress rule → origin → response. Owns the loaded configuration and swaps it for another
 // without touching running requests. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
-import { describeError, PosternError } from '../errors/error.ts';
+import { errorFields, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
@@ -16,6 +16,7 @@ import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { AccessGuard } from './access-guard.ts';
+import type { AccessLog } from './access-log.ts';
 import { type ExchangeSubject, StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { LoadedConfiguration, type Route } from './loaded-configuration.ts';
@@ -25,6 +26,8 @@ import { serveTcp } from './tcp.ts';
 export interface ProxyOptions {
   readonly log: Logger;
   readonly metrics?: ProxyMetrics | undefined;
+  /** The caller's to close, after the proxy. */
+  readonly accessLog?: AccessLog | undefined;
   /** UUID of this connector, sent as `Cf-Warp-Tag-Id`. */
   readonly connectorId: string;
   /** `--tag KEY=VALUE` pairs. */
@@ -103,7 +106,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       this.#writes?.watch(incoming.body, () => this.#giveUp(incoming));
       this.#dispatch(incoming);
     } catch (error) {
-      this.#options.log.error({ error: describeError(error) }, 'Stream failed');
+      this.#options.log.error(errorFields(error), 'Stream failed');
       refuseUnserved(incoming, 'internal error');
     }
   }
@@ -137,8 +140,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   async #openRoute(rule: IngressRule): Promise<Route> {
-    const { allowNamed, log, metrics, outboundProxy } = this.#options;
+    const { accessLog: access, allowNamed, log, metrics, outboundProxy } = this.#options;
     const subject: ExchangeSubject = {
+      access,
       log,
       metrics,
       ruleIndex: rule.index,

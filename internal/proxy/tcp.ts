@@ -1,7 +1,7 @@
 // Private-network TCP: dials the destination of the stream and joins the two, half-close included. Not subject to ingress
 // rules. Source: docs/protocol/ingress-and-origin.md §11, docs/protocol/edge-protocol.md §9.3.2, §10.8.
 
-import { describeError, type PosternError } from '../errors/error.ts';
+import { describeError, errorFields, type PosternError } from '../errors/error.ts';
 import { formatIp, parseIp } from '../net/address/ip.ts';
 import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/address/virtual-dns.ts';
 import { splice } from '../net/stream/splice.ts';
@@ -80,7 +80,7 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
 function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: PosternError | undefined): void {
   const dest = incoming.head.host;
   metrics?.connectFailed();
-  log.error({ event: 2, ...error?.details, dest, error: describeError(error) }, 'TCP dial failed');
+  log.error({ event: 2, ...error?.details, dest, ...errorFields(error) }, 'TCP dial failed');
   const message = `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}`;
   if (error?.details?.cause === 'ECONNREFUSED') incoming.refuse({ message, dialRefused: true });
   else incoming.refuse({ message });

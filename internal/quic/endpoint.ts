@@ -95,7 +95,7 @@ export class QuicEndpoint {
         reject(error);
       };
       const timer = setTimeout(() => {
-        const message = `No QUIC handshake with ${remote} within ${options.timeoutMs} ms${this.#sendTrouble()}`;
+        const message = `No QUIC handshake with ${remote} within ${Math.round(options.timeoutMs)} ms${this.#sendTrouble()}`;
         giveUp(new PosternError('dial.timeout', message));
       }, options.timeoutMs);
       const onAbort = (): void => giveUp(new PosternError('dial.failed', 'The dial was given up'));

@@ -17,7 +17,7 @@ const postQuantumGroups = 'X25519MLKEM768';
 
 /**
  * Connect and finish the TLS handshake within `options.timeoutMs`. The socket is the caller's to close.
- * Throws 'dial.failed', 'dial.timeout' or 'tls.failed'.
+ * Throws 'dial.failed', 'dial.timeout' or 'tls.failed', with `isClock` in its details where the clock may be at fault.
  */
 export async function connectTls(options: DialOptions): Promise<TLSSocket> {
   const deadline = performance.now() + options.timeoutMs;
@@ -81,7 +81,8 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     socket.once('secureConnect', () => {
       const problem = options.caPin === undefined ? undefined : pinProblem(socket, options.caPin, options.serverName);
       if (problem !== undefined) {
-        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem}.`));
+        const details = { isClock: problem.isClock };
+        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem.text}.`, { details }));
         return;
       }
       settle.done();
@@ -93,7 +94,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
         new PosternError(
           'tls.failed',
           `The TLS handshake with the edge ${target(options)} failed (${reason}); ${handshakeRemedy(reason, options)}.`,
-          { cause: error },
+          { cause: error, details: { isClock: clockReasons.has(reason) } },
         ),
       );
     });
@@ -149,27 +150,40 @@ function settler(
   return { done, fail };
 }
 
+/** What OpenSSL says of certificates of another time. */
+const clockReasons: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
+
 function handshakeRemedy(reason: string, { port }: DialOptions): string {
-  if (reason === 'CERT_NOT_YET_VALID' || reason === 'CERT_HAS_EXPIRED')
+  if (clockReasons.has(reason))
     return `check the clock of this machine, which says ${new Date().toISOString()}, and the certificate of the edge`;
   return `check --cacert and that port ${port} is an edge`;
 }
 
+/** `isClock`: the clock of this machine may be at fault. */
+interface PinProblem {
+  readonly text: string;
+  readonly isClock: boolean;
+}
+
 /** What is wrong with the presented chain under a pin, or undefined when it is right. */
-function pinProblem(socket: TLSSocket, pin: string, serverName: string): string | undefined {
+function pinProblem(socket: TLSSocket, pin: string, serverName: string): PinProblem | undefined {
+  const problem = (text: string, isClock = false): PinProblem => ({ text, isClock });
   const leaf = socket.getPeerX509Certificate();
   const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, pin);
   if (leaf === undefined || ca === undefined)
-    return 'did not present the certificate authority that the token pins; get a new token if it was replaced';
+    return problem('did not present the certificate authority that the token pins; get a new token if it was replaced');
   if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
-    return 'presented a certificate that the pinned authority did not sign; get a new token if it was replaced';
-  const now = Date.now();
-  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime())
-    return (
-      `presented a certificate that is valid from ${leaf.validFromDate.toISOString()} to ` +
-      `${leaf.validToDate.toISOString()}; check the clock of this machine, which says ${new Date(now).toISOString()}`
+    return problem(
+      'presented a certificate that the pinned authority did not sign; get a new token if it was replaced',
     );
-  if (leaf.checkHost(serverName) === undefined) return `presented a certificate that does not name ${serverName}`;
+  const now = Date.now();
+  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime()) {
+    const validity = `${leaf.validFromDate.toISOString()} to ${leaf.validToDate.toISOString()}`;
+    const says = `check the clock of this machine, which says ${new Date(now).toISOString()}`;
+    return problem(`presented a certificate that is valid from ${validity}; ${says}`, true);
+  }
+  if (leaf.checkHost(serverName) === undefined)
+    return problem(`presented a certificate that does not name ${serverName}`);
   return undefined;
 }
 

@@ -94,7 +94,7 @@ export function serveHttp2(
     watchReader(stream);
     writes.watch(stream, () => resetStream(stream));
     if (typeof request === 'number') refuseRequest(response, request);
-    else if (leave === undefined) answerProblem(response, request, { kind: 'busy' });
+    else if (leave === undefined) answerProblem(response, request, 'busy');
     else if (!cost.isCareful) handle(request, response);
     else setImmediate(() => stream.destroyed || handle(request, response));
   });

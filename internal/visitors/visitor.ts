@@ -5,6 +5,8 @@ import type { HeaderList } from '../net/http/header-list.ts';
 import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
+  /** See request-id.ts. A request that a step gives on in the place of another keeps it. */
+  readonly id: string;
   readonly method: string;
   /** How the visitor came. */
   readonly scheme: 'http' | 'https';

@@ -79,11 +79,12 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     'http-proxy': ['entrance'],
     socks: ['entrance'],
   },
-  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration.
+  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration; and checks beside them.
   connector: {
     '.': ['configuration', 'loop', 'private', 'protocol'],
     configuration: [],
     loop: ['protocol'],
+    prechecks: ['.', 'loop'],
     private: [],
     protocol: [],
   },

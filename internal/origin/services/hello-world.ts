@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PosternError } from '../../errors/error.ts';
+import { escapeHtml } from '../../net/http/escape-html.ts';
 import { nodeHttp } from '../../net/http/node-http.ts';
 import { listenTcp } from '../../net/stream/listen-tcp.ts';
 import { upgradeHeaders } from '../websocket/websocket-accept.ts';
@@ -93,10 +94,6 @@ pre{background:#f3f4f6;padding:1rem;overflow:auto;border-radius:.4rem}</style></
 ${body === '' ? '' : `<pre>${escapeHtml(body)}</pre>`}
 </body></html>
 `;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`);
 }
 
 function echoWebSocket(request: IncomingMessage, socket: Socket, head: Buffer): void {

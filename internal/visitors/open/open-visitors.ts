@@ -5,9 +5,11 @@
 import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
 import type { Certificates } from '../../certificates/open-certificates.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { createErrorPage } from '../error-page.ts';
 import { forward } from '../forward.ts';
 import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
 import type { VisitorLimits } from '../places.ts';
+import type { ErrorPage } from '../problem.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
 import { UploadWatch } from '../upload-watch.ts';
 import type { HandleVisitor, VisitorStep } from '../visitor.ts';
@@ -29,6 +31,8 @@ export interface VisitorsOptions {
   /** See `ForwardOptions`. */
   readonly returnWaitMs?: number | undefined;
   readonly answerTimeoutMs?: number | undefined;
+  /** What browsers are shown of failed requests. Default: the built-in page. */
+  readonly errorPage?: ErrorPage | undefined;
 }
 
 /** Its disposal cuts what runs. */
@@ -37,6 +41,8 @@ export interface Visitors extends AsyncDisposable {
   readonly httpsPort: number | undefined;
   /** Sets the steps, outermost first; until then requests wait. Call once. */
   serve(steps: readonly VisitorStep[]): void;
+  /** From now on browsers are shown this page of failed requests. */
+  showErrorsWith(page: ErrorPage): void;
   /** What visitors type: HTTP where it is listened for, since its certificate needs no trust. */
   urlOf(hostname: string): string;
   /** Accepts no more connections, finishes running requests (at most `timeoutMs`), then closes. */
@@ -47,7 +53,13 @@ export interface Visitors extends AsyncDisposable {
 export async function openVisitors(options: VisitorsOptions): Promise<Visitors> {
   const { hostnames, registry, logger, returnWaitMs, answerTimeoutMs, timeouts = visitorTimeouts } = options;
   const uploads = new UploadWatch(timeouts.stallMs, timeouts.heldMs);
-  const forwarding = { hostnames, registry, logger, returnWaitMs, answerTimeoutMs, timeouts, uploads };
+  let errorPage = options.errorPage ?? createErrorPage();
+  const forwarding = {
+    ...{ hostnames, registry, logger, returnWaitMs, answerTimeoutMs, timeouts, uploads },
+    get errorPage() {
+      return errorPage;
+    },
+  };
   const ready = Promise.withResolvers<HandleVisitor>();
   let handle: HandleVisitor = (request, response) => void ready.promise.then(served => served(request, response));
   const server = await openPublicServer({
@@ -62,6 +74,9 @@ export async function openVisitors(options: VisitorsOptions): Promise<Visitors> 
     serve: steps => {
       handle = joinSteps(steps, (request, response) => void forward(request, response, forwarding));
       ready.resolve(handle);
+    },
+    showErrorsWith: page => {
+      errorPage = page;
     },
     urlOf: hostname => {
       if (httpPort !== undefined) return `http://${hostname}${httpPort === 80 ? '' : `:${httpPort}`}`;
