@@ -2,7 +2,7 @@
 // machine of a running edge find it by themselves. Source: docs/protocol/commands-and-api.md §3 (origincert, api-url),
 // §5, §7.3, §9.1.
 
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
 import { configDirectories } from '../../internal/config/config-file.ts';
 import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
@@ -11,7 +11,7 @@ import { readSecretFile } from '../../internal/credentials/secret-file.ts';
 import { foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
@@ -83,7 +83,7 @@ interface FoundCert {
  */
 function findCert(named: string | undefined, context: CommandContext): FoundCert {
   if (named !== undefined && named !== '') {
-    const path = resolve(context.cwd, expandHome(named, context.homeDir));
+    const path = resolvePath(named, context);
     const text = readCert(path, true);
     if (text !== undefined) return { path, text, credentialsDir: dirname(path) };
     throw new PosternError('credentials.not-found', `Cannot find the origin certificate ${path} (--origincert)`);

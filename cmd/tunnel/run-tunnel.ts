@@ -2,13 +2,12 @@
 // `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
 import { rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
+import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
-import { parseAllowedDestinations } from '../../internal/connector/private/destination-policy.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
 import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
 import {
@@ -20,17 +19,16 @@ import {
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError } from '../../internal/errors/error.ts';
-import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
 import { parseListen } from '../parse-listen.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -66,9 +64,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
-    settings.pidfile === undefined || settings.pidfile === ''
-      ? undefined
-      : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
+    settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
   let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
     if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
@@ -128,9 +124,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     writeStreamTimeoutMs: settings.writeStreamTimeoutMs,
     postQuantum: settings.postQuantum,
     features: settings.features,
-    tags: Object.fromEntries(
-      settings.tag.map(tag => [tag.slice(0, tag.indexOf('=')), tag.slice(tag.indexOf('=') + 1)]),
-    ),
+    tags: parseTags(settings.tag),
     maxActiveFlows: settings.maxActiveFlows,
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),

@@ -166,10 +166,16 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       // Only while every connection is up: a trial could cost one more.
       if (this.#connected.size < this.#loops.length) return;
       const target = policy.target?.();
-      if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));
+      if (target !== undefined) this.#moveOne(target);
     };
     let cancel = clock.after(trialTickMs, tick);
     return () => cancel();
+  }
+
+  /** Moves the first connection that can be moved now. */
+  #moveOne(target: Protocol): void {
+    this.#options.policy.moving?.();
+    for (const loop of this.#loops) if (loop.moveTo(target)) return;
   }
 
   async #tryDial(protocol: Protocol): Promise<void> {

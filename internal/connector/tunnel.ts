@@ -2,7 +2,7 @@
 // command, a daemon or an embedding program needs, composed. Source: docs/protocol/edge-protocol.md §1.
 
 import { randomUUID } from 'node:crypto';
-import { chooseUdp } from '../datagram/open-udp.ts';
+import { chooseUdp } from '../datagram/socket/open-udp.ts';
 import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
@@ -11,10 +11,11 @@ import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
-import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -23,8 +24,8 @@ import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 import { Orchestrator, type UpdateResult } from './configuration/orchestrator.ts';
 import type { RolloutWatch } from './configuration/rollout-watch.ts';
 import { Connector } from './connector.ts';
@@ -264,7 +265,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const served = health;
     opened.defer(() => served.close());
     const { host, port } = served.address;
-    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
+    logger.info(`Starting metrics server on ${formatHostPort(host, port)}/metrics`);
   }
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }

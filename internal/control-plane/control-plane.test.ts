@@ -21,7 +21,7 @@ import { createTag, createTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { ensureLocalAccounts, type LocalAccounts } from './accounts.ts';
 import { createControlPlane } from './control-plane.ts';

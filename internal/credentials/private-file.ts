@@ -15,8 +15,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
 import { makeDirectory } from '../net/file/make-directory.ts';
 
@@ -28,13 +27,6 @@ export const maxFileBytes = 1 << 20;
 const pipeWaitMs = 120_000;
 /** How often a pipe is looked at while it is empty. */
 const pipeLookMs = 20;
-
-/** `~` and `~/x` with the home directory put in; other paths as they are. */
-export function expandHome(path: string, home?: string): string {
-  // The home directory is asked for only when it is needed: not every user has one.
-  if (path === '~') return home ?? homedir();
-  return path.startsWith('~/') || path.startsWith('~\\') ? join(home ?? homedir(), path.slice(2)) : path;
-}
 
 /**
  * Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. Throws 'file.failed',

@@ -3,6 +3,7 @@
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { isLoopbackHost } from '../net/address/ip.ts';
 import type { Resolver } from '../private-network/dns/upstream.ts';
 import { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import { FlowTracker } from '../private-network/flows/flow-tracker.ts';
@@ -14,11 +15,11 @@ import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricFamily } from '../telemetry/metrics.ts';
-import { Admission } from './admission.ts';
 import { type DnsCounters, openDnsForwarder } from './dns/forwarder.ts';
 import { EchoService } from './echo/echo-service.ts';
+import { Admission } from './entrance/admission.ts';
+import type { ListenOptions } from './entrance/listener.ts';
 import { openHttpProxy } from './http-proxy/http-proxy.ts';
-import { isLoopbackHost, type ListenOptions } from './listener.ts';
 import { onRampMetrics } from './on-ramp-metrics.ts';
 import { openSocksServer } from './socks/server.ts';
 

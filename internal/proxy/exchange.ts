@@ -4,8 +4,9 @@
 
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
-import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { Cancelable, Exchange, ExchangeHead } from '../origin/exchange/exchange.ts';
 import type { HostFigures } from '../telemetry/host-figures.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';

@@ -1,7 +1,8 @@
 // Requests and their answers in the log at level debug, in the words that people look for in a stock connector's log: did
 // it arrive, which rule took it, what came back? Values of headers that may be secrets are left out.
 
-import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import type { ExchangeHead } from '../origin/exchange/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Names whose values open doors. */

@@ -1,23 +1,19 @@
 // TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
 // Source: docs/protocol/edge-protocol.md §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
-import { createHash, type X509Certificate } from 'node:crypto';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { X509Certificate } from 'node:crypto';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { boundUnsent } from '../net/stream/bound-unsent.ts';
+import { spkiPin } from '../net/trust/spki-pin.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
 
 /** OpenSSL names, best first. P-256 follows because edges without ML-KEM ask for it by HelloRetryRequest. */
 export const preferredGroups = 'X25519MLKEM768:P-256';
 const postQuantumGroups = 'X25519MLKEM768';
-
-/** Hex SHA-256 of a certificate's public key (SPKI), the form of a pin in tokens. */
-export function spkiPin(certificate: X509Certificate): string {
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
-}
 
 /**
  * Connect and finish the TLS handshake within `options.timeoutMs`. The socket is the caller's to close.
@@ -35,7 +31,7 @@ export async function connectTls(options: DialOptions): Promise<TLSSocket> {
 }
 
 function target(options: DialOptions): string {
-  return isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+  return formatHostPort(options.host, options.port);
 }
 
 function connectSocket(options: DialOptions, deadline: number): Promise<Socket> {

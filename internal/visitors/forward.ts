@@ -5,11 +5,12 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, isPosternError, PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countChunk } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { EdgeConnection, EdgeResponse, HeaderList, OutgoingStream, RequestHead } from '../transport/transport.ts';
+import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
 import { answerProblem, type Problem } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';

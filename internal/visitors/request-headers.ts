@@ -3,10 +3,10 @@
 // RFC 9110 §7.6.1.
 
 import { randomBytes } from 'node:crypto';
-import type { HeaderList } from '../transport/transport.ts';
-import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
-import { isProtocolHeader } from '../wire/response-headers.ts';
-import { traceHeader } from '../wire/upgrade-header.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
+import { isProtocolHeader } from '../wire/stream/response-headers.ts';
+import { traceHeader } from '../wire/stream/upgrade-header.ts';
 import type { VisitorRequest } from './visitor.ts';
 
 /**

@@ -9,10 +9,10 @@ import { describeError, isPosternError, PosternError } from '../../errors/error.
 import { formatDuration } from '../../schema/duration.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectionStats, ConnectorConnection, Protocol } from '../../transport/transport.ts';
+import { abortable, stoppedError } from './abortable.ts';
 import { logFigures } from './connection-metrics.ts';
 import type { ConnectedState, ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
-import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge, raceEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';

@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { parseIp } from '../../net/address/ip.ts';
-import type { ConnectionDetails, RegistrationRequest } from '../../wire/registration.ts';
+import type { ConnectionDetails, RegistrationRequest } from '../../wire/rpc/registration.ts';
 
 /** One control stream; RegistrationClient of rpc is the implementation. Rejections as documented there. */
 export interface RegistrationSession {

@@ -6,7 +6,7 @@ import type { Caller } from '../../control-plane/handler-context.ts';
 import { isPosternError } from '../../errors/error.ts';
 import { formatIp } from '../../net/address/ip.ts';
 import type { EchoOutcome, EchoService } from '../../on-ramps/echo/echo-service.ts';
-import { parsePrivateHost } from '../../private-network/private-host.ts';
+import { parsePrivateHost } from '../../private-network/routes/private-host.ts';
 
 export function createEchoHandler(echo: EchoService): Pick<ApiHandlers<Caller>, 'sendEcho'> {
   return {

@@ -10,7 +10,7 @@ import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import { authenticateTunnel } from '../../store/authenticate-tunnel.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createSecretBox } from '../../store/secret-box.ts';
-import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { createQuickName } from './quick-name.ts';
 import {

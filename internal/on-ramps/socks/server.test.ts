@@ -15,10 +15,10 @@ import { PrivateWorld } from '../../../test/support/private-world.ts';
 import { openPortlessSender } from '../../../test/support/raw-udp.ts';
 import { openUdpEcho } from '../../../test/support/udp-echo.ts';
 import { until, within } from '../../../test/support/wait.ts';
+import { encodeUdpHeader } from '../../net/socks/codec.ts';
 import { readExactly } from '../../net/stream/read-exactly.ts';
 import type { Resolver } from '../../private-network/dns/upstream.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
-import { encodeUdpHeader } from './codec.ts';
 import { openSocksServer, type SocksServer } from './server.ts';
 
 const run = promisify(execFile);

@@ -4,8 +4,8 @@
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { watchReader } from '../../net/http2/held.ts';
 import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
-import { watchReader } from './held.ts';
 import { watchPeer } from './keep-alive.ts';
 
 /** How long a closing session may take to flush its last frames before the socket is cut. */

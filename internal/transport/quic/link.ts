@@ -6,7 +6,7 @@ import { PosternError } from '../../errors/error.ts';
 import { type ConnectionEnding, endingError, type QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { rpcPreamble } from '../../wire/preamble.ts';
+import { rpcPreamble } from '../../wire/stream/preamble.ts';
 import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
 import { QuicDatagrams } from './datagrams.ts';
 import { noCode } from './settings.ts';

@@ -12,7 +12,7 @@ import { until, within } from '../../../../test/support/wait.ts';
 import type { PosternError } from '../../../errors/error.ts';
 import { createTag } from '../../../schema/api-id.ts';
 import type { Store } from '../../contract/store.ts';
-import { openSqliteStore, type SqliteStoreOptions } from '../sqlite-store.ts';
+import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 
 async function open(
   t: TestContext,
