@@ -33,6 +33,25 @@ it('takes relative paths from the directory that npm was called in', { skip: pro
   assert.match(stdout, new RegExp(`Validating rules from ${join(directory, 'here.yml')}`), stderr);
 });
 
+it('runs in a directory that was removed, and looks for nothing elsewhere', {
+  skip: process.platform === 'win32',
+}, t => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-gone-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const run = (...words: readonly string[]) => {
+    const script = 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone" && exec "$@"';
+    return spawnSync('sh', ['-c', script, directory, process.execPath, entry, ...words], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+  };
+  const version = run('--version');
+  assert.match(version.stdout, /^postern version /, version.stderr);
+  const { stderr, status } = run('tunnel', 'run', '--token-file', 'token');
+  assert.equal(status, 64, stderr);
+  assert.match(stderr, /token file: .*\/gone\/token does not exist/);
+});
+
 it('says which Node is needed', t => {
   const node = oldNode();
   if (node === undefined) {

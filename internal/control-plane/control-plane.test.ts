@@ -349,7 +349,8 @@ describe('control plane', () => {
     await assert.rejects(add('10.1.0.0/16', office.id), {
       message: 'Failed to add route: code: 1014, reason: You already have a route defined for this exact IP subnet',
     });
-    await assert.rejects(add('10.1.2.3/16'), { message: /Invalid network CIDR/ });
+    for (const wrong of ['10.1.2.3/16', '10.0.0.0/33'])
+      await assert.rejects(add(wrong), { message: /Invalid network CIDR ".*": write it like 10\.0\.0\.0\/8/ });
     await assert.rejects(add('10.0.0.0/8', randomUUID()), { code: 'api.not-found' });
     const networks = async (query: object): Promise<string[]> =>
       (await client.listIpRoutes({ params, query })).map(route => route.network);

@@ -232,8 +232,6 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
   if (isPosternError(error, 'store.busy'))
     return { status: 503, error: { code: problemCodes.internal, message: busy } };
-  if (isPosternError(error, 'store.busy'))
-    return { status: 503, error: { code: problemCodes.internal, message: busy } };
   return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
 }
 

@@ -1,6 +1,7 @@
 // Credentials files, cert.pem and the edge pointer on a real file system.
 
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -12,7 +13,7 @@ import { until } from '../../test/support/wait.ts';
 import { createTunnelId } from '../schema/api-id.ts';
 import { keepEdgePointer, readEdgePointer, writeEdgePointer } from './edge-pointer.ts';
 import { encodeOriginCert, parseOriginCert, requireAccount } from './origin-cert.ts';
-import { createPrivateFile, readOrCreatePrivateFile, replacePrivateFile } from './private-file.ts';
+import { createPrivateFile, readOrCreatePrivateFile, readPrivateFile, replacePrivateFile } from './private-file.ts';
 import { parseCredentials, readCredentialsFile, writeCredentialsFile } from './tunnel-credentials.ts';
 import type { TunnelToken } from './tunnel-token.ts';
 
@@ -57,6 +58,15 @@ describe('private files', () => {
     );
     assert.equal(new Set(texts).size, 1);
     assert.equal(texts[0], readFileSync(path, 'utf8'));
+  });
+
+  it('are read from pipes, whose writers are not waited for without end', { skip: process.platform === 'win32' }, t => {
+    const pipe = join(directory, 'pipe');
+    assert.equal(spawnSync('mkfifo', [pipe]).status, 0);
+    assert.throws(() => readPrivateFile(pipe, 100), { code: 'credentials.invalid', message: /Nothing was written/ });
+    const writer = spawn('sh', ['-c', 'printf secret > "$0"', pipe]);
+    t.after(() => writer.kill('SIGKILL'));
+    assert.equal(readPrivateFile(pipe), 'secret');
   });
 });
 

@@ -57,6 +57,10 @@ describe('secrets of tunnel run', { timeout: 120_000 }, () => {
     await registers(start([], { env: { TUNNEL_TOKEN: token } }));
     await registers(start([], { env: { TUNNEL_TOKEN_FILE: join(home, 'token') } }));
 
+    // As <(…) of a shell is: a pipe without a path.
+    const nameless = ['sh', '-c', 'exec "$@" 9<<END\n$(cat token)\nEND', 'sh'];
+    await registers(start(['--token-file', '/dev/fd/9'], { prefix: nameless }));
+
     const loaded = join(home, 'loaded');
     mkdirSync(loaded);
     writeFileSync(join(loaded, 'token'), token, { mode: 0o400 });
