@@ -240,6 +240,19 @@ describe('registry of commands', () => {
       assert.equal(code, 0, entry.path);
       assert.match(stdout, new RegExp(`^postern ${entry.path}`.trimEnd()));
       assert.ok(entry.summary !== '');
+      const lines = stdout.split('\n');
+      assert.deepEqual(
+        lines.filter(line => line.length > 100),
+        [],
+      );
+      // Whole, to be copied.
+      for (const [example, what] of command.examples ?? []) {
+        assert.ok(
+          lines.some(line => line.startsWith(`  ${example}`)),
+          `${entry.path}: ${example}`,
+        );
+        assert.ok(stdout.includes(what), what);
+      }
     }
     assert.ok(childrenOf([]).some(({ word }) => word === 'tunnel'));
   });
