@@ -188,6 +188,7 @@ describe('command line', () => {
     for (const [argv, text] of [
       [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
       [['update', '--help'], /^There is no command "update"/],
+      [['tunnel', 'home-4'], /^There is no command "tunnel home-4"\. A tunnel is run by: postern tunnel run NAME \[/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],
     ] as const) {
