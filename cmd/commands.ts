@@ -18,6 +18,12 @@ export interface CommandEntry {
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'completion',
+    summary: 'Print a script that completes command lines in a shell',
+    inherits: 'log',
+    load: () => import('./completion/completion.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',

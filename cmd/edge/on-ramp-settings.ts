@@ -40,13 +40,14 @@ function parseDns(text: string): DnsSettings {
   const match = /^(.+)=([^=,]+),resolver=([^=,]+)$/.exec(text);
   const [, vnet, address = '', resolver = ''] = match ?? [];
   const target = parsePrivateTarget(parseIp(resolver) === undefined ? resolver : bracketed(resolver), 53);
-  if (vnet === undefined || target?.host.kind !== 'address') {
+  const host = target?.host;
+  if (vnet === undefined || target === undefined || host?.kind !== 'address') {
     throw new PosternError(
       'usage.invalid',
       `--dns must be VNET=HOST:PORT,resolver=IP[:PORT], such as default=127.0.0.1:5353,resolver=10.0.0.53, not ${JSON.stringify(text)}`,
     );
   }
-  return { vnet, ...parseAddress('--dns', address), resolver: target };
+  return { vnet, ...parseAddress('--dns', address), resolver: { host, port: target.port } };
 }
 
 /** `HOST:PORT` or `[IPv6]:PORT`; the host is an address or `localhost`. */

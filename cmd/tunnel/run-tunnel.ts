@@ -3,11 +3,11 @@
 
 import { rm, writeFile } from 'node:fs/promises';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
+import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
-import { parseAllowedDestinations } from '../../internal/connector/private/destination-policy.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
 import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
 import {
@@ -19,7 +19,6 @@ import {
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
 import { describeError } from '../../internal/errors/error.ts';
-import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
@@ -125,9 +124,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     writeStreamTimeoutMs: settings.writeStreamTimeoutMs,
     postQuantum: settings.postQuantum,
     features: settings.features,
-    tags: Object.fromEntries(
-      settings.tag.map(tag => [tag.slice(0, tag.indexOf('=')), tag.slice(tag.indexOf('=') + 1)]),
-    ),
+    tags: parseTags(settings.tag),
     maxActiveFlows: settings.maxActiveFlows,
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),

@@ -2,7 +2,8 @@
 // cloudflared that do nothing are in ignored-flags.ts.
 
 import type { Flag } from './flag.ts';
-import { atLeast, checkGracePeriod, checkTags, isAddress, oneOf } from './flag-checks.ts';
+import { atLeast, checkGracePeriod, isAddress, oneOf } from './flag-checks.ts';
+import { parsedBy, parseTags } from './list-values.ts';
 import { logFlags } from './log-flags.ts';
 import { originFlags } from './origin-flags.ts';
 
@@ -180,7 +181,7 @@ export const tunnelFlags = [
     env: ['TUNNEL_TAG'],
     fromFile: true,
     valueName: 'KEY=VALUE',
-    check: checkTags,
+    check: parsedBy(parseTags),
     description: 'Label sent to origins as Cf-Warp-Tag-KEY; repeatable',
   },
   {

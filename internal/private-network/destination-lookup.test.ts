@@ -8,6 +8,7 @@ import { createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { decode, encode } from 'dns-packet';
+import { addressHost } from '../../test/support/address-host.ts';
 import { openTestDns, type TestDns } from '../../test/support/dns-server.ts';
 import { MemoryPlatform } from '../../test/support/echo-network.ts';
 import { listen } from '../../test/support/origin-server.ts';
@@ -42,7 +43,7 @@ async function openWorld(t: TestContext, options: { readonly confineHostnames?: 
   const dns = await openTestDns({ records });
   const world: PrivateWorld = await PrivateWorld.open({
     ...options,
-    resolverOf: ({ id }) => (id === world.vnet.id ? { host: host('127.0.0.1'), port: dns.port } : undefined),
+    resolverOf: ({ id }) => (id === world.vnet.id ? { host: addressHost('127.0.0.1'), port: dns.port } : undefined),
   });
   t.after(async () => {
     await world.close();

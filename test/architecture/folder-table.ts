@@ -17,7 +17,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     native: [],
     packet: [],
     socks: ['address', 'stream'],
-    stream: ['address', 'linux'],
+    stream: ['address', 'linux', 'time'],
     time: [],
     trust: [],
   },
@@ -68,7 +68,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     dns: ['flows', 'routes'],
     flows: [],
     names: ['dns', 'flows'],
-    routes: [],
+    routes: ['flows'],
   },
   // A folder a way in; all pass the same entrance.
   'on-ramps': {

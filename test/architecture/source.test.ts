@@ -9,7 +9,6 @@ import { circlesIn, filesOf, importsOf, isTest, textOf } from './tree.ts';
 const maxLines = 400;
 /** Longer than `maxLines`, each with its reason. */
 const long: Readonly<Record<string, string>> = {
-  'internal/connector/loop/connection-loop.ts': 'one state machine whose states are read together',
   'test/conformance/transport.ts': 'one list of cases that every transport runs, read case by case',
 };
 

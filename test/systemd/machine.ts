@@ -50,14 +50,15 @@ export class Machine implements AsyncDisposable {
     this.#init = init;
   }
 
-  /** Boots one and waits until its services have started. */
-  static async boot(): Promise<Machine> {
+  /** Boots one and waits until its services have started. `srv` is a folder that it sees as /srv/given, read-only. */
+  static async boot(srv?: string): Promise<Machine> {
     const root = await debianRoot();
     const container = spawn(
       'systemd-nspawn',
       [
         ...['--directory', root, '--volatile=overlay', '--machine', `postern-${process.pid}`, '--boot'],
         ...['--register=no', '--keep-unit', '--private-network', '--console=pipe', '--quiet'],
+        ...(srv === undefined ? [] : [`--bind-ro=${srv}:/srv/given`]),
         ...[`--bind-ro=${repository}:/opt/postern`, `--bind-ro=${dirname(process.execPath)}:/opt/node`],
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },

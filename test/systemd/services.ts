@@ -1,20 +1,11 @@
-// `npm run test:systemd`: edge and connectors as services of a systemd at work, installed, reloaded, upgraded under load, killed,
-// hung and removed. Takes root, and some minutes the first time; not part of `npm test`.
+// Edge and connectors as services of a systemd at work, installed, reloaded, upgraded under load, killed, hung and removed. Part
+// of `npm run test:systemd`.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../support/wait.ts';
+import { load, origin } from './load.ts';
 import { Machine, machineLacks, posternWords } from './machine.ts';
-
-/** Answers after a moment, so that requests run whenever a connector stops. */
-const origin = `require('http').createServer((q,r)=>setTimeout(()=>r.end('origin\\n'),200)).listen(3000,'127.0.0.1')`;
-/** Visitors without a pause, eight at a time, until the file appears; prints how many answers were right and which were not. */
-const load = `const http=require('http'),fs=require('fs');const bad=[];let good=0;
-const ask=()=>new Promise(done=>{http.get({host:'127.0.0.1',port:8080,agent:false,headers:{host:'app.localhost'}},r=>{let t='';
-r.on('data',c=>t+=c);r.on('end',()=>{r.statusCode===200&&t==='origin\\n'?good++:bad.push(r.statusCode+' '+t);done()})})
-.on('error',e=>{bad.push(e.message);done()})});
-(async()=>{await Promise.all(Array.from({length:8},async()=>{while(!fs.existsSync('/run/enough'))await ask()}));
-console.log(JSON.stringify({good,bad}))})()`;
 
 describe('services of systemd', { skip: machineLacks() ?? false, timeout: 900_000 }, () => {
   let machine: Machine;

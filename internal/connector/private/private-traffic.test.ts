@@ -13,6 +13,7 @@ import { PosternError } from '../../errors/error.ts';
 import { connectorMetrics } from '../../management/connector-metrics.ts';
 import { exposeMetrics } from '../../management/expose-metrics.ts';
 import { parseIp } from '../../net/address/ip.ts';
+import type { Prefix } from '../../net/address/prefix.ts';
 import { encodeIcmpPacket } from '../../net/packet/packet-icmp.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
 import { parseRemoteConfig } from '../../schema/remote-config.ts';
@@ -20,7 +21,8 @@ import { createLogger, silentLogger } from '../../telemetry/logger.ts';
 import { dialTransport } from '../../transport/open/dial.ts';
 import { fixedProtocol } from '../protocol/protocol-policy.ts';
 import { openTunnel, type Tunnel, type TunnelOptions } from '../tunnel.ts';
-import { parseAllowedDestinations } from './destination-policy.ts';
+
+const loopbackPrefix: Prefix = { bytes: Uint8Array.of(127, 0, 0, 0), bits: 8 };
 
 const loopback = Uint8Array.of(127, 0, 0, 1);
 const v2 = ['support_datagram_v2'];
@@ -41,7 +43,7 @@ async function start(t: TestContext, edge: PrivateEdge, options: Partial<TunnelO
     policy: fixedProtocol('quic'),
     ...{ retries: 5, gracePeriodMs: 10_000, rpcTimeoutMs: 5_000, postQuantum: false },
     ...{ features: [], tags: {}, maxActiveFlows: undefined },
-    privateNetwork: { allowedDestinations: parseAllowedDestinations(['127.0.0.0/8']), resolvers: [], echo: undefined },
+    privateNetwork: { allowedDestinations: [loopbackPrefix], resolvers: [], echo: undefined },
     metrics: { host: '127.0.0.1', port: 0 },
     quickTunnelHost: '',
     version: '0.0.0',
@@ -340,7 +342,7 @@ describe('private ICMP', () => {
   const lines: string[] = [];
   const echoing = {
     privateNetwork: {
-      allowedDestinations: parseAllowedDestinations(['127.0.0.0/8']),
+      allowedDestinations: [loopbackPrefix],
       ...{ resolvers: [], echo: { v4: undefined, v6: undefined } },
     },
     logger: createLogger({ level: 'info', format: 'json', destination: { write: line => void lines.push(line) } }),

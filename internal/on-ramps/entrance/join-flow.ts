@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { splice } from '../../net/stream/splice.ts';
-import type { TcpFlow } from '../../private-network/private-network.ts';
+import type { TcpFlow } from '../../private-network/flow-opener.ts';
 
 /** Takes both over. Call it after the on-ramp's own answer was written; bytes waiting in `visitor` belong to the flow. */
 export function joinFlow(visitor: Socket, { stream, flow }: TcpFlow): void {

@@ -9,6 +9,8 @@ export type PrivateHost =
   /** Lower case, without trailing dot. */
   | { readonly kind: 'name'; readonly name: string };
 
+export type AddressHost = Extract<PrivateHost, { readonly kind: 'address' }>;
+
 export interface PrivateTarget {
   readonly host: PrivateHost;
   readonly port: number;
