@@ -109,7 +109,8 @@ function credentialsOf(file: ConfigFile, settings: TunnelSettings, context: Comm
     throw new PosternError(
       'config.invalid',
       `configuration file ${file.path} must contain entries for the tunnel to run and its associated credentials ` +
-        '(tunnel: TUNNEL-UUID, credentials-file: CREDENTIALS-FILE)',
+        '(tunnel: TUNNEL-UUID, credentials-file: CREDENTIALS-FILE). The file is TUNNEL-UUID.json, ' +
+        'which "postern tunnel create" wrote',
     );
   }
   const { tunnelId } = readCredentialsFile(found);

@@ -61,7 +61,7 @@ function tunnelArgument({ args, file }: RunCredentialsInputs): string {
   if (named !== undefined && named !== '') return named;
   throw new PosternError(
     'usage.invalid',
-    '"postern tunnel run" requires the ID or name of the tunnel to run as the last command line argument or in the configuration file',
+    '"postern tunnel run" requires the ID or name of the tunnel to run as the last command line argument or in the configuration file, or its token with --token-file',
   );
 }
 

@@ -87,10 +87,11 @@ export function requireInstalled(name: string | undefined, platform: ServicePlat
   const installed = installedServices(platform, system);
   if (installed.includes(name)) return;
   const others = installed.map(other => platform.label(other)).join(', ');
-  throw new PosternError(
-    'service.failed',
-    `The service ${platform.label(name)} is not installed. ${others === '' ? 'None is' : `There is ${others}: choose with --name`}`,
-  );
+  const hint =
+    others === ''
+      ? 'No other one is: install one with postern service install'
+      : `There is ${others}: choose with --name`;
+  throw new PosternError('service.failed', `The service ${platform.label(name)} is not installed. ${hint}`);
 }
 
 function requireAdmin(platform: ServicePlatform, system: ServiceSystem, verb: string): void {

@@ -302,7 +302,12 @@ describe('postern tunnel run', () => {
 
   for (const [name, args, code, text] of [
     ['a bad token', ['tunnel', 'run', '--token', 'rubbish'], 2, /Provided Tunnel token is not valid/],
-    ['no tunnel named', ['tunnel', 'run'], 64, /requires the ID or name of the tunnel/],
+    [
+      'no tunnel named',
+      ['tunnel', 'run'],
+      64,
+      /requires the ID or name of the tunnel .*or its token with --token-file/,
+    ],
     ['a token file that is not there', ['tunnel', 'run', '--token-file', 'missing'], 64, /Failed to read token file/],
     ['credentials that are not there', ['tunnel', 'run', tunnelId], 2, /credentials file not found/],
     ['a CA file that is not there', ['tunnel', '--cacert', 'missing.pem', 'run', '--token', 'TOKEN'], 3, /--cacert/],

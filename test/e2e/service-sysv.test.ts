@@ -87,7 +87,7 @@ describe('service of SysV init', { timeout: 180_000 }, () => {
       /^Stopping postern-web$/m,
       /^2$/m,
       /^The service postern-other is not installed\. There is postern-web: choose with --name \[[a-z.-]+\]$/m,
-      /^The service postern-web was removed\nThe service postern is not installed\. None is \[[a-z.-]+\]\ngone: 1$/m,
+      /^The service postern-web was removed\nThe service postern is not installed\. No other one is: install one with postern service install \[[a-z.-]+\]\ngone: 1$/m,
     ])
       assert.match(output, line);
     assert.ok(!output.includes(token) && !run.log().includes(token));

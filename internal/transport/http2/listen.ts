@@ -112,7 +112,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   try {
     await listenTcp(server, options.host, options.port);
   } catch (error) {
-    throw listenFailed('connectors', options.host, options.port, error);
+    throw listenFailed('connectors (--connector-port)', options.host, options.port, error);
   }
   const address = server.address() as AddressInfo;
   return {

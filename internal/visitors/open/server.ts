@@ -204,7 +204,7 @@ async function listen(
   try {
     return await listenTcp(server, host, port);
   } catch (error) {
-    throw listenFailed(`${what} visitors`, host, port, error);
+    throw listenFailed(`${what} visitors (--${what.toLowerCase()}-port)`, host, port, error);
   }
 }
 
