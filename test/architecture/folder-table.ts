@@ -55,6 +55,13 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     edge: ['channel'],
     socket: [],
   },
+  // The seam, a folder a variant, and what follows the seam's feed of changes.
+  store: {
+    '.': ['contract'],
+    contract: [],
+    follow: ['contract'],
+    sqlite: ['contract'],
+  },
   // By the way of a request: a listener of either version, then the steps and the forwarding that they share.
   visitors: {
     '.': ['routing'],
