@@ -70,7 +70,7 @@ export async function readConfigText(path: string): Promise<string> {
 
 /** Checks the text of a config file. Throws ConfigError with every problem. `path` names the file in messages. */
 export function parseConfigFile(text: string, path: string): ConfigFile {
-  const reader = createDocumentReader(text, 'yaml', path);
+  const reader = createDocumentReader(text, path);
   const issues = new IssueCollector(reader);
   issues.throwIfAny();
   if (!reader.empty && !reader.rootIsMap) issues.error([], 'the config file is not a map', 'Write "key: value" lines.');

@@ -15,7 +15,7 @@ const streams = 64;
 const unread = 4;
 const bodyBytes = 1_000_000;
 /** What else may come and go meanwhile: slabs, queues, the engine's tables. */
-const slackBytes = 8e6;
+const slackBytes = 20e6;
 
 interface MallocInfo {
   /** Bytes in use, of the heap and mapped. */

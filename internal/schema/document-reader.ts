@@ -1,7 +1,6 @@
-// Reads YAML or JSON text into plain values while keeping, for every key path, its place in the text. The zod schema
-// given to `read` says which keys exist and how scalars are taken; it is applied by the caller afterwards.
-// Source: docs/protocol/ingress-and-origin.md §2 (YAML), §5 (JSON: keys matched case-insensitively, unknown keys
-// ignored).
+// Reads YAML text into plain values while keeping, for every key path, its place in the text. The zod schema given to `read`
+// says which keys exist and how scalars are taken; it is applied by the caller afterwards. JSON is json-reader.ts.
+// Source: docs/protocol/ingress-and-origin.md §2.
 
 import {
   type Document,
@@ -31,9 +30,9 @@ export interface UnknownKey {
 }
 
 /** Nodes visited at most, aliases expanded: a thousand rules with every setting stay far below. Bounds alias bombs. */
-const maxNodes = 200_000;
+export const maxNodes = 200_000;
 /** Nesting at most; the deepest document of the grammar is 6 levels deep. */
-const maxDepth = 40;
+export const maxDepth = 40;
 
 export interface DocumentReader {
   readonly dialect: Dialect;
@@ -55,18 +54,17 @@ export interface DocumentReader {
   readonly unknownKeys: readonly UnknownKey[];
 }
 
-/** Parses the text; never throws. `file` names it in locations. */
-export function createDocumentReader(text: string, dialect: Dialect, file: string | undefined): DocumentReader {
+/** Parses YAML; never throws. `file` names the text in locations. */
+export function createDocumentReader(text: string, file: string): DocumentReader {
   const lineCounter = new LineCounter();
   const locateOffset = (offset: number): TextLocation => {
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const where = file === undefined ? dialect.toUpperCase() : `YAML in config file at ${file}`;
   const issue = ({ text, remedy }: SyntaxFault, offset: number): ConfigIssue => ({
     path: [],
     location: locateOffset(offset),
-    text: `error parsing ${where}: ${text}`,
+    text: `error parsing YAML in config file at ${file}: ${text}`,
     remedy,
   });
 
@@ -77,8 +75,8 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
       lineCounter,
       prettyErrors: false,
       logLevel: 'silent',
-      uniqueKeys: dialect === 'yaml',
-      schema: dialect === 'json' ? 'json' : 'core',
+      uniqueKeys: true,
+      schema: 'core',
     });
     // Only the first document of a stream counts, and of its faults the first: the parser mistakes what follows.
     const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
@@ -87,7 +85,7 @@ export function createDocumentReader(text: string, dialect: Dialect, file: strin
     // The parser recurses: a few ten thousand opening brackets end its stack.
     syntaxIssues.push(issue({ text: error instanceof Error ? error.message : String(error), remedy: '' }, 0));
   }
-  return new Reader(dialect, document, syntaxIssues, locateOffset, issue);
+  return new Reader(document, syntaxIssues, locateOffset, issue);
 }
 
 interface Entry {
@@ -97,7 +95,7 @@ interface Entry {
 }
 
 class Reader implements DocumentReader {
-  readonly dialect: Dialect;
+  readonly dialect = 'yaml';
   readonly syntaxIssues: ConfigIssue[];
   readonly empty: boolean;
   readonly rootIsMap: boolean;
@@ -110,13 +108,11 @@ class Reader implements DocumentReader {
   #nodes = 0;
 
   constructor(
-    dialect: Dialect,
     document: Document.Parsed | undefined,
     syntaxIssues: ConfigIssue[],
     locateOffset: (offset: number) => TextLocation,
     issue: (fault: SyntaxFault, offset: number) => ConfigIssue,
   ) {
-    this.dialect = dialect;
     this.#issue = issue;
     this.#document = document;
     this.syntaxIssues = syntaxIssues;
@@ -179,8 +175,8 @@ class Reader implements DocumentReader {
     const result: Record<string, unknown> = Object.create(null);
     const known = type instanceof z.ZodObject ? (type.shape as Readonly<Record<string, z.ZodType>>) : undefined;
     for (const entry of this.#entries(node, depth)) {
-      const name = known === undefined ? entry.key : this.#knownName(entry.key, known);
-      if (name === undefined) {
+      const name = entry.key;
+      if (known !== undefined && !Object.hasOwn(known, name)) {
         const location = this.#locateOffset(entry.keyOffset);
         this.unknownKeys.push({ path, key: entry.key, location, known: Object.keys(known ?? {}) });
         continue;
@@ -193,27 +189,15 @@ class Reader implements DocumentReader {
     return result;
   }
 
-  #knownName(key: string, known: Readonly<Record<string, z.ZodType>>): string | undefined {
-    if (Object.hasOwn(known, key)) return key;
-    if (this.dialect === 'yaml') return undefined;
-    const lower = key.toLowerCase();
-    return Object.keys(known).find(name => name.toLowerCase() === lower);
-  }
-
   #scalar(node: Scalar, type: z.ZodType | undefined): unknown {
     const { value, source, type: style } = node;
     if (value === null) return undefined;
-    if (this.dialect === 'yaml') {
-      // Go takes any scalar where it wants a string, and YAML 1.1's booleans where it wants a boolean.
-      if (type instanceof z.ZodString && typeof value !== 'string') return source ?? String(value);
-      if (type instanceof z.ZodBoolean && typeof value === 'string' && style === 'PLAIN') {
-        if (/^(y|Y|yes|Yes|YES|on|On|ON)$/.test(value)) return true;
-        if (/^(n|N|no|No|NO|off|Off|OFF)$/.test(value)) return false;
-      }
-      return value;
+    // Go takes any scalar where it wants a string, and YAML 1.1's booleans where it wants a boolean.
+    if (type instanceof z.ZodString && typeof value !== 'string') return source ?? String(value);
+    if (type instanceof z.ZodBoolean && typeof value === 'string' && style === 'PLAIN') {
+      if (/^(y|Y|yes|Yes|YES|on|On|ON)$/.test(value)) return true;
+      if (/^(n|N|no|No|NO|off|Off|OFF)$/.test(value)) return false;
     }
-    // Every number of the JSON grammar is an integer, and Go refuses `1.0` and `1e1` for one.
-    if (typeof value === 'number' && source !== undefined && !/^-?\d+$/.test(source)) return source;
     return value;
   }
 
@@ -226,7 +210,7 @@ class Reader implements DocumentReader {
       const value = (pair.value ?? undefined) as Node | undefined;
       if (!isScalar(keyNode)) continue;
       const key = String(keyNode.value);
-      if (this.dialect === 'yaml' && key === '<<' && keyNode.type === 'PLAIN') {
+      if (key === '<<' && keyNode.type === 'PLAIN') {
         for (const entry of this.#mergeSources(value, depth)) if (!merged.has(entry.key)) merged.set(entry.key, entry);
         continue;
       }
@@ -246,9 +230,8 @@ class Reader implements DocumentReader {
     this.#nodes += 1;
     if (this.#nodes > maxNodes || depth > maxDepth) {
       if (this.syntaxIssues.length === 0) {
-        const text = `the document is too ${depth > maxDepth ? 'deep' : 'large'}`;
-        const remedy = `At most ${maxDepth} levels and ${maxNodes} values are read, aliases expanded.`;
-        this.syntaxIssues.push({ path: [], location: this.#locateOffset(node?.range?.[0] ?? 0), text, remedy });
+        const location = this.#locateOffset(node?.range?.[0] ?? 0);
+        this.syntaxIssues.push({ path: [], location, ...tooMuch(depth > maxDepth) });
       }
       return undefined;
     }
@@ -260,8 +243,16 @@ class Reader implements DocumentReader {
   }
 }
 
+/** What is wrong with a document beyond the bounds. */
+export function tooMuch(isDeep: boolean): SyntaxFault {
+  return {
+    text: `the document is too ${isDeep ? 'deep' : 'large'}`,
+    remedy: `At most ${maxDepth} levels and ${maxNodes} values are read, aliases expanded.`,
+  };
+}
+
 /** The type inside optional wrappers. */
-function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
+export function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
   let current = schema;
   while (current instanceof z.ZodOptional) current = current.unwrap() as z.ZodType;
   return current;

@@ -2,10 +2,11 @@
 // docs/protocol/ingress-and-origin.md §5, §14.
 
 import { ConfigError, type ConfigIssue } from './config-error.ts';
-import { createDocumentReader, type DocumentReader } from './document-reader.ts';
+import type { DocumentReader } from './document-reader.ts';
 import type { IngressConfig } from './ingress-rule.ts';
 import { IssueCollector } from './issue-collector.ts';
 import { isDeeperThan, maxJsonDepth } from './json-depth.ts';
+import { createJsonReader } from './json-reader.ts';
 import { completeConfig, parseIngress, type StructuredKeys } from './parse-ingress.ts';
 
 /**
@@ -45,13 +46,12 @@ function openJson(text: string | undefined): DocumentReader {
   if (text === undefined) return fail('the configuration is not JSON');
   if (isDeeperThan(text, maxJsonDepth))
     return fail(`the configuration is nested more than ${maxJsonDepth} levels deep`);
+  let reader: DocumentReader;
   try {
-    // The reader below keeps places but is lenient: it reads YAML's superset of JSON.
-    JSON.parse(text);
+    reader = createJsonReader(text);
   } catch (error) {
     return fail(`the configuration is not JSON: ${error instanceof Error ? error.message : String(error)}`, error);
   }
-  const reader = createDocumentReader(text, 'json', undefined);
   if (!reader.empty && !reader.rootIsMap) return fail('the configuration is not a JSON object');
   return reader;
 }
