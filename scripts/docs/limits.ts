@@ -14,7 +14,9 @@ import {
   networkRequestLimits,
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
+import { maxAccessLogBytes } from '../../internal/proxy/access-log.ts';
 import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
+import { maxTemplateBytes } from '../../internal/visitors/error-template.ts';
 import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
 import { privateRows } from './limits-private.ts';
@@ -95,6 +97,18 @@ const fileRows: readonly Row[] = [
     bytes(logFileBytes),
     'it is rotated; five old files are kept',
     source('maxBytes', 'cmd/log-file.ts'),
+  ],
+  [
+    'access log of a connector',
+    bytes(maxAccessLogBytes),
+    'it is rotated; five old files are kept',
+    source('maxAccessLogBytes', 'proxy/access-log.ts'),
+  ],
+  [
+    '`--error-page` of an edge',
+    bytes(maxTemplateBytes),
+    '`config.invalid`',
+    source('maxTemplateBytes', 'visitors/error-template.ts'),
   ],
 ];
 
