@@ -107,6 +107,18 @@ describe('a connector that answers badly', () => {
     }
   });
 
+  it('cannot say which hop failed, but of itself', async t => {
+    for (const [hop, shown] of Object.entries({ edge: false, origin: false, connector: true })) {
+      const world = await EdgeWorld.open(t);
+      const tunnel = await world.makeTunnel();
+      await registerBare(t, world, tunnel, answer(500, ['postern-failed-hop', hop, 'Content-Length', '4'], 'body'));
+      const visitor = await RawVisitor.open(t, world.httpPort);
+      visitor.send(get);
+      await visitor.sees('body');
+      assert.equal(/postern-failed-hop/i.test(visitor.text), shown, visitor.text);
+    }
+  });
+
   it('cannot frame or route by trailers', async t => {
     const world = await EdgeWorld.open(t);
     const tunnel = await world.makeTunnel();

@@ -6,6 +6,7 @@ import { isToken } from '../net/http/field-name.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
 import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
 import type { EdgeResponse } from '../transport/transport.ts';
+import { failedHopHeader } from './problem.ts';
 
 export interface VisitorHead {
   readonly headers: HeaderList;
@@ -29,21 +30,29 @@ const noTrailers = new Set([
 export function visitorHead(answer: EdgeResponse): VisitorHead {
   const { status } = answer;
   if (!(status >= 200 && status <= 999)) throw malformed(`the status ${status}`);
-  const headers = withoutHopByHop(answer.headers);
+  let headers = withoutHopByHop(answer.headers);
+  let isForged = false;
   let text: string | undefined;
   for (let index = 0; index + 1 < headers.length; index += 2) {
     const name = headers[index] ?? '';
     if (!isToken(name)) throw malformed('a header name that is none');
     if (notText.test(headers[index + 1] ?? '')) throw malformed('a header value with control characters');
+    isForged ||= name.length === failedHopHeader.length && isForgedHop(name, headers[index + 1] ?? '');
     if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue;
     const value = headers[index + 1] ?? '';
     if (text !== undefined || !/^\d{1,15}$/.test(value)) throw malformed('a Content-Length that is not one number');
     text = value;
   }
+  if (isForged) headers = without(headers, failedHopHeader.toLowerCase());
   if (text === undefined) return { headers, length: -1 };
   // RFC 9110 §8.6 forbids it there, and old clients would wait for the bytes.
   if (status === 204) return { headers: without(headers, 'content-length'), length: 0 };
   return { headers, length: Number(text) };
+}
+
+/** The edge says itself which hop failed; a connector may name itself, an origin nobody. */
+function isForgedHop(name: string, value: string): boolean {
+  return name.toLowerCase() === failedHopHeader.toLowerCase() && value !== 'connector';
 }
 
 /** What accompanies a 101 beside the headers of the upgrade itself. Throws 'protocol.malformed' for what is no header. */
