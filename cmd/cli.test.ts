@@ -188,6 +188,7 @@ describe('command line', () => {
     for (const [argv, text] of [
       [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
       [['update', '--help'], /^There is no command "update"/],
+      [['tunnel', 'home-4'], /^There is no command "tunnel home-4"\. A tunnel is run by: postern tunnel run NAME \[/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],
     ] as const) {
@@ -240,6 +241,19 @@ describe('registry of commands', () => {
       assert.equal(code, 0, entry.path);
       assert.match(stdout, new RegExp(`^postern ${entry.path}`.trimEnd()));
       assert.ok(entry.summary !== '');
+      const lines = stdout.split('\n');
+      assert.deepEqual(
+        lines.filter(line => line.length > 100),
+        [],
+      );
+      // Whole, to be copied.
+      for (const [example, what] of command.examples ?? []) {
+        assert.ok(
+          lines.some(line => line.startsWith(`  ${example}`)),
+          `${entry.path}: ${example}`,
+        );
+        assert.ok(stdout.includes(what), what);
+      }
     }
     assert.ok(childrenOf([]).some(({ word }) => word === 'tunnel'));
   });

@@ -1,13 +1,12 @@
 // From a command line to an exit code: find the command, parse its flags, run it, report its error. Source:
 // docs/protocol/commands-and-api.md §1, §2.
 
-import type { Flag } from '../internal/config/flag.ts';
-import { ignoredFlags } from '../internal/config/ignored-flags.ts';
 import { logFlags } from '../internal/config/log-flags.ts';
 import { resolveFlags } from '../internal/config/resolve-flags.ts';
-import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { loadSyntax } from './command-syntax.ts';
 import { groups } from './commands.ts';
+import type { CommandTree } from './completion/command-tree.ts';
 import type { CommandContext } from './context.ts';
 import { parseCommandLine } from './parse-command-line.ts';
 import { reportError } from './report-error.ts';
@@ -39,9 +38,8 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
   }
   if (entry === undefined) return runGroup(resolved, context);
 
-  const { command } = await entry.load();
-  const inherited: readonly Flag[] = entry.inherits === 'tunnel' ? [...tunnelFlags, ...ignoredFlags] : logFlags;
-  const syntax = { path, summary: entry.summary, command, inherited, children: childrenOf(path) };
+  const syntax = await loadSyntax(entry, path);
+  const { command } = syntax;
   const { args, given, help } = parseCommandLine(tokens, syntax);
   if (help) {
     const { commandHelp } = await import('./command-help.ts');
@@ -49,7 +47,12 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
     return 0;
   }
   const { values, sources } = resolveFlags(command.flags, { given, env: context.env });
-  return (await command.run({ path, args, given, flags: values, sources }, context)) ?? 0;
+  return (await command.run({ path, args, given, flags: values, sources, loadTree }, context)) ?? 0;
+}
+
+async function loadTree(): Promise<CommandTree> {
+  const { loadCommandTree } = await import('./completion/load-tree.ts');
+  return loadCommandTree();
 }
 
 /** A group by itself shows its help; a word that is none of its commands, or a flag before the command, is a usage error. */

@@ -6,6 +6,7 @@ import type { Flag, FlagType } from '../internal/config/flag.ts';
 import { type ChildCommand, type CommandSyntax, effectiveFlags } from './parse-command-line.ts';
 
 const programName = 'postern';
+const lineWidth = 100;
 
 /** The help text of a command. */
 export async function commandHelp(syntax: CommandSyntax): Promise<string> {
@@ -25,7 +26,7 @@ export async function groupHelp(
 }
 
 function baseYargs(): Argv {
-  return yargs([]).scriptName(programName).locale('en').help(false).version(false).exitProcess(false).wrap(100);
+  return yargs([]).scriptName(programName).locale('en').help(false).version(false).exitProcess(false).wrap(lineWidth);
 }
 
 function createYargs(syntax: CommandSyntax): Argv {
@@ -43,12 +44,22 @@ function createYargs(syntax: CommandSyntax): Argv {
   addFlags(parser, own, 'Options:');
   if (inheritedHelp !== undefined) addFlags(parser, inherited, inheritedHelp);
   for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
-  for (const [line, what] of examples) parser.example(line, what);
+  const epilog = [exampleLines(examples)];
   if (inheritedHelp === undefined && inherited.some(({ name }) => name === 'api-url'))
-    parser.epilog(
-      `Also takes the settings that ${programName} tunnel --help lists, such as --api-url and --origincert.`,
-    );
-  return parser;
+    epilog.push(`Also takes the settings that ${programName} tunnel --help lists, such as --api-url and --origincert.`);
+  const shown = epilog.filter(part => part !== '');
+  return shown.length === 0 ? parser : parser.epilog(shown.join('\n\n'));
+}
+
+/** Each command on one line, to be copied: yargs would break it beside its explanation. */
+function exampleLines(examples: readonly (readonly [string, string])[]): string {
+  if (examples.length === 0) return '';
+  const width = Math.max(...examples.map(([line]) => line.length));
+  const longest = Math.max(...examples.map(([, what]) => what.length));
+  const shown = examples.map(([line, what]) =>
+    width + longest + 4 <= lineWidth ? `  ${line.padEnd(width)}  ${what}` : `  ${line}\n      ${what}`,
+  );
+  return ['Examples:', ...shown].join('\n');
 }
 
 function addFlags(parser: Argv, flags: readonly Flag[], group: string): void {

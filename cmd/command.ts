@@ -3,6 +3,7 @@
 
 import type { Flag, FlagValues } from '../internal/config/flag.ts';
 import type { GivenFlags, ResolvedFlags } from '../internal/config/resolve-flags.ts';
+import type { CommandTree } from './completion/command-tree.ts';
 import type { CommandContext } from './context.ts';
 
 /** A positional argument, for help and for counting. */
@@ -27,6 +28,8 @@ export interface Invocation<Flags extends readonly Flag[] = readonly Flag[]> {
   readonly flags: FlagValues<Flags>;
   /** Which of its own flags are set, and by what. */
   readonly sources: ResolvedFlags<Flags>['sources'];
+  /** Loads every command of the program, this one among them. */
+  readonly loadTree: () => Promise<CommandTree>;
 }
 
 /** Runs the command; resolves to the exit code, 0 when it returns nothing. Errors that end it are thrown. */

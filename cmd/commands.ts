@@ -18,6 +18,18 @@ export interface CommandEntry {
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'completion',
+    summary: 'Print a script that completes command lines in a shell',
+    inherits: 'log',
+    load: () => import('./completion/completion.ts'),
+  },
+  {
+    path: 'doctor',
+    summary: 'Check this machine and the way to the edge',
+    inherits: 'tunnel',
+    load: () => import('./doctor/doctor.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',
@@ -28,6 +40,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
     inherits: 'tunnel',
     load: () => import('./edge/token.ts'),
+  },
+  {
+    path: 'explain',
+    summary: 'Follow one request hop by hop, and say where and why it fails',
+    inherits: 'tunnel',
+    load: () => import('./explain/explain.ts'),
   },
   {
     path: 'healthcheck',

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Flag } from '../internal/config/flag.ts';
 import { isPosternError, PosternError } from '../internal/errors/error.ts';
-import { formatPrivateHost, parsePrivateHost } from '../internal/private-network/private-host.ts';
+import { formatPrivateHost, parsePrivateHost } from '../internal/private-network/routes/private-host.ts';
 import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api-echo.ts';
 import type { Invocation } from './command.ts';
 import type { CommandContext } from './context.ts';
@@ -82,9 +82,34 @@ export async function openEchoSeries(
   };
 }
 
-/** `10.1.0.2`, or `db.internal (10.1.0.2)`. */
-export function describeTarget({ target, address }: EchoSeries): string {
-  return address === undefined || address === target ? target : `${target} (${address})`;
+/** What a command shows while its series runs; nothing where its result is printed in a format at the end. */
+export interface EchoScreen {
+  print(line: string): void;
+  /** Prints the headline, once. The address of a name is known with the first answer: call it then. */
+  announce(): void;
+}
+
+/**
+ * Announces at once where the address is known.
+ * @param headline of the target: `10.1.0.2`, or `db.internal (10.1.0.2)`
+ */
+export function openEchoScreen(
+  series: EchoSeries,
+  { stdout }: Pick<CommandContext, 'stdout'>,
+  isShown: boolean,
+  headline: (target: string) => string,
+): EchoScreen {
+  let isAnnounced = false;
+  const print = (line: string): void => {
+    if (isShown) stdout.write(`${line}\n`);
+  };
+  const announce = (): void => {
+    const { target, address } = series;
+    if (!isAnnounced) print(headline(address === undefined || address === target ? target : `${target} (${address})`));
+    isAnnounced = true;
+  };
+  if (series.address !== undefined) announce();
+  return { print, announce };
 }
 
 /** A check of a flag: a whole number in a range. */

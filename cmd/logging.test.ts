@@ -5,13 +5,18 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
+import { errorFields, PosternError } from '../internal/errors/error.ts';
+import { createLogger } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';
-import { type LogSettings, openLogger } from './logging.ts';
+import { type LogSettings, logFormat, openLogger, transportLogger } from './logging.ts';
+import { runtimeLine } from './version-line.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'postern-log-'));
 after(() => rm(folder, { recursive: true, force: true }));
 
-const defaults: LogSettings = { loglevel: 'info', logfile: undefined, logDirectory: undefined, output: 'default' };
+const defaults: LogSettings = {
+  ...{ loglevel: 'info', logfile: undefined, logDirectory: undefined, logFormat: 'auto', output: 'default' },
+};
 
 function contextWith(stderr: PassThrough): CommandContext {
   return {
@@ -53,6 +58,75 @@ describe('logging', () => {
     assert.equal(lines.length, 2);
     for (const line of lines) assert.equal(JSON.parse(line).message, 'hello');
     assert.equal((await stat(logfile)).mode & 0o777, 0o644 & ~process.umask());
+  });
+
+  it('is JSON when asked for, and for a service whose output is no terminal', async () => {
+    const service = { JOURNAL_STREAM: '8:1234' };
+    const cases: readonly (readonly [Partial<LogSettings>, Record<string, string>, boolean, 'json' | 'console'])[] = [
+      [{}, {}, false, 'console'],
+      [{}, {}, true, 'console'],
+      [{}, service, false, 'json'],
+      [{}, { INVOCATION_ID: 'ab' }, false, 'json'],
+      [{}, { INVOCATION_ID: '' }, false, 'console'],
+      [{}, service, true, 'console'],
+      [{ logFormat: 'text' }, service, false, 'console'],
+      [{ logFormat: 'json' }, {}, true, 'json'],
+      [{ output: 'json' }, {}, true, 'json'],
+    ];
+    for (const [settings, env, stderrIsTerminal, expected] of cases)
+      assert.equal(
+        logFormat({ ...defaults, ...settings }, { env, stderrIsTerminal }),
+        expected,
+        JSON.stringify(settings),
+      );
+    assert.match(await logged({ logFormat: 'json' }, 1), /^\{"level":"info"/);
+  });
+
+  it('is aligned and coloured for eyes, and plain for programs', () => {
+    const lines: string[] = [];
+    const destination = { write: (line: string) => void lines.push(line) };
+    for (const style of [{ align: true, color: true }, { align: true }, {}])
+      createLogger({ level: 'info', format: 'console', destination, ...style }).info({ b: 1, a: 'x y' }, 'Edge ready');
+    const [coloured = '', aligned = '', plain = ''] = lines.map(line => line.replace(/^\S+ /, ''));
+    const pad = ' '.repeat(34);
+    assert.equal(
+      coloured,
+      `\u001b[32mINF\u001b[0m Edge ready${pad} \u001b[36ma=\u001b[0m"x y" \u001b[36mb=\u001b[0m1\n`,
+    );
+    assert.equal(aligned, `INF Edge ready${pad} a="x y" b=1\n`);
+    assert.equal(plain, 'INF Edge ready a="x y" b=1\n');
+  });
+
+  it('has a level of its own for connections to the edge', () => {
+    const lines: string[] = [];
+    const logger = createLogger({
+      level: 'warn',
+      format: 'json',
+      destination: { write: line => void lines.push(line) },
+    });
+    const settings = (sources: Record<string, string>, transportLoglevel: string) => ({ sources, transportLoglevel });
+    transportLogger(settings({}, 'info'), logger).info('as the rest');
+    const given = { 'transport-loglevel': 'flag' };
+    transportLogger(settings(given, 'debug'), logger).debug('told');
+    transportLogger(settings(given, 'error'), logger).warn('kept to itself');
+    transportLogger(settings(given, 'loud'), logger).warn('known');
+    assert.deepEqual(
+      lines.map(line => (JSON.parse(line) as { message: string }).message),
+      ['told', 'Failed to parse transport log level "loud", using that of --loglevel', 'known'],
+    );
+  });
+
+  it('says of an error its code, the part at fault and what to do', () => {
+    const cause = new Error('connect ECONNREFUSED');
+    assert.deepEqual(errorFields(new PosternError('origin.unreachable', 'No way.', { cause })), {
+      ...{ error: 'No way: connect ECONNREFUSED', code: 'origin.unreachable', scope: 'origin' },
+      remedy: "Start the origin, or correct the `service` of its rule; the connector's log names the cause.",
+    });
+    assert.deepEqual(errorFields(cause), { error: 'connect ECONNREFUSED' });
+  });
+
+  it('names what runs in the words of the stock program', () => {
+    assert.match(runtimeLine(), /^GOOS: (linux|darwin|windows), GOVersion: node\d+\.\d+\.\d+, GoArch: (amd64|arm64)$/);
   });
 
   it('takes trace for debug', async () => {

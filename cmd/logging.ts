@@ -10,6 +10,7 @@ export interface LogSettings {
   readonly loglevel: string;
   readonly logfile: string | undefined;
   readonly logDirectory: string | undefined;
+  readonly logFormat: string;
   readonly output: string;
 }
 
@@ -19,13 +20,32 @@ export interface OpenLogger extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** The logger of lines about connections to the edge, whose level may be another one. */
+export function transportLogger(
+  {
+    sources,
+    transportLoglevel,
+  }: { readonly sources: Readonly<Record<string, unknown>>; readonly transportLoglevel: string },
+  logger: Logger,
+): Logger {
+  const level = levelNamed(transportLoglevel);
+  if (sources['transport-loglevel'] === undefined) return logger;
+  if (level === undefined)
+    logger.error(`Failed to parse transport log level "${transportLoglevel}", using that of --loglevel`);
+  return level === undefined ? logger : logger.child({}, { level });
+}
+
+/** Nothing is logged below debug. */
+function levelNamed(name: string): LogLevel | undefined {
+  const wanted = name === 'trace' ? 'debug' : name;
+  return levels.find(known => known === wanted);
+}
+
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'fatal'];
 
 /** Opens the logger. Throws 'config.invalid' when the log file cannot be opened. The caller closes it last. */
 export async function openLogger(context: CommandContext, settings: LogSettings): Promise<OpenLogger> {
-  // Nothing is logged below debug.
-  const wanted = settings.loglevel === 'trace' ? 'debug' : settings.loglevel;
-  const level = levels.find(known => known === wanted);
+  const level = levelNamed(settings.loglevel);
   let file: LogFile | undefined;
   if (settings.logfile !== undefined) file = await openLogFile({ path: settings.logfile, rotate: false });
   else if (settings.logDirectory !== undefined)
@@ -34,7 +54,8 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
   const stderr = { write: (line: string) => void context.stderr.write(line) };
   const logger = createLogger({
     level: level ?? 'info',
-    format: settings.output === 'json' ? 'json' : 'console',
+    format: logFormat(settings, context),
+    align: context.stderrIsTerminal,
     color: context.stderrIsTerminal && context.env.NO_COLOR === undefined,
     destination: stderr,
     copy: file,
@@ -47,4 +68,17 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
     await file?.close();
   };
   return { logger, close, [Symbol.asyncDispose]: close };
+}
+
+/** What service managers of systemd's kind set for what they start. A terminal that such a service opened has them, too. */
+const serviceVariables = ['JOURNAL_STREAM', 'INVOCATION_ID'] as const;
+
+/** How lines are written: collectors of logs take JSON, people and scripts the text they know. */
+export function logFormat(
+  settings: Pick<LogSettings, 'logFormat' | 'output'>,
+  { env, stderrIsTerminal }: Pick<CommandContext, 'env' | 'stderrIsTerminal'>,
+): 'json' | 'console' {
+  if (settings.output === 'json' || settings.logFormat === 'json') return 'json';
+  if (settings.logFormat === 'text' || stderrIsTerminal) return 'console';
+  return serviceVariables.some(name => (env[name] ?? '') !== '') ? 'json' : 'console';
 }

@@ -40,7 +40,8 @@ export function parseCommandLine(tokens: readonly string[], syntax: CommandSynta
   return { args, given: Object.fromEntries(given), help };
 }
 
-const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
+/** Every command and group takes this one. */
+export const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
 
 /** Own flags, and the inherited ones that they do not replace, without aliases that are taken. */
 export function effectiveFlags(syntax: CommandSyntax): { readonly own: readonly Flag[]; readonly inherited: Flag[] } {

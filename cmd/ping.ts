@@ -5,12 +5,12 @@ import { defineCommand } from './command.ts';
 import type { CommandContext } from './context.ts';
 import {
   between,
-  describeTarget,
   type EchoAnswer,
   type EchoSeries,
   echoTarget,
   formatRtt,
   maxWaitSeconds,
+  openEchoScreen,
   openEchoSeries,
   sizeFlag,
 } from './echo-series.ts';
@@ -101,25 +101,21 @@ export const command = defineCommand({
       size: flags.size,
       timeoutMs: Math.round(flags.timeout * 1000),
     };
-    const print = (line: string): void => {
-      if (format === undefined) context.stdout.write(`${line}\n`);
-    };
-    // The address of a name is known with the first answer.
-    let isAnnounced = false;
-    const announce = (): void => {
-      if (!isAnnounced) print(`PING ${describeTarget(series)}: ${settings.size} data bytes`);
-      isAnnounced = true;
-    };
-    if (series.address !== undefined) announce();
+    const screen = openEchoScreen(
+      series,
+      context,
+      format === undefined,
+      target => `PING ${target}: ${settings.size} data bytes`,
+    );
     const answers: EchoAnswer[] = [];
     const tally = await runSeries(series, settings, context, answer => {
-      announce();
-      print(answerLine(answer, settings));
+      screen.announce();
+      screen.print(answerLine(answer, settings));
       if (format !== undefined) answers.push(answer);
     });
-    announce();
+    screen.announce();
     const summary = summarize(series, tally);
-    if (format === undefined) printSummary(summary, print);
+    if (format === undefined) printSummary(summary, screen.print);
     else writeFormatted(context, format, { ...summary, answers });
     return summary.received > 0 ? 0 : 1;
   },

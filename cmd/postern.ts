@@ -4,7 +4,7 @@
 
 import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { parse } from 'node:path';
+import { isAbsolute, parse } from 'node:path';
 import { isSea } from 'node:sea';
 import { runCli } from './cli.ts';
 
@@ -24,7 +24,7 @@ const running = runCli(process.argv.slice(2), {
   stderr: process.stderr,
   stderrIsTerminal: process.stderr.isTTY === true,
   program: ownProgram(),
-  cwd: process.cwd(),
+  cwd: workingDirectory(),
   homeDir: homeDirectory(),
   pid: process.pid,
   platform: process.platform,
@@ -46,6 +46,17 @@ function ownProgram(): readonly string[] {
   if (isSea()) return [process.execPath];
   const [, script = ''] = process.argv;
   return [process.execPath, ...process.execArgv, realpathSync(script)];
+}
+
+/** Where it was removed, paths still mean what they meant there, and whoever asks the system gets a directory that exists. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    process.chdir('/');
+    const { PWD = '' } = process.env;
+    return isAbsolute(PWD) ? PWD : process.cwd();
+  }
 }
 
 /** A user without an entry in the system's list, as in containers, has the root for a home. */

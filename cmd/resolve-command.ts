@@ -66,7 +66,9 @@ export function unknownCommandText(path: readonly string[], word: string): strin
     word,
     childrenOf(path).map(child => child.word),
   );
-  const hint = near === undefined ? '' : `. Did you mean ${near}?`;
+  // The name of a tunnel, mostly, where the command was left out.
+  const other = path.join(' ') === 'tunnel' ? '. A tunnel is run by: postern tunnel run NAME' : '';
+  const hint = near === undefined ? other : `. Did you mean ${near}?`;
   return `There is no command ${JSON.stringify([...path, word].join(' '))}${hint}`;
 }
 

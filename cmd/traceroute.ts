@@ -5,11 +5,11 @@
 import { defineCommand } from './command.ts';
 import {
   between,
-  describeTarget,
   type EchoAnswer,
   echoTarget,
   formatRtt,
   maxWaitSeconds,
+  openEchoScreen,
   openEchoSeries,
   sizeFlag,
 } from './echo-series.ts';
@@ -60,17 +60,12 @@ export const command = defineCommand({
     const { flags } = invocation;
     const format = parseOutputFormat(flags.output);
     const series = await openEchoSeries(invocation, flags.vnet, context);
-    const print = (line: string): void => {
-      if (format === undefined) context.stdout.write(`${line}\n`);
-    };
-    // The address of a name is known with the first answer.
-    let isAnnounced = false;
-    const announce = (): void => {
-      if (!isAnnounced)
-        print(`traceroute to ${describeTarget(series)}, ${flags.maxHops} hops max, ${flags.size} data bytes`);
-      isAnnounced = true;
-    };
-    if (series.address !== undefined) announce();
+    const screen = openEchoScreen(
+      series,
+      context,
+      format === undefined,
+      target => `traceroute to ${target}, ${flags.maxHops} hops max, ${flags.size} data bytes`,
+    );
     const hops: { ttl: number; answers: EchoAnswer[] }[] = [];
     let silentHops = 0;
     let reached = false;
@@ -80,9 +75,9 @@ export const command = defineCommand({
       const timeoutMs = Math.round(flags.wait * 1000);
       const probe = { ttl, size: flags.size, timeoutMs };
       const answers = await Promise.all(Array.from({ length: flags.queries }, () => series.probe(probe)));
-      announce();
+      screen.announce();
       hops.push({ ttl, answers });
-      print(hopLine(ttl, answers));
+      screen.print(hopLine(ttl, answers));
       reached = answers.some(answer => answer.kind === 'reply');
       const heard = answers.some(answer => answer.kind === 'reply' || answer.kind === 'time-exceeded');
       silentHops = heard ? 0 : silentHops + 1;
@@ -90,7 +85,7 @@ export const command = defineCommand({
       // Every further hop would say the same.
       carried = answers.some(answer => answer.kind !== 'unreachable' && answer.kind !== 'no-route');
     }
-    if (!reached) print(diagnosis(carried, heardTtl));
+    if (!reached) screen.print(diagnosis(carried, heardTtl));
     if (format !== undefined)
       writeFormatted(context, format, { target: series.target, address: series.address, reached, hops });
     return reached ? 0 : 1;

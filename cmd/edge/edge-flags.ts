@@ -69,6 +69,12 @@ export const edgeFlags = [
   { name: 'key', type: 'string', valueName: 'FILE', description: 'PEM private key of --cert' },
   { name: 'ca', type: 'string', valueName: 'FILE', description: 'PEM certificate of the CA that issued --cert' },
   {
+    name: 'error-page',
+    type: 'string',
+    valueName: 'FILE',
+    description: 'HTML page that browsers are shown when a request fails; docs/operating.md has its placeholders',
+  },
+  {
     name: 'quick-tunnels',
     type: 'boolean',
     default: 'true',

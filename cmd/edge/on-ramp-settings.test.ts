@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isPosternError } from '../../internal/errors/error.ts';
-import { formatPrivateTarget } from '../../internal/private-network/private-host.ts';
+import { formatPrivateTarget } from '../../internal/private-network/routes/private-host.ts';
 import { type OnRampFlags, parseOnRamps } from './on-ramp-settings.ts';
 
 const none: OnRampFlags = {

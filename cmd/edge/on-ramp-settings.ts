@@ -1,9 +1,10 @@
 // From the flags of `edge run` to the settings of its on-ramps.
 
 import { PosternError } from '../../internal/errors/error.ts';
+import { bracketed, type HostPort, parseListenAddress } from '../../internal/net/address/host-port.ts';
 import { parseIp } from '../../internal/net/address/ip.ts';
 import type { DnsSettings, OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
-import { parsePrivateHost } from '../../internal/private-network/private-host.ts';
+import { parsePrivateTarget } from '../../internal/private-network/routes/private-host.ts';
 
 export interface OnRampFlags {
   readonly socks: string | undefined;
@@ -38,36 +39,27 @@ function parseDns(text: string): DnsSettings {
   // A name of a network may hold anything: the address is what follows the last `=` before the resolver.
   const match = /^(.+)=([^=,]+),resolver=([^=,]+)$/.exec(text);
   const [, vnet, address = '', resolver = ''] = match ?? [];
-  const target = /^(?:\[([^\]]+)\]|([^:]+|[^[\]]*:[^[\]]*:[^[\]]*))(?::(\d{1,5}))?$/.exec(resolver);
-  const host = target?.[1] ?? target?.[2] ?? '';
-  const port = Number(target?.[3] ?? 53);
-  if (vnet === undefined || parseIp(host) === undefined || !(port >= 1 && port <= 65_535)) {
+  const target = parsePrivateTarget(parseIp(resolver) === undefined ? resolver : bracketed(resolver), 53);
+  const host = target?.host;
+  if (vnet === undefined || target === undefined || host?.kind !== 'address') {
     throw new PosternError(
       'usage.invalid',
       `--dns must be VNET=HOST:PORT,resolver=IP[:PORT], such as default=127.0.0.1:5353,resolver=10.0.0.53, not ${JSON.stringify(text)}`,
     );
   }
-  return { vnet, ...parseAddress('--dns', address), resolver: { host: privateHost(host), port } };
-}
-
-function privateHost(text: string) {
-  const host = parsePrivateHost(text);
-  if (host === undefined) throw new PosternError('usage.invalid', `${JSON.stringify(text)} is not an address`);
-  return host;
+  return { vnet, ...parseAddress('--dns', address), resolver: { host, port: target.port } };
 }
 
 /** `HOST:PORT` or `[IPv6]:PORT`; the host is an address or `localhost`. */
-function parseAddress(flag: string, text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  const isAddress = match?.[1] === undefined ? host === 'localhost' || parseIp(host) !== undefined : host.includes(':');
-  if (match === null || !isAddress || port > 65_535 || (host !== 'localhost' && parseIp(host) === undefined)) {
+function parseAddress(flag: string, text: string): HostPort {
+  const address = text.startsWith(':') ? undefined : parseListenAddress(text);
+  // The literal address: UDP and TCP must listen on the same one.
+  const host = address?.host === 'localhost' ? '127.0.0.1' : address?.host;
+  if (address === undefined || host === undefined || parseIp(host) === undefined) {
     throw new PosternError(
       'usage.invalid',
       `${flag} must listen on ADDRESS:PORT, such as 127.0.0.1:1080, not ${JSON.stringify(text)}`,
     );
   }
-  // The literal address: UDP and TCP must listen on the same one.
-  return { host: host === 'localhost' ? '127.0.0.1' : host, port };
+  return { host, port: address.port };
 }

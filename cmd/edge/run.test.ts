@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
 import { parseOriginCert } from '../../internal/credentials/origin-cert.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
+import { listenTcp } from '../../internal/net/stream/listen-tcp.ts';
 import { type Program, startProgram, temporaryDirectory } from '../../test/support/program.ts';
 import { runPostern } from '../../test/support/run-cli.ts';
 import { createTestCa } from '../../test/support/test-ca.ts';
@@ -92,8 +94,10 @@ describe('edge run', { timeout: 120_000 }, () => {
   it('says so when its state directory is a file, and when its log file cannot be', async t => {
     const home = await temporaryDirectory(t);
     writeFileSync(join(home, 'file'), '');
+    symlinkSync('circle', join(home, 'circle'));
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [['--state-dir', 'file'], 1, /cannot be used.*\n {2}because: It is a file/],
+      [['--state-dir', 'circle'], 1, /cannot be used.*\n(?: {2}because: .*\n)* {2}because: .*ELOOP/],
       [['--logfile', '/proc/postern/log'], 3, /^Log file \/proc\/postern\/log cannot be opened/],
       [['--log-directory', '/proc/postern/log'], 3, /cannot be opened/],
     ];
@@ -101,6 +105,21 @@ describe('edge run', { timeout: 120_000 }, () => {
       const edge = startEdge(t, { home, args });
       assert.equal(await exitOf(edge), code, edge.log());
       assert.match(edge.log(), text);
+    }
+  });
+
+  it('names the flag of a port that another program has', async t => {
+    const home = await temporaryDirectory(t);
+    const other = createServer();
+    t.after(() => other.close());
+    const port = `${await listenTcp(other, '127.0.0.1', 0)}`;
+    for (const flag of ['connector-port', 'http-port', 'https-port']) {
+      const edge = startEdge(t, { home, args: [`--${flag}`, port] });
+      assert.equal(await exitOf(edge), 1, edge.log());
+      assert.match(
+        edge.log(),
+        new RegExp(`^Cannot listen for .*\\(--${flag}\\) on \\S+:${port} \\(EADDRINUSE\\)`, 'm'),
+      );
     }
   });
 

@@ -1,22 +1,24 @@
 // `edge run`: an edge node in the foreground until it is stopped. Exit codes: 0 after an orderly stop, 1 when it cannot
-// listen or open its state, 3 for a bad configuration. SIGHUP reads certificate files again.
+// listen or open its state, 3 for a bad configuration. SIGHUP reads
+// certificate files and the error page again.
 
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { logFlags } from '../../internal/config/log-flags.ts';
 import { resolveFlags } from '../../internal/config/resolve-flags.ts';
 import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { formatHostPort } from '../../internal/net/address/host-port.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
 import { openLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
@@ -43,9 +45,9 @@ export const command = defineCommand({
     const isLocal = domain === 'localhost';
     const publicHost = flags.host ?? (isLocal ? '127.0.0.1' : '::');
     const connectorHost = flags.connectorHost ?? publicHost;
-    const stateDir = resolve(context.cwd, expandHome(flags.stateDir, context.homeDir));
+    const stateDir = resolvePath(flags.stateDir, context);
     const file = (path: string | undefined): string | undefined =>
-      path === undefined ? undefined : resolve(context.cwd, expandHome(path, context.homeDir));
+      path === undefined ? undefined : resolvePath(path, context);
     const { values: logSettings } = resolveFlags(logFlags, { given: invocation.given, env: context.env });
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
@@ -64,6 +66,7 @@ export const command = defineCommand({
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
+      errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
@@ -127,9 +130,12 @@ async function reload(edge: Edge, notifier: ServiceNotifier, logger: Logger): Pr
   notifier.reloading();
   try {
     await edge.reload();
-    logger.info('Certificates were read again due to SIGHUP');
+    logger.info('Certificates and the error page were read again due to SIGHUP');
   } catch (error) {
-    logger.warn({ error: describeError(error) }, 'The certificates were not reloaded, the present ones stay');
+    logger.warn(
+      { error: describeError(error) },
+      'The certificates and the error page were not reloaded, the present ones stay',
+    );
   }
   notifier.reloaded();
 }
@@ -145,18 +151,14 @@ function portOf(name: string, port: number): number | undefined {
 }
 
 function announce(edge: Edge, publicHost: string, logger: Logger): void {
-  const host = publicHost.includes(':') ? `[${publicHost}]` : publicHost;
-  logger.info({ address: `${host}:${edge.connectorPort}` }, 'Listening for connectors');
-  if (edge.httpPort !== undefined) logger.info({ address: `${host}:${edge.httpPort}` }, 'Listening for HTTP visitors');
-  if (edge.httpsPort !== undefined)
-    logger.info({ address: `${host}:${edge.httpsPort}` }, 'Listening for HTTPS visitors');
+  const addressOf = (port: number): string => formatHostPort(publicHost, port);
+  logger.info({ address: addressOf(edge.connectorPort) }, 'Listening for connectors');
+  if (edge.httpPort !== undefined) logger.info({ address: addressOf(edge.httpPort) }, 'Listening for HTTP visitors');
+  if (edge.httpsPort !== undefined) logger.info({ address: addressOf(edge.httpsPort) }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
-  if (edge.metrics !== undefined) logger.info({ address: hostAndPort(edge.metrics) }, 'Serving metrics');
+  if (edge.metrics !== undefined)
+    logger.info({ address: formatHostPort(edge.metrics.host, edge.metrics.port) }, 'Serving metrics');
   logger.info('Edge ready');
-}
-
-function hostAndPort({ host, port }: { readonly host: string; readonly port: number }): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function announceOnRamps({ privateServices }: Edge, { socks, httpProxy, dns }: OnRampSettings, logger: Logger): void {

@@ -7,7 +7,8 @@ import { defineCommand } from '../command.ts';
 import { requireReadable, serviceSpec } from './service-spec.ts';
 import { checkName, nameFlag, openServiceWorld } from './service-world.ts';
 
-const tokenFlags = runFlags.filter(flag => flag.name === 'token' || flag.name === 'token-file');
+/** The contents of a credentials file are a secret that would have to stand in the definition. */
+const takenFlags = runFlags.filter(flag => flag.name !== 'credentials-contents');
 
 export const command = defineCommand({
   description:
@@ -32,7 +33,7 @@ export const command = defineCommand({
       inert: 'granted',
       description: 'Nothing is updated by itself',
     },
-    ...tokenFlags,
+    ...takenFlags,
   ],
   examples: [
     ['postern service install --token-file token', 'The tunnel of a token'],

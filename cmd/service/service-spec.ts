@@ -2,7 +2,7 @@
 // is checked before anything is written. Source: docs/protocol/commands-and-api.md §11.
 
 import { accessSync, constants, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   type ConfigFile,
   configDirectories,
@@ -24,8 +24,8 @@ import { parseTunnelId } from '../../internal/schema/api-id.ts';
 import type { ServiceSecret, ServiceSpec } from '../../internal/service/service.ts';
 import type { CommandContext } from '../context.ts';
 import { edgeFlags } from '../edge/edge-flags.ts';
-import { expandHome } from '../expand-home.ts';
 import { readTokens } from '../read-tokens.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { givenToken } from '../tunnel/run-token.ts';
 
 export interface ServiceRequest {
@@ -65,7 +65,7 @@ export async function serviceSpec(request: ServiceRequest, context: CommandConte
   const settings = resolveTunnelSettings({ flags: given, env: context.env });
   // The secret in the token's own words: what is written is what was checked.
   const token = hasToken ? parseToken(first) : await givenToken(settings, context);
-  const path = named?.at(-1) ? resolve(context.cwd, expandHome(named.at(-1) ?? '', context.homeDir)) : undefined;
+  const path = named?.at(-1) ? resolvePath(named.at(-1) ?? '', context) : undefined;
   const tokenSecret: ServiceSecret | undefined = token && { kind: 'token', text: encodeToken(token) };
   if (path === undefined && tokenSecret !== undefined)
     return { name, user, program, flags, kind: 'connector', secret: tokenSecret, config: undefined };
@@ -98,7 +98,7 @@ async function loadConfig(path: string | undefined, context: CommandContext): Pr
 function credentialsOf(file: ConfigFile, settings: TunnelSettings, context: CommandContext): ServiceSecret {
   const { tunnel } = file;
   const named = settings.credentialsFile ?? file.credentialsFile;
-  const path = named === undefined ? undefined : resolve(context.cwd, expandHome(named, context.homeDir));
+  const path = named === undefined ? undefined : resolvePath(named, context);
   const beside =
     tunnel !== undefined && parseTunnelId(tunnel) !== undefined
       ? join(dirname(file.path), `${tunnel}.json`)
@@ -109,7 +109,8 @@ function credentialsOf(file: ConfigFile, settings: TunnelSettings, context: Comm
     throw new PosternError(
       'config.invalid',
       `configuration file ${file.path} must contain entries for the tunnel to run and its associated credentials ` +
-        '(tunnel: TUNNEL-UUID, credentials-file: CREDENTIALS-FILE)',
+        '(tunnel: TUNNEL-UUID, credentials-file: CREDENTIALS-FILE). The file is TUNNEL-UUID.json, ' +
+        'which "postern tunnel create" wrote',
     );
   }
   const { tunnelId } = readCredentialsFile(found);
@@ -128,7 +129,7 @@ function connectorWords(rest: readonly string[], given: GivenFlags): readonly st
 }
 
 /** Words after `--`, and flags about logging given to the command, checked as `edge run` would. */
-function edgeWords({ args, given }: ServiceRequest, { cwd, homeDir }: CommandContext): readonly string[] {
+function edgeWords({ args, given }: ServiceRequest, context: CommandContext): readonly string[] {
   const known: readonly string[] = [...identityFlags, ...logFlags.map(({ name }) => name)];
   const wrong = Object.keys(given).find(name => !known.includes(name));
   if (wrong !== undefined || given.token !== undefined || given['token-file'] !== undefined)
@@ -137,9 +138,7 @@ function edgeWords({ args, given }: ServiceRequest, { cwd, homeDir }: CommandCon
   const inner = readFlags(args, flags);
   resolveFlags(flags, { given: inner, env: {} });
   const absolute = (name: string, texts: readonly string[]): readonly string[] =>
-    ['state-dir', 'cert', 'key', 'ca'].includes(name)
-      ? texts.map(text => resolve(cwd, expandHome(text, homeDir)))
-      : texts;
+    ['state-dir', 'cert', 'key', 'ca'].includes(name) ? texts.map(text => resolvePath(text, context)) : texts;
   const outer = Object.entries(given).filter(([name]) => !identityFlags.includes(name));
   return wordsOf([...outer, ...Object.entries(inner)].map(([name, texts]) => [name, absolute(name, texts)]));
 }

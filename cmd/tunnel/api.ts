@@ -2,7 +2,7 @@
 // machine of a running edge find it by themselves. Source: docs/protocol/commands-and-api.md §3 (origincert, api-url),
 // §5, §7.3, §9.1.
 
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
 import { configDirectories } from '../../internal/config/config-file.ts';
 import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
@@ -11,7 +11,7 @@ import { readSecretFile } from '../../internal/credentials/secret-file.ts';
 import { foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
@@ -29,6 +29,7 @@ export interface ApiSession {
     loglevel: string;
     logfile: string | undefined;
     logDirectory: string | undefined;
+    logFormat: string;
     output: string;
   };
 }
@@ -58,14 +59,14 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     caPem,
     perPage: settings.maxFetchSize,
   });
-  const { loglevel, logfile, logDirectory, output } = settings;
+  const { loglevel, logfile, logDirectory, logFormat, output } = settings;
   return {
     client,
     cert,
     account: cert.accountId,
     credentialsDir: found.credentialsDir,
     credentialStore: settings.credentialStore,
-    logSettings: { loglevel, logfile, logDirectory, output },
+    logSettings: { loglevel, logfile, logDirectory, logFormat, output },
   };
 }
 
@@ -83,7 +84,7 @@ interface FoundCert {
  */
 function findCert(named: string | undefined, context: CommandContext): FoundCert {
   if (named !== undefined && named !== '') {
-    const path = resolve(context.cwd, expandHome(named, context.homeDir));
+    const path = resolvePath(named, context);
     const text = readCert(path, true);
     if (text !== undefined) return { path, text, credentialsDir: dirname(path) };
     throw new PosternError('credentials.not-found', `Cannot find the origin certificate ${path} (--origincert)`);

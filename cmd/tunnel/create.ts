@@ -1,7 +1,7 @@
 // `tunnel create NAME`: makes a tunnel and writes its credentials file. Source: docs/protocol/commands-and-api.md §5.2.
 
 import { randomBytes } from 'node:crypto';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { decodeBase64, encodeBase64 } from '../../internal/credentials/base64.ts';
 import { writeKeychain } from '../../internal/credentials/keychain.ts';
 import { makePrivateDirectory } from '../../internal/credentials/private-file.ts';
@@ -11,8 +11,8 @@ import { describeError, PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api-id.ts';
 import { isPrintableLine, printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
-import { expandHome } from '../expand-home.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { type ApiSession, openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
 
@@ -45,9 +45,7 @@ export const command = defineCommand({
     const tunnel = await createTunnel(api, name, secret);
 
     const named = invocation.flags.credentialsFile;
-    const path = named
-      ? resolve(context.cwd, expandHome(named, context.homeDir))
-      : join(api.credentialsDir, `${tunnel.id}.json`);
+    const path = named ? resolvePath(named, context) : join(api.credentialsDir, `${tunnel.id}.json`);
     const inKeychain = !named && api.credentialStore === 'keychain';
     try {
       // The token names the edge and its CA; the secret is the one sent, whatever the server gives back.

@@ -1,7 +1,7 @@
 // `tunnel delete TUNNEL…`: deletes tunnels and their credentials files. Source: docs/protocol/commands-and-api.md §5.2.
 
 import { rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { configDirectories } from '../../internal/config/config-file.ts';
 import { removeKeychain } from '../../internal/credentials/keychain.ts';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
@@ -10,7 +10,7 @@ import type { TunnelId } from '../../internal/schema/api-id.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { type ApiSession, openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
 import { findTunnel } from './find-tunnel.ts';
@@ -58,9 +58,7 @@ async function removeFromKeychain(id: TunnelId, context: CommandContext): Promis
 /** Removes the file if it is there and is this tunnel's; what cannot be removed is worth a line, not a failure. */
 function removeCredentials(id: TunnelId, named: string | undefined, api: ApiSession, context: CommandContext): void {
   const directories = [api.credentialsDir, ...configDirectories(context.homeDir, context.platform)];
-  const paths = named
-    ? [resolve(context.cwd, expandHome(named, context.homeDir))]
-    : directories.map(directory => join(directory, `${id}.json`));
+  const paths = named ? [resolvePath(named, context)] : directories.map(directory => join(directory, `${id}.json`));
   for (const path of new Set(paths)) {
     try {
       if (readCredentialsFile(path).tunnelId !== id) continue;

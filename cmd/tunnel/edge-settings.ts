@@ -5,17 +5,17 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { EdgeSettings } from '../../internal/connector/edge-access.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import type { EdgeIpVersion } from '../../internal/discovery/address-pool.ts';
-import { parseHostPort } from '../../internal/discovery/edge-address.ts';
+import { parseEdgeTarget } from '../../internal/discovery/edge-address.ts';
 import { parseCertificates } from '../../internal/discovery/trust-roots.ts';
 import { foreignCode, PosternError } from '../../internal/errors/error.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 
 /**
  * `--edge` beats the credentials' addresses; `--cacert` beats their pin. Throws 'config.invalid' or 'usage.invalid' for
@@ -27,10 +27,8 @@ export async function resolveEdgeSettings(
   context: CommandContext,
   logger: Logger,
 ): Promise<EdgeSettings> {
-  const addresses = settings.edge.length > 0 ? settings.edge : (credentials.edge ?? []);
-  for (const address of addresses) parseHostPort(address);
   return {
-    addresses,
+    addresses: (settings.edge.length > 0 ? settings.edge : (credentials.edge ?? [])).map(parseEdgeTarget),
     region: settings.region !== undefined && settings.region !== '' ? settings.region : credentials.endpoint,
     ipVersion: await resolveIpVersion(settings, logger),
     bindAddress: settings.edgeBindAddress,
@@ -41,7 +39,7 @@ export async function resolveEdgeSettings(
 }
 
 async function readCa(path: string, context: CommandContext): Promise<readonly string[]> {
-  const file = resolve(context.cwd, expandHome(path, context.homeDir));
+  const file = resolvePath(path, context);
   let text: string;
   try {
     text = await readFile(file, 'utf8');

@@ -1,10 +1,10 @@
 // The edge of this machine that commands talk to when nothing else is named: that of POSTERN_STATE_DIR, else the one that runs
 // under this user.
 
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type EdgePointer, readEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 
 /** Where an edge keeps its state unless it is told otherwise. */
 export const defaultStateDir = '~/.postern/edge';
@@ -19,13 +19,12 @@ export interface LocalEdge {
 }
 
 export function findLocalEdge(context: CommandContext): LocalEdge {
-  const absolute = (path: string): string => resolve(context.cwd, expandHome(path, context.homeDir));
   const { POSTERN_STATE_DIR: named } = context.env;
   if (named !== undefined && named !== '') {
-    const namedStateDir = absolute(named);
+    const namedStateDir = resolvePath(named, context);
     return { namedStateDir, running: readEdgePointer(namedStateDir), stateDirs: [namedStateDir] };
   }
-  const usual = absolute(defaultStateDir);
+  const usual = resolvePath(defaultStateDir, context);
   const running = readEdgePointer(join(context.homeDir, '.postern')) ?? readEdgePointer(usual);
   const stateDirs = running === undefined ? [usual] : [...new Set([running.stateDir, usual])];
   return { namedStateDir: undefined, running, stateDirs };

@@ -1,7 +1,7 @@
 // Who a connector registers as: a token, or the id of a tunnel and its credentials. Source:
 // docs/protocol/commands-and-api.md §4.
 
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type ConfigFile, configDirectories } from '../../internal/config/config-file.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import {
@@ -13,7 +13,7 @@ import { parseToken, type TunnelToken } from '../../internal/credentials/tunnel-
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { givenToken, readTokenFile, systemdCredential, systemdCredentials } from './run-token.ts';
 
 export interface RunCredentialsInputs {
@@ -61,7 +61,7 @@ function tunnelArgument({ args, file }: RunCredentialsInputs): string {
   if (named !== undefined && named !== '') return named;
   throw new PosternError(
     'usage.invalid',
-    '"postern tunnel run" requires the ID or name of the tunnel to run as the last command line argument or in the configuration file',
+    '"postern tunnel run" requires the ID or name of the tunnel to run as the last command line argument or in the configuration file, or its token with --token-file',
   );
 }
 
@@ -76,7 +76,7 @@ function readGivenCredentials(
     return parseCredentials(settings.credentialsContents, 'The value of --credentials-contents');
   }
   if (settings.credentialsFile === undefined || settings.credentialsFile === '') return undefined;
-  return readCredentialsFile(absolute(settings.credentialsFile, context));
+  return readCredentialsFile(resolvePath(settings.credentialsFile, context));
 }
 
 async function storedCredentials(
@@ -101,7 +101,7 @@ function searchCredentials(
   { settings }: RunCredentialsInputs,
   context: CommandContext,
 ): TunnelCredentials {
-  const beside = settings.origincert === undefined ? [] : [dirname(absolute(settings.origincert, context))];
+  const beside = settings.origincert === undefined ? [] : [dirname(resolvePath(settings.origincert, context))];
   const directories = [...beside, ...configDirectories(context.homeDir, context.platform)];
   for (const directory of directories) {
     try {
@@ -114,8 +114,4 @@ function searchCredentials(
     'credentials.not-found',
     `Tunnel credentials file not found: no ${tunnelId}.json in ${directories.join(', ')}. Name it with --credentials-file, or use --token-file`,
   );
-}
-
-function absolute(path: string, context: CommandContext): string {
-  return resolve(context.cwd, expandHome(path, context.homeDir));
 }

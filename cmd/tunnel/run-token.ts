@@ -2,13 +2,13 @@
 // credential of systemd. Source: docs/protocol/commands-and-api.md §4; systemd.exec(5), "Credentials".
 
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { readSecretFile } from '../../internal/credentials/secret-file.ts';
 import { parseToken, type TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { describeError, foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 
 /** Names of the credentials that a unit gives with LoadCredential= or SetCredentialEncrypted=. */
 export const systemdCredentials = { token: 'token', credentials: 'credentials.json' } as const;
@@ -29,7 +29,7 @@ export async function givenToken(
   if (token !== undefined && token !== '') return parseToken(token);
   if (tokenFile === undefined || tokenFile === '') return undefined;
   if (tokenFile === '-') return parseToken(await readInput(context));
-  return parseToken(readTokenFile(resolve(context.cwd, expandHome(tokenFile, context.homeDir))));
+  return parseToken(readTokenFile(resolvePath(tokenFile, context)));
 }
 
 /** Path of a credential that systemd has loaded for this service; undefined when there is none of that name. */

@@ -2,13 +2,12 @@
 // `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
 import { rm, writeFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
+import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
-import { parseAllowedDestinations } from '../../internal/connector/private/destination-policy.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
 import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
 import {
@@ -19,19 +18,21 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError } from '../../internal/errors/error.ts';
-import { parseResolverAddresses } from '../../internal/net/address/virtual-dns.ts';
+import { describeError, errorFields } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
+import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { CommandContext, SignalName } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
-import { version } from '../version-line.ts';
+import { resolvePath } from '../resolve-path.ts';
+import { runtimeLine, version } from '../version-line.ts';
+import { checkBeside } from './check-beside.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
@@ -56,19 +57,19 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const { credentials, file, logger, settings } = inputs;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
+  logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
   for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
   const { env, platform, pid } = context;
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
-  const tunnel = await openTunnel(await tunnelOptions(inputs, context));
+  const options = await tunnelOptions(inputs, context);
+  const tunnel = await openTunnel(options);
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
   const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   const pidFile =
-    settings.pidfile === undefined || settings.pidfile === ''
-      ? undefined
-      : resolve(context.cwd, expandHome(settings.pidfile, context.homeDir));
+    settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
   let pidFileWritten = Promise.resolve(false);
   tunnel.connector.once('connected', () => {
     if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
@@ -76,13 +77,20 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     inputs.onReady?.();
   });
   tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
+  const endChecks = settings.noPrechecks
+    ? undefined
+    : checkBeside(tunnel, options, {
+        json: logFormat(settings, context) === 'json',
+        protocol: settings.protocol,
+      });
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
   } catch (error) {
-    logger.error({ error: describeError(error) }, 'Initiating shutdown');
+    logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
+    endChecks?.();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
@@ -128,9 +136,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     writeStreamTimeoutMs: settings.writeStreamTimeoutMs,
     postQuantum: settings.postQuantum,
     features: settings.features,
-    tags: Object.fromEntries(
-      settings.tag.map(tag => [tag.slice(0, tag.indexOf('=')), tag.slice(tag.indexOf('=') + 1)]),
-    ),
+    tags: parseTags(settings.tag),
     maxActiveFlows: settings.maxActiveFlows,
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: outboundProxy(context.env),
@@ -138,8 +144,13 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
     version,
+    accessLog:
+      settings.accessLog === undefined || settings.accessLog === ''
+        ? undefined
+        : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
     dial: dialTransport,
     logger,
+    transportLogger: transportLogger(settings, logger),
   };
 }
 
@@ -274,7 +285,7 @@ function watchFile(
     },
     onError: error => {
       notifier.reloaded();
-      logger.error({ error: describeError(error) }, 'The configuration was not reloaded, the present one stays');
+      logger.error(errorFields(error), 'The configuration was not reloaded, the present one stays');
     },
   });
 }
@@ -285,7 +296,7 @@ async function writePidFile(path: string, logger: Logger): Promise<boolean> {
     await writeFile(path, `${process.pid}\n`);
     return true;
   } catch (error) {
-    logger.error({ error: describeError(error) }, `Unable to write pid to ${path}`);
+    logger.error(errorFields(error), `Unable to write pid to ${path}`);
     return false;
   }
 }

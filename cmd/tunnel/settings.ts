@@ -1,6 +1,5 @@
 // What every command of the `tunnel` family needs first: the config file, and the settings that result from it.
 
-import { resolve } from 'node:path';
 import {
   type ConfigFile,
   configDirectories,
@@ -11,7 +10,7 @@ import {
 import { resolveTunnelSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 
 export interface LoadedSettings {
   readonly settings: TunnelSettings;
@@ -45,6 +44,6 @@ export async function configPath(
   const named = invocation.given.config?.at(-1);
   // An empty name is an answer too: no file.
   if (named === '') return undefined;
-  if (named !== undefined) return resolve(context.cwd, expandHome(named, context.homeDir));
+  if (named !== undefined) return resolvePath(named, context);
   return findConfigFile(configDirectories(context.homeDir, context.platform));
 }

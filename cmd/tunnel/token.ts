@@ -1,12 +1,11 @@
 // `tunnel token TUNNEL`: prints the token, or writes it as a credentials file. Source:
 // docs/protocol/commands-and-api.md §5.2.
 
-import { resolve } from 'node:path';
 import { writeKeychain } from '../../internal/credentials/keychain.ts';
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { defineCommand } from '../command.ts';
-import { expandHome } from '../expand-home.ts';
+import { resolvePath } from '../resolve-path.ts';
 import { openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
 import { findTunnel } from './find-tunnel.ts';
@@ -27,7 +26,7 @@ export const command = defineCommand({
     const token = await api.client.getTunnelToken({ params: { account: api.account, id } });
     const named = invocation.flags.credentialsFile;
     if (named) {
-      writeCredentialsFile(resolve(context.cwd, expandHome(named, context.homeDir)), parseToken(token));
+      writeCredentialsFile(resolvePath(named, context), parseToken(token));
       return;
     }
     // A variable that stands for all commands must not hide what this one is for.

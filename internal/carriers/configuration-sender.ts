@@ -8,7 +8,7 @@ import { describeError } from '../errors/error.ts';
 import type { ConfigurationRecord } from '../store/contract/records.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
-import type { ConfigurationAnswer } from '../wire/configuration-request.ts';
+import type { ConfigurationAnswer } from '../wire/stream/configuration-request.ts';
 
 /** A connector serves such a call for 5 s (docs/protocol/edge-protocol.md §7.4); twice that covers a slow link. */
 export const pushTimeoutMs = 10_000;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { claimFor } from '../../test/support/bare-connector.ts';
 import { LateStore } from '../../test/support/late-store.ts';
+import { openMemoryPair } from '../../test/support/memory-transport.ts';
 import { temporaryDirectory } from '../../test/support/program.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { PosternError } from '../errors/error.ts';
@@ -14,10 +15,9 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { createTag, createTunnelId } from '../schema/api-id.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createSecretBox } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { openMemoryPair } from '../transport/memory/pair.ts';
-import type { ConfigurationAnswer } from '../wire/configuration-request.ts';
+import type { ConfigurationAnswer } from '../wire/stream/configuration-request.ts';
 import { ConfigurationSender } from './configuration-sender.ts';
 import { ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
 import { followStore } from './follow-store.ts';
@@ -93,8 +93,13 @@ class World {
       },
     });
     serveConnector(pair.edge, {
-      ...{ store: this.store, registry: this.registry, logger: silentLogger(), location: 'tst01' },
-      ...{ isDraining: () => false, drainTimeoutMs: 200, unregistered: new AddressLimiter(unregisteredLimits) },
+      store: this.store,
+      registry: this.registry,
+      logger: silentLogger(),
+      location: 'tst01',
+      isDraining: () => false,
+      drainTimeoutMs: 200,
+      unregistered: new AddressLimiter(unregisteredLimits),
     });
     return played;
   }

@@ -2,8 +2,9 @@
 // Source: docs/protocol/edge-protocol.md §9.5 (the end of a connection), §13.2.
 
 import { describeError, PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
-import { listenTransports } from '../transport/listen.ts';
+import { listenTransports } from '../transport/open/listen.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { features } from '../wire/features.ts';
 import { type ServeConnectorOptions, serveConnector, unregisteredLimits } from './serve-connector.ts';
@@ -41,7 +42,9 @@ export async function openConnectorListener(options: ConnectorListenerOptions): 
   let isDraining = false;
   const serving = { ...options, unregistered, isDraining: () => isDraining };
   const listener = await listenTransports({
-    ...{ host, port, certificates: certificates.tls },
+    host,
+    port,
+    certificates: certificates.tls,
     onQuicUnavailable: error => logger.warn({ error: describeError(error) }, 'Connectors can use HTTP/2 only'),
     onConnection: connection => {
       connections.add(connection);
@@ -52,7 +55,7 @@ export async function openConnectorListener(options: ConnectorListenerOptions): 
   const stopRenewal = certificates.onRenewed(() => listener.setCertificates(certificates.tls));
   return {
     port: listener.port,
-    addressOf: name => (name.includes(':') ? `[${name}]:${listener.port}` : `${name}:${listener.port}`),
+    addressOf: name => formatHostPort(name, listener.port),
     refuse: () => {
       isDraining = true;
       return listener.close();

@@ -2,6 +2,7 @@
 // Source: docs/protocol/edge-protocol.md §8.1 (identity), §13.2.
 
 import { PosternError } from '../errors/error.ts';
+import { hostOf } from '../net/address/host-port.ts';
 import { plainAddress } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
@@ -220,5 +221,5 @@ export class ConnectorRegistry {
 
 /** `ip:port` or `[ip]:port` → ip, an IPv4-mapped one as IPv4. */
 export function addressOnly(address: string): string {
-  return plainAddress(address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, ''));
+  return plainAddress(hostOf(address));
 }

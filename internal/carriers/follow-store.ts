@@ -1,7 +1,7 @@
 // Registered connections follow the store: a deleted tunnel loses its connections, and a new configuration is offered to
 // them, whether this edge wrote it or another one on the same state directory.
 
-import { describeError } from '../errors/error.ts';
+import { errorFields } from '../errors/error.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -28,7 +28,7 @@ export function followStore(store: Store, registry: ConnectorRegistry, logger: L
         for (const tunnelId of registry.tunnels()) await catchUp(store, registry, tunnelId);
       }
     } catch (error) {
-      logger.error({ error: describeError(error) }, 'Cannot read the tunnels that others changed; it is tried again');
+      logger.error(errorFields(error), 'Cannot read the tunnels that others changed; it is tried again');
       retry = stopped ? undefined : setTimeout(() => void checkAll(), retryMs).unref();
     } finally {
       checking = false;

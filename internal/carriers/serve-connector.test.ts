@@ -14,7 +14,7 @@ import { isPosternError, PosternError } from '../errors/error.ts';
 import { dialHttp2 } from '../transport/http2/dial.ts';
 import { listenHttp2 } from '../transport/http2/listen.ts';
 import type { ConnectorConnection } from '../transport/transport.ts';
-import type { RegistrationRequest } from '../wire/registration.ts';
+import type { RegistrationRequest } from '../wire/rpc/registration.ts';
 
 const over = new PosternError('connection.closed', 'The test is over.');
 

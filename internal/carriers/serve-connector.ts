@@ -11,7 +11,11 @@ import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { datagramVersionOf } from '../wire/features.ts';
-import { duplicateConnectionCause, type RegistrationRequest, type RegistrationResult } from '../wire/registration.ts';
+import {
+  duplicateConnectionCause,
+  type RegistrationRequest,
+  type RegistrationResult,
+} from '../wire/rpc/registration.ts';
 import { ConfigurationSender } from './configuration-sender.ts';
 import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
 

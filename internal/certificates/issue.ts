@@ -2,7 +2,7 @@
 // fixes: docs/protocol/edge-protocol.md §5.
 
 import 'reflect-metadata';
-import { createHash, X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import {
   AuthorityKeyIdentifierExtension,
@@ -109,12 +109,6 @@ export async function issueServerCertificate(
     cert: `${certificate.toString('pem')}\n${authority.certificate.toString('pem')}\n`,
     expiresAtMs: notAfter,
   };
-}
-
-/** SHA-256 of a certificate's subject public key info in hex: the pin that tokens carry. Of several in `pem` the first counts. */
-export function pinOf(pem: string): string {
-  const spki = new NodeCertificate(pem).publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -11,8 +11,8 @@ import { after, before, describe, it } from 'node:test';
 import { connect, createServer, type SecureContext, type TlsOptions } from 'node:tls';
 import { createTestCa } from '../../test/support/test-ca.ts';
 import { until, within } from '../../test/support/wait.ts';
+import { spkiPin } from '../net/trust/spki-pin.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { pinOf } from './issue.ts';
 import { needsOwnCertificate } from './name-certificates.ts';
 import { type CertificateOptions, openCertificates as openWithLogger, protocolNames } from './open-certificates.ts';
 
@@ -40,7 +40,7 @@ async function handshake(server: TlsOptions, ca: string, servername: string): Pr
     const pins: string[] = [];
     let certificate: X509Certificate | undefined = socket.getPeerX509Certificate();
     while (certificate !== undefined) {
-      pins.push(pinOf(certificate.toString()));
+      pins.push(spkiPin(certificate));
       certificate = certificate.issuerCertificate;
     }
     return pins;
@@ -244,8 +244,11 @@ describe('openCertificates', () => {
     let now = Date.now();
     const [yearMs, dayMs] = [365 * 86_400_000, 86_400_000];
     await using made = await openCertificates({
-      ...{ stateDir: newDirectory(), names: [], visitorDomains: ['localhost'] },
-      ...{ now: () => now, checkIntervalMs: 10 },
+      stateDir: newDirectory(),
+      names: [],
+      visitorDomains: ['localhost'],
+      now: () => now,
+      checkIntervalMs: 10,
     });
     const served = (servername: string): Promise<X509Certificate> =>
       new Promise((resolve, reject) =>

@@ -10,6 +10,7 @@ import {
   replacePrivateFile,
 } from '../credentials/private-file.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { spkiPin } from '../net/trust/spki-pin.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type CertificateFiles, openFiles } from './certificate-files.ts';
 import type { Source, TlsPair } from './certificate-source.ts';
@@ -19,7 +20,6 @@ import {
   createAuthorityPem,
   issueServerCertificate,
   parseAuthorityPem,
-  pinOf,
   serverLifetimeMs,
 } from './issue.ts';
 import { createNameCertificates, type NameCertificates, type NameRoute } from './name-certificates.ts';
@@ -119,7 +119,7 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
       return current.caPem;
     },
     get caPin() {
-      return pinOf(current.caPem);
+      return spkiPin(new X509Certificate(current.caPem));
     },
     get tls() {
       return current.tls;

@@ -132,6 +132,7 @@ warp-routing: [1]
     // One fault, in words that its writer knows, and none that the parser makes up from it.
     for (const [text, words] of [
       ['a:\n\tb: 1\n', /a tab as indentation\. Use spaces\.$/],
+      ['a:\n  - b: 1\n   c: 2\n', /is missing\. Keys of one map begin in one column\.$/],
       ['tunnel: x\n ingress:\n  - service: a\n', /a second "key: value" where a value is expected/],
       ['a: [1, 2\nb: 3\n', /not indented/],
       ['ingress\n  - service: x\ntunnel: y\n', /a key without ":"/],

@@ -2,7 +2,6 @@
 // docs/protocol/commands-and-api.md §3, §4.
 
 import { isIP } from 'node:net';
-import { parsePrefix } from '../net/address/prefix.ts';
 import type { FlagValue } from './flag.ts';
 
 /** One of these words; `text` is the error's message for any other. */
@@ -27,27 +26,4 @@ export const isAddress =
 export function checkGracePeriod(value: FlagValue): string | undefined {
   const ms = Number(value);
   return ms >= 0 && ms <= 180_000 ? undefined : 'grace-period must be equal or less than 3m0s';
-}
-
-/** `KEY=VALUE` each, the key a token of HTTP because it becomes part of a header name. */
-export function checkTags(value: FlagValue): string | undefined {
-  const wrong = (value as readonly string[]).find(tag => !/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+=[\x20-\x7e]+$/.test(tag));
-  return wrong === undefined ? undefined : `Cannot parse tag value ${wrong}. Write KEY=VALUE`;
-}
-
-/** At most ten of `IP:PORT`. */
-export function checkResolvers(value: FlagValue): string | undefined {
-  const list = value as readonly string[];
-  if (list.length > 10) return `dns-resolver-addrs takes at most 10 addresses, not ${list.length}`;
-  const wrong = list.find(item => {
-    const [, v6, v4, port] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(item) ?? [];
-    return isIP(v6 ?? v4 ?? '') === 0 || Number(port) < 1 || Number(port) > 65_535;
-  });
-  return wrong === undefined ? undefined : `dns-resolver-addrs must be IP:PORT, not ${wrong}`;
-}
-
-/** Addresses or CIDR blocks. */
-export function checkPrefixes(value: FlagValue): string | undefined {
-  const wrong = (value as readonly string[]).find(item => parsePrefix(item) === undefined);
-  return wrong === undefined ? undefined : `allow-destination must be an address or CIDR block, not ${wrong}`;
 }

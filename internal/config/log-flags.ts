@@ -2,6 +2,8 @@
 
 import type { Flag } from './flag.ts';
 
+const formats: ReadonlySet<unknown> = new Set(['text', 'json', 'auto']);
+
 /** Logging; every command takes these. */
 export const logFlags = [
   {
@@ -29,6 +31,16 @@ export const logFlags = [
     fromFile: true,
     valueName: 'DIR',
     description: 'Also write JSON log lines to DIR/postern.log, rotated at 1 MB, five old files kept',
+  },
+  {
+    name: 'log-format',
+    type: 'string',
+    env: ['POSTERN_LOG_FORMAT'],
+    default: 'auto',
+    fromFile: true,
+    valueName: 'FORMAT',
+    check: text => (formats.has(text) ? undefined : 'is not a format: use text, json or auto'),
+    description: 'Format of log lines: text, json, or auto, which is json for a service whose output is no terminal',
   },
   {
     name: 'output',

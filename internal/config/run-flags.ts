@@ -1,7 +1,8 @@
 // The flags that only `tunnel run` takes. Source: docs/protocol/commands-and-api.md §4.
 
 import type { Flag } from './flag.ts';
-import { atLeast, checkPrefixes, checkResolvers } from './flag-checks.ts';
+import { atLeast } from './flag-checks.ts';
+import { parseAllowedDestinations, parsedBy, parseResolverAddresses } from './list-values.ts';
 
 /** Flags that only `tunnel run` takes. */
 export const runFlags = [
@@ -70,7 +71,7 @@ export const runFlags = [
     env: ['TUNNEL_DNS_RESOLVER_ADDRS'],
     fromFile: true,
     valueName: 'IP:PORT',
-    check: checkResolvers,
+    check: parsedBy(parseResolverAddresses),
     description: 'Resolvers for names in private networks, at most 10; repeatable',
   },
   {
@@ -79,7 +80,7 @@ export const runFlags = [
     env: ['TUNNEL_ALLOW_DESTINATION'],
     fromFile: true,
     valueName: 'CIDR',
-    check: checkPrefixes,
+    check: parsedBy(parseAllowedDestinations),
     description:
       'Loopback, link-local or multicast addresses that private network traffic may reach all the same; repeatable',
   },

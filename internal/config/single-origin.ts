@@ -4,6 +4,7 @@
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { PosternError } from '../errors/error.ts';
+import { bracketed } from '../net/address/host-port.ts';
 import { parseGoUrl } from '../schema/go-url.ts';
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { type OriginRequest, originRequestDefaults } from '../schema/origin-request.ts';
@@ -73,7 +74,7 @@ export function validateOriginUrl(text: string): string {
   const typed = text.trim();
   if (typed === '') return refuse('URL should not be empty');
   if (/^\d{1,5}$/.test(typed)) return refuse(`${typed} is a port, not a host. Write http://localhost:${typed}`);
-  if (isIP(typed) !== 0) return `http://${isIP(typed) === 6 ? `[${typed}]` : typed}`;
+  if (isIP(typed) !== 0) return `http://${bracketed(typed)}`;
   if (isIP(typed.replace(/^\[(.*)\]$/, '$1')) === 6) return `http://${typed}`;
 
   const separator = typed.indexOf('://');
@@ -93,7 +94,7 @@ export function validateOriginUrl(text: string): string {
 }
 
 function toAsciiHost(hostname: string): string {
-  if (hostname.includes(':')) return `[${hostname.replaceAll('%', '%25')}]`;
+  if (hostname.includes(':')) return bracketed(hostname.replaceAll('%', '%25'));
   if (/^[\0-\x7f]*$/.test(hostname)) return hostname;
   const ascii = domainToASCII(hostname);
   return ascii === '' ? refuse(`${hostname} is not a valid host name`) : ascii;

@@ -2,7 +2,8 @@
 // cloudflared that do nothing are in ignored-flags.ts.
 
 import type { Flag } from './flag.ts';
-import { atLeast, checkGracePeriod, checkTags, isAddress, oneOf } from './flag-checks.ts';
+import { atLeast, checkGracePeriod, isAddress, oneOf } from './flag-checks.ts';
+import { parsedBy, parseTags } from './list-values.ts';
 import { logFlags } from './log-flags.ts';
 import { originFlags } from './origin-flags.ts';
 
@@ -25,14 +26,21 @@ export const tunnelFlags = [
   ...logFlags,
   {
     name: 'transport-loglevel',
-    inert: 'ignored',
     aliases: ['proto-loglevel'],
     type: 'string',
     env: ['TUNNEL_PROTO_LOGLEVEL', 'TUNNEL_TRANSPORT_LOGLEVEL'],
     default: 'info',
     fromFile: true,
     valueName: 'LEVEL',
-    description: 'Least severe lines to log about connections to the edge',
+    description: 'Least severe lines to log about connections to the edge; where it is not given, as --loglevel',
+  },
+  {
+    name: 'access-log',
+    type: 'string',
+    env: ['POSTERN_ACCESS_LOG'],
+    fromFile: true,
+    valueName: 'FILE',
+    description: 'Append a JSON line for each request to this file, rotated at 10 MB, five old files kept',
   },
   {
     name: 'metrics',
@@ -180,7 +188,7 @@ export const tunnelFlags = [
     env: ['TUNNEL_TAG'],
     fromFile: true,
     valueName: 'KEY=VALUE',
-    check: checkTags,
+    check: parsedBy(parseTags),
     description: 'Label sent to origins as Cf-Warp-Tag-KEY; repeatable',
   },
   {
@@ -317,11 +325,10 @@ export const tunnelFlags = [
   },
   {
     name: 'no-prechecks',
-    inert: 'granted',
     type: 'boolean',
     env: ['TUNNEL_NO_PRECHECKS'],
     fromFile: true,
-    description: 'Skip the checks of connectivity at start',
+    description: 'Skip the checks of the way to the edge at start, which say what fails',
   },
   {
     name: 'autoupdate-freq',

@@ -2,7 +2,7 @@
 // is ready, and stops in order. Source: docs/protocol/edge-protocol.md §4.1, §4.2, §11.
 
 import { EventEmitter } from 'node:events';
-import { describeError, PosternError } from '../errors/error.ts';
+import { errorFields, PosternError } from '../errors/error.ts';
 import type { Protocol } from '../transport/transport.ts';
 import { ConnectionLoop } from './loop/connection-loop.ts';
 import { type ConnectionFigures, figuresOf } from './loop/connection-metrics.ts';
@@ -166,10 +166,16 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       // Only while every connection is up: a trial could cost one more.
       if (this.#connected.size < this.#loops.length) return;
       const target = policy.target?.();
-      if (target !== undefined) this.#loops.find(loop => loop.moveTo(target));
+      if (target !== undefined) this.#moveOne(target);
     };
     let cancel = clock.after(trialTickMs, tick);
     return () => cancel();
+  }
+
+  /** Moves the first connection that can be moved now. */
+  #moveOne(target: Protocol): void {
+    this.#options.policy.moving?.();
+    for (const loop of this.#loops) if (loop.moveTo(target)) return;
   }
 
   async #tryDial(protocol: Protocol): Promise<void> {
@@ -226,7 +232,7 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   #onFatal(error: PosternError): void {
     if (this.#fatal !== undefined || this.#stopping) return;
     this.#fatal = error;
-    this.#options.logger.error({ error: describeError(error) }, 'Cannot go on');
+    this.#options.logger.error(errorFields(error), 'Cannot go on');
     this.#stopping = true;
     this.#cancelStart?.();
     for (const loop of this.#loops) loop.drain(this.#options.gracePeriodMs);

@@ -9,6 +9,7 @@ import type { EdgeRegions } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
 import { resolveStaticEdge } from '../discovery/static-edge.ts';
 import { cloudflareRootUrls, openTrustRoots } from '../discovery/trust-roots.ts';
+import type { HostPort } from '../net/address/host-port.ts';
 import type { Clock } from '../net/time/clock.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -17,7 +18,7 @@ import type { EdgeTrust } from './loop/loop-context.ts';
 /** Where the edge is and how it is trusted. */
 export interface EdgeSettings {
   /** `host:port` entries; empty = Cloudflare's network, by DNS. */
-  readonly addresses: readonly string[];
+  readonly addresses: readonly HostPort[];
   /** `us`, `fed`, … for discovery. */
   readonly region: string | undefined;
   readonly ipVersion: EdgeIpVersion;

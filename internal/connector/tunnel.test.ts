@@ -13,7 +13,7 @@ import { isPosternError, PosternError } from '../errors/error.ts';
 import { systemClock } from '../net/time/clock.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { dialTransport } from '../transport/dial.ts';
+import { dialTransport } from '../transport/open/dial.ts';
 import { RolloutWatch } from './configuration/rollout-watch.ts';
 import { fixedProtocol } from './protocol/protocol-policy.ts';
 import { openTunnel, type TunnelOptions } from './tunnel.ts';
@@ -24,7 +24,7 @@ async function start(t: TestContext, edges: readonly SmallEdge[], options: Parti
     tunnelId: '11111111-2222-4333-8444-555555555555',
     tunnelSecret: Buffer.from('secret'),
     edge: {
-      addresses: edges.map(edge => `127.0.0.1:${edge.port}`),
+      addresses: edges.map(edge => ({ host: '127.0.0.1', port: edge.port })),
       region: undefined,
       ipVersion: 'auto',
       bindAddress: undefined,
@@ -211,7 +211,7 @@ describe('tunnel over HTTP/2 with a real edge', () => {
   it('does not trust an edge of another authority, and does not end for that either', async t => {
     const [edge, other] = [await openEdge(t), await openEdge(t)];
     const edgeSettings = {
-      addresses: [`127.0.0.1:${edge.port}`],
+      addresses: [{ host: '127.0.0.1', port: edge.port }],
       region: undefined,
       ipVersion: 'auto' as const,
       bindAddress: undefined,

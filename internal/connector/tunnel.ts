@@ -2,7 +2,7 @@
 // command, a daemon or an embedding program needs, composed. Source: docs/protocol/edge-protocol.md §1.
 
 import { randomUUID } from 'node:crypto';
-import { chooseUdp } from '../datagram/open-udp.ts';
+import { chooseUdp } from '../datagram/socket/open-udp.ts';
 import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
@@ -11,10 +11,12 @@ import { connectorMetrics } from '../management/connector-metrics.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
-import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
+import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
+import type { AccessLog } from '../proxy/access-log.ts';
 import { FlowLimiter } from '../proxy/flow-limiter.ts';
 import { OriginProxy } from '../proxy/proxy.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -22,9 +24,10 @@ import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encod
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { platformName } from '../telemetry/platform-name.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 import { Orchestrator, type UpdateResult } from './configuration/orchestrator.ts';
 import type { RolloutWatch } from './configuration/rollout-watch.ts';
 import { Connector } from './connector.ts';
@@ -32,7 +35,6 @@ import { createTrust, type EdgeSettings, openDirectory } from './edge-access.ts'
 import { connectionMetrics } from './loop/connection-metrics.ts';
 import type { ConnectionService } from './loop/loop-context.ts';
 import { machineAddresses } from './loop/machine-watch.ts';
-import { platformName } from './loop/registration.ts';
 import { datagramMetrics } from './private/datagram-metrics.ts';
 import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
@@ -85,6 +87,10 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** Told of each request; closed with the tunnel. Undefined = none. */
+  readonly accessLog?: AccessLog | undefined;
+  /** For lines about connections to the edge. Default: `logger`. */
+  readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
 }
@@ -150,7 +156,7 @@ export class Tunnel {
  */
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   await using opened = new AsyncDisposableStack();
-  const { logger, rollout } = options;
+  const { logger, rollout, transportLogger = logger } = options;
   opened.defer(() => rollout?.close());
   const clock = options.clock ?? systemClock;
   const random = options.random ?? Math.random;
@@ -164,8 +170,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { allowedDestinations, echo, resolvers } = options.privateNetwork;
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
+  opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
+    accessLog: options.accessLog,
     metrics,
     connectorId,
     tags: options.tags,
@@ -214,7 +222,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     };
   };
   options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
-  const directory = openDirectory(options.edge, clock, random, logger);
+  const directory = openDirectory(options.edge, clock, random, transportLogger);
   opened.defer(() => directory.close());
   const connector = new Connector({
     identity: {
@@ -226,7 +234,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       platform: platformName(process.platform, process.arch),
     },
     directory,
-    trust: createTrust(options.edge, clock, logger),
+    trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
     openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
     attach,
@@ -235,7 +243,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       return config === undefined ? undefined : Buffer.from(encodeLocalConfiguration(config, options.shownFlags));
     },
     policy: options.policy,
-    logger,
+    logger: transportLogger,
     clock,
     random,
     maxRetries: options.retries,
@@ -264,7 +272,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const served = health;
     opened.defer(() => served.close());
     const { host, port } = served.address;
-    logger.info(`Starting metrics server on ${host.includes(':') ? `[${host}]` : host}:${port}/metrics`);
+    logger.info(`Starting metrics server on ${formatHostPort(host, port)}/metrics`);
   }
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
 }

@@ -3,8 +3,9 @@
 
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
-import { BlockList, isIP } from 'node:net';
 import type { Certificates } from '../certificates/open-certificates.ts';
+import { bracketed } from '../net/address/host-port.ts';
+import { isLoopbackHost } from '../net/address/ip.ts';
 import { answerHalfClosed } from '../net/http/half-closed.ts';
 import { listenFailed, listenTcp } from '../net/stream/listen-tcp.ts';
 import { problemCodes } from './api-problem.ts';
@@ -35,7 +36,7 @@ export const maxConnections = 1_000;
 /** Listens. Throws 'listen.failed'. */
 export async function openApiListener(options: ApiListenerOptions): Promise<ApiListener> {
   const { certificates } = options;
-  const local = isLoopback(options.host);
+  const local = isLoopbackHost(options.host);
   const secure = local ? undefined : createHttpsServer({ ...limits, ...certificates.tls, minVersion: 'TLSv1.2' });
   const server: Server = secure ?? createHttpServer(limits);
   server.maxConnections = maxConnections;
@@ -70,21 +71,6 @@ function refuse(response: ServerResponse, { status, message }: SourceProblem): v
   // What a page sends along is not read.
   response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store', Connection: 'close' });
   response.end(text);
-}
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8);
-loopback.addAddress('::1', 'ipv6');
-
-/** Whether only this machine can reach a listener bound to `host`. */
-export function isLoopback(host: string): boolean {
-  const version = isIP(host);
-  if (version === 0) return host === 'localhost';
-  return loopback.check(host, version === 6 ? 'ipv6' : 'ipv4');
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
 }
 
 async function listen(server: Server, { host, port }: ApiListenerOptions): Promise<number> {

@@ -21,7 +21,7 @@ import { createTag, createTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { ensureLocalAccounts, type LocalAccounts } from './accounts.ts';
 import { createControlPlane } from './control-plane.ts';
@@ -67,7 +67,14 @@ describe('control plane', () => {
     });
     const describeEdge = () => edge;
     quick = await openQuickTunnels({
-      ...{ store, secrets, live, accountTag: accounts.quick.tag, domain: 'example.com', logger, now, describeEdge },
+      store,
+      secrets,
+      live,
+      accountTag: accounts.quick.tag,
+      domain: 'example.com',
+      logger,
+      now,
+      describeEdge,
       urlOf: hostname => `https://${hostname}`,
     });
     store.changes.subscribe(change => {
@@ -77,7 +84,12 @@ describe('control plane', () => {
     });
     server = createServer(
       createControlPlane({
-        ...{ store, secrets, live, describeEdge, logger, now },
+        store,
+        secrets,
+        live,
+        describeEdge,
+        logger,
+        now,
         calls: [...quick.api, ...openPrivateNetworkApi({ store, now }).api],
       }),
     );
@@ -147,14 +159,20 @@ describe('control plane', () => {
     assert.equal(response.status, 200);
     assert.equal(response.headers.get('content-type'), 'application/json');
     assert.deepEqual(await response.json(), {
-      ...{ success: true, errors: [], messages: [], result: [] },
+      success: true,
+      errors: [],
+      messages: [],
+      result: [],
       result_info: { count: 0, page: 1, per_page: 2, total_count: 0 },
     });
     const missing = await raw(`/client/v4/accounts/${account}/cfd_tunnel/${createTunnelId()}`);
     assert.equal(missing.status, 404);
     assert.equal(missing.headers.get('content-type'), 'application/json');
     assert.deepEqual(await missing.json(), {
-      ...{ success: false, errors: [{ code: 1002, message: 'Tunnel not found' }], messages: [], result: null },
+      success: false,
+      errors: [{ code: 1002, message: 'Tunnel not found' }],
+      messages: [],
+      result: null,
     });
   });
 
@@ -191,13 +209,20 @@ describe('control plane', () => {
       { id: clientId, features: ['f'], version: '1', arch: 'linux_amd64', runAtMs: nowMs, connections: [connection] },
     ]);
     const shown = {
-      ...{ colo_name: 'lhr01', id: connection.id, is_pending_reconnect: false, origin_ip: '192.0.2.9' },
+      colo_name: 'lhr01',
+      id: connection.id,
+      is_pending_reconnect: false,
+      origin_ip: '192.0.2.9',
       opened_at: '2026-01-02T03:04:05.000Z',
     };
     assert.deepEqual((await client.getTunnel({ params: { account, id: tunnel.id } })).connections, [shown]);
     const [active] = await client.listConnections({ params: { account, id: tunnel.id } });
     assert.deepEqual(active, {
-      ...{ id: clientId, features: ['f'], version: '1', arch: 'linux_amd64', conns: [shown] },
+      id: clientId,
+      features: ['f'],
+      version: '1',
+      arch: 'linux_amd64',
+      conns: [shown],
       run_at: '2026-01-02T03:04:05.000Z',
     });
     await client.cleanupConnections({ params: { account, id: tunnel.id }, query: { client_id: clientId } });
@@ -252,7 +277,11 @@ describe('control plane', () => {
     const { id } = await create('web');
     const params = { account, id };
     assert.deepEqual(await client.getConfiguration({ params }), {
-      ...{ tunnel_id: id, version: 0, config: null, source: 'local', created_at: null },
+      tunnel_id: id,
+      version: 0,
+      config: null,
+      source: 'local',
+      created_at: null,
     });
     const config = {
       ingress: [
@@ -320,7 +349,8 @@ describe('control plane', () => {
     await assert.rejects(add('10.1.0.0/16', office.id), {
       message: 'Failed to add route: code: 1014, reason: You already have a route defined for this exact IP subnet',
     });
-    await assert.rejects(add('10.1.2.3/16'), { message: /Invalid network CIDR/ });
+    for (const wrong of ['10.1.2.3/16', '10.0.0.0/33'])
+      await assert.rejects(add(wrong), { message: /Invalid network CIDR ".*": write it like 10\.0\.0\.0\/8/ });
     await assert.rejects(add('10.0.0.0/8', randomUUID()), { code: 'api.not-found' });
     const networks = async (query: object): Promise<string[]> =>
       (await client.listIpRoutes({ params, query })).map(route => route.network);

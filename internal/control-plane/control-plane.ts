@@ -232,8 +232,6 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
   if (isPosternError(error, 'store.busy'))
     return { status: 503, error: { code: problemCodes.internal, message: busy } };
-  if (isPosternError(error, 'store.busy'))
-    return { status: 503, error: { code: problemCodes.internal, message: busy } };
   return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
 }
 
@@ -244,7 +242,8 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     errors: error === undefined ? [] : [error],
     messages: [],
     result: answer.result ?? null,
-    ...(answer.resultInfo === undefined ? {} : { result_info: answer.resultInfo }),
+    // Left out of the text where it is undefined.
+    result_info: answer.resultInfo,
   };
   const text = JSON.stringify(envelope);
   response.statusCode = answer.status;

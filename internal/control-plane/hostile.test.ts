@@ -167,7 +167,7 @@ describe('every call of the API', () => {
       const body = bodies[name] === undefined ? '' : JSON.stringify(bodies[name]);
       for (const object of ids) {
         const path = (of: { account: string; zone: string }): string =>
-          `/client/v4${formatPath(route.path, { ...of, id: object, ip: '10.0.0.1' })}`;
+          `/client/v4${formatPath(route.path, { ...of, id: object, ip: '10.0.0.1', host: 'app.example.com' })}`;
         const suffix = route.method === 'DELETE' ? '?cascade=true&force=true' : '';
         const theirs = await ask(edge, route.method, path({ account, zone }) + suffix, apiToken, body);
         assert.ok(theirs.status === 403 || theirs.status === 404, `${name} in their account: ${theirs.status}`);

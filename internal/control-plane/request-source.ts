@@ -4,6 +4,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
+import { hostOf } from '../net/address/host-port.ts';
 
 export interface SourceProblem {
   readonly status: 403 | 421;
@@ -24,7 +25,7 @@ export function judgeSource(
   }
   const site = headers['sec-fetch-site'];
   const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
-  if (isForeignSite || (origin !== undefined && hostOf(origin) !== host.toLowerCase())) {
+  if (isForeignSite || (origin !== undefined && authorityOf(origin) !== host.toLowerCase())) {
     return { status: 403, message: 'Web pages of other sites may not use this API' };
   }
   return undefined;
@@ -36,15 +37,11 @@ function isKnown(name: string, names: ReadonlySet<string>): boolean {
 
 /** In lower case, without port, brackets and the root's dot. */
 function hostnameOf(host: string): string {
-  const name = host
-    .toLowerCase()
-    .replace(/:\d*$/, '')
-    .replace(/^\[(.*)\]$/, '$1');
-  return name.replace(/\.$/, '');
+  return hostOf(host.toLowerCase()).replace(/\.$/, '');
 }
 
 /** Host and port of an origin as a Host header has them; undefined for `null` and what is no origin. */
-function hostOf(origin: string): string | undefined {
+function authorityOf(origin: string): string | undefined {
   const url = URL.parse(origin);
   return url === null || url.host === '' ? undefined : url.host;
 }

@@ -56,7 +56,10 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       const stored = secrets.seal(id, secret);
       try {
         const tunnel = await store.tunnels.create({
-          ...{ id, accountTag, name: body.name, secret: stored },
+          id,
+          accountTag,
+          name: body.name,
+          secret: stored,
           createdAtMs: now(),
         });
         return { ...(await showTunnel(parts, tunnel)), token: tokenOf(tunnel, secret) };

@@ -55,8 +55,9 @@ export function encodeOriginCert(cert: OriginCert): string {
     zoneID: cert.zoneId,
     accountID: cert.accountId,
     apiToken: cert.apiToken,
-    ...(cert.endpoint === undefined ? {} : { endpoint: cert.endpoint }),
-    ...(cert.apiUrl === undefined ? {} : { posternApiUrl: cert.apiUrl }),
+    // Members that are undefined are left out of the text.
+    endpoint: cert.endpoint,
+    posternApiUrl: cert.apiUrl,
   });
   const lines =
     Buffer.from(json)

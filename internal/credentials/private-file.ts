@@ -3,9 +3,19 @@
 // start at once exactly one wins, and a reader never sees half a file.
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
 import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
 import { makeDirectory } from '../net/file/make-directory.ts';
 
@@ -13,13 +23,10 @@ import { makeDirectory } from '../net/file/make-directory.ts';
 const privateMode = 0o600;
 /** Largest secret-bearing file read; credentials, keys and tokens are a few KiB. */
 export const maxFileBytes = 1 << 20;
-
-/** `~` and `~/x` with the home directory put in; other paths as they are. */
-export function expandHome(path: string, home?: string): string {
-  // The home directory is asked for only when it is needed: not every user has one.
-  if (path === '~') return home ?? homedir();
-  return path.startsWith('~/') || path.startsWith('~\\') ? join(home ?? homedir(), path.slice(2)) : path;
-}
+/** What writes into a pipe may ask somebody for a password first. */
+const pipeWaitMs = 120_000;
+/** How often a pipe is looked at while it is empty. */
+const pipeLookMs = 20;
 
 /**
  * Makes a directory (and its parents) that only its owner may enter. An existing one is left as it is. Throws 'file.failed',
@@ -60,20 +67,32 @@ export function replacePrivateFile(path: string, text: string, mode: number = pr
   });
 }
 
-/** The text of `path` (a file or a pipe), or undefined when there is nothing of that name. Never reads more than 1 MiB. */
-export function readPrivateFile(path: string): string | undefined {
+/**
+ * The text of `path` (a file or a pipe), or undefined when there is nothing of that name. Never reads more than 1 MiB. Throws
+ * 'credentials.invalid' for more, and for a pipe that nobody has written to and closed within `waitMs`.
+ */
+export function readPrivateFile(path: string, waitMs: number = pipeWaitMs): string | undefined {
   let file: number;
   try {
-    file = openSync(path, 'r');
+    // Opening and reading a pipe would otherwise wait for its writer for ever. Windows has no such flag.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     if (foreignCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   try {
     const bytes = Buffer.allocUnsafe(maxFileBytes + 1);
+    const deadline = fstatSync(file).isFIFO() ? performance.now() + waitMs : undefined;
     let length = 0;
-    for (let got = -1; got !== 0 && length < bytes.byteLength; length += got) {
-      got = readSync(file, bytes, length, bytes.byteLength - length, null);
+    while (length < bytes.byteLength) {
+      const got = readAvailable(file, bytes.subarray(length));
+      if (got !== undefined) length += got;
+      // A pipe without a writer reads as ended: it may not have been opened yet.
+      if (got === 0 && (deadline === undefined || length > 0)) break;
+      if (got !== undefined && got > 0) continue;
+      if (deadline !== undefined && performance.now() >= deadline)
+        throw new PosternError('credentials.invalid', `Nothing was written to the pipe ${path} in ${waitMs / 1_000} s`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pipeLookMs);
     }
     if (length > maxFileBytes) {
       throw new PosternError('credentials.invalid', `The file ${path} is larger than ${maxFileBytes} bytes`);
@@ -81,6 +100,16 @@ export function readPrivateFile(path: string): string | undefined {
     return bytes.toString('utf8', 0, length);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Bytes read; 0 at the end, undefined when there are none yet. */
+function readAvailable(file: number, into: Uint8Array): number | undefined {
+  try {
+    return readSync(file, into, 0, into.byteLength, null);
+  } catch (error) {
+    if (foreignCode(error) === 'EAGAIN') return undefined;
+    throw error;
   }
 }
 

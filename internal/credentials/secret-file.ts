@@ -17,7 +17,7 @@ export function readSecretFile(path: string, what: string): string | undefined {
   if (text !== undefined && othersCanRead(path) && isChangeable(path)) {
     throw new PosternError(
       'credentials.invalid',
-      `${what} ${path} can be read by every user of this machine. Mend it with: chmod 600 ${shellWord(path)}`,
+      `${what} ${path} can be read by every user of this machine. Mend it with \`chmod 600 ${shellWord(path)}\``,
     );
   }
   return text;
@@ -26,10 +26,10 @@ export function readSecretFile(path: string, what: string): string | undefined {
 /** Whether its mode, and those of the directories above, let others in. Windows has other means, which are not looked at. */
 function othersCanRead(path: string): boolean {
   if (process.platform === 'win32') return false;
+  const found = statSync(path);
+  // A pipe belongs to whoever made it; the one of a shell's `<(…)` has no path of its own.
+  if (!found.isFile() || (found.mode & othersRead) === 0) return false;
   const real = realpathSync(path);
-  const { mode } = statSync(real);
-  // A pipe belongs to whoever made it.
-  if ((mode & 0o170000) !== 0o100000 || (mode & othersRead) === 0) return false;
   for (let directory = dirname(resolve(real)); ; directory = dirname(directory)) {
     if ((statSync(directory).mode & othersEnter) === 0) return false;
     if (dirname(directory) === directory) return true;

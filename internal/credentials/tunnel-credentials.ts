@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { createPrivateFile, expandHome } from './private-file.ts';
+import { createPrivateFile } from './private-file.ts';
 import { readSecretFile } from './secret-file.ts';
 import { caPinSchema, edgeAddressesSchema, type TunnelToken } from './tunnel-token.ts';
 
@@ -61,14 +61,14 @@ export function encodeCredentials(credentials: TunnelToken): string {
     TunnelSecret: encodeBase64(secret),
     TunnelID: tunnelId,
     Endpoint: endpoint ?? '',
-    ...(edge === undefined || edge.length === 0 ? {} : { PosternEdge: edge }),
-    ...(caPin === undefined ? {} : { PosternCaPin: caPin }),
+    // Members that are undefined are left out of the text.
+    PosternEdge: edge?.length === 0 ? undefined : edge,
+    PosternCaPin: caPin,
   });
 }
 
-/** Reads a credentials file (`~` expanded). Throws `credentials.not-found` or `credentials.invalid`. */
-export function readCredentialsFile(path: string): TunnelCredentials {
-  const file = expandHome(path);
+/** Reads a credentials file. Throws `credentials.not-found` or `credentials.invalid`. */
+export function readCredentialsFile(file: string): TunnelCredentials {
   if (file.endsWith('.pem')) {
     throw new PosternError(
       'credentials.invalid',
@@ -92,13 +92,11 @@ export function readCredentialsFile(path: string): TunnelCredentials {
   return parseCredentials(text, `The tunnel credentials file '${file}'`);
 }
 
-/** Writes a new credentials file, mode 0600. Throws `credentials.invalid` when the name is taken. Returns the expanded path. */
-export function writeCredentialsFile(path: string, credentials: TunnelToken): string {
-  const file = expandHome(path);
+/** Writes a new credentials file, mode 0600. Throws `credentials.invalid` when the name is taken. */
+export function writeCredentialsFile(file: string, credentials: TunnelToken): void {
   if (!createPrivateFile(file, encodeCredentials(credentials))) {
     throw new PosternError('credentials.invalid', `${file} already exists`);
   }
-  return file;
 }
 
 function keyName(lowered: string): string {

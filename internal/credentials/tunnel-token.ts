@@ -78,9 +78,10 @@ export function encodeToken(token: TunnelToken): string {
     a: accountTag,
     t: tunnelId,
     s: encodeBase64(secret),
-    ...(endpoint === undefined ? {} : { e: endpoint }),
-    ...(edge === undefined || edge.length === 0 ? {} : { pe: edge }),
-    ...(caPin === undefined ? {} : { pk: caPin }),
+    // Members that are undefined are left out of the text.
+    e: endpoint,
+    pe: edge?.length === 0 ? undefined : edge,
+    pk: caPin,
   };
   return Buffer.from(JSON.stringify(json)).toString('base64');
 }

@@ -228,7 +228,10 @@ describe('address pool: uneven use', () => {
 
   it('is none where connections have addresses of their own', () => {
     const pool = new AddressPool([[v4(1), v4(2), v4(3)], []], {
-      ...{ version: 'auto', share: false, random: () => 0, nowMs: () => 0 },
+      version: 'auto',
+      share: false,
+      random: () => 0,
+      nowMs: () => 0,
     });
     pool.get(0);
     assert.equal(pool.uneven, undefined);

@@ -4,6 +4,7 @@
 import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { withDeadline } from '../net/time/deadline.ts';
 
 export interface SrvRecord {
   readonly name: string;
@@ -65,16 +66,10 @@ async function ask<T>(
   timeoutMs: number,
   look: () => Promise<readonly T[]>,
 ): Promise<readonly T[]> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new PosternError('discovery.failed', `No answer to the ${kind} look-up of ${name} within ${timeoutMs} ms`),
-      );
-    }, timeoutMs);
-  });
+  const late = (): PosternError =>
+    new PosternError('discovery.failed', `No answer to the ${kind} look-up of ${name} within ${timeoutMs} ms`);
   try {
-    const found = await Promise.race([look(), deadline]);
+    const found = await withDeadline(look(), timeoutMs, late);
     if (found.length === 0)
       throw new PosternError('discovery.failed', `The ${kind} look-up of ${name} gave no records`);
     return found;
@@ -87,7 +82,5 @@ async function ask<T>(
         cause: error,
       },
     );
-  } finally {
-    clearTimeout(timer);
   }
 }

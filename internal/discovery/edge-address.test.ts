@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PosternError } from '../errors/error.ts';
-import { createEdgeAddress, formatEdgeAddress, parseHostPort } from './edge-address.ts';
+import { createEdgeAddress, formatEdgeAddress, parseEdgeTarget } from './edge-address.ts';
 
 describe('edge address', () => {
   it('counts an IPv4-mapped address as IPv4', () => {
@@ -15,9 +15,9 @@ describe('edge address', () => {
   });
 
   it('reads names, IPv4 and bracketed IPv6', () => {
-    assert.deepEqual(parseHostPort('edge.example.com:7844'), { host: 'edge.example.com', port: 7844 });
-    assert.deepEqual(parseHostPort(' 10.0.0.1:1 '), { host: '10.0.0.1', port: 1 });
-    assert.deepEqual(parseHostPort('[2606:4700::1]:65535'), { host: '2606:4700::1', port: 65_535 });
+    assert.deepEqual(parseEdgeTarget('edge.example.com:7844'), { host: 'edge.example.com', port: 7844 });
+    assert.deepEqual(parseEdgeTarget(' 10.0.0.1:1 '), { host: '10.0.0.1', port: 1 });
+    assert.deepEqual(parseEdgeTarget('[2606:4700::1]:65535'), { host: '2606:4700::1', port: 65_535 });
   });
 
   for (const wrong of [
@@ -35,7 +35,7 @@ describe('edge address', () => {
   ]) {
     it(`refuses ${JSON.stringify(wrong)}`, () => {
       assert.throws(
-        () => parseHostPort(wrong),
+        () => parseEdgeTarget(wrong),
         (error: unknown) => error instanceof PosternError && error.code === 'config.invalid',
       );
     });

@@ -3,6 +3,7 @@
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';
+import { formatHostPort, type HostPort, parseHostPort } from '../net/address/host-port.ts';
 
 export type IpFamily = 4 | 6;
 
@@ -16,12 +17,6 @@ export interface EdgeAddress {
 /** The addresses of both regions; a static list is dealt alternately. */
 export type EdgeRegions = readonly [readonly EdgeAddress[], readonly EdgeAddress[]];
 
-export interface HostPort {
-  /** Without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
-
 /** `ip` must be a valid address; `::ffff:a.b.c.d` becomes its IPv4 form. */
 export function createEdgeAddress(ip: string, port: number): EdgeAddress {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
@@ -31,19 +26,17 @@ export function createEdgeAddress(ip: string, port: number): EdgeAddress {
 
 /** `1.2.3.4:7844` or `[::1]:7844`, for logs and as a key. */
 export function formatEdgeAddress(address: EdgeAddress): string {
-  return address.family === 6 ? `[${address.ip}]:${address.port}` : `${address.ip}:${address.port}`;
+  return formatHostPort(address.ip, address.port);
 }
 
 /** Throws 'config.invalid' for anything that is not `host:port` with a port from 1 to 65535. */
-export function parseHostPort(text: string): HostPort {
-  const match = /^(?:\[([^\][]+)\]|([^:\][\s/]+)):(\d{1,5})$/.exec(text.trim());
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || !(port >= 1 && port <= 65_535) || (match?.[1] !== undefined && isIP(host) !== 6)) {
+export function parseEdgeTarget(text: string): HostPort {
+  const target = parseHostPort(text.trim());
+  if (target === undefined) {
     throw new PosternError(
       'config.invalid',
       `Edge address "${text}" is not valid: write host:port, such as edge.example.com:7844`,
     );
   }
-  return { host, port };
+  return target;
 }

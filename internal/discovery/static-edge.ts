@@ -4,16 +4,16 @@
 
 import { isIP } from 'node:net';
 import { PosternError } from '../errors/error.ts';
+import { formatHostPort, type HostPort } from '../net/address/host-port.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Dns } from './dns.ts';
-import { createEdgeAddress, type EdgeAddress, type EdgeRegions, parseHostPort } from './edge-address.ts';
+import { createEdgeAddress, type EdgeAddress, type EdgeRegions } from './edge-address.ts';
 
 /**
- * Resolves every entry; those that do not resolve are logged and skipped. Addresses are dealt to the regions in turn.
- * Rejects with 'config.invalid' for a malformed entry and 'discovery.failed' when no entry resolves.
+ * Resolves every target; those that do not resolve are logged and skipped. Addresses are dealt to the regions in turn.
+ * Rejects with 'discovery.failed' when none resolves.
  */
-export async function resolveStaticEdge(entries: readonly string[], dns: Dns, logger: Logger): Promise<EdgeRegions> {
-  const targets = entries.map(parseHostPort);
+export async function resolveStaticEdge(targets: readonly HostPort[], dns: Dns, logger: Logger): Promise<EdgeRegions> {
   const regions: [EdgeAddress[], EdgeAddress[]] = [[], []];
   let next = 0;
   for (const { host, port } of targets) {
@@ -21,7 +21,7 @@ export async function resolveStaticEdge(entries: readonly string[], dns: Dns, lo
     try {
       ips = preferredFamily(await dns.addresses(host));
     } catch (error) {
-      logger.error({ error: String(error) }, `Could not resolve edge address ${host}:${port}`);
+      logger.error({ error: String(error) }, `Could not resolve edge address ${formatHostPort(host, port)}`);
       continue;
     }
     for (const ip of ips) {
@@ -29,8 +29,10 @@ export async function resolveStaticEdge(entries: readonly string[], dns: Dns, lo
       next += 1;
     }
   }
-  if (next === 0)
-    throw new PosternError('discovery.failed', `Failed to resolve any edge address of: ${entries.join(', ')}`);
+  if (next === 0) {
+    const shown = targets.map(({ host, port }) => formatHostPort(host, port));
+    throw new PosternError('discovery.failed', `Failed to resolve any edge address of: ${shown.join(', ')}`);
+  }
   return regions;
 }
 

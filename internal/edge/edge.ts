@@ -12,11 +12,12 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
-import { describeError } from '../errors/error.ts';
+import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
-import { openVisitors } from '../visitors/open-visitors.ts';
+import { readErrorTemplate } from '../visitors/error-template.ts';
+import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
@@ -31,7 +32,8 @@ const settleMs = 500;
 const connectorDrainMs = 5_000;
 
 /**
- * Opens everything. What was opened is closed again when a later part fails. Throws 'file.failed', 'listen.failed',
+ * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
+ * 'listen.failed',
  * 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
@@ -39,12 +41,10 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const { logger, stateDir, domain, names, gracePeriodMs } = options;
   openStateDirectory(stateDir);
   const onDeath = (error: unknown): void =>
-    logger.error({ error: describeError(error) }, 'The store’s thread died; the next call starts another');
+    logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
-  const hostnames = await openHostnameTable(store, error =>
-    logger.error({ error: describeError(error) }, 'Cannot read host names'),
-  );
+  const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
     await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name) }),
@@ -58,13 +58,27 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(
     await openConnectorListener({
-      ...{ ...options, ...options.connectors, store, registry, certificates, drainTimeoutMs: gracePeriodMs },
+      ...options,
+      ...options.connectors,
+      store,
+      registry,
+      certificates,
+      drainTimeoutMs: gracePeriodMs,
     }),
   );
+  const { errorPageFile } = options;
+  const readErrorPage = async () => (errorPageFile === undefined ? undefined : readErrorTemplate(errorPageFile));
+  const errorPage = await readErrorPage();
   const visitors = opened.use(
     await openVisitors({
-      ...{ ...options, host: options.publicHost, certificates, hostnames, registry },
-      ...{ timeouts: options.visitorTimeouts, limits: options.visitorLimits },
+      ...options,
+      host: options.publicHost,
+      certificates,
+      hostnames,
+      registry,
+      timeouts: options.visitorTimeouts,
+      limits: options.visitorLimits,
+      errorPage,
     }),
   );
 
@@ -96,7 +110,12 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
   api.serve(
     createControlPlane({
-      ...{ store, secrets, live, logger, describeEdge, calls: features.flatMap(feature => feature.api ?? []) },
+      store,
+      secrets,
+      live,
+      logger,
+      describeEdge,
+      calls: features.flatMap(feature => feature.api ?? []),
     }),
   );
 
@@ -115,14 +134,29 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     await Promise.all([draining, connectors.drain(gracePeriodMs + connectorDrainMs)]);
     await resources.disposeAsync();
   };
+  const reload = async (): Promise<void> => {
+    const page = await readErrorPage();
+    await certificates.reload();
+    if (page !== undefined) visitors.showErrorsWith(page);
+  };
   const stopOnce = (): Promise<void> => {
     stopped ??= stop();
     return stopped;
   };
   return {
-    ...{ connectorPort: connectors.port, httpPort: visitors.httpPort, httpsPort: visitors.httpsPort },
-    ...{ apiUrl, quickServiceUrl: api.origin, caPem: certificates.caPem, metrics: metrics?.address },
-    ...{ registry, store, privateServices, features, reload: () => certificates.reload() },
-    ...{ stop: stopOnce, [Symbol.asyncDispose]: stopOnce },
+    connectorPort: connectors.port,
+    httpPort: visitors.httpPort,
+    httpsPort: visitors.httpsPort,
+    apiUrl,
+    quickServiceUrl: api.origin,
+    caPem: certificates.caPem,
+    metrics: metrics?.address,
+    registry,
+    store,
+    privateServices,
+    features,
+    reload,
+    stop: stopOnce,
+    [Symbol.asyncDispose]: stopOnce,
   };
 }

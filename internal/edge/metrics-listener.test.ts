@@ -7,11 +7,11 @@ import { createServer, request, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { encode } from 'dns-packet';
+import { addressHost } from '../../test/support/address-host.ts';
 import { EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { readExactly } from '../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../private-network/private-host.ts';
 import type { ListenAddress } from './options.ts';
 
 const any = { host: '127.0.0.1', port: 0 } as const;
@@ -36,7 +36,7 @@ async function socks(t: TestContext, port: number | undefined, bytes: readonly n
 
 describe('metrics of an edge', () => {
   it('tell what the on-ramps did, in bounded labels', async t => {
-    const resolver = { host: parsePrivateHost('10.0.0.53') ?? assert.fail(), port: 53 };
+    const resolver = { host: addressHost('10.0.0.53'), port: 53 };
     const { edge } = await EdgeWorld.open(t, {
       metrics: any,
       version: '1.2.3',

@@ -5,6 +5,7 @@ import { describeError, PosternError } from '../errors/error.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from '../management/local-server.ts';
 import type { BuildInfo } from '../management/metric-values.ts';
+import { withDeadline } from '../net/time/deadline.ts';
 import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
 
 export interface MetricsListenerOptions {
@@ -19,6 +20,8 @@ export interface MetricsListenerOptions {
 
 /** How long the edge may take to find out: the store answers in less than a millisecond. */
 const unreadyTimeoutMs = 3_000;
+const noAnswer = (): PosternError =>
+  new PosternError('health.failed', `No answer within ${unreadyTimeoutMs / 1_000} s`);
 
 /** Listens. Rejects with 'listen.failed'. */
 export function openMetricsListener(options: MetricsListenerOptions): Promise<LocalServer> {
@@ -50,16 +53,8 @@ function readiness(connections: number, reason: string | undefined): LocalAnswer
 
 async function reasonOf(unready: () => Promise<string | undefined>): Promise<string | undefined> {
   try {
-    return await within(unready(), unreadyTimeoutMs);
+    return await withDeadline(unready(), unreadyTimeoutMs, noAnswer);
   } catch (error) {
     return describeError(error);
   }
-}
-
-function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => reject(new PosternError('health.failed', `No answer within ${timeoutMs / 1_000} s`));
-    const timer = setTimeout(late, timeoutMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }

@@ -33,6 +33,8 @@ export interface EdgeOptions {
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
   readonly caFile?: string | undefined;
+  /** An HTML file that browsers are shown of failed requests; see visitors/error-template.ts. Default: the built-in page. */
+  readonly errorPageFile?: string | undefined;
   readonly quickTunnels: boolean;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
@@ -75,7 +77,7 @@ export interface Edge extends AsyncDisposable {
   readonly privateServices: PrivateServices;
   /** All of them, in the order of their steps. */
   readonly features: readonly EdgeFeature[];
-  /** Reads certificate files again. */
+  /** Reads certificate files and the error page again. Rejects when one cannot be used; what was there before stays then. */
   reload(): Promise<void>;
   /** Take no more work, finish what runs within the grace period, then close everything. Idempotent. */
   stop(): Promise<void>;

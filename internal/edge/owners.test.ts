@@ -47,7 +47,9 @@ async function openWorld(t: TestContext) {
   await store.privateHostnames.create({ ...route, id: name, hostname: `${marker}.internal` });
   const [zone] = await store.accounts.zonesOf(accountTag);
   const owner: Owned = {
-    ...{ tag: accountTag, zone: zone?.id ?? assert.fail(), tunnel: tunnel.id },
+    tag: accountTag,
+    zone: zone?.id ?? assert.fail(),
+    tunnel: tunnel.id,
     ids: [tunnel.id, first, second, prefix, name, tunnel.host],
   };
 
@@ -63,7 +65,10 @@ async function openWorld(t: TestContext) {
   const served = world.edge.features.flatMap(feature => feature.api ?? []).map(call => call.route);
   const routes = new Set<ApiRoute>([...Object.values(apiRoutes), ...served]);
   return {
-    ...{ world, owner, connector, token },
+    world,
+    owner,
+    connector,
+    token,
     other: { tag: other, zone: otherZone },
     routes: [...routes].filter(one => one.owner !== 'anyone'),
     /** What the store holds of the owner, but for which connectors are here at the moment. */
@@ -214,7 +219,10 @@ describe('every call of the API', () => {
     const token = createApiToken();
     const accountTag = cert?.tag ?? assert.fail();
     await world.edge.store.accounts.addToken({
-      ...{ digest: digestApiToken(token), accountTag, label: '', createdAtMs: 0 },
+      digest: digestApiToken(token),
+      accountTag,
+      label: '',
+      createdAtMs: 0,
     });
     for (const route of routes) {
       const { text } = await ask(world.edge.apiUrl, route, paramsOf(route, owner, randomUUID()), owner, token);

@@ -47,6 +47,24 @@ export function describeError(error: unknown): string {
     .join(': ');
 }
 
+/** What a line of a log says of an error that somebody must act on. */
+export interface ErrorFields {
+  readonly error: string;
+  readonly code?: ErrorCode;
+  /** Which part is at fault: `origin`, `edge`, `network`, `config`, … */
+  readonly scope?: ErrorKind['scope'];
+  /** What a person can do. */
+  readonly remedy?: string;
+}
+
+/** For lines at level error, so that each has a code, the part at fault and what to do. */
+export function errorFields(error: unknown): ErrorFields {
+  const text = describeError(error);
+  if (!(error instanceof PosternError)) return { error: text };
+  const { remedy, scope } = error.kind;
+  return { error: text, code: error.code, scope, remedy };
+}
+
 /** What lies behind `error`, outermost first, each in one line of at most 200 characters and without what was said before. */
 export function causesOf(error: unknown): readonly string[] {
   const [, ...causes] = chainOf(error);

@@ -15,7 +15,7 @@ import { ipv6HeaderBytes } from '../net/packet/packet-ipv6.ts';
 import type { PacketProblem } from '../net/packet/packet-problem.ts';
 import { copyBytes } from '../net/stream/copy-bytes.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { ipPacketLimit } from '../wire/datagram-problem.ts';
+import { ipPacketLimit } from '../wire/datagram/datagram-problem.ts';
 import type { EchoFlow, EchoPlatform } from './echo-platform.ts';
 
 /** Where replies go: one connection's datagrams. The datagram room's muxers have this shape. */

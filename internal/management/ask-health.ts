@@ -2,6 +2,7 @@
 // Source: docs/protocol/commands-and-api.md §5.6, §13.
 
 import { describeError, PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { requestWeb } from '../net/http/web-request.ts';
 import type { LocalAddress } from './local-server.ts';
 
@@ -20,8 +21,7 @@ const maxAnswerBytes = 64 * 1024;
  * @param path `/ready` or `/healthcheck`
  */
 export async function askHealth(address: LocalAddress, path: string, timeoutMs: number): Promise<HealthAnswer> {
-  const host = reachable(address.host);
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}${path}`;
+  const url = `http://${formatHostPort(reachable(address.host), address.port)}${path}`;
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const { status, text } = await requestWeb({ url, signal, maxBytes: maxAnswerBytes });

@@ -7,6 +7,8 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { hostOf } from '../net/address/host-port.ts';
+import { isLoopbackHost } from '../net/address/ip.ts';
 import { answerHalfClosed } from '../net/http/half-closed.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
 import { listenTcp } from '../net/stream/listen-tcp.ts';
@@ -66,7 +68,7 @@ export async function openLocalServer(
   answerHalfClosed(server);
   await listen(server, candidates);
   const { address, port } = server.address() as AddressInfo;
-  onLoopback = address === '::1' || address.startsWith('127.');
+  onLoopback = isLoopbackHost(address);
   return {
     address: { host: address, port },
     close: () =>
@@ -116,6 +118,6 @@ function send(
 /** An IP address, or a name without a dot such as `localhost`, with or without a port. */
 function isLocalHost(host: string | undefined): boolean {
   if (host === undefined) return true;
-  const name = host.startsWith('[') ? host.slice(1, host.indexOf(']')) : host.replace(/:\d+$/, '');
+  const name = hostOf(host);
   return isIP(name) !== 0 || !name.includes('.');
 }

@@ -22,7 +22,10 @@ function expose(registry: Registry, family: MetricFamily): void {
   if (kind === 'histogram') {
     // prom-client's own histogram only counts by itself; its registry takes whatever can give its values.
     const values = async () => ({
-      ...{ name, help, type: kind, aggregator: 'sum' },
+      name,
+      help,
+      type: kind,
+      aggregator: 'sum',
       values: family.read().flatMap(sample => linesOf(name, sample)),
     });
     registry.registerMetric({ name, get: values } as unknown as Metric);
@@ -30,7 +33,10 @@ function expose(registry: Registry, family: MetricFamily): void {
   }
   const Metric = kind === 'counter' ? Counter : Gauge;
   new Metric({
-    ...{ name, help, labelNames: [...labelNames], registers: [registry] },
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
     collect() {
       this.reset();
       for (const [labels, value] of family.read()) this.inc(labels, value);

@@ -4,9 +4,9 @@
 import type { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import type { PrivateNetwork } from '../private-network/private-network.ts';
 import { counter, gauge, type MetricFamily, type MetricSample, type ReadSamples } from '../telemetry/metrics.ts';
-import type { Admission } from './admission.ts';
 import type { DnsCounters } from './dns/forwarder.ts';
 import type { EchoService } from './echo/echo-service.ts';
+import type { Admission } from './entrance/admission.ts';
 import type { SocksServer } from './socks/server.ts';
 
 export interface OnRampParts {

@@ -4,17 +4,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
+import { addressHost } from '../../test/support/address-host.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { PrivateWorld } from '../../test/support/private-world.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError } from '../errors/error.ts';
 import { readExactly } from '../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../private-network/private-host.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import { type OnRampSettings, openPrivateServices } from './on-ramps.ts';
 
 const any = { host: '127.0.0.1', port: 0 } as const;
-const resolver = { host: parsePrivateHost('10.0.0.53') ?? assert.fail(), port: 53 };
+const resolver = { host: addressHost('10.0.0.53'), port: 53 };
 
 describe('on-ramps', () => {
   let world: PrivateWorld;

@@ -3,6 +3,7 @@
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { isLoopbackHost } from '../net/address/ip.ts';
 import type { Resolver } from '../private-network/dns/upstream.ts';
 import { FlowCounts } from '../private-network/flows/flow-counts.ts';
 import { FlowTracker } from '../private-network/flows/flow-tracker.ts';
@@ -14,11 +15,11 @@ import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { MetricFamily } from '../telemetry/metrics.ts';
-import { Admission } from './admission.ts';
 import { type DnsCounters, openDnsForwarder } from './dns/forwarder.ts';
 import { EchoService } from './echo/echo-service.ts';
+import { Admission } from './entrance/admission.ts';
+import type { ListenOptions } from './entrance/listener.ts';
 import { openHttpProxy } from './http-proxy/http-proxy.ts';
-import { isLoopbackHost, type ListenOptions } from './listener.ts';
 import { onRampMetrics } from './on-ramp-metrics.ts';
 import { openSocksServer } from './socks/server.ts';
 
@@ -77,7 +78,12 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
   const resolverOf = ({ id }: NetworkRecord): Resolver | undefined =>
     onRamps.dns.find(({ vnet }) => findNetwork(routes, accountTag, vnet)?.id === id)?.resolver;
   const network = new PrivateNetwork({
-    ...{ routes, registry, tracker, logger, resolverOf, confineHostnames: onRamps.confineHostnames },
+    routes,
+    registry,
+    tracker,
+    logger,
+    resolverOf,
+    confineHostnames: onRamps.confineHostnames,
   });
   opened.defer(() => network.close());
   const echo = new EchoService(network);
@@ -128,7 +134,12 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
     httpProxyPort: proxyServer?.port,
     dnsPorts: forwarders.map(({ port }) => port),
     metrics: onRampMetrics({
-      ...{ network, flows, echo, dns: forwarders, socks: socksServer, admissions: [admission, openAdmission] },
+      network,
+      flows,
+      echo,
+      dns: forwarders,
+      socks: socksServer,
+      admissions: [admission, openAdmission],
     }),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

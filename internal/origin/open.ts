@@ -1,17 +1,18 @@
 // The chooser: from a validated ingress rule to the origin that serves it. Source: docs/protocol/ingress-and-origin.md
 // §3.
 
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { IngressRule } from '../schema/ingress-rule.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { AllowAddress, DialCare } from './dial.ts';
-import type { Exchange, HeaderList, Origin } from './exchange.ts';
-import { type HelloWorldServer, openHelloWorld } from './hello-world.ts';
-import { type HttpOrigin, openHttpOrigin } from './http.ts';
-import { HttpStatusOrigin } from './http-status.ts';
-import type { OutboundProxySettings } from './outbound-proxy.ts';
-import { SocksProxyOrigin } from './socks-proxy.ts';
-import { TcpOrigin } from './tcp.ts';
+import type { AllowAddress, DialCare } from './dial/dial.ts';
+import type { OutboundProxySettings } from './dial/outbound-proxy.ts';
+import type { Exchange, Origin } from './exchange/exchange.ts';
+import { type HttpOrigin, openHttpOrigin } from './http/http.ts';
+import { type HelloWorldServer, openHelloWorld } from './services/hello-world.ts';
+import { HttpStatusOrigin } from './services/http-status.ts';
+import { SocksProxyOrigin } from './services/socks-proxy.ts';
+import { TcpOrigin } from './services/tcp.ts';
 
 export interface OpenOriginOptions {
   readonly rule: IngressRule;

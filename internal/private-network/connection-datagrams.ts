@@ -2,12 +2,13 @@
 // the connection, and chooses one for a new flow. Source: docs/protocol/datagrams.md §2, §4.2, §4.4.
 
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
-import { createDatagramCounters, type DatagramCounters } from '../datagram/counters.ts';
-import type { EdgeEcho } from '../datagram/edge-echo.ts';
-import type { EdgeMux } from '../datagram/edge-mux.ts';
-import { EdgeMuxV2, type SessionCalls } from '../datagram/edge-v2.ts';
-import { EdgeMuxV3 } from '../datagram/edge-v3.ts';
+import { createDatagramCounters, type DatagramCounters } from '../datagram/channel/counters.ts';
+import type { EdgeEcho } from '../datagram/edge/edge-echo.ts';
+import type { EdgeMux } from '../datagram/edge/edge-mux.ts';
+import { EdgeMuxV2, type SessionCalls } from '../datagram/edge/edge-v2.ts';
+import { EdgeMuxV3 } from '../datagram/edge/edge-v3.ts';
 import { describeError, PosternError } from '../errors/error.ts';
+import { withDeadline } from '../net/time/deadline.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';
 import { serveSessionEvents } from '../rpc/session-events.ts';
 import type { TunnelId } from '../schema/api-id.ts';
@@ -148,15 +149,9 @@ function sessionCalls(openRpc: NonNullable<EdgeConnection['openRpc']>): SessionC
 /** A stream may have to wait for the peer's stream limit. */
 async function openInTime(openRpc: NonNullable<EdgeConnection['openRpc']>) {
   const opening = openRpc();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new PosternError('rpc.timeout', `No stream for a call within ${callTimeoutMs} ms`)),
-      callTimeoutMs,
-    );
-  });
+  const late = (): PosternError => new PosternError('rpc.timeout', `No stream for a call within ${callTimeoutMs} ms`);
   try {
-    return await Promise.race([opening, late]);
+    return await withDeadline(opening, callTimeoutMs, late);
   } catch (error) {
     // Nobody waits for the stream any more.
     opening.then(
@@ -164,7 +159,5 @@ async function openInTime(openRpc: NonNullable<EdgeConnection['openRpc']>) {
       () => undefined,
     );
     throw error;
-  } finally {
-    clearTimeout(timer);
   }
 }

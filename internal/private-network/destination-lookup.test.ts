@@ -8,13 +8,14 @@ import { createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { describe, it, type TestContext } from 'node:test';
 import { decode, encode } from 'dns-packet';
+import { addressHost } from '../../test/support/address-host.ts';
 import { openTestDns, type TestDns } from '../../test/support/dns-server.ts';
 import { MemoryPlatform } from '../../test/support/echo-network.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { PrivateWorld } from '../../test/support/private-world.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
 import { until } from '../../test/support/wait.ts';
-import type { FlowEnd } from '../datagram/edge-flow.ts';
+import type { FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { EchoProxy } from '../icmp/echo-proxy.ts';
@@ -22,7 +23,7 @@ import { formatIp } from '../net/address/ip.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import type { UdpFlow } from './flows/udp-flow.ts';
-import { parsePrivateHost } from './private-host.ts';
+import { parsePrivateHost } from './routes/private-host.ts';
 import type { Visitor } from './visitor.ts';
 
 const host = (text: string) => parsePrivateHost(text) ?? assert.fail(text);
@@ -42,14 +43,15 @@ async function openWorld(t: TestContext, options: { readonly confineHostnames?: 
   const dns = await openTestDns({ records });
   const world: PrivateWorld = await PrivateWorld.open({
     ...options,
-    resolverOf: ({ id }) => (id === world.vnet.id ? { host: host('127.0.0.1'), port: dns.port } : undefined),
+    resolverOf: ({ id }) => (id === world.vnet.id ? { host: addressHost('127.0.0.1'), port: dns.port } : undefined),
   });
   t.after(async () => {
     await world.close();
     await dns.close();
   });
   return {
-    ...{ world, dns },
+    world,
+    dns,
     address: (name, data) => {
       const type = data.includes(':') ? 'AAAA' : 'A';
       records.set(`${type} ${name}`, [{ type, name, ttl: 60, data }]);

@@ -1,8 +1,8 @@
 // A series of echo requests to one address: keeps its echo id and its connection over the probes, as a running ping does,
 // so that the connector sees one flow. Source: docs/protocol/datagrams.md §7.5.
 
-import type { EchoClient, ProbeResult } from '../datagram/edge-echo.ts';
-import type { EdgeMux } from '../datagram/edge-mux.ts';
+import type { EchoClient, ProbeResult } from '../datagram/edge/edge-echo.ts';
+import type { EdgeMux } from '../datagram/edge/edge-mux.ts';
 import type { IpBytes } from '../net/address/ip.ts';
 import type { FlowEndReason } from './flows/flow.ts';
 import type { OpenFlow } from './flows/flow-tracker.ts';

@@ -10,11 +10,11 @@ import { listen } from '../../test/support/origin-server.ts';
 import { PrivateWorld } from '../../test/support/private-world.ts';
 import { openUdpEcho } from '../../test/support/udp-echo.ts';
 import { until } from '../../test/support/wait.ts';
-import type { FlowEnd } from '../datagram/edge-flow.ts';
+import type { FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
-import { parsePrivateHost } from './private-host.ts';
+import { parsePrivateHost } from './routes/private-host.ts';
 import type { Visitor } from './visitor.ts';
 
 const host = (text: string) => parsePrivateHost(text) ?? assert.fail(text);
@@ -27,7 +27,10 @@ describe('private network', () => {
   });
   afterEach(() => world.close());
   const visitor = (network: NetworkRecord = world.vnet): Visitor => ({
-    ...{ onRamp: 'socks', network, sourceAddress: '192.0.2.7', sourcePort: 1234 },
+    onRamp: 'socks',
+    network,
+    sourceAddress: '192.0.2.7',
+    sourcePort: 1234,
   });
   const echoServer = (t: TestContext, address = '127.0.0.1') =>
     listen(

@@ -1,8 +1,9 @@
 // Who uses an on-ramp, and the record of what he asks for.
 
+import { formatHostPort } from '../net/address/host-port.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { FlowProtocol, FlowSubject, OnRamp } from './flows/flow.ts';
-import { formatPrivateHost, type PrivateHost } from './private-host.ts';
+import { formatPrivateHost, type PrivateHost } from './routes/private-host.ts';
 
 /** Who asks: an admitted visitor of one on-ramp, in the virtual network that it was admitted to. */
 export interface Visitor {
@@ -29,5 +30,5 @@ export function subjectOf(who: Visitor, protocol: FlowProtocol, host: PrivateHos
 
 /** Address and port of a visitor, as connectors are told. */
 export function formatSource({ sourceAddress, sourcePort }: Visitor): string {
-  return sourceAddress.includes(':') ? `[${sourceAddress}]:${sourcePort}` : `${sourceAddress}:${sourcePort}`;
+  return formatHostPort(sourceAddress, sourcePort);
 }

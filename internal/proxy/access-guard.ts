@@ -5,8 +5,9 @@
 
 import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { PosternError } from '../errors/error.ts';
-import type { Exchange } from '../origin/exchange.ts';
-import { headerValue } from '../origin/websocket-accept.ts';
+import { headerValue } from '../net/http/header-list.ts';
+import { requestWeb } from '../net/http/web-request.ts';
+import type { Exchange } from '../origin/exchange/exchange.ts';
 import type { AccessPolicy } from '../schema/origin-request.ts';
 
 const header = 'cf-access-jwt-assertion';
@@ -94,16 +95,9 @@ export class AccessGuard {
 }
 
 /** Reads at most `maxKeySetBytes` of an answer. */
-const boundedFetch: FetchImplementation = async (url, options) => {
-  const response = await fetch(url, { ...options, redirect: 'manual' });
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxKeySetBytes) throw new PosternError('protocol.too-large', `The key set at ${url} is too large.`);
-    chunks.push(chunk);
-  }
-  return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
+const boundedFetch: FetchImplementation = async (url, { headers, signal }) => {
+  const answer = await requestWeb({ url, headers: Object.fromEntries(headers), signal, maxBytes: maxKeySetBytes });
+  return new Response(answer.text, { status: answer.status });
 };
 
 function notVerified(cause: unknown): PosternError {

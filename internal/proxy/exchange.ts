@@ -3,14 +3,16 @@
 // (ending a stream).
 
 import type { Duplex } from 'node:stream';
-import { describeError, PosternError } from '../errors/error.ts';
+import { describeError, errorFields, PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
-import type { Cancelable, Exchange, ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { Cancelable, Exchange, ExchangeHead } from '../origin/exchange/exchange.ts';
 import type { HostFigures } from '../telemetry/host-figures.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
+import type { AccessLog } from './access-log.ts';
 import type { ProxyMetrics } from './metrics.ts';
-import { logRequest, logResponse } from './request-log.ts';
+import { logRequest, logResponse, requestIdOf } from './request-log.ts';
 
 /** What an exchange tells about itself in the log. */
 export interface ExchangeSubject {
@@ -20,6 +22,8 @@ export interface ExchangeSubject {
   readonly ruleIndex: number;
   /** Text of the service, for `originService`. */
   readonly service: string;
+  /** Told of each request that ended; undefined where nobody asked for it. */
+  readonly access: AccessLog | undefined;
   /** Of the rule's host; undefined where nobody counts, and until the rule is in force. */
   figures: HostFigures | undefined;
 }
@@ -84,7 +88,7 @@ export class StreamExchange implements Exchange {
     this.#status = status;
     this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
-    logResponse(this.#subject.log, status, headers, this.#subject);
+    logResponse(this.#subject.log, this.head, { status, headers }, this.#subject);
   }
 
   trailers(list: HeaderList): void {
@@ -94,10 +98,14 @@ export class StreamExchange implements Exchange {
   reject(status: number, error: PosternError): void {
     if (this.#failed || this.body.destroyed) return;
     this.#logFailure(error);
-    const text = Buffer.from(`${status} ${error.message}\n`);
+    const requestId = requestIdOf(this.head);
+    const text = Buffer.from(
+      `${status} ${error.message}\n${requestId === undefined ? '' : `Request id: ${requestId}\n`}`,
+    );
     this.respond(status, [
       ...['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(text.length)],
       ...['Cache-Control', 'no-store', 'Postern-Failed-Hop', 'connector'],
+      ...(requestId === undefined ? [] : ['Postern-Request-Id', requestId]),
     ]);
     this.body.end(text);
   }
@@ -114,11 +122,12 @@ export class StreamExchange implements Exchange {
     const { head } = this;
     const fields = {
       event: 1,
+      cfRay: requestIdOf(head),
       ingressRule: ruleIndex,
       originService: service,
       dest: `${head.scheme}://${head.host}${head.path}`,
       ...error.details,
-      error: describeError(error),
+      ...errorFields(error),
     };
     if (error.kind.scope === 'visitor') {
       log.debug(fields, 'Request ended by the visitor');
@@ -143,9 +152,20 @@ export class StreamExchange implements Exchange {
     const givenUp = this.work?.cancel() === true;
     const unsent = this.body.writableLength > 0 || (this.#upgraded && !this.body.readableEnded);
     if ((givenUp || unsent) && !this.#failed)
-      this.#subject.log.debug({ event: 1, ingressRule: this.#subject.ruleIndex }, 'Stream closed before its end');
+      this.#subject.log.debug(
+        { event: 1, cfRay: requestIdOf(this.head), ingressRule: this.#subject.ruleIndex },
+        'Stream closed before its end',
+      );
     this.#subject.metrics?.requestEnded();
     this.#subject.figures?.ended(this.#startMs, this.#headMs, this.#status, this.bytesUp, this.bytesDown);
+    this.#subject.access?.record({
+      ...{ head: this.head, status: this.#status, bytesUp: this.bytesUp, bytesDown: this.bytesDown },
+      ...{
+        tookMs: performance.now() - this.#startMs,
+        ruleIndex: this.#subject.ruleIndex,
+        service: this.#subject.service,
+      },
+    });
     this.#owner.exchangeEnded();
   }
 }

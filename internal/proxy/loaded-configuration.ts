@@ -2,7 +2,7 @@
 // has ended, so a swap never cuts a request. Source: docs/protocol/ingress-and-origin.md §5 (switch-over).
 
 import type { Matcher } from '../ingress/match.ts';
-import type { Origin } from '../origin/exchange.ts';
+import type { Origin } from '../origin/exchange/exchange.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { ExchangeOwner, ExchangeSubject } from './exchange.ts';
 

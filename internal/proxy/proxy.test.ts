@@ -8,7 +8,7 @@ import { listen } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, proxyTo, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { clientFrame, FrameReader } from '../../test/support/websocket-client.ts';
-import { parseGoDuration } from '../origin/hello-world.ts';
+import { parseGoDuration } from '../origin/services/hello-world.ts';
 
 describe('proxy', () => {
   it('refuses before it has a configuration and after it is closed', async () => {

@@ -1,20 +1,22 @@
 // The proxy: one incoming stream → ingress rule → origin → response. Owns the loaded configuration and swaps it for another
 // without touching running requests. Source: docs/protocol/ingress-and-origin.md §5, §7–13.
 
-import { describeError, PosternError } from '../errors/error.ts';
+import { errorFields, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
-import type { AllowAddress, NameLookup } from '../origin/dial.ts';
-import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import type { AllowAddress, NameLookup } from '../origin/dial/dial.ts';
+import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
+import { resolverLookup } from '../origin/dial/resolver-lookup.ts';
+import type { ExchangeHead } from '../origin/exchange/exchange.ts';
+import { createTagHeaders } from '../origin/http/request-headers.ts';
 import { openOrigin } from '../origin/open.ts';
-import type { OutboundProxySettings } from '../origin/outbound-proxy.ts';
-import { createTagHeaders } from '../origin/request-headers.ts';
-import { resolverLookup } from '../origin/resolver-lookup.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { AccessGuard } from './access-guard.ts';
+import type { AccessLog } from './access-log.ts';
 import { type ExchangeSubject, StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { LoadedConfiguration, type Route } from './loaded-configuration.ts';
@@ -24,6 +26,8 @@ import { serveTcp } from './tcp.ts';
 export interface ProxyOptions {
   readonly log: Logger;
   readonly metrics?: ProxyMetrics | undefined;
+  /** The caller's to close, after the proxy. */
+  readonly accessLog?: AccessLog | undefined;
   /** UUID of this connector, sent as `Cf-Warp-Tag-Id`. */
   readonly connectorId: string;
   /** `--tag KEY=VALUE` pairs. */
@@ -102,7 +106,7 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       this.#writes?.watch(incoming.body, () => this.#giveUp(incoming));
       this.#dispatch(incoming);
     } catch (error) {
-      this.#options.log.error({ error: describeError(error) }, 'Stream failed');
+      this.#options.log.error(errorFields(error), 'Stream failed');
       refuseUnserved(incoming, 'internal error');
     }
   }
@@ -136,9 +140,13 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 
   async #openRoute(rule: IngressRule): Promise<Route> {
-    const { allowNamed, log, metrics, outboundProxy } = this.#options;
+    const { accessLog: access, allowNamed, log, metrics, outboundProxy } = this.#options;
     const subject: ExchangeSubject = {
-      ...{ log, metrics, ruleIndex: rule.index, service: rule.service.text },
+      access,
+      log,
+      metrics,
+      ruleIndex: rule.index,
+      service: rule.service.text,
       figures: undefined,
     };
     const onConnected = (tookMs: number): void => {

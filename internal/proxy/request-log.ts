@@ -1,7 +1,8 @@
 // Requests and their answers in the log at level debug, in the words that people look for in a stock connector's log: did
 // it arrive, which rule took it, what came back? Values of headers that may be secrets are left out.
 
-import type { ExchangeHead, HeaderList } from '../origin/exchange.ts';
+import { type HeaderList, headerValue } from '../net/http/header-list.ts';
+import type { ExchangeHead } from '../origin/exchange/exchange.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Names whose values open doors. */
@@ -20,6 +21,7 @@ export function logRequest(log: Logger, head: ExchangeHead, { ruleIndex, service
   if (!log.isLevelEnabled('debug')) return;
   const fields = {
     event: 1,
+    cfRay: requestIdOf(head),
     ingressRule: ruleIndex,
     originService: service,
     host: head.host,
@@ -30,17 +32,32 @@ export function logRequest(log: Logger, head: ExchangeHead, { ruleIndex, service
   log.debug(fields, `${head.method} ${head.scheme}://${head.host}${head.path} HTTP/1.1`);
 }
 
-export function logResponse(log: Logger, status: number, headers: HeaderList, place: RequestPlace): void {
+export function logResponse(
+  log: Logger,
+  head: ExchangeHead,
+  { status, headers }: { readonly status: number; readonly headers: HeaderList },
+  place: RequestPlace,
+): void {
   if (!log.isLevelEnabled('debug')) return;
-  const length = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length');
+  const length = headerValue(headers, 'content-length');
   const fields = {
     event: 1,
+    cfRay: requestIdOf(head),
     ingressRule: place.ruleIndex,
     originService: place.service,
-    'content-length': length === -1 ? -1 : Number(headers[length + 1]),
+    'content-length': length === undefined ? -1 : Number(length),
   };
   log.debug(fields, `Response ${status}`);
 }
+
+/** The id that the edge gave the request, and its log and its answers know it by (docs/headers.md). */
+export function requestIdOf({ headers }: ExchangeHead): string | undefined {
+  // It comes from the network.
+  return headerValue(headers, 'cf-ray')?.slice(0, maxIdLength);
+}
+
+/** Twice what Cloudflare's have with the name of its place. */
+const maxIdLength = 40;
 
 /** By name; a repeated one as a list. */
 function shownHeaders(headers: HeaderList): Readonly<Record<string, string>> {

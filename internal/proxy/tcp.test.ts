@@ -6,9 +6,9 @@ import { openTestDns } from '../../test/support/dns-server.ts';
 import { listenRaw } from '../../test/support/origin-server.ts';
 import { createConfig, httpService, TestProxy } from '../../test/support/proxied.ts';
 import { until, within } from '../../test/support/wait.ts';
-import { formatIpPort } from '../net/address/ip.ts';
+import { formatIpPort } from '../net/address/host-port.ts';
+import { parseTarget } from '../origin/dial/dial.ts';
 import { FlowLimiter } from './flow-limiter.ts';
-import { parseDestination } from './tcp.ts';
 
 async function tcpProxy(t: TestContext, maxActiveFlows = 0, limiter = new FlowLimiter()): Promise<TestProxy> {
   const test = new TestProxy({ limiter });
@@ -151,10 +151,19 @@ describe('private TCP', () => {
       test.lines.filter(line => line.level === 'error').map(line => line.hop),
       ['connect'],
     );
-    for (const host of ['', '10.0.0.1', '10.0.0.1:0', '10.0.0.1:65536', 'fd00::1:22', '[10.0.0.1:22', 'a b:22'])
+    for (const host of [
+      '',
+      '10.0.0.1',
+      '10.0.0.1:0',
+      '10.0.0.1:65536',
+      'fd00::1:22',
+      '[10.0.0.1:22',
+      'a b:22',
+      '[fe80::1%lo]:22',
+    ])
       await assert.rejects(test.request({ ...tcp(1), host }).response, /want IP:port/, host);
-    assert.deepEqual(parseDestination('[fd00::1]:22'), { kind: 'tcp', host: 'fd00::1', port: 22 });
-    assert.deepEqual(parseDestination('db.internal:5432'), { kind: 'tcp', host: 'db.internal', port: 5432 });
+    assert.deepEqual(parseTarget('[fd00::1]:22'), { kind: 'tcp', host: 'fd00::1', port: 22 });
+    assert.deepEqual(parseTarget('db.internal:5432'), { kind: 'tcp', host: 'db.internal', port: 5432 });
   });
 
   it('dials only what is allowed, also where a name leads to it', async t => {

@@ -1,13 +1,13 @@
 // Private-network TCP: dials the destination of the stream and joins the two, half-close included. Not subject to ingress
 // rules. Source: docs/protocol/ingress-and-origin.md §11, docs/protocol/edge-protocol.md §9.3.2, §10.8.
 
-import { describeError, type PosternError } from '../errors/error.ts';
+import { describeError, errorFields, type PosternError } from '../errors/error.ts';
 import { formatIp, parseIp } from '../net/address/ip.ts';
 import { chooseResolver, isVirtualDns, type ResolverAddress } from '../net/address/virtual-dns.ts';
 import { splice } from '../net/stream/splice.ts';
 import type { WriteWatch } from '../net/stream/write-watch.ts';
-import { type AllowAddress, type DialTarget, dial, type NameLookup } from '../origin/dial.ts';
-import { upgradeHeaders } from '../origin/websocket-accept.ts';
+import { type AllowAddress, dial, type NameLookup, parseTarget, type TcpTarget } from '../origin/dial/dial.ts';
+import { upgradeHeaders } from '../origin/websocket/websocket-accept.ts';
 import type { WarpRouting } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { IncomingStream } from '../transport/transport.ts';
@@ -36,7 +36,7 @@ const dnsConnectTimeoutMs = 5_000;
 export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
   const { head, body } = incoming;
   const { log, metrics, limiter, routing } = context;
-  const target = parseDestination(head.host);
+  const target = parseTarget(head.host);
   body.on('error', ignore);
   if (target === undefined) {
     log.error({ event: 1, dest: head.host }, 'TCP destination is not IP:port');
@@ -80,13 +80,11 @@ export function serveTcp(incoming: IncomingStream, context: TcpContext): void {
 function refuse(incoming: IncomingStream, { log, metrics }: TcpContext, error: PosternError | undefined): void {
   const dest = incoming.head.host;
   metrics?.connectFailed();
-  log.error({ event: 2, ...error?.details, dest, error: describeError(error) }, 'TCP dial failed');
+  log.error({ event: 2, ...error?.details, dest, ...errorFields(error) }, 'TCP dial failed');
   const message = `unable to dial tcp to origin ${dest}: ${describeError(error?.cause ?? error)}`;
   if (error?.details?.cause === 'ECONNREFUSED') incoming.refuse({ message, dialRefused: true });
   else incoming.refuse({ message });
 }
-
-type TcpTarget = Extract<DialTarget, { kind: 'tcp' }>;
 
 function isDnsTarget({ host, port }: TcpTarget): boolean {
   const address = parseIp(host);
@@ -96,15 +94,6 @@ function isDnsTarget({ host, port }: TcpTarget): boolean {
 function resolverTarget(resolvers: readonly ResolverAddress[]): TcpTarget {
   const { address, port } = chooseResolver(resolvers);
   return { kind: 'tcp', host: formatIp(address), port };
-}
-
-/** `host:port` or `[v6]:port`; undefined when it is neither. */
-export function parseDestination(text: string): TcpTarget | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^[\]:/\s]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined || !(port >= 1 && port <= 65_535)) return undefined;
-  return { kind: 'tcp', host, port };
 }
 
 function ignore(): void {

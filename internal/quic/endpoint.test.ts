@@ -1,7 +1,7 @@
 // Handshakes, endings and addresses, both ends ours over real UDP sockets.
 
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
@@ -9,6 +9,7 @@ import { openQuicEndpoints, openQuicPair, portOf, quicIdentity, quicName } from 
 import { createTestCa } from '../../test/support/test-ca.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError } from '../errors/error.ts';
+import { spkiPin } from '../net/trust/spki-pin.ts';
 import { openEndpoint } from './endpoint.ts';
 
 const dial = (port: number, timeoutMs = 5000) => ({ address: '127.0.0.1', port, serverName: quicName, timeoutMs });
@@ -83,10 +84,7 @@ describe('quic endpoint', () => {
     const { ca } = await quicIdentity();
     const { serverEndpoint } = await openQuicEndpoints(t);
     const port = portOf(serverEndpoint);
-    const pinOf = (pem: string): string => {
-      const key = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' });
-      return createHash('sha256').update(key).digest('hex');
-    };
+    const pinOf = (pem: string): string => spkiPin(new X509Certificate(pem));
     const pinned = openEndpoint({ bind: '127.0.0.1:0', alpn: ['argotunnel'], caPin: pinOf(ca.cert) });
     t.after(() => pinned.close());
     await pinned.connect(dial(port));

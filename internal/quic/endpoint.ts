@@ -2,6 +2,7 @@
 // the native engine calls in with batches of events, which are given to connections and streams here.
 
 import { PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { type ConnectionEnding, endingError, endingOf, QuicConnection } from './connection.ts';
 import { eventKind, loadNative, type NativeEndpoint, recordLength, stateLength } from './native.ts';
 import { type EndpointOptions, nativeSettings } from './settings.ts';
@@ -79,12 +80,12 @@ export class QuicEndpoint {
     return new Promise((resolve, reject) => {
       if (options.signal?.aborted)
         return reject(new PosternError('dial.failed', 'The dial was given up before it began'));
-      const host = options.address.includes(':') ? `[${options.address}]` : options.address;
+      const remote = formatHostPort(options.address, options.port);
       let handle: number;
       try {
-        handle = this.#native.connect(`${host}:${options.port}`, options.serverName);
+        handle = this.#native.connect(remote, options.serverName);
       } catch (error) {
-        return reject(translate(error, `${host}:${options.port}`));
+        return reject(translate(error, remote));
       }
       const connection = new QuicConnection(this.#native, handle, this.#slab);
       this.#connections.set(handle, connection);
@@ -94,7 +95,7 @@ export class QuicEndpoint {
         reject(error);
       };
       const timer = setTimeout(() => {
-        const message = `No QUIC handshake with ${host}:${options.port} within ${options.timeoutMs} ms${this.#sendTrouble()}`;
+        const message = `No QUIC handshake with ${remote} within ${Math.round(options.timeoutMs)} ms${this.#sendTrouble()}`;
         giveUp(new PosternError('dial.timeout', message));
       }, options.timeoutMs);
       const onAbort = (): void => giveUp(new PosternError('dial.failed', 'The dial was given up'));

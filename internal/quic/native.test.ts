@@ -28,10 +28,16 @@ async function createRaw(
 }
 
 describe('quic native module', () => {
-  it('has a committed binary that was built from the committed sources', () => {
-    const folder = join(here, 'prebuilt/linux-x64-gnu');
-    assert.equal(readFileSync(join(folder, sourceHashFile), 'utf8').trim(), nativeSourceHash(join(here, 'native')));
-    assert.ok(existsSync(join(folder, 'postern-quic.node')));
+  it('has committed binaries that were built from the committed sources', () => {
+    for (const [platform, remake] of [
+      ['linux-x64-gnu', '--prebuilt'],
+      ['linux-arm64-gnu', '--arm64'],
+    ] as const) {
+      const folder = join(here, 'prebuilt', platform);
+      const noted = readFileSync(join(folder, sourceHashFile), 'utf8').trim();
+      assert.equal(noted, nativeSourceHash(join(here, 'native')), `npm run build:native -- ${remake}`);
+      assert.ok(existsSync(join(folder, 'postern-quic.node')));
+    }
   });
 
   it('says that QUIC is not available where no binary loads', t => {

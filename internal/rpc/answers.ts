@@ -4,8 +4,8 @@
 //   answer:  running ──done──▶ returned ──Finish──▶ free        running ──Finish──▶ (Return canceled) free
 
 import { PosternError } from '../errors/error.ts';
-import type { StructReader } from '../wire/capnp-reader.ts';
-import type { StructWriter } from '../wire/capnp-writer.ts';
+import type { StructReader } from '../wire/capnp/capnp-reader.ts';
+import type { StructWriter } from '../wire/capnp/capnp-writer.ts';
 import {
   type CallTarget,
   encodeCanceled,
@@ -13,7 +13,7 @@ import {
   encodeException,
   encodeResults,
   type RpcMessage,
-} from '../wire/rpc-message.ts';
+} from '../wire/rpc/rpc-message.ts';
 import { maxOutstanding } from './questions.ts';
 
 /** Writes a result struct into pointer slot 0 of the payload. */

@@ -16,7 +16,7 @@ import {
   type UdpSessionEnd,
   type UdpSessionRequest,
   type UdpSessionResult,
-} from '../wire/connector-calls.ts';
+} from '../wire/rpc/connector-calls.ts';
 import { RpcSession } from './session.ts';
 
 const methods = {

@@ -12,7 +12,7 @@ import {
   decodeUpdateResults,
   type UdpSessionEnd,
   type UdpSessionRequest,
-} from '../wire/connector-calls.ts';
+} from '../wire/rpc/connector-calls.ts';
 import { ConnectorClient } from './connector-client.ts';
 import { type ConnectorService, serveConnector } from './connector-service.ts';
 import { reportSessionEnd, serveSessionEvents } from './session-events.ts';

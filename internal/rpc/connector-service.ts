@@ -15,8 +15,8 @@ import {
   sessionManager,
   type UdpSessionEnd,
   type UdpSessionRequest,
-} from '../wire/connector-calls.ts';
-import { encodeNothing } from '../wire/registration.ts';
+} from '../wire/rpc/connector-calls.ts';
+import { encodeNothing } from '../wire/rpc/registration.ts';
 import { RpcSession } from './session.ts';
 
 /** UDP sessions of datagram v2. A thrown error becomes an RPC exception without its text; see `onError`. */

@@ -5,9 +5,9 @@
 //   bootstrap:  none ──first call──▶ asked ──Return──▶ held | failed
 
 import { PosternError } from '../errors/error.ts';
-import type { StructReader } from '../wire/capnp-reader.ts';
-import type { StructWriter } from '../wire/capnp-writer.ts';
-import { encodeBootstrap, encodeCall, encodeFinish, encodeRelease, type ReturnBody } from '../wire/rpc-message.ts';
+import type { StructReader } from '../wire/capnp/capnp-reader.ts';
+import type { StructWriter } from '../wire/capnp/capnp-writer.ts';
+import { encodeBootstrap, encodeCall, encodeFinish, encodeRelease, type ReturnBody } from '../wire/rpc/rpc-message.ts';
 
 /** A method of the peer; `name` is only for messages. */
 export interface RpcMethod {

@@ -9,8 +9,8 @@ import {
   encodeRegisterResults,
   type RegistrationRequest,
   type RegistrationResult,
-} from '../wire/registration.ts';
-import { encodeAbort, encodeCapabilityResult, encodeException, encodeResults } from '../wire/rpc-message.ts';
+} from '../wire/rpc/registration.ts';
+import { encodeAbort, encodeCapabilityResult, encodeException, encodeResults } from '../wire/rpc/rpc-message.ts';
 import { RegistrationClient } from './registration-client.ts';
 
 const request: RegistrationRequest = {

@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import type { StructReader } from '../wire/capnp-reader.ts';
+import type { StructReader } from '../wire/capnp/capnp-reader.ts';
 import {
   type ConnectionDetails,
   decodeRegisterResults,
@@ -14,7 +14,7 @@ import {
   type RegistrationRefusal,
   type RegistrationRequest,
   registrationServer,
-} from '../wire/registration.ts';
+} from '../wire/rpc/registration.ts';
 import { RpcSession } from './session.ts';
 
 const { interfaceId } = registrationServer;

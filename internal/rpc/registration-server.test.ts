@@ -10,8 +10,8 @@ import {
   decodeRegisterResults,
   type RegistrationRequest,
   type RegistrationResult,
-} from '../wire/registration.ts';
-import { encodeBootstrap, encodeCall, encodeException, encodeFinish } from '../wire/rpc-message.ts';
+} from '../wire/rpc/registration.ts';
+import { encodeBootstrap, encodeCall, encodeException, encodeFinish } from '../wire/rpc/rpc-message.ts';
 import { RegistrationClient } from './registration-client.ts';
 import { type RegistrationServerOptions, type RegistrationSession, serveRegistration } from './registration-server.ts';
 

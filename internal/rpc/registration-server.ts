@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../errors/error.ts';
-import type { StructReader } from '../wire/capnp-reader.ts';
+import type { StructReader } from '../wire/capnp/capnp-reader.ts';
 import {
   decodeLocalConfigurationParams,
   decodeRegisterParams,
@@ -12,7 +12,7 @@ import {
   type RegistrationRequest,
   type RegistrationResult,
   registrationServer,
-} from '../wire/registration.ts';
+} from '../wire/rpc/registration.ts';
 import type { WriteResults } from './answers.ts';
 import { RpcSession } from './session.ts';
 

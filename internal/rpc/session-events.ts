@@ -3,8 +3,8 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
-import { decodeSessionEndParams, sessionManager, type UdpSessionEnd } from '../wire/connector-calls.ts';
-import { encodeNothing } from '../wire/registration.ts';
+import { decodeSessionEndParams, sessionManager, type UdpSessionEnd } from '../wire/rpc/connector-calls.ts';
+import { encodeNothing } from '../wire/rpc/registration.ts';
 import { ConnectorClient } from './connector-client.ts';
 import { RpcSession } from './session.ts';
 

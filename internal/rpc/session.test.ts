@@ -6,7 +6,7 @@ import { RpcPlayer } from '../../test/support/rpc-play.ts';
 import { readMessage } from '../../test/support/vectors.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { openFrame } from '../wire/framing.ts';
+import { openFrame } from '../wire/capnp/framing.ts';
 import {
   encodeBootstrap,
   encodeCall,
@@ -16,7 +16,7 @@ import {
   encodeRelease,
   encodeResults,
   encodeUnimplemented,
-} from '../wire/rpc-message.ts';
+} from '../wire/rpc/rpc-message.ts';
 import type { WriteResults } from './answers.ts';
 import { RpcSession, type RpcSessionOptions } from './session.ts';
 

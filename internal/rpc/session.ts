@@ -7,10 +7,10 @@
 
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../errors/error.ts';
-import type { CapnpMessage, StructReader } from '../wire/capnp-reader.ts';
-import type { StructWriter } from '../wire/capnp-writer.ts';
-import { FrameReader } from '../wire/framing.ts';
-import { decodeRpcMessage, encodeAbort, encodeUnimplemented } from '../wire/rpc-message.ts';
+import type { CapnpMessage, StructReader } from '../wire/capnp/capnp-reader.ts';
+import type { StructWriter } from '../wire/capnp/capnp-writer.ts';
+import { FrameReader } from '../wire/capnp/framing.ts';
+import { decodeRpcMessage, encodeAbort, encodeUnimplemented } from '../wire/rpc/rpc-message.ts';
 import { Answers, type RpcService } from './answers.ts';
 import { Questions, type RpcMethod } from './questions.ts';
 

@@ -1,6 +1,7 @@
 // Public host names of a tunnel in the API. Source: docs/protocol/commands-and-api.md §9.4.
 
 import * as z from 'zod';
+import { uuidSchema } from './api-common.ts';
 
 export const addRouteSchema = z.discriminatedUnion('type', [
   z.object({
@@ -21,3 +22,6 @@ export const addRouteResultSchema = z.object({
   load_balancer: changeSchema.optional(),
   pool: changeSchema.optional(),
 });
+
+/** The route that a host name takes: one of that name, or a wildcard such as `*.example.com`. */
+export const foundRouteSchema = z.object({ hostname: z.string(), tunnel_id: uuidSchema });

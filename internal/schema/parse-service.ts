@@ -2,6 +2,7 @@
 // that order) and §6 (the texts). `h2c://` is our addition: HTTP/2 with prior knowledge over plain TCP, for gRPC
 // origins.
 
+import { bracketed } from '../net/address/host-port.ts';
 import { type GoUrl, parseGoUrl } from './go-url.ts';
 import { nearest } from './nearest.ts';
 import type { Service } from './service.ts';
@@ -84,7 +85,7 @@ function urlService(url: GoUrl): Service {
     return { kind: 'http', text, scheme, hostname, port: given ?? httpPorts[scheme] };
   }
   const port = given ?? (Object.hasOwn(tcpPorts, scheme) ? tcpPorts[scheme] : undefined);
-  const name = hostname.includes(':') ? `[${hostname}]` : hostname;
+  const name = bracketed(hostname);
   const host = given === undefined && port !== undefined ? `${name}:${port}` : url.host;
   return { kind: 'tcp', text: `${scheme}://${user}${host}${url.suffix}`, scheme, hostname, port };
 }

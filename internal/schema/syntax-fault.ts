@@ -17,7 +17,10 @@ const faults: Readonly<Record<string, SyntaxFault>> = {
     remedy: 'Put a value that holds ": " in quotes; keys of one map begin in one column.',
   },
   DUPLICATE_KEY: { text: 'this key is there twice', remedy: 'Keys of one map must be unique.' },
-  MISSING_CHAR: { text: 'a quote or bracket is not closed, or a "- " is missing', remedy: '' },
+  MISSING_CHAR: {
+    text: 'a quote or bracket is not closed, or a "- " is missing',
+    remedy: 'Keys of one map begin in one column.',
+  },
   MULTILINE_IMPLICIT_KEY: { text: 'a key without ":" behind it', remedy: 'Write "key: value".' },
   TAB_AS_INDENT: { text: 'a tab as indentation', remedy: 'Use spaces.' },
   UNEXPECTED_TOKEN: { text: 'something that does not belong here', remedy: '' },

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
 import { makeDirectory } from '../net/file/make-directory.ts';
+import { isPrintableLine } from '../telemetry/printable.ts';
 import type { ServiceCommand, ServiceFile, ServicePlatform, ServiceSpec, ServiceSystem } from './service.ts';
 
 /** Starting waits for the first registration, stopping for running requests: the managers' own limits are shorter. */
@@ -13,13 +14,17 @@ const commandTimeoutMs = 300_000;
 /** Of what a failed command printed. */
 const maxOutput = 4_000;
 
-/** Throws 'service.failed' when it is there already, may not be written, or does not start; the message says what to do. */
+/**
+ * Throws 'service.failed' when it is there already, may not be written, or does not start; the message says what to do. Throws
+ * 'usage.invalid' for words that no definition can hold.
+ */
 export async function installService(
   spec: ServiceSpec,
   platform: ServicePlatform,
   system: ServiceSystem,
 ): Promise<void> {
   requireAdmin(platform, system, 'install');
+  requireLines(spec);
   const { definition } = platform.paths(spec.name, system);
   const { files, links, commands } = platform.define(spec, system);
   if (existsSync(join(system.root, definition))) {
@@ -82,10 +87,11 @@ export function requireInstalled(name: string | undefined, platform: ServicePlat
   const installed = installedServices(platform, system);
   if (installed.includes(name)) return;
   const others = installed.map(other => platform.label(other)).join(', ');
-  throw new PosternError(
-    'service.failed',
-    `The service ${platform.label(name)} is not installed. ${others === '' ? 'None is' : `There is ${others}: choose with --name`}`,
-  );
+  const hint =
+    others === ''
+      ? 'No other one is: install one with postern service install'
+      : `There is ${others}: choose with --name`;
+  throw new PosternError('service.failed', `The service ${platform.label(name)} is not installed. ${hint}`);
 }
 
 function requireAdmin(platform: ServicePlatform, system: ServiceSystem, verb: string): void {
@@ -93,6 +99,14 @@ function requireAdmin(platform: ServicePlatform, system: ServiceSystem, verb: st
   const how =
     platform.id === 'windows' ? 'from a terminal of an administrator' : `as root: sudo postern service ${verb} …`;
   throw new PosternError('service.failed', `Services of ${platform.id} belong to the system. Run this ${how}`);
+}
+
+/** A definition has lines: a line break in a word would begin another setting, and XML has no control characters at all. */
+function requireLines({ program, flags, user, secret }: ServiceSpec): void {
+  const path = secret?.kind === 'credentials' ? [secret.path] : [];
+  const wrong = [...program, ...flags, ...path, user ?? ''].find(word => !isPrintableLine(word));
+  if (wrong === undefined) return;
+  throw new PosternError('usage.invalid', `A service cannot have control characters in ${JSON.stringify(wrong)}`);
 }
 
 function namesIn(directory: string): readonly string[] {

@@ -74,6 +74,23 @@ describe('service definitions', () => {
     }
   });
 
+  it('take no word with a line break, which could begin another setting', async t => {
+    const root = await temporaryDirectory(t);
+    const line = 'daemon\nExecStartPre=/bin/false';
+    const wrong: readonly Partial<ServiceSpec>[] = [
+      { user: line },
+      { flags: [`--label=${line}`] },
+      { program: [`/opt/${line}`] },
+      { secret: { kind: 'credentials', path: `/etc/${line}` } },
+    ];
+    for (const part of wrong)
+      await assert.rejects(installService({ ...token, ...part }, systemd, { ...system, root }), {
+        code: 'usage.invalid',
+        message: /control characters in ".*daemon\\nExecStartPre/,
+      });
+    assert.deepEqual(readdirSync(root), []);
+  });
+
   it('have labels and files of their own for each instance', () => {
     for (const platform of platforms) {
       const all = specs.flatMap(spec => Object.values(platform.paths(spec.name, system)));

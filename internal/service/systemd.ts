@@ -74,10 +74,34 @@ function onFiles({ root }: ServiceSystem, verb: string, unit: string): ServiceCo
 function unitText(spec: ServiceSpec): string {
   const where = paths(spec.name);
   const words = [...spec.program, ...serviceArguments(spec, where, { secretByFlag: false })];
-  const isEdge = spec.kind === 'edge';
-  return `# Written by \`postern service install\`; \`postern service uninstall\` removes it.
+  return systemdUnit({
+    comment: 'Written by `postern service install`; `postern service uninstall` removes it.',
+    unit: [`Description=${specifierFree(serviceTitle(spec))}`],
+    command: words.map(systemdWord).join(' '),
+    reloads: takesReload(spec),
+    service: [...secretLines(spec), ...userLines(spec)],
+    kind: spec.kind,
+  });
+}
+
+/** A unit of a connector or an edge. */
+export interface SystemdUnit {
+  readonly comment: string;
+  /** Lines of [Unit]. */
+  readonly unit: readonly string[];
+  /** Text of ExecStart. */
+  readonly command: string;
+  readonly reloads: boolean;
+  /** Lines of [Service] about secrets, the user and directories. */
+  readonly service: readonly string[];
+  readonly kind: ServiceSpec['kind'];
+}
+
+/** The text of a unit's file: how a connector or an edge is started, watched, stopped and confined. */
+export function systemdUnit({ comment, unit, command, reloads, service, kind }: SystemdUnit): string {
+  return `# ${comment}
 [Unit]
-Description=${specifierFree(serviceTitle(spec))}
+${lines(unit)}
 After=network-online.target
 Wants=network-online.target
 
@@ -85,8 +109,8 @@ Wants=network-online.target
 # The program says when it serves: a connector after its first registration.
 Type=notify
 TimeoutStartSec=60
-ExecStart=${words.map(systemdWord).join(' ')}
-${takesReload(spec) ? 'ExecReload=/bin/kill -HUP $MAINPID\n' : ''}# Another start mends neither a wrong configuration (3) nor a wrong command line (64).
+ExecStart=${command}
+${reloads ? 'ExecReload=/bin/kill -HUP $MAINPID\n' : ''}# Another start mends neither a wrong configuration (3) nor a wrong command line (64).
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=3 64
@@ -94,10 +118,10 @@ RestartPreventExitStatus=3 64
 TimeoutStopSec=60
 KillMode=mixed
 WatchdogSec=30
-${lines(secretLines(spec), userLines(spec))}
+${lines(service)}
 LimitNOFILE=65536
 
-${lines(sandboxLines(isEdge ? 'CAP_NET_BIND_SERVICE' : 'CAP_NET_RAW'))}
+${lines(sandboxLines(kind === 'edge' ? 'CAP_NET_BIND_SERVICE' : 'CAP_NET_RAW'))}
 
 [Install]
 WantedBy=multi-user.target

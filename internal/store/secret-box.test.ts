@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { createTag, createTunnelId } from '../schema/api-id.ts';
 import { authenticateTunnel } from './authenticate-tunnel.ts';
 import { createApiToken, createSecretBox, digestApiToken, matchesSecret, openSecretBox } from './secret-box.ts';
-import { openSqliteStore } from './sqlite/sqlite-store.ts';
+import { openSqliteStore } from './sqlite/thread/sqlite-store.ts';
 
 describe('secret box', () => {
   const box = createSecretBox(randomBytes(32));

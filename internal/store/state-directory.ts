@@ -14,8 +14,16 @@ export function openStateDirectory(path: string): void {
     makePrivateDirectory(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    if (statSync(path, { throwIfNoEntry: false })?.isFile() === true)
-      throw unusable(new PosternError('file.failed', 'It is a file'));
+    if (isFile(path)) throw unusable(new PosternError('file.failed', 'It is a file'));
     throw isSystemError(error) || error instanceof PosternError ? unusable(error) : error;
+  }
+}
+
+/** False too where nobody may look. */
+function isFile(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
 }

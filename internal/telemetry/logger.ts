@@ -13,6 +13,8 @@ export interface LoggerOptions {
   /** Where lines go; one complete line a write. */
   readonly destination: DestinationStream;
   readonly color?: boolean;
+  /** Console form: fields begin in one column, for eyes. */
+  readonly align?: boolean;
   /** Gets every line as JSON, whatever the format: a log file. */
   readonly copy?: DestinationStream | undefined;
 }
@@ -20,8 +22,7 @@ export interface LoggerOptions {
 /** The streams are the caller's to close, after the last line. */
 export function createLogger(options: LoggerOptions): Logger {
   const { copy } = options;
-  const shown =
-    options.format === 'json' ? options.destination : consoleDestination(options.destination, options.color ?? false);
+  const shown = options.format === 'json' ? options.destination : consoleDestination(options.destination, options);
   const destination: DestinationStream = copy === undefined ? shown : bothDestinations(shown, copy);
   return pino(
     {
@@ -59,18 +60,29 @@ function bothDestinations(first: DestinationStream, second: DestinationStream): 
   };
 }
 
-function consoleDestination(inner: DestinationStream, color: boolean): DestinationStream {
-  return { write: line => inner.write(`${formatConsoleLine(line, color)}\n`) };
+type ConsoleStyle = Pick<LoggerOptions, 'align' | 'color'>;
+
+function consoleDestination(inner: DestinationStream, style: ConsoleStyle): DestinationStream {
+  return { write: line => inner.write(`${formatConsoleLine(line, style)}\n`) };
 }
 
-function formatConsoleLine(line: string, color: boolean): string {
+/** Most messages are shorter. */
+const alignedMessageLength = 44;
+
+function formatConsoleLine(line: string, { align = false, color = false }: ConsoleStyle): string {
   const { level, time, message, error, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const name = String(level);
   const code = levelCodes[name] ?? name;
   const shown = color ? `\u001b[${levelColors[name] ?? 0}m${code}\u001b[0m` : code;
-  const parts = [`${time} ${shown} ${printable(String(message ?? ''))}`];
-  if (error !== undefined) parts.push(`error=${formatValue(error)}`);
-  for (const key of Object.keys(fields).sort()) parts.push(`${key}=${formatValue(fields[key])}`);
+  const keys = Object.keys(fields).sort();
+  const text = printable(String(message ?? ''));
+  const hasFields = error !== undefined || keys.length > 0;
+  const parts = [`${time} ${shown} ${align && hasFields ? text.padEnd(alignedMessageLength) : text}`];
+  const field = (key: string, value: unknown): void => {
+    parts.push(`${color ? `\u001b[36m${key}=\u001b[0m` : `${key}=`}${formatValue(value)}`);
+  };
+  if (error !== undefined) field('error', error);
+  for (const key of keys) field(key, fields[key]);
   return parts.join(' ');
 }
 

@@ -10,8 +10,8 @@ import { createTestCa } from '../../test/support/test-ca.ts';
 import { createUdpRelay } from '../../test/support/udp-relay.ts';
 import { until } from '../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { dialTransport } from './dial.ts';
-import { listenTransports } from './listen.ts';
+import { dialTransport } from './open/dial.ts';
+import { listenTransports } from './open/listen.ts';
 import { connectTls } from './tls.ts';
 import type { DialOptions, EdgeConnection } from './transport.ts';
 

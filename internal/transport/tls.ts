@@ -1,11 +1,13 @@
 // TLS towards the edge: key exchange groups, private roots and CA pins, and the translation of dial errors.
 // Source: docs/protocol/edge-protocol.md §5 (names, groups, no ALPN on TCP, TLS 1.2 at least); RFC 8446.
 
-import { createHash, type X509Certificate } from 'node:crypto';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { X509Certificate } from 'node:crypto';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { formatHostPort } from '../net/address/host-port.ts';
 import { boundUnsent } from '../net/stream/bound-unsent.ts';
+import { spkiPin } from '../net/trust/spki-pin.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
 
@@ -13,15 +15,9 @@ import type { DialOptions } from './transport.ts';
 export const preferredGroups = 'X25519MLKEM768:P-256';
 const postQuantumGroups = 'X25519MLKEM768';
 
-/** Hex SHA-256 of a certificate's public key (SPKI), the form of a pin in tokens. */
-export function spkiPin(certificate: X509Certificate): string {
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(spki).digest('hex');
-}
-
 /**
  * Connect and finish the TLS handshake within `options.timeoutMs`. The socket is the caller's to close.
- * Throws 'dial.failed', 'dial.timeout' or 'tls.failed'.
+ * Throws 'dial.failed', 'dial.timeout' or 'tls.failed', with `isClock` in its details where the clock may be at fault.
  */
 export async function connectTls(options: DialOptions): Promise<TLSSocket> {
   const deadline = performance.now() + options.timeoutMs;
@@ -35,7 +31,7 @@ export async function connectTls(options: DialOptions): Promise<TLSSocket> {
 }
 
 function target(options: DialOptions): string {
-  return isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`;
+  return formatHostPort(options.host, options.port);
 }
 
 function connectSocket(options: DialOptions, deadline: number): Promise<Socket> {
@@ -85,7 +81,8 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     socket.once('secureConnect', () => {
       const problem = options.caPin === undefined ? undefined : pinProblem(socket, options.caPin, options.serverName);
       if (problem !== undefined) {
-        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem}.`));
+        const details = { isClock: problem.isClock };
+        settle.fail(new PosternError('tls.failed', `The edge ${target(options)} ${problem.text}.`, { details }));
         return;
       }
       settle.done();
@@ -97,7 +94,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
         new PosternError(
           'tls.failed',
           `The TLS handshake with the edge ${target(options)} failed (${reason}); ${handshakeRemedy(reason, options)}.`,
-          { cause: error },
+          { cause: error, details: { isClock: clockReasons.has(reason) } },
         ),
       );
     });
@@ -153,27 +150,40 @@ function settler(
   return { done, fail };
 }
 
+/** What OpenSSL says of certificates of another time. */
+const clockReasons: ReadonlySet<string> = new Set(['CERT_NOT_YET_VALID', 'CERT_HAS_EXPIRED']);
+
 function handshakeRemedy(reason: string, { port }: DialOptions): string {
-  if (reason === 'CERT_NOT_YET_VALID' || reason === 'CERT_HAS_EXPIRED')
+  if (clockReasons.has(reason))
     return `check the clock of this machine, which says ${new Date().toISOString()}, and the certificate of the edge`;
   return `check --cacert and that port ${port} is an edge`;
 }
 
+/** `isClock`: the clock of this machine may be at fault. */
+interface PinProblem {
+  readonly text: string;
+  readonly isClock: boolean;
+}
+
 /** What is wrong with the presented chain under a pin, or undefined when it is right. */
-function pinProblem(socket: TLSSocket, pin: string, serverName: string): string | undefined {
+function pinProblem(socket: TLSSocket, pin: string, serverName: string): PinProblem | undefined {
+  const problem = (text: string, isClock = false): PinProblem => ({ text, isClock });
   const leaf = socket.getPeerX509Certificate();
   const ca = leaf === undefined ? undefined : pinnedIssuer(leaf, pin);
   if (leaf === undefined || ca === undefined)
-    return 'did not present the certificate authority that the token pins; get a new token if it was replaced';
+    return problem('did not present the certificate authority that the token pins; get a new token if it was replaced');
   if (!leaf.checkIssued(ca) || !leaf.verify(ca.publicKey))
-    return 'presented a certificate that the pinned authority did not sign; get a new token if it was replaced';
-  const now = Date.now();
-  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime())
-    return (
-      `presented a certificate that is valid from ${leaf.validFromDate.toISOString()} to ` +
-      `${leaf.validToDate.toISOString()}; check the clock of this machine, which says ${new Date(now).toISOString()}`
+    return problem(
+      'presented a certificate that the pinned authority did not sign; get a new token if it was replaced',
     );
-  if (leaf.checkHost(serverName) === undefined) return `presented a certificate that does not name ${serverName}`;
+  const now = Date.now();
+  if (now < leaf.validFromDate.getTime() || now > leaf.validToDate.getTime()) {
+    const validity = `${leaf.validFromDate.toISOString()} to ${leaf.validToDate.toISOString()}`;
+    const says = `check the clock of this machine, which says ${new Date(now).toISOString()}`;
+    return problem(`presented a certificate that is valid from ${validity}; ${says}`, true);
+  }
+  if (leaf.checkHost(serverName) === undefined)
+    return problem(`presented a certificate that does not name ${serverName}`);
   return undefined;
 }
 

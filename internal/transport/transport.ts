@@ -1,5 +1,5 @@
 // The transport seam: one connection between a connector and an edge, seen from either end. Interfaces only; the
-// variants are http2/, quic/ and memory/, named in dial.ts and listen.ts, and all pass test/conformance/transport.
+// variants are http2/ and quic/, named in dial.ts and listen.ts, and all pass test/conformance/transport.
 // Source: docs/protocol/edge-protocol.md §9 (QUIC) and §10 (HTTP/2).
 //
 // Rules every variant keeps:
@@ -12,13 +12,11 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../wire/configuration-request.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 
-export type Protocol = 'http2' | 'quic' | 'memory';
-
-/** Flat list [name, value, name, value, …] in wire order. */
-export type HeaderList = readonly string[];
+export type Protocol = 'http2' | 'quic';
 
 /** What a stream from the edge asks for. */
 export type StreamKind = 'http' | 'websocket' | 'tcp';

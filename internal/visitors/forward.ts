@@ -4,15 +4,16 @@
 
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
-import { describeError, isPosternError, PosternError } from '../errors/error.ts';
+import { errorFields, isPosternError, PosternError } from '../errors/error.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { EdgeConnection, EdgeResponse, HeaderList, OutgoingStream, RequestHead } from '../transport/transport.ts';
+import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
-import { answerProblem, type Problem } from './problem.ts';
+import { answerProblem, type ErrorPage, type ProblemKind } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
 import type { HostnameTable } from './routing/hostname-table.ts';
@@ -29,6 +30,8 @@ export interface ForwardOptions {
   readonly returnWaitMs: number | undefined;
   /** How long an origin may take to begin its answer; 0 = as long as the visitor waits. Default 10 min. */
   readonly answerTimeoutMs: number | undefined;
+  /** What browsers are shown of failures. */
+  readonly errorPage: ErrorPage;
 }
 
 /** Connections tried for one request: the four of a connector, once each. */
@@ -54,14 +57,14 @@ export async function forward(
 ): Promise<void> {
   const route = options.hostnames.routeOf(request.host);
   if (route === undefined) {
-    answerProblem(response, request, { kind: 'no-route', host: request.host });
+    answerProblem(response, request, 'no-route', options.errorPage);
     return;
   }
   const excess = excessOf(request);
   if (excess !== undefined) {
-    const fields = { host: request.host, path: request.path.slice(0, 256), failed: excess.kind, error: excess.text };
-    options.logger.debug(fields, 'Request failed');
-    answerProblem(response, request, excess);
+    const fields = { cfRay: request.id, host: request.host, path: request.path.slice(0, 256), failed: excess.kind };
+    options.logger.debug({ ...fields, error: excess.text }, 'Request failed');
+    answerProblem(response, request, excess.kind, options.errorPage);
     return;
   }
   const visit = new Visit(request, response, route.tunnelId, options);
@@ -69,18 +72,18 @@ export async function forward(
     await visit.run();
   } catch (error) {
     visit.abandon();
-    const problem = visit.problem ?? problemOf(error, visit.wasSent);
-    const { kind } = problem;
+    const kind = visit.problem ?? problemOf(error, visit.wasSent);
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
-    const fields = { host: request.host, path: request.path, failed: kind, error: describeError(error) };
+    const { host, path } = request;
+    const fields = { cfRay: request.id, host, path, failed: kind, ...errorFields(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
-    answerProblem(response, request, problem);
+    answerProblem(response, request, kind, options.errorPage);
   }
 }
 
-const stallProblems: Readonly<Record<Idler, Problem>> = { visitor: { kind: 'stalled' }, origin: { kind: 'origin' } };
+const stallProblems: Readonly<Record<Idler, ProblemKind>> = { visitor: 'stalled', origin: 'origin' };
 
 class Visit {
   /** Who stopped in the middle of the request's body. */
@@ -126,8 +129,8 @@ class Visit {
   }
 
   /** What to tell the visitor when it is known better than by the error. */
-  get problem(): Problem | undefined {
-    if (this.#isLate) return { kind: 'late' };
+  get problem(): ProblemKind | undefined {
+    if (this.#isLate) return 'late';
     return this.stalled === undefined ? undefined : stallProblems[this.stalled];
   }
 
@@ -354,12 +357,11 @@ function headOf(request: VisitorRequest): RequestHead {
   };
 }
 
-function problemOf(error: unknown, wasSent: boolean): Problem {
-  if (wasSent && isPosternError(error, 'connection.lost')) return { kind: 'lost' };
-  if (isPosternError(error, 'flow.limit')) return { kind: 'flow-limit' };
-  if (isPosternError(error, 'origin.unreachable')) return { kind: 'origin' };
-  if (isPosternError(error, 'protocol.too-large')) return { kind: 'too-large' };
-  if (isPosternError(error, 'stream.reset') || isPosternError(error, 'protocol.malformed'))
-    return { kind: 'connector' };
-  return { kind: error instanceof PosternError ? 'no-connector' : 'edge' };
+function problemOf(error: unknown, wasSent: boolean): ProblemKind {
+  if (wasSent && isPosternError(error, 'connection.lost')) return 'lost';
+  if (isPosternError(error, 'flow.limit')) return 'flow-limit';
+  if (isPosternError(error, 'origin.unreachable')) return 'origin';
+  if (isPosternError(error, 'protocol.too-large')) return 'too-large';
+  if (isPosternError(error, 'stream.reset') || isPosternError(error, 'protocol.malformed')) return 'connector';
+  return error instanceof PosternError ? 'no-connector' : 'edge';
 }

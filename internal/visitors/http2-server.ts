@@ -4,10 +4,10 @@
 
 import { constants, performServerHandshake, type ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import { resetStream } from '../net/http2/clean-end.ts';
+import { watchReader } from '../net/http2/held.ts';
+import { sentHeaderBytes, streamWindowBytes } from '../net/http2/sizes.ts';
 import type { WriteWatch } from '../net/stream/write-watch.ts';
-import { resetStream } from '../transport/http2/clean-end.ts';
-import { watchReader } from '../transport/http2/held.ts';
-import { sentHeaderBytes, streamWindowBytes } from '../transport/http2/settings.ts';
 import { type FloodWatch, SessionCost } from './http2-floods.ts';
 import { Http2Response, readHttp2 } from './http2-visitor.ts';
 import { maxHeaderBytes, maxHeaders, type VisitorTimeouts } from './limits.ts';
@@ -94,7 +94,7 @@ export function serveHttp2(
     watchReader(stream);
     writes.watch(stream, () => resetStream(stream));
     if (typeof request === 'number') refuseRequest(response, request);
-    else if (leave === undefined) answerProblem(response, request, { kind: 'busy' });
+    else if (leave === undefined) answerProblem(response, request, 'busy');
     else if (!cost.isCareful) handle(request, response);
     else setImmediate(() => stream.destroyed || handle(request, response));
   });

@@ -3,11 +3,12 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { PosternError } from '../errors/error.ts';
 import { plainAddress } from '../net/address/ip.ts';
-import { endOnlyWhenClean, resetStream } from '../transport/http2/clean-end.ts';
-import { headerListBytes } from '../transport/http2/head.ts';
-import { pairHeaders } from '../transport/http2/pair-headers.ts';
-import type { HeaderList } from '../transport/transport.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import { headerListBytes } from '../net/http/header-list.ts';
+import { endOnlyWhenClean, resetStream } from '../net/http2/clean-end.ts';
+import { pairHeaders } from '../net/http2/pair-headers.ts';
 import { ObservedResponse, type ResponseEnd, type ResponseObserver } from './observed-response.ts';
+import { nextRequestId } from './request-id.ts';
 import { encodePath, isAuthority, isTarget, plainAuthority } from './request-target.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
@@ -40,6 +41,7 @@ export function readHttp2(
   if (method === 'CONNECT' || differs || !isTarget(method, path) || !isAuthority(host)) return 400;
   const socket = stream.session?.socket;
   return {
+    id: nextRequestId(),
     method,
     scheme: stream.session?.encrypted === true ? 'https' : 'http',
     host: plainAuthority(host),

@@ -1,6 +1,6 @@
 // The part of an answer that steps see, the same for HTTP/1.1 and HTTP/2: its head before it is sent, and its end.
 
-import type { HeaderList } from '../transport/transport.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 
 /** Sees one answer. Its methods must not throw. */
 export interface ResponseObserver {

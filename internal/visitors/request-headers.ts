@@ -2,11 +2,11 @@
 // Source: docs/protocol/ingress-and-origin.md §8.1 (the edge adds these), docs/protocol/edge-protocol.md §10.1 item 6;
 // RFC 9110 §7.6.1.
 
-import { randomBytes } from 'node:crypto';
-import type { HeaderList } from '../transport/transport.ts';
-import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
-import { isProtocolHeader } from '../wire/response-headers.ts';
-import { traceHeader } from '../wire/upgrade-header.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
+import { isProtocolHeader } from '../wire/stream/response-headers.ts';
+import { traceHeader } from '../wire/stream/upgrade-header.ts';
+import { requestIdHeader } from './request-id.ts';
 import type { VisitorRequest } from './visitor.ts';
 
 /**
@@ -16,6 +16,7 @@ import type { VisitorRequest } from './visitor.ts';
 const edgeOwned = new Set([
   'host',
   'te',
+  requestIdHeader.toLowerCase(),
   traceHeader,
   'forwarded',
   'proxy',
@@ -69,7 +70,7 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     'Cf-Visitor',
     visitorSchemes[request.scheme],
     'Cf-Ray',
-    nextRay(),
+    request.id,
   );
   return headers;
 }
@@ -87,13 +88,4 @@ function isDisguised(lower: string): boolean {
   if (!lower.includes('_')) return false;
   const plain = lower.replaceAll('_', '-');
   return isEdges(plain) || isHopByHop(plain);
-}
-
-const rayPrefix = randomBytes(4).toString('hex');
-let rayCount = randomBytes(4).readUInt32BE();
-
-/** An id for one request, for logs at both ends: unique within this process, 16 hex digits. */
-function nextRay(): string {
-  rayCount = (rayCount + 1) >>> 0;
-  return rayPrefix + rayCount.toString(16).padStart(8, '0');
 }

@@ -2,9 +2,10 @@
 // nothing that frames a message is taken on trust. Source: RFC 9110 §6.5.1 (trailers), §8.6 (Content-Length), §15.2.
 
 import { PosternError } from '../errors/error.ts';
-import type { EdgeResponse, HeaderList } from '../transport/transport.ts';
-import { isToken } from '../wire/field-name.ts';
-import { isHopByHop, withoutHopByHop } from '../wire/hop-by-hop.ts';
+import { isToken } from '../net/http/field-name.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
+import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
+import type { EdgeResponse } from '../transport/transport.ts';
 
 export interface VisitorHead {
   readonly headers: HeaderList;

@@ -9,8 +9,8 @@ import { RawVisitor } from '../../test/support/raw-visitor.ts';
 import { until, within } from '../../test/support/wait.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { silentLogger } from '../telemetry/logger.ts';
-import { joinSteps } from './open-visitors.ts';
-import { openPublicServer } from './server.ts';
+import { joinSteps } from './open/open-visitors.ts';
+import { openPublicServer } from './open/server.ts';
 import type { HandleVisitor, VisitorStep } from './visitor.ts';
 
 async function open(t: TestContext, steps: readonly VisitorStep[], last: HandleVisitor): Promise<number> {

@@ -4,6 +4,7 @@
 // is never noticed, so the origin's time is bounded too.
 
 import type { Readable } from 'node:stream';
+import { Sampler } from '../net/time/sampler.ts';
 
 /** Who did not do his part: sent nothing or left, or took nothing. */
 export type Idler = 'visitor' | 'origin';
@@ -23,15 +24,13 @@ interface Watched {
 const samples = 4;
 
 export class UploadWatch {
-  readonly #sampleMs: number;
   readonly #heldMs: number;
-  readonly #bodies = new Map<Readable, Watched>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #bodies: Sampler<Readable, Watched>;
 
   /** `shortestMs`: of the times that `watch` will be given; `heldMs`: how long an origin may take nothing of a body. */
   constructor(shortestMs: number, heldMs: number) {
     this.#heldMs = heldMs;
-    this.#sampleMs = Math.max(1, shortestMs / samples);
+    this.#bodies = new Sampler(shortestMs / samples, (body, watched, nowMs) => this.#look(body, watched, nowMs));
   }
 
   /**
@@ -53,33 +52,26 @@ export class UploadWatch {
       })
       .once('end', () => this.forget(body))
       .once('close', () => this.forget(body));
-    this.#timer ??= setInterval(this.#sample, this.#sampleMs).unref();
   }
 
   forget(body: Readable): void {
     this.#bodies.delete(body);
-    if (this.#bodies.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 
-  readonly #sample = (): void => {
-    const nowMs = performance.now();
-    for (const [body, watched] of this.#bodies) {
-      if (watched.pieces > 0) {
-        watched.pieces = 0;
-        watched.sinceMs = nowMs;
-        watched.heldSinceMs = undefined;
-      } else if (body.isPaused()) {
-        // While the origin takes its time, the visitor may.
-        watched.sinceMs = nowMs;
-        watched.heldSinceMs ??= nowMs;
-        if (nowMs - watched.heldSinceMs >= this.#heldMs) this.#giveUp(body, watched, 'origin');
-      } else if (nowMs - watched.sinceMs >= watched.idleMs) {
-        this.#giveUp(body, watched, 'visitor');
-      }
+  #look(body: Readable, watched: Watched, nowMs: number): void {
+    if (watched.pieces > 0) {
+      watched.pieces = 0;
+      watched.sinceMs = nowMs;
+      watched.heldSinceMs = undefined;
+    } else if (body.isPaused()) {
+      // While the origin takes its time, the visitor may.
+      watched.sinceMs = nowMs;
+      watched.heldSinceMs ??= nowMs;
+      if (nowMs - watched.heldSinceMs >= this.#heldMs) this.#giveUp(body, watched, 'origin');
+    } else if (nowMs - watched.sinceMs >= watched.idleMs) {
+      this.#giveUp(body, watched, 'visitor');
     }
-  };
+  }
 
   #giveUp(body: Readable, watched: Watched, who: Idler): void {
     this.forget(body);

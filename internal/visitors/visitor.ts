@@ -1,10 +1,12 @@
 // One request of a visitor, the same for HTTP/1.1 and HTTP/2: what came in and how to answer.
 
 import type { Duplex, Readable } from 'node:stream';
-import type { HeaderList } from '../transport/transport.ts';
+import type { HeaderList } from '../net/http/header-list.ts';
 import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
+  /** See request-id.ts. A request that a step gives on in the place of another keeps it. */
+  readonly id: string;
   readonly method: string;
   /** How the visitor came. */
   readonly scheme: 'http' | 'https';

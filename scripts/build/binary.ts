@@ -36,7 +36,11 @@ export async function buildBinary(target: Target, path: string): Promise<Binary>
     rmSync(path, { force: true });
     writeFileSync(join(work, 'sea.json'), JSON.stringify(seaConfig(target, work, base, path)));
     // The program that makes it must be of the version that is inside, whatever Node runs this.
-    execFileSync(nodeProgram(hostTarget), ['--build-sea', join(work, 'sea.json')], { cwd: work, stdio: 'pipe' });
+    // Its compiled code is laid out at random, as the seed says.
+    execFileSync(nodeProgram(hostTarget), ['--random-seed=1', '--build-sea', join(work, 'sea.json')], {
+      cwd: work,
+      stdio: 'pipe',
+    });
     chmodSync(path, 0o755);
     // The package for Windows has no licence in it; it is the same for all.
     const nodeFolder = bringPackage(hostTarget.node);
@@ -57,7 +61,8 @@ function seaConfig(target: Target, work: string, base: string, output: string): 
   // Node for single binaries is built for glibc alone.
   const natives = nativePartsOf(target).filter(({ folder }) => !folder.endsWith('-musl'));
   return {
-    main: join(work, 'main.cjs'),
+    // Relative, because the name is kept inside: two builds of the same sources are equal, byte for byte.
+    main: 'main.cjs',
     executable: base,
     output,
     disableExperimentalSEAWarning: true,

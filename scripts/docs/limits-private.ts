@@ -1,16 +1,16 @@
 // Limits on private networks and the ways into them.
 
-import { refusalLimits as wrongCredentials } from '../../internal/on-ramps/admission.ts';
 import { maxClients, maxOverTcp, maxWaiting as waitingQueries } from '../../internal/on-ramps/dns/forwarder.ts';
 import { limits as echoLimits } from '../../internal/on-ramps/echo/echo-service.ts';
+import { refusalLimits as wrongCredentials } from '../../internal/on-ramps/entrance/admission.ts';
+import { handshakeLimits, maxConnections as onRampConnections } from '../../internal/on-ramps/entrance/listener.ts';
 import { idleMs as httpProxyIdleMs } from '../../internal/on-ramps/http-proxy/forward-request.ts';
-import { handshakeLimits, maxConnections as onRampConnections } from '../../internal/on-ramps/listener.ts';
 import { associationLimits } from '../../internal/on-ramps/socks/server.ts';
 import { idleMs as associationIdleMs, maxFlows } from '../../internal/on-ramps/socks/udp-association.ts';
 import { defaultFlowLimits } from '../../internal/private-network/flows/flow-tracker.ts';
 import { maxCached, maxLookups } from '../../internal/private-network/names/name-resolver.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
-import { defaultIdleMs, ipPacketLimit, udpPayloadLimit } from '../../internal/wire/datagram-problem.ts';
+import { defaultIdleMs, ipPacketLimit, udpPayloadLimit } from '../../internal/wire/datagram/datagram-problem.ts';
 import { bytes, count, flag, places, type Row, rate, source } from './limit-row.ts';
 
 export const privateRows: readonly Row[] = [
@@ -18,13 +18,13 @@ export const privateRows: readonly Row[] = [
     'payload of a UDP datagram',
     bytes(udpPayloadLimit),
     'the datagram is dropped and counted',
-    source('udpPayloadLimit', 'wire/datagram-problem.ts'),
+    source('udpPayloadLimit', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'IP packet of a ping',
     bytes(ipPacketLimit),
     'the packet is dropped and counted',
-    source('ipPacketLimit', 'wire/datagram-problem.ts'),
+    source('ipPacketLimit', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'flows at once',
@@ -37,25 +37,25 @@ export const privateRows: readonly Row[] = [
     'silence of a UDP session',
     formatDuration(defaultIdleMs),
     'the session ends',
-    source('defaultIdleMs', 'wire/datagram-problem.ts'),
+    source('defaultIdleMs', 'wire/datagram/datagram-problem.ts'),
   ],
   [
     'connections of one listener (SOCKS, HTTP proxy)',
     count(onRampConnections),
     'the new one is closed',
-    source('maxConnections', 'on-ramps/listener.ts'),
+    source('maxConnections', 'on-ramps/entrance/listener.ts'),
   ],
   [
     'of them, not admitted yet',
     places(handshakeLimits),
     'the new one is closed',
-    source('handshakeLimits', 'on-ramps/listener.ts'),
+    source('handshakeLimits', 'on-ramps/entrance/listener.ts'),
   ],
   [
     'wrong credentials of one address',
     rate(wrongCredentials),
     'every try of that address is refused',
-    source('refusalLimits', 'on-ramps/admission.ts'),
+    source('refusalLimits', 'on-ramps/entrance/admission.ts'),
   ],
   [
     'UDP associations of SOCKS',

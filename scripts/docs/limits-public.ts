@@ -4,15 +4,16 @@ import { pushTimeoutMs } from '../../internal/carriers/configuration-sender.ts';
 import { maxWaiting as waitingRequests } from '../../internal/carriers/connector-registry.ts';
 import { defaultConnectionsPerTunnel, unregisteredLimits } from '../../internal/carriers/serve-connector.ts';
 import { maxNames, wildcardLimits } from '../../internal/certificates/name-certificates.ts';
-import { maxGatheredBytes } from '../../internal/origin/gather-body.ts';
-import { maxPools } from '../../internal/origin/http.ts';
-import { defaultHeadTimeoutMs } from '../../internal/origin/http1-connection.ts';
-import { maxSessions } from '../../internal/origin/http2.ts';
-import { maxHeadBytes as answerHeadBytes, maxInterimHeads } from '../../internal/origin/response-parser.ts';
+import { sentHeaderBytes } from '../../internal/net/http2/sizes.ts';
+import { maxGatheredBytes } from '../../internal/origin/http/gather-body.ts';
+import { maxPools } from '../../internal/origin/http/http.ts';
+import { defaultHeadTimeoutMs } from '../../internal/origin/http/http1-connection.ts';
+import { maxSessions } from '../../internal/origin/http/http2.ts';
+import { maxHeadBytes as answerHeadBytes, maxInterimHeads } from '../../internal/origin/message/response-parser.ts';
 import { defaultTuning } from '../../internal/quic/settings.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import { handshakeLimits as tlsHandshakes } from '../../internal/transport/http2/listen.ts';
-import { maxStreams, receivedHeaderBytes, sentHeaderBytes } from '../../internal/transport/http2/settings.ts';
+import { maxStreams, receivedHeaderBytes } from '../../internal/transport/http2/settings.ts';
 import { defaultAnswerTimeoutMs, defaultReturnWaitMs } from '../../internal/visitors/forward.ts';
 import { resetLimits } from '../../internal/visitors/http2-floods.ts';
 import {
@@ -24,7 +25,7 @@ import {
   visitorTimeouts,
 } from '../../internal/visitors/limits.ts';
 import { visitorLimits } from '../../internal/visitors/places.ts';
-import { maxTrailerBytes } from '../../internal/wire/body-frames.ts';
+import { maxTrailerBytes } from '../../internal/wire/stream/body-frames.ts';
 import { bytes, count, flag, places, type Row, rate, source } from './limit-row.ts';
 
 const http2Settings = 'transport/http2/settings.ts';
@@ -53,9 +54,14 @@ export const answerHeads: readonly Row[] = [
     'origin to connector',
     bytes(answerHeadBytes),
     '502, hop `response` in the connector’s log',
-    source('maxHeadBytes', 'origin/response-parser.ts'),
+    source('maxHeadBytes', 'origin/message/response-parser.ts'),
   ],
-  ['connector to edge over QUIC', bytes(answerHeadBytes), '502', source('maxHeadBytes', 'origin/response-parser.ts')],
+  [
+    'connector to edge over QUIC',
+    bytes(answerHeadBytes),
+    '502',
+    source('maxHeadBytes', 'origin/message/response-parser.ts'),
+  ],
   [
     'connector to our edge over HTTP/2',
     `some 48 KiB: the fields travel as base64 in one field, and the head may have ${bytes(receivedHeaderBytes)}`,
@@ -66,14 +72,14 @@ export const answerHeads: readonly Row[] = [
     'connector to another edge over HTTP/2',
     `what that edge announces, at most ${bytes(sentHeaderBytes)}`,
     '502; the log names size and limit',
-    source('sentHeaderBytes', http2Settings),
+    source('sentHeaderBytes', 'net/http2/sizes.ts'),
   ],
   ['edge to a visitor over HTTP/2', 'what the visitor announces', '502', 'the visitor'],
   [
     'trailers over QUIC',
     bytes(maxTrailerBytes),
     'the answer ends without trailers',
-    source('maxTrailerBytes', 'wire/body-frames.ts'),
+    source('maxTrailerBytes', 'wire/stream/body-frames.ts'),
   ],
 ];
 
@@ -189,31 +195,31 @@ export const connectorRows: readonly Row[] = [
     'from the first byte of an HTTP/1.1 head of an answer to its last',
     formatDuration(defaultHeadTimeoutMs),
     '502, hop `response` in the connector’s log',
-    source('defaultHeadTimeoutMs', 'origin/http1-connection.ts'),
+    source('defaultHeadTimeoutMs', 'origin/http/http1-connection.ts'),
   ],
   [
     'interim answers (1xx) before the answer',
     count(maxInterimHeads),
     '502',
-    source('maxInterimHeads', 'origin/response-parser.ts'),
+    source('maxInterimHeads', 'origin/message/response-parser.ts'),
   ],
   [
     'body gathered for `disableChunkedEncoding`',
     bytes(maxGatheredBytes),
     '413 with the reason; bodies that announce their length have no limit',
-    source('maxGatheredBytes', 'origin/gather-body.ts'),
+    source('maxGatheredBytes', 'origin/http/gather-body.ts'),
   ],
   [
     'names in TLS for one origin with `matchSNItoHost`',
     count(maxPools),
     'the pool unused for longest is closed',
-    source('maxPools', 'origin/http.ts'),
+    source('maxPools', 'origin/http/http.ts'),
   ],
   [
     'HTTP/2 sessions with one origin',
     count(maxSessions),
     'requests wait in them',
-    source('maxSessions', 'origin/http2.ts'),
+    source('maxSessions', 'origin/http/http2.ts'),
   ],
   [
     'time for a connector to take a configuration',

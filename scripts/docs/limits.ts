@@ -14,8 +14,8 @@ import {
   networkRequestLimits,
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
-import { keepDeletedMs } from '../../internal/store/sqlite/sqlite-store.ts';
-import { maxRequestBytes } from '../../internal/wire/configuration-request.ts';
+import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
+import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
 import { privateRows } from './limits-private.ts';
 import { answerHeads, connectorRows, requestHeads, visitorRows } from './limits-public.ts';
@@ -66,7 +66,7 @@ const controlRows: readonly Row[] = [
     'how long deleted tunnels, routes and networks can be listed',
     days(keepDeletedMs),
     'the next start of the edge forgets them',
-    source('keepDeletedMs', 'store/sqlite/sqlite-store.ts'),
+    source('keepDeletedMs', 'store/sqlite/thread/sqlite-store.ts'),
   ],
 ];
 
@@ -76,7 +76,7 @@ const fileRows: readonly Row[] = [
     'configuration pushed by an edge, over HTTP/2',
     bytes(maxRequestBytes),
     'it is refused; the one before stays',
-    source('maxRequestBytes', 'wire/configuration-request.ts'),
+    source('maxRequestBytes', 'wire/stream/configuration-request.ts'),
   ],
   [
     'credentials file, token file',

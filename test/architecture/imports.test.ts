@@ -2,13 +2,9 @@
 // nothing in internal/ knows cmd/, reads argv or the environment, and variants of one seam never import each other.
 
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { everywhere, importTable } from './import-table.ts';
-
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+import { filesOf, importsOf, isTest, textOf } from './tree.ts';
 
 /** What the tests of a room may import beside its row: rooms above it that they are tried with. */
 const testsMayImport: Readonly<Record<string, readonly string[]>> = {
@@ -17,21 +13,11 @@ const testsMayImport: Readonly<Record<string, readonly string[]>> = {
   edge: ['private-network', 'credentials', 'api', 'schema'],
   'control-plane': ['features'],
   'private-network': ['control-plane', 'icmp'],
-  wire: ['net'],
 };
 /** Folders under a seam's room whose members must not import each other. */
-const seams: Readonly<Record<string, readonly string[]>> = { transport: ['http2', 'quic', 'memory'] };
+const seams: Readonly<Record<string, readonly string[]>> = { transport: ['http2', 'quic'] };
 
-const files = globSync('{internal,cmd}/**/*.ts', { cwd: root }).map(file => file.split('\\').join('/'));
-const isTest = (file: string): boolean => file.endsWith('.test.ts');
-
-function importsOf(file: string): string[] {
-  const source = readFileSync(join(root, file), 'utf8');
-  const found = source.matchAll(
-    /(?:^|\n)\s*(?:import|export)\s[^;'"]*?from\s*'(\.[^']+)'|import\(\s*'(\.[^']+)'\s*\)|(?:^|\n)import\s+'(\.[^']+)'/g,
-  );
-  return [...found].map(match => posix.join(posix.dirname(file), match[1] ?? match[2] ?? match[3] ?? ''));
-}
+const files = filesOf('{internal,cmd}/**/*.ts');
 
 describe('architecture', () => {
   it('imports follow the table', () => {
@@ -90,10 +76,7 @@ describe('architecture', () => {
 
   it('internal/ does not read argv or the environment', () => {
     const wrong = files.filter(
-      file =>
-        file.startsWith('internal/') &&
-        !isTest(file) &&
-        /\bprocess\.(argv|env)\b/.test(readFileSync(join(root, file), 'utf8')),
+      file => file.startsWith('internal/') && !isTest(file) && /\bprocess\.(argv|env)\b/.test(textOf(file)),
     );
     assert.deepEqual(wrong, []);
   });

@@ -2,28 +2,21 @@
 // read in one go, no import cycles of types either, nothing left for later, nothing of the machine it was written on.
 
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { errorTable } from '../../internal/errors/table.ts';
+import { circlesIn, filesOf, importsOf, isTest, textOf } from './tree.ts';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const maxLines = 400;
 /** Longer than `maxLines`, each with its reason. */
 const long: Readonly<Record<string, string>> = {
-  'internal/connector/loop/connection-loop.ts': 'one state machine whose states are read together',
   'test/conformance/transport.ts': 'one list of cases that every transport runs, read case by case',
 };
 
 const sources = new Map(
-  globSync('{cmd,internal,scripts,test}/**/*.ts', { cwd: root, exclude: ['**/node_modules/**', '**/target/**'] })
-    .map(file => file.split('\\').join('/'))
+  filesOf('{cmd,internal,scripts,test}/**/*.ts')
     .filter(file => !file.includes('/generated/'))
-    .sort()
-    .map(file => [file, readFileSync(join(root, file), 'utf8')] as const),
+    .map(file => [file, textOf(file)] as const),
 );
-const isTest = (file: string): boolean => file.endsWith('.test.ts');
 const filesWhere = (test: (text: string, file: string) => boolean): string[] =>
   [...sources].filter(([file, text]) => test(text, file)).map(([file]) => file);
 
@@ -59,7 +52,7 @@ describe('source files', () => {
   });
 
   it('do not import each other in circles, types included', () => {
-    const imports = new Map([...sources].map(([file, text]) => [file, importsOf(file, text)]));
+    const imports = new Map([...sources.keys()].map(file => [file, importsOf(file)]));
     assert.deepEqual(circlesIn(imports), []);
   });
 
@@ -69,21 +62,3 @@ describe('source files', () => {
     assert.deepEqual(unused, []);
   });
 });
-
-function importsOf(file: string, text: string): string[] {
-  return [...text.matchAll(/\bfrom\s+'(\.[^']+)'/g)].map(([, path = '']) => posix.join(posix.dirname(file), path));
-}
-
-/** A circle for every import that leads back to a file on the way to it, as `a → b → a`. */
-function circlesIn(imports: ReadonlyMap<string, readonly string[]>): string[] {
-  const circles: string[] = [];
-  const finished = new Set<string>();
-  const visit = (file: string, way: readonly string[]): void => {
-    if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' → '));
-    if (finished.has(file) || way.includes(file)) return;
-    for (const target of imports.get(file) ?? []) visit(target, [...way, file]);
-    finished.add(file);
-  };
-  for (const file of imports.keys()) visit(file, []);
-  return circles;
-}

@@ -1,9 +1,9 @@
 // How much the codecs of our own for QUIC request heads save against the general library (capnp-es), on the same
 // messages: CPU time for each message, and the ratio. `node test/bench/capnp.ts`
 
-import { decodeConnectRequest, encodeConnectRequest } from '../../internal/wire/connect-request.ts';
-import { decodeConnectResponse, encodeConnectResponse } from '../../internal/wire/connect-response.ts';
-import { decodeRequestHead, encodeRequestHead, measureStreamHead } from '../../internal/wire/stream-head.ts';
+import { decodeConnectRequest, encodeConnectRequest } from '../../internal/wire/stream/connect-request.ts';
+import { decodeConnectResponse, encodeConnectResponse } from '../../internal/wire/stream/connect-response.ts';
+import { decodeRequestHead, encodeRequestHead, measureStreamHead } from '../../internal/wire/stream/stream-head.ts';
 import {
   oracleDecodeRequest,
   oracleDecodeResponse,

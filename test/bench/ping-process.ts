@@ -6,11 +6,11 @@ import { randomBytes, randomUUID, X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { openEdge } from '../../internal/edge/edge.ts';
-import { parsePrivateHost } from '../../internal/private-network/private-host.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
+import { parsePrivateHost } from '../../internal/private-network/routes/private-host.ts';
 import { createTunnelId } from '../../internal/schema/api-id.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
 import { until } from '../support/wait.ts';
 import type { PingCommand, PingEvent, PingResult } from './ping-command.ts';
 

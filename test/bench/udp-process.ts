@@ -5,11 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type EdgeFlow, EdgeFlows } from '../../internal/datagram/edge-flow.ts';
-import type { EdgeMux } from '../../internal/datagram/edge-mux.ts';
-import { EdgeMuxV2 } from '../../internal/datagram/edge-v2.ts';
-import { EdgeMuxV3 } from '../../internal/datagram/edge-v3.ts';
-import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
+import { IdleWheel } from '../../internal/datagram/channel/idle-wheel.ts';
+import { type EdgeFlow, EdgeFlows } from '../../internal/datagram/edge/edge-flow.ts';
+import type { EdgeMux } from '../../internal/datagram/edge/edge-mux.ts';
+import { EdgeMuxV2 } from '../../internal/datagram/edge/edge-v2.ts';
+import { EdgeMuxV3 } from '../../internal/datagram/edge/edge-v3.ts';
 import { serveRegistration } from '../../internal/rpc/registration-server.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 import { listenQuic } from '../../internal/transport/quic/listen.ts';

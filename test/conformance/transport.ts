@@ -14,7 +14,7 @@ import type {
   OutgoingStream,
   RequestHead,
 } from '../../internal/transport/transport.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/configuration-request.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../internal/wire/stream/configuration-request.ts';
 import { until, within } from '../support/wait.ts';
 
 export interface TransportPair {

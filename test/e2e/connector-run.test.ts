@@ -7,8 +7,8 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { parseTunnelId } from '../../internal/schema/api-id.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
 import { listen } from '../support/origin-server.ts';
 import { startProgram, temporaryDirectory } from '../support/program.ts';
 import { refusal, SmallEdge } from '../support/small-edge.ts';
@@ -302,7 +302,12 @@ describe('postern tunnel run', () => {
 
   for (const [name, args, code, text] of [
     ['a bad token', ['tunnel', 'run', '--token', 'rubbish'], 2, /Provided Tunnel token is not valid/],
-    ['no tunnel named', ['tunnel', 'run'], 64, /requires the ID or name of the tunnel/],
+    [
+      'no tunnel named',
+      ['tunnel', 'run'],
+      64,
+      /requires the ID or name of the tunnel .*or its token with --token-file/,
+    ],
     ['a token file that is not there', ['tunnel', 'run', '--token-file', 'missing'], 64, /Failed to read token file/],
     ['credentials that are not there', ['tunnel', 'run', tunnelId], 2, /credentials file not found/],
     ['a CA file that is not there', ['tunnel', '--cacert', 'missing.pem', 'run', '--token', 'TOKEN'], 3, /--cacert/],

@@ -29,7 +29,9 @@ describe('health checks', { timeout: 120_000 }, () => {
     await until('the connector not to be ready', async () => (await ready()).code === 1);
     assert.match(
       (await ready()).stderr,
-      new RegExp(`^http://${address}/ready endpoint returned status code 503\n\\{"status":503,"readyConnections":0`),
+      new RegExp(
+        `^http://${address}/ready endpoint returned status code 503 \\[health\\.failed\\]\n\\{"status":503,"readyConnections":0`,
+      ),
     );
     const unready = await runPostern(world.home, ['healthcheck', '--metrics', address]);
     assert.equal(unready.code, 1);

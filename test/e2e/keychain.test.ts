@@ -74,7 +74,7 @@ describe('credentials in the keychain', { timeout: 180_000 }, () => {
     assert.equal(await within('the exit', program.exited), 1);
     assert.match(
       program.log(),
-      /^The credentials could not be kept, the tunnel was deleted again: The keychain of this user cannot be used: .*It needs .*; without one keep credentials in files: --credential-store file\n$/,
+      /^The credentials could not be kept, the tunnel was deleted again: The keychain of this user cannot be used: .*It needs .*; without one keep credentials in files: --credential-store file \[[a-z.-]+\]\n$/,
     );
     const { stdout } = await runPostern(world.home, ['tunnel', 'list']);
     assert.doesNotMatch(stdout, /lost/);

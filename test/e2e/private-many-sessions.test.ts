@@ -8,7 +8,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { get } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { encodeUdpHeader } from '../../internal/on-ramps/socks/codec.ts';
+import { encodeUdpHeader } from '../../internal/net/socks/codec.ts';
 import type { Program } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';
 import { openSocksAssociation, type SocksAssociation } from '../support/socks-udp.ts';

@@ -7,8 +7,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { createTunnelId } from '../../internal/schema/api-id.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
 import { type Program, startProgram, temporaryDirectory } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';
 import { SmallEdge } from '../support/small-edge.ts';
@@ -57,6 +57,10 @@ describe('secrets of tunnel run', { timeout: 120_000 }, () => {
     await registers(start([], { env: { TUNNEL_TOKEN: token } }));
     await registers(start([], { env: { TUNNEL_TOKEN_FILE: join(home, 'token') } }));
 
+    // As <(…) of a shell is: a pipe without a path.
+    const nameless = ['sh', '-c', 'exec "$@" 9<<END\n$(cat token)\nEND', 'sh'];
+    await registers(start(['--token-file', '/dev/fd/9'], { prefix: nameless }));
+
     const loaded = join(home, 'loaded');
     mkdirSync(loaded);
     writeFileSync(join(loaded, 'token'), token, { mode: 0o400 });
@@ -89,7 +93,9 @@ describe('secrets of tunnel run', { timeout: 120_000 }, () => {
     for (const [name, args] of Object.entries(runs)) {
       const refused = start(args);
       assert.equal(await within('the exit', refused.exited), 2, refused.log());
-      const [, remedy = ''] = await refused.logged(/can be read by every user of this machine\. Mend it with: (.*)\n/);
+      const [, remedy = ''] = await refused.logged(
+        /can be read by every user of this machine\. Mend it with `(.*)` \[credentials/,
+      );
       assert.equal(remedy, `chmod 600 ${join(home, name)}`);
       assert.equal(spawnSync('sh', ['-c', remedy]).status, 0);
       await registers(start(args));
@@ -111,7 +117,7 @@ describe('secrets of tunnel run', { timeout: 120_000 }, () => {
     chmodSync(path, 0o644);
     const { code, stderr } = await runPostern(home, ['tunnel', '--origincert', 'it is.pem', 'list']);
     assert.equal(code, 2);
-    assert.match(stderr, new RegExp(`Mend it with: chmod 600 '${path}'\n`));
+    assert.match(stderr, new RegExp(`Mend it with \`chmod 600 '${path}'\` \\[credentials\\.invalid\\]\n`));
   });
 
   it('are taken from a read-only mount whatever its modes, as containers have it', { skip: mounts }, async t => {

@@ -8,8 +8,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { createTunnelId } from '../../internal/schema/api-id.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
 import { posternCommand, startChild } from '../support/child-program.ts';
 import { temporaryDirectory } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';
@@ -86,8 +86,8 @@ describe('service of SysV init', { timeout: 180_000 }, () => {
       /^again: 1$/m,
       /^Stopping postern-web$/m,
       /^2$/m,
-      /^The service postern-other is not installed\. There is postern-web: choose with --name$/m,
-      /^The service postern-web was removed\nThe service postern is not installed\. None is\ngone: 1$/m,
+      /^The service postern-other is not installed\. There is postern-web: choose with --name \[[a-z.-]+\]$/m,
+      /^The service postern-web was removed\nThe service postern is not installed\. No other one is: install one with postern service install \[[a-z.-]+\]\ngone: 1$/m,
     ])
       assert.match(output, line);
     assert.ok(!output.includes(token) && !run.log().includes(token));

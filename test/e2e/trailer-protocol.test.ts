@@ -2,22 +2,17 @@
 // elsewhere, because stock edges carry no trailers over QUIC.
 
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
 import type { Tunnel } from '../../internal/connector/tunnel.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { EdgeWorld } from '../support/edge-world.ts';
 
 const auto = (): AutoProtocol =>
   new AutoProtocol({ nowMs: () => performance.now(), random: Math.random, onChange: () => undefined });
 
 const protocols = (tunnel: Tunnel): string[] => tunnel.connector.connections.map(info => info.protocol);
-
-/** SHA-256 of the public key of a certificate, as credentials hold it. */
-function pinOf(pem: string): string {
-  const key = new X509Certificate(pem).publicKey.export({ type: 'spki', format: 'der' });
-  return createHash('sha256').update(key).digest('hex');
-}
 
 async function connect(
   t: TestContext,
@@ -27,7 +22,7 @@ async function connect(
   const world = await EdgeWorld.open(t);
   const tunnel = await world.makeTunnel();
   const { edge } = world.identity(tunnel);
-  const caPin = isPinned ? pinOf(world.edge.caPem) : undefined;
+  const caPin = isPinned ? spkiPin(new X509Certificate(world.edge.caPem)) : undefined;
   const connector = await world.connect(tunnel, [rule], {
     policy: auto(),
     haConnections: 2,

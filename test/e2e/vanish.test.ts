@@ -6,7 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, get } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
-import { spkiPin } from '../../internal/transport/tls.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { EdgeWorld, type KnownTunnel } from '../support/edge-world.ts';
 import { listen } from '../support/origin-server.ts';
 import { type Program, startProgram, temporaryDirectory } from '../support/program.ts';

@@ -8,8 +8,8 @@ import { fixedProtocol } from '../../internal/connector/protocol/protocol-policy
 import { openTunnel } from '../../internal/connector/tunnel.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { createLogger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
-import { decodeResponseHeaders } from '../../internal/wire/response-headers.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
+import { decodeResponseHeaders } from '../../internal/wire/stream/response-headers.ts';
 import { listen } from '../support/origin-server.ts';
 import { createTestCa } from '../support/test-ca.ts';
 import { until, within } from '../support/wait.ts';
@@ -47,7 +47,7 @@ async function open(t: TestContext, settings: Readonly<Record<number, number>> =
     tunnelId: '11111111-2222-4333-8444-555555555555',
     tunnelSecret: Buffer.from('secret'),
     edge: {
-      addresses: [`127.0.0.1:${edge.port}`],
+      addresses: [{ host: '127.0.0.1', port: edge.port }],
       region: undefined,
       ipVersion: 'auto',
       bindAddress: undefined,

@@ -7,7 +7,7 @@ import { PosternError } from '../../internal/errors/error.ts';
 import { RegistrationClient } from '../../internal/rpc/registration-client.ts';
 import { dialHttp2 } from '../../internal/transport/http2/dial.ts';
 import type { ConnectorConnection, IncomingStream } from '../../internal/transport/transport.ts';
-import type { RegistrationRequest } from '../../internal/wire/registration.ts';
+import type { RegistrationRequest } from '../../internal/wire/rpc/registration.ts';
 import type { EdgeWorld, KnownTunnel } from './edge-world.ts';
 import { streamsOnly } from './streams-only.ts';
 

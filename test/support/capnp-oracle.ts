@@ -3,8 +3,6 @@
 // its messages.
 
 import * as capnp from 'capnp-es';
-import type { ConnectRequest as OurRequest } from '../../internal/wire/connect-request.ts';
-import type { ConnectResponse as OurResponse } from '../../internal/wire/connect-response.ts';
 import {
   ConnectRequest,
   ConnectResponse,
@@ -14,8 +12,10 @@ import {
   type ConnectionOptions,
   RegistrationServer_RegisterConnection$Params as RegisterParams,
 } from '../../internal/wire/generated/tunnelrpc.ts';
-import type { RegistrationRequest } from '../../internal/wire/registration.ts';
-import { decodeUuid, encodeUuid } from '../../internal/wire/uuid.ts';
+import type { RegistrationRequest } from '../../internal/wire/rpc/registration.ts';
+import { decodeUuid, encodeUuid } from '../../internal/wire/rpc/uuid.ts';
+import type { ConnectRequest as OurRequest } from '../../internal/wire/stream/connect-request.ts';
+import type { ConnectResponse as OurResponse } from '../../internal/wire/stream/connect-response.ts';
 
 const types = ['http', 'websocket', 'tcp'] as const;
 

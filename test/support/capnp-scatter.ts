@@ -1,7 +1,7 @@
 // Lays a Cap'n Proto message out anew: over several segments, with near, far and double-far pointers chosen at random.
 // Writers rarely do this, but readers must accept it. The contents stay the same.
 
-import { encodeFrame } from '../../internal/wire/framing.ts';
+import { encodeFrame } from '../../internal/wire/capnp/framing.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 interface Place {

@@ -1,8 +1,8 @@
 // The environment that connector-side UDP sessions need, for tests: real sockets, quick idle clock, counted flow slots.
 
-import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
-import type { SessionEnvironment } from '../../internal/datagram/udp-session.ts';
-import { openNodeUdp } from '../../internal/datagram/udp-socket.ts';
+import { IdleWheel } from '../../internal/datagram/channel/idle-wheel.ts';
+import type { SessionEnvironment } from '../../internal/datagram/connector/udp-session.ts';
+import { openNodeUdp } from '../../internal/datagram/socket/udp-socket.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 
 /** Flow slots with a limit and a count, as the proxy's limiter has them. */

@@ -16,7 +16,7 @@ import { openPrivateNetworkApi } from '../../internal/features/private-network-a
 import type { TunnelId } from '../../internal/schema/api-id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
-import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/sqlite-store.ts';
+import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 
 export interface TestControlPlane extends AsyncDisposable {

@@ -2,6 +2,9 @@
 
 import { spawnSync } from 'node:child_process';
 
+/** Who installs packages holds a lock of this file: two programs cannot install at the same time. */
+export const installLock = '/tmp/postern-test-install.lock';
+
 /** Whether `command` can be run; tries to install `packages` if not. */
 export function haveCommand(command: string, packages: readonly string[]): boolean {
   const exists = (): boolean => spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0;
@@ -9,11 +12,12 @@ export function haveCommand(command: string, packages: readonly string[]): boole
   if (process.getuid?.() !== 0) return false;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const install = (): void => {
-    spawnSync('apt-get', ['install', '-qq', '--no-install-recommends', ...packages], { stdio: 'ignore', env });
+    const words = ['apt-get', 'install', '-qq', '--no-install-recommends', ...packages];
+    spawnSync('flock', [installLock, ...words], { stdio: 'ignore', env });
   };
   install();
   if (exists()) return true;
-  spawnSync('apt-get', ['update', '-qq'], { stdio: 'ignore', env });
+  spawnSync('flock', [installLock, 'apt-get', 'update', '-qq'], { stdio: 'ignore', env });
   install();
   return exists();
 }

@@ -11,7 +11,7 @@ import { createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';
-import { dialTransport } from '../../internal/transport/dial.ts';
+import { dialTransport } from '../../internal/transport/open/dial.ts';
 import { temporaryDirectory } from './program.ts';
 import { until, within } from './wait.ts';
 
@@ -136,7 +136,7 @@ export class EdgeWorld {
       tunnelId: tunnel.id,
       tunnelSecret: tunnel.secret,
       edge: {
-        addresses: [`127.0.0.1:${this.edge.connectorPort}`],
+        addresses: [{ host: '127.0.0.1', port: this.edge.connectorPort }],
         region: undefined,
         ipVersion: 'auto',
         bindAddress: undefined,

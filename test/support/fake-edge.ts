@@ -11,7 +11,7 @@ import type {
   DialOptions,
   Protocol,
 } from '../../internal/transport/transport.ts';
-import type { ConnectionDetails, RegistrationRequest } from '../../internal/wire/registration.ts';
+import type { ConnectionDetails, RegistrationRequest } from '../../internal/wire/rpc/registration.ts';
 
 export class FakeConnection implements ConnectorConnection {
   readonly protocol: Protocol;

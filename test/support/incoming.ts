@@ -3,13 +3,8 @@
 
 import { Duplex } from 'node:stream';
 import { PosternError } from '../../internal/errors/error.ts';
-import type {
-  HeaderList,
-  IncomingStream,
-  RequestHead,
-  ResponseHead,
-  StreamRefusal,
-} from '../../internal/transport/transport.ts';
+import type { HeaderList } from '../../internal/net/http/header-list.ts';
+import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../../internal/transport/transport.ts';
 
 /** One end of a connected pair; what is written at one end is read at the other. */
 class PairEnd extends Duplex {

@@ -2,12 +2,12 @@
 // connection, flows and echo clients over them. For tests of the connector's end.
 
 import type { TestContext } from 'node:test';
-import { EdgeEcho } from '../../internal/datagram/edge-echo.ts';
-import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../../internal/datagram/edge-flow.ts';
-import type { EdgeMux } from '../../internal/datagram/edge-mux.ts';
-import { EdgeMuxV2 } from '../../internal/datagram/edge-v2.ts';
-import { EdgeMuxV3 } from '../../internal/datagram/edge-v3.ts';
-import { IdleWheel } from '../../internal/datagram/idle-wheel.ts';
+import { IdleWheel } from '../../internal/datagram/channel/idle-wheel.ts';
+import { EdgeEcho } from '../../internal/datagram/edge/edge-echo.ts';
+import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../../internal/datagram/edge/edge-flow.ts';
+import type { EdgeMux } from '../../internal/datagram/edge/edge-mux.ts';
+import { EdgeMuxV2 } from '../../internal/datagram/edge/edge-v2.ts';
+import { EdgeMuxV3 } from '../../internal/datagram/edge/edge-v3.ts';
 import type { IpBytes } from '../../internal/net/address/ip.ts';
 import { ConnectorClient } from '../../internal/rpc/connector-client.ts';
 import { serveSessionEvents } from '../../internal/rpc/session-events.ts';

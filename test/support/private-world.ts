@@ -14,14 +14,14 @@ import { LiveClients } from '../../internal/carriers/live-clients.ts';
 import { ensureLocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
-import { ConnectorMuxV2 } from '../../internal/datagram/connector-v2.ts';
-import { ConnectorSessionsV3 } from '../../internal/datagram/connector-v3.ts';
-import type { PacketHandler } from '../../internal/datagram/packet-path.ts';
+import type { PacketHandler } from '../../internal/datagram/channel/packet-path.ts';
+import { ConnectorMuxV2 } from '../../internal/datagram/connector/connector-v2.ts';
+import { ConnectorSessionsV3 } from '../../internal/datagram/connector/connector-v3.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { ResolverAddress } from '../../internal/net/address/virtual-dns.ts';
-import { Admission } from '../../internal/on-ramps/admission.ts';
 import { EchoService } from '../../internal/on-ramps/echo/echo-service.ts';
+import { Admission } from '../../internal/on-ramps/entrance/admission.ts';
 import type { Resolver } from '../../internal/private-network/dns/upstream.ts';
 import type { FlowDenialReason, FlowEvent } from '../../internal/private-network/flows/flow.ts';
 import { FlowCounts } from '../../internal/private-network/flows/flow-counts.ts';
@@ -33,11 +33,11 @@ import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../../internal/store/secret-box.ts';
-import { openSqliteStore } from '../../internal/store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
-import { openMemoryPair } from '../../internal/transport/memory/pair.ts';
 import type { DatagramVersion } from '../../internal/wire/features.ts';
 import { sessionEnvironment, type TestEnvironment } from './connector-sessions.ts';
+import { openMemoryPair } from './memory-transport.ts';
 import { proxyTo, type TestProxy } from './proxied.ts';
 
 export interface TestConnector {

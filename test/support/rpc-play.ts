@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type Duplex, duplexPair } from 'node:stream';
-import { FrameReader } from '../../internal/wire/framing.ts';
-import { decodeRpcMessage, type RpcMessage } from '../../internal/wire/rpc-message.ts';
+import { FrameReader } from '../../internal/wire/capnp/framing.ts';
+import { decodeRpcMessage, type RpcMessage } from '../../internal/wire/rpc/rpc-message.ts';
 
 export class RpcPlayer {
   /** The end for the code under test. */

@@ -7,7 +7,7 @@ import { serveRegistration } from '../../internal/rpc/registration-server.ts';
 import { listenHttp2 } from '../../internal/transport/http2/listen.ts';
 import { listenQuic } from '../../internal/transport/quic/listen.ts';
 import type { EdgeConnection, EdgeListener, RequestHead } from '../../internal/transport/transport.ts';
-import type { RegistrationRequest, RegistrationResult } from '../../internal/wire/registration.ts';
+import type { RegistrationRequest, RegistrationResult } from '../../internal/wire/rpc/registration.ts';
 import { createTestCa, type TestCa } from './test-ca.ts';
 
 export interface Registered {

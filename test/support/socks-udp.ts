@@ -4,8 +4,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { parseIp } from '../../internal/net/address/ip.ts';
+import { encodeUdpHeader } from '../../internal/net/socks/codec.ts';
 import { readExactly } from '../../internal/net/stream/read-exactly.ts';
-import { encodeUdpHeader } from '../../internal/on-ramps/socks/codec.ts';
 import type { Closing } from './closing.ts';
 
 export interface SocksUdp {

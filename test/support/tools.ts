@@ -3,15 +3,13 @@
 import { execFile } from 'node:child_process';
 import type { TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { installLock } from './debian-package.ts';
 
 const run = promisify(execFile);
 
 /** Debian's names of the packages that hold the programs. */
 const packages = { curl: 'curl', dig: 'bind9-dnsutils', ip: 'iproute2', iperf3: 'iperf3' } as const;
 export type Tool = keyof typeof packages;
-
-/** Two test files that miss tools must not install at the same time. */
-const lockFile = '/tmp/postern-test-install.lock';
 
 /** Whether every tool is there now. When one is missing and cannot be installed the test is skipped, saying which. */
 export async function haveTools(t: TestContext, ...tools: readonly Tool[]): Promise<boolean> {
@@ -20,7 +18,7 @@ export async function haveTools(t: TestContext, ...tools: readonly Tool[]): Prom
     const name = packages[tool];
     try {
       const install = `apt-get install --yes --no-install-recommends ${name} || { apt-get update && apt-get install --yes --no-install-recommends ${name}; }`;
-      await run('flock', [lockFile, 'sh', '-c', install], {
+      await run('flock', [installLock, 'sh', '-c', install], {
         env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
         timeout: 180_000,
       });

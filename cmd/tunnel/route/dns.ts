@@ -29,7 +29,11 @@ export const command = defineCommand({
   ],
   run: async (invocation, context) => {
     const [tunnel = '', hostname = ''] = invocation.args;
-    if (!isHostname(hostname)) throw new PosternError('usage.invalid', `${hostname} is not a valid hostname`);
+    if (!isHostname(hostname))
+      throw new PosternError(
+        'usage.invalid',
+        `${hostname} is not a valid hostname: give the name alone, without scheme, port and path`,
+      );
     const api = await openApi(invocation, context);
     const id = await findTunnel(api, tunnel);
     const result = await api.client.addRoute({

@@ -3,7 +3,7 @@
 // docs/protocol/ingress-and-origin.md §5.
 
 import { EventEmitter } from 'node:events';
-import { describeError, PosternError } from '../../errors/error.ts';
+import { errorFields, PosternError } from '../../errors/error.ts';
 import { encodeIngressJson } from '../../schema/encode-ingress.ts';
 import type { IngressConfig } from '../../schema/ingress-rule.ts';
 import { parseRemoteConfig } from '../../schema/remote-config.ts';
@@ -120,7 +120,7 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
       error instanceof PosternError
         ? error
         : new PosternError('internal', 'The configuration could not be applied', { cause: error });
-    this.#options.logger.error({ error: describeError(translated) }, 'Failed to update ingress');
+    this.#options.logger.error(errorFields(translated), 'Failed to update ingress');
     return translated;
   }
 

@@ -22,6 +22,7 @@ export class RolloutWatch {
   readonly #options: RolloutWatchOptions;
   #protocol: RolloutProtocol | undefined;
   #datagramV3 = false;
+  #skipPrechecks = false;
   #cancel: (() => void) | undefined;
   #closed = false;
 
@@ -37,6 +38,11 @@ export class RolloutWatch {
   /** Whether this account is selected for datagrams v3. */
   get datagramV3(): boolean {
     return this.#datagramV3;
+  }
+
+  /** Whether this account asks connectors to leave out the checks at their start. */
+  get skipPrechecks(): boolean {
+    return this.#skipPrechecks;
   }
 
   /** Settles once the records are known, their look-up has failed, or 3 s have passed. Never rejects. */
@@ -61,7 +67,10 @@ export class RolloutWatch {
     ]);
     if (this.#closed) return;
     if (protocol.status === 'fulfilled') this.#protocol = protocol.value;
-    if (features.status === 'fulfilled') this.#datagramV3 = features.value.datagramV3;
+    if (features.status === 'fulfilled') {
+      this.#datagramV3 = features.value.datagramV3;
+      this.#skipPrechecks = features.value.skipPrechecks;
+    }
     for (const looked of [protocol, features])
       if (looked.status === 'rejected')
         logger.debug({ error: describeError(looked.reason) }, 'Unable to look up a rollout record');

@@ -5,14 +5,14 @@
 import { EventEmitter } from 'node:events';
 import { BackOff } from '../../discovery/back-off.ts';
 import type { EdgeAddress } from '../../discovery/edge-address.ts';
-import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
+import { describeError, errorFields, isPosternError, PosternError } from '../../errors/error.ts';
 import { formatDuration } from '../../schema/duration.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectionStats, ConnectorConnection, Protocol } from '../../transport/transport.ts';
+import { abortable, stoppedError } from './abortable.ts';
 import { logFigures } from './connection-metrics.ts';
 import type { ConnectedState, ConnectionState } from './connection-state.ts';
 import type { ConnectionInfo } from './connector-events.ts';
-import { abortable, stoppedError } from './deadline.ts';
 import { drainConnection, outliveConnection } from './drain.ts';
 import { dialEdge, raceEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
@@ -358,7 +358,7 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
 
   #reportFailure(error: unknown): void {
     const code = isPosternError(error) ? error.code : 'internal';
-    const fields = { connIndex: this.connIndex, error: describeError(error) };
+    const fields = { connIndex: this.connIndex, ...errorFields(error) };
     this.#context.logger.error(fields, 'Unable to establish connection with the edge');
     this.emit('registrationFailed', { connIndex: this.connIndex, reason: code });
   }

@@ -55,13 +55,25 @@ export function connectionMetrics(
     });
   const labelNames = ['conn_index'];
   const gauge = (name: string, help: string, read: (stats: ConnectionStats) => number | undefined): MetricFamily => ({
-    ...{ kind: 'gauge', name: `quic_client_${name}`, help, labelNames, read: perQuic(read) },
+    kind: 'gauge',
+    name: `quic_client_${name}`,
+    help,
+    labelNames,
+    read: perQuic(read),
   });
   const counter = (name: string, help: string, read: (stats: ConnectionStats) => number | undefined): MetricFamily => ({
-    ...{ kind: 'counter', name: `quic_client_${name}`, help, labelNames, read: perQuic(read) },
+    kind: 'counter',
+    name: `quic_client_${name}`,
+    help,
+    labelNames,
+    read: perQuic(read),
   });
   const total = (name: string, help: string, read: () => number): MetricFamily => ({
-    ...{ kind: 'counter', name: `quic_client_${name}`, help, labelNames: [], read: () => [[{}, read()]] },
+    kind: 'counter',
+    name: `quic_client_${name}`,
+    help,
+    labelNames: [],
+    read: () => [[{}, read()]],
   });
   return [
     total('total_connections', 'QUIC connections that registered', () => counts.quicOpened),

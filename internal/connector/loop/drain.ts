@@ -6,7 +6,7 @@ import { describeError, PosternError } from '../../errors/error.ts';
 import type { Clock } from '../../net/time/clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import { stoppedError } from './deadline.ts';
+import { stoppedError } from './abortable.ts';
 import type { RegistrationSession } from './registration.ts';
 
 export interface DrainOptions {

@@ -43,7 +43,13 @@ function createWorld(random = 0): World {
     },
   }));
   const world: World = {
-    ...{ clock, moves: [], users: [0, 1, 2, 3], busy: [], works: true, missing: false, unused: false },
+    clock,
+    moves: [],
+    users: [0, 1, 2, 3],
+    busy: [],
+    works: true,
+    missing: false,
+    unused: false,
     async minutes(count) {
       for (let tick = 0; tick < count * 6; tick += 1) {
         await clock.advance(10_000);

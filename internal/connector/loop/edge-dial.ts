@@ -11,10 +11,9 @@ import { raceDial } from './race-dial.ts';
 const serverNames: Readonly<Record<Protocol, string>> = {
   http2: 'h2.cftunnel.com',
   quic: 'quic.cftunnel.com',
-  memory: 'memory',
 };
 /** docs/protocol/edge-protocol.md §4.1: 15 s for TCP connect or TLS, 10 s for a QUIC handshake. */
-const dialTimeoutMs: Readonly<Record<Protocol, number>> = { http2: 15_000, quic: 10_000, memory: 15_000 };
+const dialTimeoutMs: Readonly<Record<Protocol, number>> = { http2: 15_000, quic: 10_000 };
 
 export interface EdgeDial {
   readonly address: EdgeAddress;

@@ -3,9 +3,10 @@
 
 import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import { PosternError } from '../../errors/error.ts';
+import { withDeadline } from '../../net/time/deadline.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import type { ConnectionDetails } from '../../wire/registration.ts';
-import { stoppedError, withDeadline } from './deadline.ts';
+import type { ConnectionDetails } from '../../wire/rpc/registration.ts';
+import { stoppedError } from './abortable.ts';
 import type { LoopContext } from './loop-context.ts';
 import { encodeLocalIp, type RegistrationSession } from './registration.ts';
 
@@ -27,7 +28,8 @@ export interface RegisterOptions {
 
 /** The edge must open the control stream within this time of the dial; cloudflared allows 10 s for the preface. */
 const controlTimeoutMs = 15_000;
-const noControl = `The edge did not open the control stream within ${controlTimeoutMs} ms`;
+const noControl = (): PosternError =>
+  new PosternError('dial.timeout', `The edge did not open the control stream within ${controlTimeoutMs} ms`);
 
 /** Serves `connection` and registers it. Rejects as the registration does, or 'dial.timeout'; the connection is aborted then. */
 export async function registerLink(
@@ -39,7 +41,7 @@ export async function registerLink(
   try {
     const { features, handler } = context.attach(connection, options.connIndex);
     connection.serve(handler);
-    const control = await withDeadline(connection.control, controlTimeoutMs, context.clock, noControl);
+    const control = await withDeadline(connection.control, controlTimeoutMs, noControl, context.clock);
     const session = context.openRegistration(control);
     const details = await session.registerConnection({
       accountTag: identity.accountTag,

@@ -2,7 +2,7 @@
 // notice a dead edge by themselves: HTTP/2 by its pings, QUIC by its idle time-out.
 
 import { PosternError } from '../../errors/error.ts';
-import { plainAddress } from '../../net/address/ip.ts';
+import { isLoopbackHost, plainAddress } from '../../net/address/ip.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
 
 /** An edge is rarely more than a second away; the transports' own checks would take ten. */
@@ -29,9 +29,9 @@ export class PeerWatch {
   check(addresses: readonly string[]): void {
     const { localAddress, protocol } = this.#connection;
     const local = plainAddress(localAddress);
-    const isLoopback = local === '' || local === '::1' || local.startsWith('127.');
+    const hasNoInterface = local === '' || isLoopbackHost(local);
     // QUIC goes on from another address; only the ping can tell whether it does.
-    if (protocol !== 'quic' && !isLoopback && !addresses.includes(local)) {
+    if (protocol !== 'quic' && !hasNoInterface && !addresses.includes(local)) {
       this.#abort(new PosternError('connection.lost', `This machine no longer has the address ${local}`));
       return;
     }

@@ -3,7 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import { parseIp } from '../../net/address/ip.ts';
-import type { ConnectionDetails, RegistrationRequest } from '../../wire/registration.ts';
+import type { ConnectionDetails, RegistrationRequest } from '../../wire/rpc/registration.ts';
 
 /** One control stream; RegistrationClient of rpc is the implementation. Rejections as documented there. */
 export interface RegistrationSession {
@@ -17,14 +17,6 @@ export interface RegistrationSession {
 
 /** Takes the stream over. */
 export type OpenRegistration = (control: Duplex) => RegistrationSession;
-
-const platformNames: Readonly<Record<string, string>> = { win32: 'windows' };
-const archNames: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-
-/** `linux_amd64`, `darwin_arm64`, `windows_amd64`: Go's names, which edges show to their users. */
-export function platformName(platform: string, arch: string): string {
-  return `${platformNames[platform] ?? platform}_${archNames[arch] ?? arch}`;
-}
 
 /** An IP address in the 16 bytes of `originLocalIp`; empty when `ip` is not one. A zone is dropped. */
 export function encodeLocalIp(ip: string): Uint8Array {

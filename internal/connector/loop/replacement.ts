@@ -6,7 +6,7 @@ import { type EdgeAddress, formatEdgeAddress } from '../../discovery/edge-addres
 import { describeError, isPosternError } from '../../errors/error.ts';
 import type { Protocol } from '../../transport/transport.ts';
 import { rivalAfterMs } from '../protocol/auto-protocol.ts';
-import { stoppedError } from './deadline.ts';
+import { stoppedError } from './abortable.ts';
 import { dialEdge } from './edge-dial.ts';
 import { type EdgeLink, registerLink } from './edge-link.ts';
 import type { LoopContext } from './loop-context.ts';

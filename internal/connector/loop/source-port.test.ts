@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { isPosternError, PosternError } from '../../errors/error.ts';
-import { dialTransport } from '../../transport/dial.ts';
+import { dialTransport } from '../../transport/open/dial.ts';
 import { listenQuic } from '../../transport/quic/listen.ts';
 import type { ConnectorConnection, DialOptions } from '../../transport/transport.ts';
 import { reuseSourcePort } from './source-port.ts';

@@ -7,9 +7,8 @@
 // also what keeps them private. The program's own metrics endpoint is refused always, for these and for destinations that
 // visitors of bastion and SOCKS rules name. Names are judged by every address they resolve to, when they are dialled.
 
-import { PosternError } from '../../errors/error.ts';
 import { type IpBytes, isSpecialDestination, unmapIpv4 } from '../../net/address/ip.ts';
-import { type Prefix, parsePrefix, prefixContains } from '../../net/address/prefix.ts';
+import { type Prefix, prefixContains } from '../../net/address/prefix.ts';
 import { isOwnEndpoint, type OwnEndpoint } from './own-endpoints.ts';
 
 export interface DestinationPolicyOptions {
@@ -42,17 +41,4 @@ export class DestinationPolicy {
   /** Destinations that a visitor of an ingress rule names: the rule's author opened this machine to them on purpose. */
   readonly allowsNamed = (address: IpBytes, port: number): boolean =>
     !isOwnEndpoint(address, port, this.#options.own(), this.#options.machine);
-}
-
-/** The texts of `--allow-destination`. Throws 'usage.invalid' naming the one that is wrong. */
-export function parseAllowedDestinations(texts: readonly string[]): Prefix[] {
-  return texts.map(text => {
-    const prefix = parsePrefix(text);
-    if (prefix === undefined)
-      throw new PosternError(
-        'usage.invalid',
-        `allow-destination must be an address or a prefix such as 127.0.0.0/8, not ${JSON.stringify(text)}`,
-      );
-    return prefix;
-  });
 }

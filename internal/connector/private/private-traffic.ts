@@ -2,12 +2,12 @@
 // each connection with the datagram version it announced. Source: docs/protocol/datagrams.md §2, §4.2, §5.5, §7;
 // docs/protocol/edge-protocol.md §9.4.
 
-import { ConnectorMuxV2 } from '../../datagram/connector-v2.ts';
-import { ConnectorSessionsV3 } from '../../datagram/connector-v3.ts';
-import { createDatagramCounters, type DatagramCounters } from '../../datagram/counters.ts';
-import { IdleWheel } from '../../datagram/idle-wheel.ts';
-import type { SessionEnvironment } from '../../datagram/udp-session.ts';
-import type { OpenUdp } from '../../datagram/udp-socket.ts';
+import { createDatagramCounters, type DatagramCounters } from '../../datagram/channel/counters.ts';
+import { IdleWheel } from '../../datagram/channel/idle-wheel.ts';
+import { ConnectorMuxV2 } from '../../datagram/connector/connector-v2.ts';
+import { ConnectorSessionsV3 } from '../../datagram/connector/connector-v3.ts';
+import type { SessionEnvironment } from '../../datagram/connector/udp-session.ts';
+import type { OpenUdp } from '../../datagram/socket/udp-socket.ts';
 import { describeError, PosternError } from '../../errors/error.ts';
 import type { EchoProxy } from '../../icmp/echo-proxy.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
@@ -18,8 +18,8 @@ import type { SessionService } from '../../rpc/connector-service.ts';
 import { reportSessionEnd } from '../../rpc/session-events.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorConnection } from '../../transport/transport.ts';
-import type { UdpSessionEnd } from '../../wire/connector-calls.ts';
 import type { DatagramVersion } from '../../wire/features.ts';
+import type { UdpSessionEnd } from '../../wire/rpc/connector-calls.ts';
 
 export interface PrivateTrafficOptions {
   readonly openUdp: OpenUdp;

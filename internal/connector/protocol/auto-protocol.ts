@@ -121,11 +121,12 @@ export class AutoProtocol implements ProtocolPolicy {
   }
 
   target(): Protocol | undefined {
-    const now = this.#options.nowMs();
-    if (now - this.#movedAtMs < moveGapMs) return undefined;
-    const target = this.#needsHttp2() ? 'http2' : this.#quic === 'good' && this.#wantsQuic() ? 'quic' : undefined;
-    if (target !== undefined) this.#movedAtMs = now;
-    return target;
+    if (this.#options.nowMs() - this.#movedAtMs < moveGapMs) return undefined;
+    return this.#needsHttp2() ? 'http2' : this.#quic === 'good' && this.#wantsQuic() ? 'quic' : undefined;
+  }
+
+  moving(): void {
+    this.#movedAtMs = this.#options.nowMs();
   }
 
   keepHttp2While(needed: () => boolean): void {

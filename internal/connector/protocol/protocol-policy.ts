@@ -20,8 +20,10 @@ export interface ProtocolPolicy {
   readonly trial?: (() => Protocol | undefined) | undefined;
   /** How the trial dial or the move of a connection went; undefined = well. */
   tried?(error: unknown): void;
-  /** The protocol that connections over another one should move to now, one at a time and when idle. */
+  /** The protocol that connections over another one should move to now, one at a time and when idle; then `moving` is called. */
   target?(): Protocol | undefined;
+  /** A move begins: the next one is due after a while. */
+  moving?(): void;
   /** Only of policies that choose: while `needed` says so, connections are made over HTTP/2, and move to it. */
   keepHttp2While?(needed: () => boolean): void;
   /** The machine slept or its network changed: losses of this moment prove nothing, and a trial may go otherwise now. */

@@ -6,7 +6,7 @@ import type { Caller } from '../../control-plane/handler-context.ts';
 import { isPosternError } from '../../errors/error.ts';
 import { formatIp } from '../../net/address/ip.ts';
 import type { EchoOutcome, EchoService } from '../../on-ramps/echo/echo-service.ts';
-import { parsePrivateHost } from '../../private-network/private-host.ts';
+import { parsePrivateHost } from '../../private-network/routes/private-host.ts';
 
 export function createEchoHandler(echo: EchoService): Pick<ApiHandlers<Caller>, 'sendEcho'> {
   return {
@@ -19,8 +19,13 @@ export function createEchoHandler(echo: EchoService): Pick<ApiHandlers<Caller>, 
       try {
         return showResult(
           await echo.probe({
-            ...{ network, host, session: body.session, sourceAddress: caller.address },
-            ...{ ttl: body.ttl, sequence: body.sequence, timeoutMs: body.timeout_ms },
+            network,
+            host,
+            session: body.session,
+            sourceAddress: caller.address,
+            ttl: body.ttl,
+            sequence: body.sequence,
+            timeoutMs: body.timeout_ms,
             data: new Uint8Array(body.size),
           }),
         );

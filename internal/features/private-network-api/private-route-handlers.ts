@@ -73,7 +73,11 @@ export function createPrivateRouteHandlers(parts: Pick<ControlPlaneParts, 'store
     async addIpRoute({ body }, caller) {
       const prefix = parsePrefix(body.network);
       if (prefix === undefined) {
-        throw apiProblem('invalid', `Invalid network CIDR ${JSON.stringify(body.network)}: host bits must be zero`);
+        const text = JSON.stringify(body.network);
+        throw apiProblem(
+          'invalid',
+          `Invalid network CIDR ${text}: write it like 10.0.0.0/8, with host bits that are zero`,
+        );
       }
       const tunnel = await requireTunnel(parts, caller, body.tunnel_id);
       const network = await requireNetwork(caller, body.virtual_network_id);

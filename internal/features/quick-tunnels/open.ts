@@ -13,8 +13,13 @@ import { type QuickTunnelOptions, type QuickTunnels, startQuickTunnels } from '.
 
 /** As stock connectors ask for one: no token, and a body that nobody reads. */
 const makeQuickTunnel = openRoute({
-  ...{ method: 'POST', path: '/tunnel', op: 'make a quick tunnel', query: nothingSchema, body: nothingSchema },
-  ...{ result: quickTunnelSchema, paged: false },
+  method: 'POST',
+  path: '/tunnel',
+  op: 'make a quick tunnel',
+  query: nothingSchema,
+  body: nothingSchema,
+  result: quickTunnelSchema,
+  paged: false,
 });
 
 export interface QuickTunnelParts extends QuickTunnelOptions {

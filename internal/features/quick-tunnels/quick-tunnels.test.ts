@@ -10,7 +10,7 @@ import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import { authenticateTunnel } from '../../store/authenticate-tunnel.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createSecretBox } from '../../store/secret-box.ts';
-import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { createQuickName } from './quick-name.ts';
 import {
@@ -63,9 +63,15 @@ describe('quick tunnels', () => {
       apiUrl: 'http://a',
     });
     quick = await startQuickTunnels({
-      ...{ store, secrets, live, accountTag: account.tag, domain: 'localhost', logger: silentLogger() },
+      store,
+      secrets,
+      live,
+      accountTag: account.tag,
+      domain: 'localhost',
+      logger: silentLogger(),
       urlOf: hostname => `http://${hostname}:8080`,
-      ...{ now: () => nowMs, elapsedMs: () => nowMs },
+      now: () => nowMs,
+      elapsedMs: () => nowMs,
     });
   };
   beforeEach(async () => {
@@ -135,9 +141,15 @@ describe('quick tunnels', () => {
     });
     const accountTag = (await other.accounts.byName('quick'))?.tag ?? '';
     using second = await startQuickTunnels({
-      ...{ store: other, secrets, live, accountTag, domain: 'localhost', logger: silentLogger() },
+      store: other,
+      secrets,
+      live,
+      accountTag,
+      domain: 'localhost',
+      logger: silentLogger(),
       urlOf: hostname => hostname,
-      ...{ now: () => nowMs, elapsedMs: () => nowMs },
+      now: () => nowMs,
+      elapsedMs: () => nowMs,
     });
     await second.create('192.0.2.1');
     await reset;
@@ -184,7 +196,9 @@ describe('quick tunnels', () => {
 
   it('that nobody uses go in small steps, between which others get their turn', async () => {
     const { quick: account } = await ensureLocalAccounts(store, {
-      ...{ stateDir: directory, domain: 'localhost', apiUrl: 'http://a' },
+      stateDir: directory,
+      domain: 'localhost',
+      apiUrl: 'http://a',
     });
     const count = 500;
     for (let at = 0; at < count; at += 1) {

@@ -3,14 +3,13 @@ import { isIP } from 'node:net';
 import { describe, it } from 'node:test';
 import {
   formatIp,
-  formatIpPort,
   isLinkLocal,
   isLoopback,
+  isLoopbackHost,
   isMulticastOrBroadcast,
   isSpecialDestination,
   isUnspecified,
   parseIp,
-  parseIpPort,
   plainAddress,
   sameIp,
   unmapIpv4,
@@ -75,15 +74,6 @@ describe('IP text', () => {
     }
   });
 
-  it('reads and prints address and port', () => {
-    assert.deepEqual(parseIpPort('[2606:4700:cf1:2000::1]:53'), { address: ip('2606:4700:cf1:2000::1'), port: 53 });
-    assert.deepEqual(parseIpPort('10.0.0.1:65535'), { address: ip('10.0.0.1'), port: 65_535 });
-    for (const text of ['10.0.0.1', '10.0.0.1:0', '10.0.0.1:65536', '::1:53', '[10.0.0.1]:53', '[::1]', 'a:1'])
-      assert.equal(parseIpPort(text), undefined, text);
-    assert.equal(formatIpPort(ip('::1'), 53), '[::1]:53');
-    assert.equal(formatIpPort(ip('10.0.0.1'), 53), '10.0.0.1:53');
-  });
-
   it('knows which destinations are no single host of a network', () => {
     for (const text of ['127.0.0.1', '::', '0.0.0.0', '::ffff:0.0.0.0', 'fe80::1', '224.0.0.1', '255.255.255.255'])
       assert.ok(isSpecialDestination(ip(text)), text);
@@ -94,6 +84,8 @@ describe('IP text', () => {
   it('names the special ranges, mapped forms included', () => {
     for (const text of ['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1']) assert.ok(isLoopback(ip(text)), text);
     for (const text of ['128.0.0.1', '::2', '::', '1::1', '::ffff:10.0.0.1']) assert.ok(!isLoopback(ip(text)), text);
+    for (const text of ['localhost', '127.0.0.1', '::1', '::ffff:127.0.0.1']) assert.ok(isLoopbackHost(text), text);
+    for (const text of ['', 'a.localhost', '10.0.0.1', '::']) assert.ok(!isLoopbackHost(text), text);
     for (const text of ['169.254.1.1', 'fe80::1', 'febf::1', '::ffff:169.254.169.254'])
       assert.ok(isLinkLocal(ip(text)), text);
     for (const text of ['169.253.1.1', 'fec0::1']) assert.ok(!isLinkLocal(ip(text)), text);

@@ -52,20 +52,6 @@ export function formatIp(bytes: IpBytes): string {
   return `${hex(groups.slice(0, run.start))}::${hex(groups.slice(run.start + run.length))}`;
 }
 
-/** `1.2.3.4:53` or `[2001:db8::1]:53`. */
-export function formatIpPort(bytes: IpBytes, port: number): string {
-  return bytes.length === 4 ? `${formatIp(bytes)}:${port}` : `[${formatIp(bytes)}]:${port}`;
-}
-
-/** Parses `1.2.3.4:53` or `[2001:db8::1]:53`; undefined when either part is wrong. Port 0 is refused. */
-export function parseIpPort(text: string): { readonly address: IpBytes; readonly port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  if (match === null) return undefined;
-  const address = match[1] !== undefined ? parseIpv6(match[1]) : parseIpv4(match[2] ?? '');
-  const port = Number(match[3]);
-  return address === undefined || port < 1 || port > 65_535 ? undefined : { address, port };
-}
-
 export function sameIp(a: IpBytes, b: IpBytes): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false;
@@ -102,6 +88,12 @@ export function isLoopback(bytes: IpBytes): boolean {
   const plain = unmapIpv4(bytes);
   if (plain.length === 4) return plain[0] === 127;
   return plain[15] === 1 && plain.subarray(0, 15).every(byte => byte === 0);
+}
+
+/** Whether only this machine can reach what listens on `host`, an address or `localhost`. */
+export function isLoopbackHost(host: string): boolean {
+  const address = parseIp(host);
+  return address === undefined ? host === 'localhost' : isLoopback(address);
 }
 
 /** 169.254.0.0/16, fe80::/10, and mapped forms of the former. */

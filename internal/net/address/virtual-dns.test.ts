@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { formatIpPort, parseIpPort } from './ip.ts';
-import { chooseResolver, isVirtualDns, parseResolverAddresses } from './virtual-dns.ts';
+import { formatIpPort, parseIpPort } from './host-port.ts';
+import { chooseResolver, isVirtualDns } from './virtual-dns.ts';
 
 const chosen = (given: readonly string[], system: readonly string[]): string => {
-  const { address, port } = chooseResolver(parseResolverAddresses(given), () => system);
+  const { address, port } = chooseResolver(
+    given.flatMap(text => parseIpPort(text) ?? []),
+    () => system,
+  );
   return formatIpPort(address, port);
 };
 
@@ -26,12 +29,5 @@ describe('virtual DNS', () => {
     assert.equal(chosen([], []), '127.0.0.1:53');
     const both = new Set(Array.from({ length: 100 }, () => chosen(['10.0.0.1:53', '10.0.0.2:53'], [])));
     assert.equal(both.size, 2);
-  });
-
-  it('refuses what is no address, and more than ten', () => {
-    assert.throws(() => parseResolverAddresses(['dns.example:53']), { code: 'usage.invalid' });
-    assert.throws(() => parseResolverAddresses(Array.from({ length: 11 }, () => '1.1.1.1:53')), {
-      code: 'usage.invalid',
-    });
   });
 });

@@ -3,8 +3,8 @@
 
 import { randomInt } from 'node:crypto';
 import { getServers } from 'node:dns';
-import { PosternError } from '../../errors/error.ts';
-import { type IpBytes, parseIp, parseIpPort, sameIp } from './ip.ts';
+import { parseIpPort } from './host-port.ts';
+import { type IpBytes, parseIp, sameIp } from './ip.ts';
 
 export interface ResolverAddress {
   readonly address: IpBytes;
@@ -16,27 +16,11 @@ export const virtualDns: ResolverAddress = {
   address: Uint8Array.of(0x26, 0x06, 0x47, 0, 0x0c, 0xf1, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 1),
   port: 53,
 };
-const addressLimit = 10;
 const fallback: ResolverAddress = { address: Uint8Array.of(127, 0, 0, 1), port: 53 };
 
 /** Whether a private destination is the virtual DNS service. */
 export function isVirtualDns(address: IpBytes, port: number): boolean {
   return port === virtualDns.port && sameIp(address, virtualDns.address);
-}
-
-/**
- * Parses the texts of `--dns-resolver-addrs`: `ip:port` each, at most ten. Throws 'usage.invalid' naming the text that
- * is wrong.
- */
-export function parseResolverAddresses(texts: readonly string[]): ResolverAddress[] {
-  if (texts.length > addressLimit)
-    throw new PosternError('usage.invalid', `too many addresses provided, max: ${addressLimit}`);
-  return texts.map(text => {
-    const parsed = parseIpPort(text);
-    if (parsed === undefined)
-      throw new PosternError('usage.invalid', `Resolver address "${text}" must be ip:port, such as 10.0.0.53:53`);
-    return parsed;
-  });
 }
 
 /** Chooses a resolver for one flow: one of the given addresses by chance, else the system's first. */

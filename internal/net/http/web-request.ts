@@ -1,7 +1,8 @@
-// One web request outside the data path (control-plane calls, documents fetched once): undici with a trust of its own, no
-// kept connections, and bounds on the answer. Origins have their own client in internal/origin.
+// One web request outside the data path (control-plane calls, documents and key sets): undici with a trust of its own, no kept
+// connections, and bounds on the answer. Origins have their own client in internal/origin.
 
 import type { IncomingHttpHeaders } from 'node:http';
+import { systemRoots } from '../trust/system-roots.ts';
 
 export interface WebRequest {
   readonly url: string;
@@ -27,14 +28,15 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
-  const dispatcher = new Agent(options.ca === undefined ? {} : { connect: { ca: [...options.ca] } });
+  const isSecure = url.startsWith('https:');
+  const dispatcher = new Agent(isSecure ? { connect: { ca: [...(options.ca ?? systemRoots())] } } : {});
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     const chunks: Buffer[] = [];
     let bytes = 0;
     for await (const chunk of answer.body as AsyncIterable<Buffer>) {
       bytes += chunk.byteLength;
-      if (bytes > options.maxBytes) throw new Error(`the answer is larger than ${options.maxBytes} bytes`);
+      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
       chunks.push(chunk);
     }
     return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };

@@ -2,6 +2,7 @@
 
 import type { AddressInfo, Server } from 'node:net';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { formatHostPort } from '../address/host-port.ts';
 import { boundUnsent } from './bound-unsent.ts';
 
 /**
@@ -32,12 +33,15 @@ const remedies: Readonly<Record<string, string>> = {
 /** What a listener that cannot listen throws. `what`: whom it is for, `connectors`. */
 export function listenFailed(what: string, host: string, port: number, error: unknown): PosternError {
   const reason = foreignCode(error) ?? (error instanceof Error ? error.message : String(error));
-  const shown = host.includes(':') ? `[${host}]` : host;
   const needsRight = reason === 'EACCES' && port < 1024;
   const remedy = needsRight
     ? 'ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a lower net.ipv4.ip_unprivileged_port_start'
     : (remedies[reason] ?? 'choose another address or port');
-  return new PosternError('listen.failed', `Cannot listen for ${what} on ${shown}:${port} (${reason}): ${remedy}.`, {
-    cause: error,
-  });
+  return new PosternError(
+    'listen.failed',
+    `Cannot listen for ${what} on ${formatHostPort(host, port)} (${reason}): ${remedy}.`,
+    {
+      cause: error,
+    },
+  );
 }

@@ -4,6 +4,7 @@
 // costs nothing.
 
 import type { Writable } from 'node:stream';
+import { Sampler } from '../time/sampler.ts';
 
 interface Watched {
   readonly onStuck: () => void;
@@ -18,12 +19,12 @@ const samples = 4;
 
 export class WriteWatch {
   readonly #timeoutMs: number;
-  readonly #streams = new Map<Writable, Watched>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #streams: Sampler<Writable, Watched>;
 
   /** `timeoutMs` above 0. */
   constructor(timeoutMs: number) {
     this.#timeoutMs = timeoutMs;
+    this.#streams = new Sampler(timeoutMs / samples, (stream, watched, nowMs) => this.#look(stream, watched, nowMs));
   }
 
   /** Calls `onStuck` at most once, until `stream` closes; the callee ends the stream. */
@@ -34,30 +35,23 @@ export class WriteWatch {
       watched.sinceMs = undefined;
     });
     stream.once('close', () => this.forget(stream));
-    this.#timer ??= setInterval(this.#sample, Math.max(1, this.#timeoutMs / samples)).unref();
   }
 
   /** Watches it no longer. */
   forget(stream: Writable): void {
     this.#streams.delete(stream);
-    if (this.#streams.size > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
   }
 
-  readonly #sample = (): void => {
-    const nowMs = performance.now();
-    for (const [stream, watched] of this.#streams) {
-      const waiting = stream.writableLength;
-      const isStuck = stream.writableNeedDrain || (stream.writableEnded && waiting > 0);
-      if (!isStuck) watched.sinceMs = undefined;
-      else if (watched.sinceMs === undefined || watched.waiting !== waiting) {
-        watched.sinceMs = nowMs;
-        watched.waiting = waiting;
-      } else if (nowMs - watched.sinceMs >= this.#timeoutMs) {
-        this.forget(stream);
-        watched.onStuck();
-      }
+  #look(stream: Writable, watched: Watched, nowMs: number): void {
+    const waiting = stream.writableLength;
+    const isStuck = stream.writableNeedDrain || (stream.writableEnded && waiting > 0);
+    if (!isStuck) watched.sinceMs = undefined;
+    else if (watched.sinceMs === undefined || watched.waiting !== waiting) {
+      watched.sinceMs = nowMs;
+      watched.waiting = waiting;
+    } else if (nowMs - watched.sinceMs >= this.#timeoutMs) {
+      this.forget(stream);
+      watched.onStuck();
     }
-  };
+  }
 }

@@ -8,17 +8,17 @@ import { type AddressInfo, connect, createServer, type Socket as TcpSocket } fro
 import { afterEach, beforeEach, describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { decode, encode, type Packet } from 'dns-packet';
+import { addressHost } from '../../../test/support/address-host.ts';
 import { PrivateWorld, type TestConnector } from '../../../test/support/private-world.ts';
 import { openPortlessSender } from '../../../test/support/raw-udp.ts';
 import { haveTools } from '../../../test/support/tools.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { readExactly } from '../../net/stream/read-exactly.ts';
-import { parsePrivateHost } from '../../private-network/private-host.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { type DnsForwarder, openDnsForwarder } from './forwarder.ts';
 
 const run = promisify(execFile);
-const resolverHost = parsePrivateHost('127.0.0.1') ?? assert.fail();
+const resolverHost = addressHost('127.0.0.1');
 
 /** Answers every A query with 10.1.2.3, over UDP and TCP on one port; keeps what it was asked over UDP. */
 async function openResolver(t: TestContext, answer = (query: Packet): Packet[] => [resolved(query)]) {
@@ -297,8 +297,13 @@ describe('DNS on-ramp', () => {
     const { network } = world;
     const forwarder = world.use(
       await openDnsForwarder({
-        ...{ host: '127.0.0.1', port: 0, network, vnet: () => world.vnet, logger: silentLogger() },
-        ...{ resolver: { host: resolverHost, port: 53 }, handshakeLimits: { total: 10, perAddress: 1 } },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        vnet: () => world.vnet,
+        logger: silentLogger(),
+        resolver: { host: resolverHost, port: 53 },
+        handshakeLimits: { total: 10, perAddress: 1 },
       }),
     );
     const [first, second] = [connect(forwarder.port, '127.0.0.1'), connect(forwarder.port, '127.0.0.1')];

@@ -26,9 +26,9 @@ import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { joinFlow } from '../join-flow.ts';
-import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../listener.ts';
-import { openUdpListener, type UdpClient, type UdpListener } from '../udp-listener.ts';
+import { joinFlow } from '../entrance/join-flow.ts';
+import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../entrance/listener.ts';
+import { openUdpListener, type UdpClient, type UdpListener } from '../entrance/udp-listener.ts';
 
 export interface DnsForwarderOptions extends ListenOptions {
   readonly network: PrivateNetwork;

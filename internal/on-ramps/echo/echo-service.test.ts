@@ -18,8 +18,14 @@ describe('echo service', () => {
   afterEach(() => world.close());
   const probe = (network: NetworkRecord, session: string) =>
     echo.probe({
-      ...{ network, host, session, sourceAddress: '192.0.2.7' },
-      ...{ ttl: 64, sequence: 1, data: new Uint8Array(8), timeoutMs: 1_000 },
+      network,
+      host,
+      session,
+      sourceAddress: '192.0.2.7',
+      ttl: 64,
+      sequence: 1,
+      data: new Uint8Array(8),
+      timeoutMs: 1_000,
     });
 
   it('leaves room for others when one account begins many series', async () => {

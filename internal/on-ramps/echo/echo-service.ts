@@ -4,8 +4,8 @@ import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 import type { EchoResult, EchoSession, Probe } from '../../private-network/echo-session.ts';
 import type { FlowEndReason } from '../../private-network/flows/flow.ts';
-import { formatPrivateHost, type PrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import { formatPrivateHost, type PrivateHost } from '../../private-network/routes/private-host.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 
 export interface EchoRequest extends Probe {

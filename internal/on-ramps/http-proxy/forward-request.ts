@@ -4,11 +4,11 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { withoutHopByHop } from '../../net/http/hop-by-hop.ts';
 import { countChunk } from '../../net/stream/young-garbage.ts';
-import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import { type PrivateTarget, parsePrivateTarget } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
-import { withoutHopByHop } from '../../wire/hop-by-hop.ts';
 
 export interface ForwardOptions {
   /** Who asks; rejects when he may not. */
@@ -72,9 +72,7 @@ export async function forwardRequest(
   });
 }
 
-interface Target {
-  readonly host: PrivateHost;
-  readonly port: number;
+interface Target extends PrivateTarget {
   readonly authority: string;
   readonly path: string;
 }
@@ -82,15 +80,13 @@ interface Target {
 /** `http://HOST[:PORT]/path?query`. */
 function parseTarget(url: string): Target {
   const [, authority = '', rest = ''] = /^http:\/\/([^/?#@\s]{1,300})((?:[/?][^#\s]*)?)$/i.exec(url) ?? [];
-  const match = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([^[\]:]{1,255}))(?::(\d{1,5}))?$/.exec(authority);
-  const host = parsePrivateHost(match?.[1] ?? match?.[2] ?? '');
-  const port = Number(match?.[3] ?? 80);
-  if (host === undefined || !(port >= 1 && port <= 65_535))
+  const target = parsePrivateTarget(authority, 80);
+  if (target === undefined)
     throw new PosternError(
       'usage.invalid',
       'This proxy serves CONNECT HOST:PORT and requests for http://HOST[:PORT]/…',
     );
-  return { host, port, authority, path: rest.startsWith('/') ? rest : `/${rest}` };
+  return { ...target, authority, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
 
 /** The authority of the URL counts, whatever Host says (RFC 9112 §3.2.2). */

@@ -184,7 +184,11 @@ describe('HTTP proxy on-ramp', () => {
   it('holds few connections of one address that say nothing', async t => {
     const { network } = world;
     const limited = await openHttpProxy({
-      ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+      host: '127.0.0.1',
+      port: 0,
+      network,
+      admission: world.admission(),
+      logger: silentLogger(),
       handshakeLimits: { total: 10, perAddress: 2 },
     });
     world.use(limited);

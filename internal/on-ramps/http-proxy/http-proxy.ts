@@ -8,13 +8,19 @@ import { describeError, isPosternError, PosternError } from '../../errors/error.
 import { plainAddress } from '../../net/address/ip.ts';
 import { answerHalfClosed } from '../../net/http/half-closed.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
-import { type PrivateHost, parsePrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import { parsePrivateTarget } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { Admission, Credentials } from '../admission.ts';
-import { joinFlow } from '../join-flow.ts';
-import { handshakeLimits, type ListenOptions, maxConnections, serverListener, type TcpListener } from '../listener.ts';
+import type { Admission, Credentials } from '../entrance/admission.ts';
+import { joinFlow } from '../entrance/join-flow.ts';
+import {
+  handshakeLimits,
+  type ListenOptions,
+  maxConnections,
+  serverListener,
+  type TcpListener,
+} from '../entrance/listener.ts';
 import { forwardRequest } from './forward-request.ts';
 
 export interface HttpProxyOptions extends ListenOptions {
@@ -97,7 +103,7 @@ async function serve(
 ): Promise<void> {
   const visitor = await visitorOf(request, socket, options);
   admitted();
-  const target = parseAuthority(request.url ?? '');
+  const target = parsePrivateTarget(request.url ?? '');
   if (target === undefined) throw new PosternError('usage.invalid', 'CONNECT needs HOST:PORT.');
   const flow = await options.network.openTcp(visitor, target.host, target.port, socket);
   socket.write('HTTP/1.1 200 Connection established\r\n\r\n');
@@ -126,14 +132,6 @@ function readBasic(header: string | undefined): Credentials | undefined {
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   return colon < 0 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-/** `host:port` or `[v6]:port`. */
-function parseAuthority(text: string): { host: PrivateHost; port: number } | undefined {
-  const match = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([^[\]:/@\s]{1,255})):(\d{1,5})$/.exec(text);
-  const host = parsePrivateHost(match?.[1] ?? match?.[2] ?? '');
-  const port = Number(match?.[3]);
-  return host === undefined || !(port >= 1 && port <= 65_535) ? undefined : { host, port };
 }
 
 interface RefusalAnswer {

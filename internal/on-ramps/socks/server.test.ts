@@ -15,10 +15,10 @@ import { PrivateWorld } from '../../../test/support/private-world.ts';
 import { openPortlessSender } from '../../../test/support/raw-udp.ts';
 import { openUdpEcho } from '../../../test/support/udp-echo.ts';
 import { until, within } from '../../../test/support/wait.ts';
+import { encodeUdpHeader } from '../../net/socks/codec.ts';
 import { readExactly } from '../../net/stream/read-exactly.ts';
 import type { Resolver } from '../../private-network/dns/upstream.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
-import { encodeUdpHeader } from './codec.ts';
 import { openSocksServer, type SocksServer } from './server.ts';
 
 const run = promisify(execFile);
@@ -268,7 +268,11 @@ describe('SOCKS on-ramp', () => {
     const { network } = world;
     const server = world.use(
       await openSocksServer({
-        ...{ host: '127.0.0.1', port: 0, network, admission: world.admission(), logger: silentLogger() },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        admission: world.admission(),
+        logger: silentLogger(),
         associationLimits: { total: 10, perAccount: 10, perAddress: 1 },
       }),
     );
@@ -290,7 +294,11 @@ describe('SOCKS on-ramp', () => {
     const [{ network }, admission] = [world, world.admission()];
     const server = world.use(
       await openSocksServer({
-        ...{ host: '127.0.0.1', port: 0, network, admission, logger: silentLogger() },
+        host: '127.0.0.1',
+        port: 0,
+        network,
+        admission,
+        logger: silentLogger(),
         handshakeLimits: { total: 10, perAddress: 2 },
       }),
     );

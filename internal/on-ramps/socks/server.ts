@@ -5,13 +5,6 @@ import type { Socket } from 'node:net';
 import { describeError, isPosternError } from '../../errors/error.ts';
 import { parseIp, plainAddress } from '../../net/address/ip.ts';
 import { AddressLimiter, type AddressLimits, PlaceLimiter } from '../../net/limits/address-limiter.ts';
-import type { PrivateNetwork } from '../../private-network/private-network.ts';
-import type { Visitor } from '../../private-network/visitor.ts';
-import type { NetworkRecord } from '../../store/contract/records.ts';
-import type { Logger } from '../../telemetry/logger.ts';
-import type { Admission } from '../admission.ts';
-import { joinFlow } from '../join-flow.ts';
-import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../listener.ts';
 import {
   command,
   encodeReply,
@@ -22,7 +15,15 @@ import {
   reply,
   type SocksRequest,
   socksVersion,
-} from './codec.ts';
+} from '../../net/socks/codec.ts';
+import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import type { Visitor } from '../../private-network/visitor.ts';
+import type { NetworkRecord } from '../../store/contract/records.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { Admission } from '../entrance/admission.ts';
+import { joinFlow } from '../entrance/join-flow.ts';
+import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../entrance/listener.ts';
+import { privateHostOf } from './private-host-of.ts';
 import { type AssociationCounters, createAssociationCounters, UdpAssociation } from './udp-association.ts';
 
 export interface SocksServerOptions extends ListenOptions {
@@ -144,10 +145,11 @@ async function authenticate(socket: Socket, { admission }: SocksServerOptions): 
 
 async function connect(
   socket: Socket,
-  { host, port }: SocksRequest,
+  { host: wanted, port }: SocksRequest,
   visitor: Visitor,
   { network }: SocksServerOptions,
 ): Promise<void> {
+  const host = privateHostOf(wanted);
   if (host === undefined || port === 0) {
     refuse(socket, encodeReply(reply.hostUnreachable));
     return;

@@ -27,7 +27,10 @@ describe('UDP association', () => {
     for (let attempt = 0; attempt < 10; attempt += 1)
       await assert.rejects(() =>
         UdpAssociation.open({
-          ...{ network: world.network, visitor, counters, clientPort: 0 },
+          network: world.network,
+          visitor,
+          counters,
+          clientPort: 0,
           // Of no interface of this machine (RFC 5737).
           localAddress: '192.0.2.1',
         }),

@@ -4,13 +4,14 @@
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { isPosternError } from '../../errors/error.ts';
 import { formatIp, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
+import { decodeUdpHeader, encodeUdpHeader } from '../../net/socks/codec.ts';
 import type { UdpFlow } from '../../private-network/flows/udp-flow.ts';
-import type { PrivateHost } from '../../private-network/private-host.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
+import type { PrivateHost } from '../../private-network/routes/private-host.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
-import { udpPayloadLimit } from '../../wire/datagram-problem.ts';
-import { openBoundSocket } from '../bound-socket.ts';
-import { decodeUdpHeader, encodeUdpHeader } from './codec.ts';
+import { udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
+import { openBoundSocket } from '../entrance/bound-socket.ts';
+import { privateHostOf } from './private-host-of.ts';
 
 /** Destinations of one client at once: a browser with HTTP/3 and DNS uses dozens. More are dropped. */
 export const maxFlows = 256;
@@ -118,7 +119,8 @@ export class UdpAssociation {
     }
     if (this.#clientAddress === undefined) {
       // Only what a SOCKS client sends may claim the association: a stray datagram must not shut its client out.
-      if (decodeUdpHeader(message)?.host === undefined) {
+      const header = decodeUdpHeader(message);
+      if (header === undefined || privateHostOf(header.host) === undefined) {
         dropped.malformed += 1;
         return;
       }
@@ -155,12 +157,13 @@ export class UdpAssociation {
     if (this.#lastFlow !== undefined && message.length >= last.length && startsWith(message, last))
       return this.#lastFlow;
     const header = decodeUdpHeader(message);
-    if (header?.host === undefined || header.port === 0) {
+    const host = header && privateHostOf(header.host);
+    if (header === undefined || host === undefined || header.port === 0) {
       this.#counters.dropped.malformed += 1;
       return undefined;
     }
     const key = message.toString('latin1', 0, header.bytes);
-    const flow = this.#flows.get(key) ?? this.#open(key, header.host, header.port);
+    const flow = this.#flows.get(key) ?? this.#open(key, host, header.port);
     if (flow === undefined) return undefined;
     this.#lastHeader = Buffer.from(message.subarray(0, header.bytes));
     this.#lastFlow = flow;

@@ -25,12 +25,14 @@ describe('queries for addresses', () => {
 
   it('have answers: addresses, aliases in any order, the least TTL', () => {
     assert.deepEqual(read(respond([a(name, '10.0.0.1', 60), a('DB.internal', '10.0.0.2', 30)])), {
-      ...{ addresses: ['10.0.0.1', '10.0.0.2'], ttlSeconds: 30 },
+      addresses: ['10.0.0.1', '10.0.0.2'],
+      ttlSeconds: 30,
     });
     const aliased = [a('c.internal', '10.0.0.3'), alias('b.internal', 'c.internal', 5), alias(name, 'b.internal')];
     assert.deepEqual(read(respond(aliased)), { addresses: ['10.0.0.3'], ttlSeconds: 5 });
     const six = encode({
-      ...{ type: 'response', questions: [{ type: 'AAAA', name }] },
+      type: 'response',
+      questions: [{ type: 'AAAA', name }],
       answers: [{ type: 'AAAA', name, ttl: 9, data: 'fd00::1' }],
     });
     assert.deepEqual(decodeAddressAnswer(six, name, 'AAAA')?.addresses.map(formatIp), ['fd00::1']);

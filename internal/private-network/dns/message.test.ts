@@ -22,7 +22,13 @@ const query = (fields: Partial<Packet> = {}): Buffer =>
     ...fields,
   });
 const opt = (size: number): NonNullable<Packet['additionals']>[number] => ({
-  ...{ type: 'OPT', name: '.', udpPayloadSize: size, flags: 0, extendedRcode: 0, ednsVersion: 0, flag_do: false },
+  type: 'OPT',
+  name: '.',
+  udpPayloadSize: size,
+  flags: 0,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flag_do: false,
   options: [],
 });
 

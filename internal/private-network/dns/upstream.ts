@@ -3,12 +3,12 @@
 
 import { randomInt } from 'node:crypto';
 import type { OpenUdpFlow, UdpFlow } from '../flows/udp-flow.ts';
-import type { PrivateHost } from '../private-host.ts';
+import type { AddressHost } from '../routes/private-host.ts';
 import { answersQuestion, limitUdpSize, type QueryLayout, questionOf, readId, writeId } from './message.ts';
 
 /** The resolver of a virtual network. */
 export interface Resolver {
-  readonly host: PrivateHost;
+  readonly host: AddressHost;
   readonly port: number;
 }
 

@@ -15,7 +15,9 @@ const subject = (fields: Partial<FlowSubject> = {}): FlowSubject => ({
     sourceAddress: '192.0.2.1',
     sourcePort: 4000,
   },
-  ...{ destination: '10.0.0.1', destinationPort: 80, ...fields },
+  destination: '10.0.0.1',
+  destinationPort: 80,
+  ...fields,
 });
 
 describe('flow tracker', () => {

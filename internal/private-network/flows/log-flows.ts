@@ -1,5 +1,6 @@
 // Logs the begin and end of each flow at level debug: no operator needs to act on what a client does.
 
+import { formatHostPort } from '../../net/address/host-port.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { FlowEvent, FlowSubject } from './flow.ts';
 import type { FlowTracker } from './flow-tracker.ts';
@@ -37,6 +38,5 @@ function fieldsOf(subject: FlowSubject): Readonly<Record<string, string>> {
 }
 
 function joinPort(host: string, port: number): string {
-  if (port === 0) return host;
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return port === 0 ? host : formatHostPort(host, port);
 }

@@ -4,7 +4,7 @@
 import { describeError, isPosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 import { copyBytes } from '../../net/stream/copy-bytes.ts';
-import { udpPayloadLimit } from '../../wire/datagram-problem.ts';
+import { udpPayloadLimit } from '../../wire/datagram/datagram-problem.ts';
 import type { UdpFlow, UdpFlowEvents } from './udp-flow.ts';
 
 /** Payloads held meanwhile: a client's first flight, as for a flow that is being registered. */

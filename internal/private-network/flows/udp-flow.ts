@@ -1,6 +1,6 @@
 // What the sender and receiver of a UDP flow's payloads sees of the flow: how it is opened, and what it tells.
 
-import type { FlowEnd } from '../../datagram/edge-flow.ts';
+import type { FlowEnd } from '../../datagram/edge/edge-flow.ts';
 import type { IpBytes } from '../../net/address/ip.ts';
 
 export interface UdpFlowEvents {

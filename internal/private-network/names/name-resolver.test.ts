@@ -135,7 +135,8 @@ describe('name resolver', () => {
     source.records.set('A db.internal', [record('db.internal', '10.0.0.1', 10)]);
     const { open: openFlow } = source;
     const half: NameSource = {
-      ...{ key: source.key, title: source.title },
+      key: source.key,
+      title: source.title,
       open: (idleMs, events) => {
         const flow = openFlow(idleMs, events);
         return {
@@ -153,7 +154,8 @@ describe('name resolver', () => {
     const streams: Duplex[] = [];
     let isMute = false;
     const cut: NameSource = {
-      ...{ key: source.key, title: source.title },
+      key: source.key,
+      title: source.title,
       open: (idleMs, events) =>
         source.open(idleMs, {
           ...events,

@@ -11,7 +11,7 @@ import { parseIp } from '../../net/address/ip.ts';
 import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
 import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
-import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { openRouteTable, type RouteTable } from './route-table.ts';
 
 describe('route table', () => {
@@ -44,8 +44,14 @@ describe('route table', () => {
     rmSync(directory, { recursive: true });
   });
   const ip = (prefix: string, network = home): IpRouteRecord => ({
-    ...{ id: randomUUID(), accountTag, networkId: network.id, prefix, tunnelId, comment: '' },
-    ...{ createdAtMs: 0, deletedAtMs: undefined },
+    id: randomUUID(),
+    accountTag,
+    networkId: network.id,
+    prefix,
+    tunnelId,
+    comment: '',
+    createdAtMs: 0,
+    deletedAtMs: undefined,
   });
   const hostname = (name: string): PrivateHostnameRecord => {
     const { prefix: _, ...rest } = ip('');

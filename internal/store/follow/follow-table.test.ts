@@ -8,8 +8,13 @@ import { followTable } from './follow-table.ts';
 const added = (networkId: string): StoreChange => ({
   kind: 'network-changed',
   network: {
-    ...{ id: networkId, accountTag: 'a', name: networkId, comment: '', isDefault: false },
-    ...{ createdAtMs: 1, deletedAtMs: undefined },
+    id: networkId,
+    accountTag: 'a',
+    name: networkId,
+    comment: '',
+    isDefault: false,
+    createdAtMs: 1,
+    deletedAtMs: undefined,
   },
 });
 const deleted = (networkId: string): StoreChange => ({ kind: 'network-deleted', networkId });

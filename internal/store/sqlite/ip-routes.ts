@@ -2,36 +2,24 @@
 
 import type { IpRouteRecord } from '../contract/records.ts';
 import type { IpRouteStore } from '../contract/store.ts';
-import { integer, optionalInteger, text, tunnelId } from './columns.ts';
+import { text } from './columns.ts';
 import type { Database, Row } from './database.ts';
 import { requireOwnership } from './ownership.ts';
-import { listRoutes, type RouteTable, removeRoute } from './removable-routes.ts';
+import { addRoute, listRoutes, type RouteTable, readRoute, removeRoute } from './removable-routes.ts';
 
 /** For those who remove the routes of a tunnel or network that goes. */
 export const ipRoutes: RouteTable<IpRouteRecord> = {
   name: 'ip_routes',
   read: toIpRoute,
+  target: route => route.prefix,
+  added: route => ({ kind: 'ip-route-added', route }),
   deleted: route => ({ kind: 'ip-route-deleted', route }),
 };
 
 export function createIpRouteStore(database: Database): IpRouteStore {
   return {
     async create(route) {
-      const { id, accountTag, networkId, prefix, tunnelId: tunnel, comment, createdAtMs } = route;
-      await database.write(emit => {
-        requireOwnership(database, route);
-        database.run(
-          'INSERT INTO ip_routes VALUES (?, ?, ?, ?, ?, ?, ?, NULL)',
-          id,
-          accountTag,
-          networkId,
-          prefix,
-          tunnel,
-          comment,
-          createdAtMs,
-        );
-        emit({ kind: 'ip-route-added', route });
-      });
+      await addRoute(database, ipRoutes, route);
     },
     async update(accountTag, id, changes) {
       return database.write(emit => {
@@ -60,14 +48,5 @@ export function createIpRouteStore(database: Database): IpRouteStore {
 }
 
 function toIpRoute(row: Row): IpRouteRecord {
-  return {
-    id: text(row, 'id'),
-    accountTag: text(row, 'account_tag'),
-    networkId: text(row, 'network_id'),
-    prefix: text(row, 'prefix'),
-    tunnelId: tunnelId(row, 'tunnel_id'),
-    comment: text(row, 'comment'),
-    createdAtMs: integer(row, 'created_ms'),
-    deletedAtMs: optionalInteger(row, 'deleted_ms'),
-  };
+  return { ...readRoute(row), prefix: text(row, 'prefix') };
 }

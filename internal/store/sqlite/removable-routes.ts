@@ -2,17 +2,50 @@
 // a deleted one stays, marked with its time, for the listings that ask for it.
 
 import type { StoreChange } from '../contract/changes.ts';
+import type { IpRouteRecord } from '../contract/records.ts';
+import { integer, optionalInteger, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
+import { requireOwnership } from './ownership.ts';
+
+/** What every such row has. */
+export type RouteRow = Omit<IpRouteRecord, 'prefix'>;
 
 /** One such table: how a row is read, and what a deleted one tells those who follow the store. */
-export interface RouteTable<T> {
+export interface RouteTable<T extends RouteRow> {
   readonly name: 'ip_routes' | 'private_hostnames';
   readonly read: (row: Row) => T;
+  /** What the route is for: a prefix, a host name. */
+  readonly target: (route: T) => string;
+  readonly added: (route: T) => StoreChange;
   readonly deleted: (route: T) => StoreChange;
 }
 
+/** Adds a route. Rejects 'store.failed' when its tunnel or network is not a live one of the account. */
+export function addRoute<T extends RouteRow>(database: Database, table: RouteTable<T>, route: T): Promise<void> {
+  const { id, accountTag, networkId, tunnelId, comment, createdAtMs } = route;
+  const values = [id, accountTag, networkId, table.target(route), tunnelId, comment, createdAtMs];
+  return database.write(emit => {
+    requireOwnership(database, route);
+    database.run(`INSERT INTO ${table.name} VALUES (?, ?, ?, ?, ?, ?, ?, NULL)`, ...values);
+    emit(table.added(route));
+  });
+}
+
+/** The columns that the rows of all these tables have. */
+export function readRoute(row: Row): RouteRow {
+  return {
+    id: text(row, 'id'),
+    accountTag: text(row, 'account_tag'),
+    networkId: text(row, 'network_id'),
+    tunnelId: tunnelId(row, 'tunnel_id'),
+    comment: text(row, 'comment'),
+    createdAtMs: integer(row, 'created_ms'),
+    deletedAtMs: optionalInteger(row, 'deleted_ms'),
+  };
+}
+
 /** Marks the live route deleted and returns it, or undefined when the account has none of that id. */
-export function removeRoute<T>(
+export function removeRoute<T extends RouteRow>(
   database: Database,
   table: RouteTable<T>,
   accountTag: string,
@@ -34,7 +67,11 @@ export function removeRoute<T>(
 }
 
 /** The routes of an account, or of all accounts, deleted ones included. */
-export function listRoutes<T>(database: Database, table: RouteTable<T>, accountTag: string | undefined): T[] {
+export function listRoutes<T extends RouteRow>(
+  database: Database,
+  table: RouteTable<T>,
+  accountTag: string | undefined,
+): T[] {
   const rows =
     accountTag === undefined
       ? database.rows(`SELECT * FROM ${table.name} ORDER BY created_ms, id`)
@@ -43,7 +80,7 @@ export function listRoutes<T>(database: Database, table: RouteTable<T>, accountT
 }
 
 /** Marks the live routes of a tunnel or network deleted, inside the caller's transaction. */
-export function removeRoutesOf<T>(
+export function removeRoutesOf<T extends RouteRow>(
   database: Database,
   table: RouteTable<T>,
   column: 'tunnel_id' | 'network_id',

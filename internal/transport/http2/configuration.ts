@@ -3,6 +3,7 @@
 
 import type { ClientHttp2Stream, Http2Stream, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { PosternError } from '../../errors/error.ts';
+import { resetStream } from '../../net/http2/clean-end.ts';
 import {
   type ConfigurationAnswer,
   decodeConfigurationAnswer,
@@ -11,10 +12,9 @@ import {
   maxAnswerBytes,
   maxRequestBytes,
   type PushedConfiguration,
-} from '../../wire/configuration-request.ts';
-import { upgradeHeader, upgradeValues } from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/configuration-request.ts';
+import { upgradeHeader, upgradeValues } from '../../wire/stream/upgrade-header.ts';
 import type { ConnectorHandler } from '../transport.ts';
-import { resetStream } from './clean-end.ts';
 import { encodeRefusal, encodeResponseHead } from './head.ts';
 import { stopUnreadRequest } from './stop-unread.ts';
 

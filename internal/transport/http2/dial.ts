@@ -6,6 +6,11 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
+import { headerListBytes } from '../../net/http/header-list.ts';
+import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
+import { pairHeaders } from '../../net/http2/pair-headers.ts';
+import { sentHeaderBytes } from '../../net/http2/sizes.ts';
 import { connectTls } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -13,18 +18,15 @@ import type {
   ConnectorConnection,
   ConnectorHandler,
   DialOptions,
-  HeaderList,
   IncomingStream,
   RequestHead,
   ResponseHead,
   StreamRefusal,
 } from '../transport.ts';
-import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { serveConfiguration } from './configuration.ts';
-import { decodeRequestHead, encodeRefusal, encodeResponseHead, headerListBytes } from './head.ts';
+import { decodeRequestHead, encodeRefusal, encodeResponseHead } from './head.ts';
 import { Http2Link, negotiatedGroup } from './link.ts';
-import { pairHeaders } from './pair-headers.ts';
-import { connectionWindowBytes, connectorOptions, sentHeaderBytes } from './settings.ts';
+import { connectionWindowBytes, connectorOptions } from './settings.ts';
 import { stopUnreadRequest } from './stop-unread.ts';
 
 /**

@@ -1,8 +1,12 @@
 // Maps the seam's heads to HTTP/2 header lists and back. Source: docs/protocol/edge-protocol.md §10.2, §10.4–10.8.
 
 import { PosternError } from '../../errors/error.ts';
-import { decodeResponseHeaders, encodeResponseHeaders, withoutProtocolHeaders } from '../../wire/response-headers.ts';
-import { parseResponseMeta, responseMetaValues } from '../../wire/response-meta.ts';
+import {
+  decodeResponseHeaders,
+  encodeResponseHeaders,
+  withoutProtocolHeaders,
+} from '../../wire/stream/response-headers.ts';
+import { parseResponseMeta, responseMetaValues } from '../../wire/stream/response-meta.ts';
 import {
   classifyRequest,
   responseHeadersHeader,
@@ -10,7 +14,7 @@ import {
   tcpSourceHeader,
   upgradeHeader,
   upgradeValues,
-} from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/upgrade-header.ts';
 import type { EdgeResponse, RequestHead, ResponseHead, StreamKind, StreamRefusal } from '../transport.ts';
 
 /** Connection-specific names that HTTP/2 forbids (RFC 9113 §8.2.2); `te` is allowed with the value `trailers` only. */
@@ -23,13 +27,6 @@ const forbidden = new Set([
   'http2-settings',
   'host',
 ]);
-
-/** Size of a header list as a peer's SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 §6.5.2). */
-export function headerListBytes(raw: readonly string[]): number {
-  let bytes = raw.length * 16;
-  for (const text of raw) bytes += text.length;
-  return bytes;
-}
 
 /** Head → raw HTTP/2 request headers. Names of the protocol between the ends never come from a visitor. */
 export function encodeRequestHead(head: RequestHead): string[] {

@@ -17,8 +17,8 @@ import { openTcpRelay } from '../../../test/support/tcp-relay.ts';
 import { createTestCa } from '../../../test/support/test-ca.ts';
 import { until } from '../../../test/support/wait.ts';
 import { PosternError } from '../../errors/error.ts';
+import { spkiPin } from '../../net/trust/spki-pin.ts';
 import { heldEndMs } from '../held-end.ts';
-import { spkiPin } from '../tls.ts';
 import type { EdgeConnection, IncomingStream, RequestHead } from '../transport.ts';
 import { dialHttp2 } from './dial.ts';
 import { controlRequest, decodeRequestHead, encodeRequestHead } from './head.ts';
@@ -85,7 +85,13 @@ describe('http2', () => {
     connector.serve(streamsOnly(incoming.resolve));
     await connector.control;
     const sent = edge.request({
-      ...{ kind: 'http', method: 'GET', scheme: 'https', host: 'a.example', path: '/', headers: [], bodyLength: 0 },
+      kind: 'http',
+      method: 'GET',
+      scheme: 'https',
+      host: 'a.example',
+      path: '/',
+      headers: [],
+      bodyLength: 0,
     });
     const running = await incoming.promise;
     const drained = edge.drain(10_000);
@@ -165,7 +171,13 @@ describe('our edge with a stock connector over HTTP/2', () => {
     return { edge, request: request.promise };
   }
   const tcp: RequestHead = {
-    ...{ kind: 'tcp', method: 'GET', scheme: 'https', host: '10.1.2.3:1', path: '/', headers: [], bodyLength: -1 },
+    kind: 'tcp',
+    method: 'GET',
+    scheme: 'https',
+    host: '10.1.2.3:1',
+    path: '/',
+    headers: [],
+    bodyLength: -1,
   };
 
   it('holds the end of a request on tcp back until the answer ended', async t => {

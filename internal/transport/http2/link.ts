@@ -4,8 +4,9 @@
 import { constants, type Http2Session, type Http2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
+import { watchReader } from '../../net/http2/held.ts';
+import { OpenStreams } from '../open-streams.ts';
 import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
-import { watchReader } from './held.ts';
 import { watchPeer } from './keep-alive.ts';
 
 /** How long a closing session may take to flush its last frames before the socket is cut. */
@@ -18,11 +19,10 @@ export class Http2Link {
   readonly #socket: TLSSocket;
   readonly closed: Promise<ConnectionEnd>;
   readonly #group: string | undefined;
-  #openStreams = 0;
+  readonly #streams = new OpenStreams();
   #draining = false;
   #orderly = false;
   #error: PosternError | undefined;
-  #idle: (() => void) | undefined;
   #rttMs: number | undefined;
   #minRttMs: number | undefined;
 
@@ -42,7 +42,7 @@ export class Http2Link {
     });
     this.closed = new Promise(resolve => {
       session.once('close', () => {
-        this.#idle?.();
+        this.#streams.stop();
         socket.destroy();
         if (this.#orderly && this.#error === undefined) resolve({ orderly: true });
         else
@@ -66,24 +66,21 @@ export class Http2Link {
   }
 
   get openStreams(): number {
-    return this.#openStreams;
+    return this.#streams.count;
   }
 
   /** Counts a request stream until it closes, and what it holds unread; the control stream is not counted. */
   track(stream: Http2Stream): void {
-    this.#openStreams += 1;
+    this.#streams.opened();
     watchReader(stream);
-    stream.once('close', () => {
-      this.#openStreams -= 1;
-      if (this.#openStreams === 0) this.#idle?.();
-    });
+    stream.once('close', this.#streams.closed);
   }
 
   stats(): ConnectionStats {
     const destroyed = this.#session.destroyed;
     return {
       protocol: 'http2',
-      openStreams: this.#openStreams,
+      openStreams: this.#streams.count,
       group: this.#group,
       rttMs: this.#rttMs,
       minRttMs: this.#minRttMs,
@@ -126,7 +123,7 @@ export class Http2Link {
     this.#draining = true;
     if (this.#session.destroyed) return;
     if (!this.#session.closed) this.#session.goaway(constants.NGHTTP2_NO_ERROR);
-    if (this.#openStreams > 0) await this.#untilIdle(timeoutMs);
+    await this.#streams.untilNone(timeoutMs);
     if (this.#session.destroyed) return;
     this.#orderly = true;
     await new Promise<void>(resolve => {
@@ -141,7 +138,7 @@ export class Http2Link {
       control?.close(constants.NGHTTP2_NO_ERROR);
       this.#session.close();
       // Streams that outlived the wait would hold the session open.
-      if (this.#openStreams > 0) this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
+      if (this.#streams.count > 0) this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
     });
   }
 
@@ -152,17 +149,6 @@ export class Http2Link {
     // The code makes running streams fail rather than end.
     this.#session.destroy(undefined, constants.NGHTTP2_INTERNAL_ERROR);
     this.#socket.destroy();
-  }
-
-  #untilIdle(timeoutMs: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#idle = () => {
-        clearTimeout(timer);
-        this.#idle = undefined;
-        resolve();
-      };
-    });
   }
 }
 

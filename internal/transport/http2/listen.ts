@@ -12,14 +12,17 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, type TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
+import { headerListBytes } from '../../net/http/header-list.ts';
+import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
 import { AddressLimiter, type AddressLimits } from '../../net/limits/address-limiter.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import {
   type ConfigurationAnswer,
   encodeConfigurationRequest,
   type PushedConfiguration,
-} from '../../wire/configuration-request.ts';
-import { responseHeadersHeader, responseMetaHeader } from '../../wire/upgrade-header.ts';
+} from '../../wire/stream/configuration-request.ts';
+import { responseHeadersHeader, responseMetaHeader } from '../../wire/stream/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -27,14 +30,12 @@ import type {
   EdgeConnection,
   EdgeListener,
   EdgeResponse,
-  HeaderList,
   OutgoingStream,
   RequestHead,
   StreamKind,
 } from '../transport.ts';
-import { endOnlyWhenClean, resetStream } from './clean-end.ts';
 import { configurationRequest, sendConfiguration } from './configuration.ts';
-import { controlRequest, decodeResponseHead, encodeRequestHead, headerListBytes } from './head.ts';
+import { controlRequest, decodeResponseHead, encodeRequestHead } from './head.ts';
 import { holdEnd, knowsHalfClose } from './held-end.ts';
 import { Http2Link } from './link.ts';
 import { connectionWindowBytes, edgeOptions, receivedHeaderBytes } from './settings.ts';
@@ -111,7 +112,7 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   try {
     await listenTcp(server, options.host, options.port);
   } catch (error) {
-    throw listenFailed('connectors', options.host, options.port, error);
+    throw listenFailed('connectors (--connector-port)', options.host, options.port, error);
   }
   const address = server.address() as AddressInfo;
   return {

@@ -1,13 +1,12 @@
 // HTTP/2 parameters of both ends. Source: docs/protocol/edge-protocol.md §10.1; RFC 9113 §6.5.
 //
-// The receive window of a stream is 1 MiB, as over QUIC: 20 MB/s at a round trip of 50 ms, and what a stalled reader can
-// hold (docs/flow-control.md). The connection window is credited on arrival by Node, so that one stalled stream does not
-// stop the others; 32 MiB let many bulk streams run at once.
+// The connection window is credited on arrival by Node, so that one stalled stream does not stop the others; 32 MiB let many
+// bulk streams run at once.
 
 import type { SecureServerOptions, Settings } from 'node:http2';
+import { sentHeaderBytes, streamWindowBytes } from '../../net/http2/sizes.ts';
 import { halfCloseSetting } from './held-end.ts';
 
-export const streamWindowBytes = 1 << 20;
 export const connectionWindowBytes = 32 << 20;
 
 /** Streams the edge may open at once on one connection; past that it picks another connection. */
@@ -19,9 +18,6 @@ export const maxStreams = 16_384;
  * this limit reaches neither.
  */
 export const receivedHeaderBytes = 65_536;
-
-/** Largest header list sent, to peers that announce as much or nothing: origins with 1.5 MB of headers have been seen. */
-export const sentHeaderBytes = 2 << 20;
 
 const settings: Settings = {
   initialWindowSize: streamWindowBytes,

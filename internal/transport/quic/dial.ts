@@ -5,12 +5,13 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { formatHostPort, hostOf, splitHostPort } from '../../net/address/host-port.ts';
 import { systemRoots } from '../../net/trust/system-roots.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint, type QuicEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream-head.ts';
+import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream/stream-head.ts';
 import { serveRpc } from '../serve-rpc.ts';
 import type {
   ConnectionEnd,
@@ -73,7 +74,7 @@ function openLocal(options: QuicDialOptions, family: number): QuicEndpoint {
   const ip = options.localAddress ?? (family === 6 ? '::' : '0.0.0.0');
   const open = (port: number): QuicEndpoint =>
     openEndpoint({
-      bind: isIP(ip) === 6 ? `[${ip}]:${port}` : `${ip}:${port}`,
+      bind: formatHostPort(ip, port),
       alpn,
       ...(options.caPin === undefined ? { roots: options.ca ?? systemRoots() } : { caPin: options.caPin }),
       postQuantum: options.postQuantum ?? false,
@@ -105,7 +106,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
 
   constructor(endpoint: QuicEndpoint, connection: QuicConnection) {
     this.#connection = connection;
-    this.localPort = Number(connection.localAddress.slice(connection.localAddress.lastIndexOf(':') + 1));
+    this.localPort = splitHostPort(connection.localAddress).port;
     this.remoteAddress = connection.remoteAddress;
     this.#link = new QuicLink(connection);
     this.closed = this.#link.closed;
@@ -119,7 +120,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   /** Known once a packet came to it; another one after the machine changed its network. The last one when closed. */
   get localAddress(): string {
     const { localAddress } = this.#connection;
-    if (localAddress !== '') this.#localAddress = withoutPort(localAddress);
+    if (localAddress !== '') this.#localAddress = hostOf(localAddress);
     return this.#localAddress;
   }
 
@@ -194,8 +195,4 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   abort(reason: PosternError): void {
     this.#link.abort(reason);
   }
-}
-
-function withoutPort(address: string): string {
-  return address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 }

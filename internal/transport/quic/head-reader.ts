@@ -4,8 +4,8 @@
 
 import { PosternError } from '../../errors/error.ts';
 import type { QuicStream, StreamListener } from '../../quic/stream.ts';
-import { classifyStream, signatureBytes } from '../../wire/preamble.ts';
-import { measureStreamHead } from '../../wire/stream-head.ts';
+import { classifyStream, signatureBytes } from '../../wire/stream/preamble.ts';
+import { measureStreamHead } from '../../wire/stream/stream-head.ts';
 import { headTimeoutMs } from './settings.ts';
 
 /** Takes the stream over once its kind is known. `bytes` is everything read; must not throw. */

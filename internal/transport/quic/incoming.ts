@@ -5,11 +5,12 @@
 // time when the edge asked for it (`halfClose`, our own edge); a stock edge gets what a stock connector does, the whole
 // stream ended when either direction is.
 
+import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { encodeBodyEnd, encodeBodyFrame } from '../../wire/body-frames.ts';
-import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream-head.ts';
-import type { HeaderList, IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
+import { encodeBodyEnd, encodeBodyFrame } from '../../wire/stream/body-frames.ts';
+import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream/stream-head.ts';
+import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
 import { noCode } from './settings.ts';
 
 export class QuicIncomingStream implements IncomingStream {
@@ -32,7 +33,7 @@ export class QuicIncomingStream implements IncomingStream {
     if (this.#answered) return;
     this.#answered = true;
     const endStream = options?.endStream === true;
-    const isFramed = this.#takesFrames && !endStream && !hasLength(head.headers);
+    const isFramed = this.#takesFrames && !endStream && headerValue(head.headers, 'content-length') === undefined;
     this.body.sendHead(encodeResponseHead(this.head.kind, head, this.#halfClose, isFramed), endStream);
     if (isFramed) this.body.trailers = [];
     if (endStream) this.body.end();
@@ -77,12 +78,6 @@ class IncomingBody extends QuicDuplex {
       else super._final(callback);
     });
   }
-}
-
-function hasLength(headers: HeaderList): boolean {
-  return headers.some(
-    (name, index) => index % 2 === 0 && name.length === 14 && name.toLowerCase() === 'content-length',
-  );
 }
 
 /** All was sent: what the peer still sends is not wanted. After a destruction nothing happens. */

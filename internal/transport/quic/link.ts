@@ -6,7 +6,8 @@ import { PosternError } from '../../errors/error.ts';
 import { type ConnectionEnding, endingError, type QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { rpcPreamble } from '../../wire/preamble.ts';
+import { rpcPreamble } from '../../wire/stream/preamble.ts';
+import { OpenStreams } from '../open-streams.ts';
 import type { ConnectionEnd, ConnectionStats } from '../transport.ts';
 import { QuicDatagrams } from './datagrams.ts';
 import { noCode } from './settings.ts';
@@ -22,15 +23,9 @@ export class QuicLink {
   readonly datagrams: QuicDatagrams;
   readonly closed: Promise<ConnectionEnd>;
   #closed = Promise.withResolvers<ConnectionEnd>();
-  #openStreams = 0;
+  readonly #streams = new OpenStreams();
   #draining = false;
   #abortReason: PosternError | undefined;
-  #idle: (() => void) | undefined;
-  /** One listener for all bodies. */
-  readonly #onBodyClose = (): void => {
-    this.#openStreams -= 1;
-    if (this.#openStreams === 0) this.#idle?.();
-  };
 
   constructor(connection: QuicConnection) {
     this.connection = connection;
@@ -49,7 +44,7 @@ export class QuicLink {
   }
 
   get openStreams(): number {
-    return this.#openStreams;
+    return this.#streams.count;
   }
 
   get draining(): boolean {
@@ -62,9 +57,9 @@ export class QuicLink {
 
   /** Counts a request's body until it closes. Errors of bodies show as 'close' without 'end' (the seam's rule). */
   track(body: QuicDuplex): void {
-    this.#openStreams += 1;
+    this.#streams.opened();
     body.on('error', ignore);
-    body.once('close', this.#onBodyClose);
+    body.once('close', this.#streams.closed);
   }
 
   openRpc = (): Promise<Duplex> => {
@@ -82,7 +77,7 @@ export class QuicLink {
     const stats = this.connection.stats();
     return {
       protocol: 'quic',
-      openStreams: this.#openStreams,
+      openStreams: this.#streams.count,
       group: this.connection.group === '' ? undefined : this.connection.group,
       rttMs: stats?.rttMs,
       minRttMs: stats?.minRttMs,
@@ -105,7 +100,7 @@ export class QuicLink {
   /** Waits for running streams, ends `control`, lets the last bytes be acknowledged and closes. */
   async drain(control: Duplex, timeoutMs: number): Promise<void> {
     this.#draining = true;
-    if (this.#openStreams > 0 && !this.lost) await this.#untilIdle(timeoutMs);
+    if (!this.lost) await this.#streams.untilNone(timeoutMs);
     if (this.lost) return;
     control.end();
     await finishesWithin(this.connection.flushed(), flushMs);
@@ -119,22 +114,11 @@ export class QuicLink {
   }
 
   #onClosed(ending: ConnectionEnding): void {
-    this.#idle?.();
+    this.#streams.stop();
     const orderly = ending.kind === 'local' || (ending.kind === 'application' && ending.code === noCode);
     const error = this.#abortReason ?? (orderly ? undefined : endingError(ending));
     const end = { orderly: orderly && this.#abortReason === undefined };
     this.#closed.resolve(error === undefined ? end : { ...end, error });
-  }
-
-  #untilIdle(timeoutMs: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.#idle = () => {
-        clearTimeout(timer);
-        this.#idle = undefined;
-        resolve();
-      };
-    });
   }
 }
 

@@ -1,21 +1,21 @@
 // The edge's end over QUIC: accepts connectors on one UDP port and opens a stream for every request.
 // Source: docs/protocol/edge-protocol.md §9, §13.2. Peers that handshake and vanish are pre-checks, not errors (§13.3).
 
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
+import { formatHostPort, splitHostPort } from '../../net/address/host-port.ts';
+import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
-import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/configuration-request.ts';
+import type { ConfigurationAnswer, PushedConfiguration } from '../../wire/stream/configuration-request.ts';
 import type {
   ConnectionEnd,
   ConnectionStats,
   EdgeConnection,
   EdgeListener,
-  HeaderList,
   OutgoingStream,
   RequestHead,
 } from '../transport.ts';
@@ -45,7 +45,7 @@ export interface QuicListener extends EdgeListener {
 export function listenQuic(options: QuicListenOptions): QuicListener {
   const endpoint = openEndpoint(
     {
-      bind: isIP(options.host) === 6 ? `[${options.host}]:${options.port}` : `${options.host}:${options.port}`,
+      bind: formatHostPort(options.host, options.port),
       alpn,
       identity: { cert: options.cert, key: options.key },
       postQuantum: options.postQuantum ?? false,
@@ -53,10 +53,8 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
     },
     connection => options.onConnection(new QuicEdgeConnection(connection)),
   );
-  const bound = endpoint.address;
-  const colon = bound.lastIndexOf(':');
   return {
-    address: { host: bound.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(bound.slice(colon + 1)) },
+    address: splitHostPort(endpoint.address),
     setCertificates: certificates => endpoint.setIdentity(certificates),
     close: () => {
       endpoint.retire();
@@ -67,10 +65,7 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
 
 /** RFC 9110 §6.5.1: without this field nobody may count on trailers, and the body goes without frames. */
 function takesTrailers(headers: HeaderList): boolean {
-  return headers.some(
-    (name, index) =>
-      index % 2 === 0 && name.length === 2 && name.toLowerCase() === 'te' && headers[index + 1] === 'trailers',
-  );
+  return headerValue(headers, 'te') === 'trailers';
 }
 
 class QuicEdgeConnection implements EdgeConnection, HeadSink {

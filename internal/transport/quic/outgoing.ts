@@ -6,18 +6,19 @@
 // came for a while, so that an origin that waits for the end is not left waiting for ever.
 
 import { PosternError } from '../../errors/error.ts';
+import type { HeaderList } from '../../net/http/header-list.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
-import { BodyFrameReader } from '../../wire/body-frames.ts';
-import { withoutProtocolHeaders } from '../../wire/response-headers.ts';
+import { BodyFrameReader } from '../../wire/stream/body-frames.ts';
+import { withoutProtocolHeaders } from '../../wire/stream/response-headers.ts';
 import {
   decodeResponseHead,
   encodeRequestHead,
   measureStreamHead,
   type RequestStreamHead,
-} from '../../wire/stream-head.ts';
+} from '../../wire/stream/stream-head.ts';
 import { heldEndMs } from '../held-end.ts';
-import type { EdgeResponse, HeaderList, OutgoingStream } from '../transport.ts';
+import type { EdgeResponse, OutgoingStream } from '../transport.ts';
 import { ignore, type QuicLink } from './link.ts';
 import { noCode, refusedCode } from './settings.ts';
 

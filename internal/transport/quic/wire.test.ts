@@ -21,14 +21,14 @@ import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint } from '../../quic/endpoint.ts';
 import { ConnectorClient } from '../../rpc/connector-client.ts';
-import { rpcPreamble } from '../../wire/preamble.ts';
+import { rpcPreamble } from '../../wire/stream/preamble.ts';
 import {
   decodeRequestHead,
   decodeResponseHead,
   encodeRequestHead,
   encodeResponseHead,
   measureStreamHead,
-} from '../../wire/stream-head.ts';
+} from '../../wire/stream/stream-head.ts';
 import type { ConnectorConnection, EdgeConnection, IncomingStream, RequestHead } from '../transport.ts';
 import { dialQuic } from './dial.ts';
 import { listenQuic } from './listen.ts';

@@ -2,7 +2,7 @@
 //
 //   size CRLF data CRLF … 0 CRLF trailers CRLF CRLF        trailers and extensions of chunks are read and dropped
 
-import { isToken } from '../../wire/field-name.ts';
+import { isToken } from '../../net/http/field-name.ts';
 
 export interface BodyDecoder {
   readonly isDone: boolean;

@@ -15,6 +15,7 @@ import { maxHeaderBytes, type VisitorTimeouts } from '../limits.ts';
 import type { Place, Places } from '../places.ts';
 import { answerProblem } from '../problem.ts';
 import { refuseRequest } from '../refuse.ts';
+import { nextRequestId } from '../request-id.ts';
 import { encodePath, isAuthority, isTarget, plainAuthority, splitTarget } from '../request-target.ts';
 import type { HandleVisitor, VisitorRequest } from '../visitor.ts';
 import { RequestBody } from './request-body.ts';
@@ -234,6 +235,7 @@ export class Http1Connection implements ResponseOwner {
     this.#response = response;
     this.#body = body;
     const request: VisitorRequest = {
+      id: nextRequestId(),
       method: head.method,
       scheme: this.socket instanceof TLSSocket ? 'https' : 'http',
       host: plainAuthority(host),
@@ -246,7 +248,7 @@ export class Http1Connection implements ResponseOwner {
       upgrade: head.upgrade,
     };
     this.#leaveRequest = this.#options.places.admitRequest(this.#remoteAddress);
-    if (this.#leaveRequest === undefined) answerProblem(response, request, { kind: 'busy' });
+    if (this.#leaveRequest === undefined) answerProblem(response, request, 'busy');
     else this.#options.handle(request, response);
     // What came with the head.
     if (body.isComplete || this.#held.length === 0) return;

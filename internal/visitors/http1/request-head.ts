@@ -1,7 +1,7 @@
 // The head of a visitor's HTTP/1.1 request, read so that nobody further on can read it differently; every byte of a value
 // stays as it is. Source: RFC 9112 §3 (request line), §5 (fields), §6 (framing), §9.3 (persistence); RFC 9110 §5.5, §7.8.
 
-import { isToken } from '../../wire/field-name.ts';
+import { isToken } from '../../net/http/field-name.ts';
 import { maxHeaders } from '../limits.ts';
 
 export interface Http1Head {

@@ -3,9 +3,9 @@
 
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import type { HeaderList } from '../../net/http/header-list.ts';
 import { nodeHttp } from '../../net/http/node-http.ts';
 import type { GatheredWrites } from '../../net/stream/gathered-writes.ts';
-import type { HeaderList } from '../../transport/transport.ts';
 import { ObservedResponse } from '../observed-response.ts';
 import type { ResponseBody, VisitorResponse } from '../visitor.ts';
 import type { Http1Head } from './request-head.ts';

@@ -5,7 +5,7 @@ import { LateStore } from '../../../test/support/late-store.ts';
 import { temporaryDirectory } from '../../../test/support/program.ts';
 import { until } from '../../../test/support/wait.ts';
 import { createTag, createTunnelId, type TunnelId } from '../../schema/api-id.ts';
-import { openSqliteStore } from '../../store/sqlite/sqlite-store.ts';
+import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { openHostnameTable } from './hostname-table.ts';
 
 async function openWorld(t: TestContext) {

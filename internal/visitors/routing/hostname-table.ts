@@ -1,6 +1,7 @@
 // Which tunnel a visitor's host name leads to: the store's host names in memory, which follow the store.
 // An exact name wins over a wildcard, a longer wildcard over a shorter one.
 
+import { hostOf } from '../../net/address/host-port.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { followTable } from '../../store/follow/follow-table.ts';
@@ -39,7 +40,7 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     onError,
   });
   const routeOf = (given: string): HostnameRoute | undefined => {
-    const host = withoutPort(given);
+    const host = hostOf(given);
     const exact = names.get(host);
     if (exact !== undefined) return exact;
     const lower = canonical(host);
@@ -58,11 +59,6 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     },
     close: stop,
   };
-}
-
-function withoutPort(host: string): string {
-  const colon = host.lastIndexOf(':');
-  return colon > host.lastIndexOf(']') ? host.slice(0, colon) : host;
 }
 
 function canonical(host: string): string {

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { IcmpPacketView } from '../../../internal/net/packet/packet-icmp.ts';
-import { DatagramV2View, datagramV2Type, writeUdpSuffixV2 } from '../../../internal/wire/datagram-v2.ts';
-import { DatagramV3View } from '../../../internal/wire/datagram-v3.ts';
+import { DatagramV2View, datagramV2Type, writeUdpSuffixV2 } from '../../../internal/wire/datagram/datagram-v2.ts';
+import { DatagramV3View } from '../../../internal/wire/datagram/datagram-v3.ts';
 import { recordedDatagrams } from '../../support/recorded-datagrams.ts';
 import type { FuzzTarget } from '../target.ts';
 

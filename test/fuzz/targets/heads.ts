@@ -5,8 +5,8 @@ import {
   decodeResponseHeaders,
   encodeResponseHeaders,
   isProtocolHeader,
-} from '../../../internal/wire/response-headers.ts';
-import { parseResponseMeta, responseMetaValues } from '../../../internal/wire/response-meta.ts';
+} from '../../../internal/wire/stream/response-headers.ts';
+import { parseResponseMeta, responseMetaValues } from '../../../internal/wire/stream/response-meta.ts';
 import {
   decodeRequestHead,
   decodeResponseHead,
@@ -14,7 +14,7 @@ import {
   encodeRequestHead,
   encodeResponseHead,
   measureStreamHead,
-} from '../../../internal/wire/stream-head.ts';
+} from '../../../internal/wire/stream/stream-head.ts';
 import { scatterMessage } from '../../support/capnp-scatter.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { readMessage, readVectors, sentBy } from '../../support/vectors.ts';

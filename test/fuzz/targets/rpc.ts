@@ -6,21 +6,21 @@ import { ConnectorClient } from '../../../internal/rpc/connector-client.ts';
 import { serveConnector } from '../../../internal/rpc/connector-service.ts';
 import { RegistrationClient } from '../../../internal/rpc/registration-client.ts';
 import { serveRegistration } from '../../../internal/rpc/registration-server.ts';
+import { encodeFrame, FrameReader, openFrame } from '../../../internal/wire/capnp/framing.ts';
 import {
   decodeSessionEndParams,
   decodeSessionParams,
   decodeSessionResults,
   decodeUpdateParams,
   decodeUpdateResults,
-} from '../../../internal/wire/connector-calls.ts';
-import { encodeFrame, FrameReader, openFrame } from '../../../internal/wire/framing.ts';
+} from '../../../internal/wire/rpc/connector-calls.ts';
 import {
   decodeLocalConfigurationParams,
   decodeRegisterParams,
   decodeRegisterResults,
   type RegistrationRequest,
-} from '../../../internal/wire/registration.ts';
-import { decodeRpcMessage, encodeUnimplemented } from '../../../internal/wire/rpc-message.ts';
+} from '../../../internal/wire/rpc/registration.ts';
+import { decodeRpcMessage, encodeUnimplemented } from '../../../internal/wire/rpc/rpc-message.ts';
 import { scatterMessage } from '../../support/capnp-scatter.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { readMessage, readMessageNames, readVector, sentBy } from '../../support/vectors.ts';

@@ -11,7 +11,10 @@ export function parseNetwork(text: string): string {
   const bytes = parseIp(address);
   const bits = Number(length);
   if (bytes === undefined || length === '' || bits > bytes.byteLength * 8) {
-    throw new PosternError('usage.invalid', `Invalid network CIDR ${JSON.stringify(text)}: write it like 10.0.0.0/8`);
+    throw new PosternError(
+      'usage.invalid',
+      `Invalid network CIDR ${JSON.stringify(text)}: write it like 10.0.0.0/8, one address like 192.0.2.7/32`,
+    );
   }
   return formatPrefix({ bytes: maskAddress(bytes, bits), bits });
 }

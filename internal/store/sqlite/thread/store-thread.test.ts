@@ -12,7 +12,7 @@ import { until, within } from '../../../../test/support/wait.ts';
 import type { PosternError } from '../../../errors/error.ts';
 import { createTag } from '../../../schema/api-id.ts';
 import type { Store } from '../../contract/store.ts';
-import { openSqliteStore, type SqliteStoreOptions } from '../sqlite-store.ts';
+import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 
 async function open(
   t: TestContext,
@@ -30,8 +30,13 @@ function addAccount(store: Store, name: string): Promise<void> {
     { tag, name, createdAtMs: 1 },
     { id: createTag(), accountTag: tag, domain: 'example.com' },
     {
-      ...{ id: crypto.randomUUID(), accountTag: tag, name: 'default', comment: '', isDefault: true },
-      ...{ createdAtMs: 1, deletedAtMs: undefined },
+      id: crypto.randomUUID(),
+      accountTag: tag,
+      name: 'default',
+      comment: '',
+      isDefault: true,
+      createdAtMs: 1,
+      deletedAtMs: undefined,
     },
   );
 }

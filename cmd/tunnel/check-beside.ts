@@ -1,0 +1,61 @@
+// Checks of the way to the edge beside a connector that starts: they say why no connection comes, and never delay one.
+// Source: docs/protocol/edge-protocol.md §13.3.
+
+import { randomUUID } from 'node:crypto';
+import { createTrust } from '../../internal/connector/edge-access.ts';
+import type { CheckReport } from '../../internal/connector/prechecks/report.ts';
+import type { Tunnel, TunnelOptions } from '../../internal/connector/tunnel.ts';
+import { describeError } from '../../internal/errors/error.ts';
+import { systemClock } from '../../internal/net/time/clock.ts';
+import type { Logger } from '../../internal/telemetry/logger.ts';
+
+/** Until then the connector has the machine for itself: one that comes up has registered, another has told of its first failure. */
+const delayMs = 3_000;
+
+/**
+ * Checks after the first registration or a moment, and logs when a check fails: the table, unless the log is `json`, and a line for each
+ * check. What the chosen `protocol` does not need may fail. The returned function calls it off.
+ */
+export function checkBeside(
+  tunnel: Tunnel,
+  options: TunnelOptions,
+  { json, protocol }: { readonly json: boolean; readonly protocol: string },
+): () => void {
+  const { edge, logger, rollout } = options;
+  const ended = new AbortController();
+  const check = async (): Promise<void> => {
+    if (rollout?.skipPrechecks === true) return;
+    // Loaded only now: a start needs its memory and time for itself.
+    const [{ checkEdge }, { concludeChecks, formatChecks, isNeeded }] = await Promise.all([
+      import('../../internal/connector/prechecks/edge-checks.ts'),
+      import('../../internal/connector/prechecks/report.ts'),
+    ]);
+    const report = concludeChecks(await checkEdge({ edge, trust: createTrust(edge, systemClock, logger) }));
+    const hasFailed = report.checks.some(one => one.status === 'fail' && isNeeded(one, protocol));
+    if (ended.signal.aborted || !hasFailed) return;
+    if (!json) for (const line of formatChecks(report)) logger.warn(line);
+    logChecks(report, logger);
+  };
+  const begin = (): void => {
+    callOff();
+    check().catch((error: unknown) => logger.debug({ error: describeError(error) }, 'The checks at start failed'));
+  };
+  const timer = setTimeout(begin, delayMs).unref();
+  tunnel.connector.once('connected', begin);
+  const callOff = (): void => {
+    clearTimeout(timer);
+    tunnel.connector.off('connected', begin);
+  };
+  return () => {
+    ended.abort();
+    callOff();
+  };
+}
+
+/** The words and fields of the stock connector. */
+function logChecks({ checks, hardFail, suggestedProtocol }: CheckReport, logger: Logger): void {
+  const run_id = randomUUID();
+  for (const { component, target, status, details } of checks)
+    logger.warn({ run_id, component, target, status, details }, 'precheck');
+  logger.warn({ run_id, hard_fail: hardFail, suggested_protocol: suggestedProtocol }, 'precheck complete');
+}

@@ -1,0 +1,216 @@
+// The visitors' listeners: HTTP/1.1, or HTTP/2 with prior knowledge, in the clear; TLS with HTTP/2 or HTTP/1.1 by ALPN. Ports,
+// places, certificates and the end; what is said on a connection is http1/ and http2-server.ts. Source: RFC 9113 §3.3.
+
+import type { ServerHttp2Session } from 'node:http2';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { Certificates } from '../../certificates/open-certificates.ts';
+import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
+import { WriteWatch } from '../../net/stream/write-watch.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { Http1Connection } from '../http1/connection.ts';
+import { FloodWatch } from '../http2-floods.ts';
+import { serveHttp2 } from '../http2-server.ts';
+import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
+import { type Place, Places, type VisitorLimits } from '../places.ts';
+import type { HandleVisitor } from '../visitor.ts';
+
+export interface PublicServerOptions {
+  readonly host: string;
+  /** 0 = any free port; undefined = no such listener. */
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  readonly certificates: Certificates;
+  readonly handle: HandleVisitor;
+  readonly logger: Logger;
+  /** Default: `visitorTimeouts`. */
+  readonly timeouts?: VisitorTimeouts;
+  /** Default: `visitorLimits`. */
+  readonly limits?: VisitorLimits | undefined;
+}
+
+export interface PublicServer {
+  readonly httpPort: number | undefined;
+  readonly httpsPort: number | undefined;
+  readonly places: Places;
+  /** Accept no more connections, finish running requests (at most `timeoutMs`), then close. */
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Listens. Throws 'listen.failed'. */
+export async function openPublicServer(options: PublicServerOptions): Promise<PublicServer> {
+  const listeners = new Listeners(options);
+  const { host } = options;
+  let ports: readonly (number | undefined)[];
+  try {
+    ports = [
+      await listen(listeners.plain, host, options.httpPort, 'HTTP'),
+      await listen(listeners.tls, host, options.httpsPort, 'HTTPS'),
+    ];
+  } catch (error) {
+    await listeners.drain(0);
+    throw error;
+  }
+  const [httpPort, httpsPort] = ports;
+  const { certificates } = options;
+  const stopRenewal = certificates.onRenewed(() => listeners.tls.setSecureContext(certificates.visitorTls));
+  return {
+    httpPort,
+    httpsPort,
+    places: listeners.places,
+    drain: timeoutMs => {
+      stopRenewal();
+      return listeners.drain(timeoutMs);
+    },
+  };
+}
+
+/** A visitor of a WebSocket who has gone without a word is found within minutes. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+
+class Listeners {
+  readonly plain: Server;
+  readonly tls: TlsServer;
+  readonly places: Places;
+  readonly #options: PublicServerOptions;
+  readonly #timeouts: VisitorTimeouts;
+  readonly #writes: WriteWatch;
+  readonly #floods = new FloodWatch();
+  /** TCP sockets, those under TLS too. */
+  readonly #sockets = new Set<Socket>();
+  /** Places of connections in their TLS handshake, by peer: the TLS socket that follows is another object. */
+  readonly #handshakes = new Map<string, Place>();
+  readonly #http1 = new Set<Http1Connection>();
+  readonly #http2 = new Set<ServerHttp2Session>();
+  readonly #sweep: NodeJS.Timeout;
+  #isDraining = false;
+
+  constructor(options: PublicServerOptions) {
+    this.#options = options;
+    this.#timeouts = options.timeouts ?? visitorTimeouts;
+    this.places = new Places(options.logger, options.limits);
+    this.#writes = new WriteWatch(this.#timeouts.stallMs);
+    this.plain = createServer({ allowHalfOpen: true, ...socketOptions }, socket => {
+      const place = this.#admit(socket);
+      if (place !== undefined) this.#serveHttp1(socket, place);
+    });
+    this.tls = this.#createTls();
+    // A quarter late at most.
+    this.#sweep = setInterval(() => this.#expire(), this.#timeouts.headersMs / 4).unref();
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const session of this.#http2) session.close();
+    for (const connection of this.#http1) connection.drain();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, timeoutMs);
+    await Promise.all([closeServer(this.plain), closeServer(this.tls)]);
+    clearTimeout(timer);
+    clearInterval(this.#sweep);
+  }
+
+  #createTls(): TlsServer {
+    const { certificates } = this.#options;
+    const server = createTlsServer({
+      ...certificates.visitorTls,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      handshakeTimeout: this.#timeouts.headersMs,
+      ...socketOptions,
+      ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
+    });
+    server.on('connection', (socket: Socket) => {
+      const place = this.#admit(socket);
+      if (place === undefined) return;
+      const peer = peerOf(socket);
+      this.#handshakes.set(peer, place);
+      socket.once('close', () => this.#handshakes.delete(peer));
+    });
+    // Node leaves a socket open whose handshake took too long.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    server.on('secureConnection', socket => this.#acceptTls(socket));
+    return server;
+  }
+
+  #acceptTls(socket: TLSSocket): void {
+    const place = this.#handshakes.get(peerOf(socket));
+    if (this.#isDraining || place === undefined) socket.destroy();
+    else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, place);
+    else this.#serveHttp1(socket, place);
+  }
+
+  /** Undefined when there is no place; the socket is closed then. */
+  #admit(socket: Socket): Place | undefined {
+    const admitted = this.places.admit(socket.remoteAddress, () => socket.destroy());
+    if (admitted === undefined) {
+      socket.destroy();
+      return undefined;
+    }
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      admitted.leave();
+    });
+    return admitted.place;
+  }
+
+  #serveHttp1(socket: Socket, place: Place): void {
+    const connection: Http1Connection = new Http1Connection(
+      socket,
+      place,
+      {
+        handle: this.#options.handle,
+        timeouts: this.#timeouts,
+        writes: this.#writes,
+        places: this.places,
+        onHttp2: () => this.#serveHttp2(socket, place),
+      },
+      () => this.#http1.delete(connection),
+    );
+    this.#http1.add(connection);
+  }
+
+  #serveHttp2(socket: Socket, place: Place): void {
+    if (this.places.isFlooding(socket.remoteAddress)) {
+      socket.destroy();
+      return;
+    }
+    const { handle } = this.#options;
+    const parts = { place, places: this.places, timeouts: this.#timeouts, writes: this.#writes, floods: this.#floods };
+    const session = serveHttp2(socket, handle, parts);
+    this.#http2.add(session);
+    session.once('close', () => this.#http2.delete(session));
+    if (this.#isDraining) session.close();
+  }
+
+  #expire(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#http1) if (nowMs >= connection.deadlineMs) connection.expire();
+  }
+}
+
+function peerOf(socket: Socket): string {
+  return `${socket.remoteAddress} ${socket.remotePort}`;
+}
+
+async function listen(
+  server: Server | TlsServer,
+  host: string,
+  port: number | undefined,
+  what: string,
+): Promise<number | undefined> {
+  if (port === undefined) return undefined;
+  try {
+    return await listenTcp(server, host, port);
+  } catch (error) {
+    throw listenFailed(`${what} visitors (--${what.toLowerCase()}-port)`, host, port, error);
+  }
+}
+
+/** Settles when the listener is closed and so are its connections; at once where there is none. */
+function closeServer(server: Server | TlsServer): Promise<void> {
+  return new Promise(resolve => {
+    server.close(() => resolve());
+  });
+}

@@ -1,0 +1,98 @@
+// Which folder of a large room may import which of its other folders. folders.test.ts holds the tree to it. Rooms with fewer
+// than some 3,000 lines need no row: they are read in one go.
+
+/**
+ * Room → folder → folders of the same room that it may import; `.` is the room's own files. What a room is cut by stands
+ * beside it.
+ */
+export const folderTable: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  // By subject. An everyday thing has one home here; it knows only the things it is made of.
+  net: {
+    address: [],
+    file: [],
+    http: ['trust'],
+    http2: ['http', 'limits'],
+    limits: ['address'],
+    linux: ['address'],
+    native: [],
+    packet: [],
+    socks: ['address', 'stream'],
+    stream: ['address', 'linux', 'time'],
+    time: [],
+    trust: [],
+  },
+  // By what the bytes are: messages of the calls, heads and bodies of streams, datagrams; two of them are made of Cap'n Proto.
+  wire: {
+    '.': [],
+    capnp: [],
+    datagram: [],
+    generated: [],
+    rpc: ['capnp'],
+    stream: ['capnp'],
+  },
+  // One seam in the room's own files, a folder a variant, and `open`, which alone names the variants.
+  transport: {
+    '.': [],
+    http2: ['.'],
+    quic: ['.'],
+    open: ['.', 'http2', 'quic'],
+  },
+  // By the way of a request: the exchange that is served, the dial, the messages on that connection, then a folder a family of
+  // services. `open.ts` names them.
+  origin: {
+    '.': ['dial', 'exchange', 'http', 'services'],
+    dial: ['exchange', 'message'],
+    exchange: [],
+    http: ['dial', 'exchange', 'message'],
+    message: [],
+    services: ['dial', 'exchange', 'websocket'],
+    websocket: ['exchange'],
+  },
+  // By the two ends, which meet in the channel only; sockets are the connector's.
+  datagram: {
+    channel: [],
+    connector: ['channel', 'socket'],
+    edge: ['channel'],
+    socket: [],
+  },
+  // The seam, a folder a variant, and what follows the seam's feed of changes.
+  store: {
+    '.': ['contract'],
+    contract: [],
+    follow: ['contract'],
+    sqlite: ['contract'],
+  },
+  // By the way of a request: a listener of either version, then the steps and the forwarding that they share.
+  visitors: {
+    '.': ['routing'],
+    http1: ['.'],
+    open: ['.', 'http1', 'routing'],
+    routing: [],
+  },
+  // By what a flow needs: a route, the address of a name, a connection.
+  'private-network': {
+    '.': ['dns', 'flows', 'names', 'routes'],
+    dns: ['flows', 'routes'],
+    flows: [],
+    names: ['dns', 'flows'],
+    routes: ['flows'],
+  },
+  // A folder a way in; all pass the same entrance.
+  'on-ramps': {
+    '.': ['dns', 'echo', 'entrance', 'http-proxy', 'socks'],
+    dns: ['entrance'],
+    echo: [],
+    entrance: [],
+    'http-proxy': ['entrance'],
+    socks: ['entrance'],
+  },
+  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration; and checks beside them.
+  connector: {
+    '.': ['configuration', 'loop', 'private', 'protocol'],
+    configuration: [],
+    loop: ['protocol'],
+    prechecks: ['.', 'loop'],
+    private: [],
+    protocol: [],
+  },
+};
