@@ -6,8 +6,9 @@ import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { errorFields, isPosternError, PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
+import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
-import { countChunk } from '../net/stream/young-garbage.ts';
+import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
@@ -226,12 +227,6 @@ class Visit {
     if (upgrade || bodyLength === 0) return;
     // An origin that refuses at once (413, 401) spares the visitor the upload.
     const timer = setTimeout(() => this.#response.continue(), continueWaitMs);
-    stream.body.once('close', () => {
-      clearTimeout(timer);
-      this.#uploads.forget(body);
-      body.unpipe(stream.body);
-      body.resume();
-    });
     const answered = (): void => {
       clearTimeout(timer);
       // A call that streams both ways may be silent for as long as it likes.
@@ -240,11 +235,16 @@ class Visit {
     stream.response.then(answered, answered);
     // Nobody can answer before the body is there.
     body.on('data', (chunk: Buffer) => {
-      countChunk(chunk);
       this.#response.bytesUp += chunk.length;
       this.#deadline?.refresh();
     });
-    body.pipe(stream.body);
+    const stop = pump(body, stream.body);
+    stream.body.once('close', () => {
+      clearTimeout(timer);
+      this.#uploads.forget(body);
+      stop();
+      body.resume();
+    });
     this.#uploads.watch(body, bodyLength < 0 ? this.#timeouts.streamStallMs : this.#timeouts.stallMs, who => {
       this.stalled = who;
       stream.reset();
@@ -305,7 +305,7 @@ function copyBody(stream: OutgoingStream, target: ResponseBody, length: number):
   let ended = false;
   let left = length < 0 ? Number.POSITIVE_INFINITY : length;
   body.on('data', (chunk: Buffer) => {
-    countChunk(chunk);
+    countGarbage(chunk.length);
     left -= chunk.length;
     if (left < 0) stream.reset();
     else if (!target.write(chunk)) body.pause();

@@ -4,8 +4,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { GatheredWrites } from './gathered-writes.ts';
-import { countGarbage } from './young-garbage.ts';
+import { pump } from './pump.ts';
 
 /**
  * Copies `a` to `b` and `b` to `a` with back-pressure until both directions have ended, or either stream breaks.
@@ -77,27 +76,6 @@ function endTogether(a: Duplex, b: Duplex, lingerMs: number): void {
     if (a.destroyed && b.destroyed) clearTimeout(timer);
   };
   for (const stream of [a, b]) stream.once('end', start).once('close', stop);
-}
-
-/** Copies one direction, its end included. In place of `pipe`, which knows neither gathering nor garbage. */
-function pump(source: Duplex, sink: Duplex): void {
-  // What goes the other way comes from a socket, in large pieces already.
-  const writes = sink instanceof Socket ? new GatheredWrites(sink) : undefined;
-  sink.on('drain', () => source.resume());
-  source.on('data', (chunk: Buffer) => {
-    countGarbage(chunk.length);
-    writes?.begin();
-    const isTaken = sink.write(chunk);
-    if (!(writes?.takesMore() ?? isTaken)) source.pause();
-  });
-  const end = (): void => {
-    writes?.flush();
-    sink.end();
-  };
-  if (source.readableEnded) process.nextTick(end);
-  else source.once('end', end);
-  if (sink.writableNeedDrain) source.pause();
-  else source.resume();
 }
 
 /** Whether everything that came was read and everything written went out. */

@@ -25,8 +25,16 @@ export function countGarbage(bytes: number): void {
   if (garbageBytes < collectEveryBytes) return;
   garbageBytes = 0;
   collect ??= exposeCollect();
+  // The buffers are freed at once, by this thread. Freed later by another one, as V8 does by itself, they still count as
+  // memory in use when the next ones come: on a busy machine V8 then marked the whole heap after all, every half second.
+  // Only meanwhile: V8 takes code from its cache on disk only under the flags with which it was put there.
+  for (const name of threads) setFlagsFromString(`--no-${name}`);
   collect({ type: 'minor' });
+  for (const name of threads) setFlagsFromString(`--${name}`);
 }
+
+/** V8's flags for other threads in a collection of the young generation; for half a megabyte they cost more than they do. */
+const threads = ['parallel-scavenge', 'concurrent-array-buffer-sweeping'] as const;
 
 /** The same for a chunk, to listen with to the data of a stream that is piped. */
 export function countChunk(chunk: Uint8Array): void {

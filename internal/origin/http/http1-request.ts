@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { PosternError } from '../../errors/error.ts';
+import { takesMore } from '../../net/stream/pump.ts';
 import type { Dial } from '../dial/dial.ts';
 import type { Cancelable, Exchange } from '../exchange/exchange.ts';
 import { originFailure } from '../exchange/failure.ts';
@@ -136,11 +137,13 @@ export class Http1Request implements Cancelable {
   onData(piece: Buffer, connection: RequestConnection): void {
     if (this.#state !== 'responding') return;
     this.exchange.bytesDown += piece.length;
-    if (this.exchange.body.write(piece)) return;
+    const { body } = this.exchange;
+    body.write(piece);
+    if (takesMore(body)) return;
     connection.pause();
     if (this.#draining) return;
     this.#draining = true;
-    this.exchange.body.once('drain', () => {
+    body.once('drain', () => {
       this.#draining = false;
       if (this.#state === 'responding') connection.resume();
     });

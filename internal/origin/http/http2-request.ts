@@ -3,6 +3,7 @@
 // node:http2's; this maps it.
 
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
+import { pump, takesMore } from '../../net/stream/pump.ts';
 import { countGarbage } from '../../net/stream/young-garbage.ts';
 import type { Cancelable, Exchange } from '../exchange/exchange.ts';
 import { originFailure } from '../exchange/failure.ts';
@@ -75,7 +76,7 @@ export class Http2Request implements Cancelable {
         this.#onError(stream, new Error(`the stream was closed with code ${stream.rstCode}`));
       });
     if (head.bodyLength === 0) return;
-    body.on('data', this.#countUp).pipe(stream);
+    stream.once('close', pump(body.on('data', this.#countUp), stream));
   }
 
   cancel(): boolean {
@@ -121,9 +122,11 @@ export class Http2Request implements Cancelable {
     const stream = this.#stream;
     if (this.#state !== 'responding' || stream === undefined) return;
     this.exchange.bytesDown += chunk.length;
-    if (this.exchange.body.write(chunk)) return;
+    const { body } = this.exchange;
+    body.write(chunk);
+    if (takesMore(body)) return;
     stream.pause();
-    this.exchange.body.once('drain', () => stream.resume());
+    body.once('drain', () => stream.resume());
   }
 
   #onTrailers(raw: readonly string[] | undefined, trailers: object): void {

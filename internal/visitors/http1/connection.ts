@@ -9,6 +9,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { plainAddress } from '../../net/address/ip.ts';
+import { GatheredWrites } from '../../net/stream/gathered-writes.ts';
 import type { WriteWatch } from '../../net/stream/write-watch.ts';
 import { maxHeaderBytes, type VisitorTimeouts } from '../limits.ts';
 import type { Place, Places } from '../places.ts';
@@ -45,6 +46,7 @@ const noHead = { minorVersion: 1, persists: false, expectsContinue: false, upgra
 
 export class Http1Connection implements ResponseOwner {
   readonly socket: Socket;
+  readonly writes: GatheredWrites;
   readonly keepAliveSeconds: number;
   /** When `expire` is due, in milliseconds of `performance.now()`. */
   deadlineMs: number;
@@ -72,6 +74,7 @@ export class Http1Connection implements ResponseOwner {
   constructor(socket: Socket, place: Place, options: Http1Options, onClose: () => void) {
     const { keepAliveMs, headersMs } = options.timeouts;
     this.socket = socket;
+    this.writes = new GatheredWrites(socket);
     this.keepAliveSeconds = Math.floor(keepAliveMs / 1_000);
     this.deadlineMs = performance.now() + headersMs;
     this.#options = options;

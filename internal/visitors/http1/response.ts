@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { HeaderList } from '../../net/http/header-list.ts';
 import { nodeHttp } from '../../net/http/node-http.ts';
+import type { GatheredWrites } from '../../net/stream/gathered-writes.ts';
 import { ObservedResponse } from '../observed-response.ts';
 import type { ResponseBody, VisitorResponse } from '../visitor.ts';
 import type { Http1Head } from './request-head.ts';
@@ -12,6 +13,8 @@ import type { Http1Head } from './request-head.ts';
 /** What a response asks of the connection that it is written to. */
 export interface ResponseOwner {
   readonly socket: import('node:net').Socket;
+  /** Of the socket. */
+  readonly writes: GatheredWrites;
   /** No further request is taken: the head must say so. */
   readonly isEnding: boolean;
   /** For Keep-Alive. */
@@ -32,7 +35,6 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
   #started = false;
   #continued = false;
   #framing: 'none' | 'length' | 'chunked' | 'close' = 'none';
-  #corked = false;
   #isBroken = false;
   #gone: (() => void) | undefined;
   #onDrain: (() => void) | undefined;
@@ -91,7 +93,7 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
     this.#started = true;
     // A visitor who was never asked for its body must not have what it sends later taken for a request.
     if (this.isBodyUnasked || this.#owner.isEnding) this.closes = true;
-    const { socket } = this.#owner;
+    const { socket, writes } = this.#owner;
     let head = `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? ''}\r\n`;
     let hasLength = false;
     let hasDate = false;
@@ -110,7 +112,8 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
     head += this.closes
       ? 'Connection: close\r\n\r\n'
       : `Connection: keep-alive\r\nKeep-Alive: timeout=${this.#owner.keepAliveSeconds}\r\n\r\n`;
-    this.#corkForThisTurn();
+    // Head and first piece of a small answer leave together; the head of a slow one does not wait for it.
+    writes.begin();
     socket.write(head, 'latin1');
     if (options.hasBody) return this;
     this.#finish();
@@ -121,14 +124,12 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
     // An empty chunk would end the body.
     if (this.isOver || chunk.length === 0) return true;
     this.bytesDown += chunk.length;
-    const { socket } = this.#owner;
-    if (this.#framing !== 'chunked') return socket.write(chunk);
-    socket.cork();
-    socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    const { socket, writes } = this.#owner;
+    writes.begin();
+    if (this.#framing === 'chunked') socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
     socket.write(chunk);
-    const takesMore = socket.write('\r\n', 'latin1');
-    socket.uncork();
-    return takesMore;
+    if (this.#framing === 'chunked') socket.write('\r\n', 'latin1');
+    return writes.takesMore();
   }
 
   onDrain(handler: () => void): void {
@@ -147,8 +148,10 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
   }
 
   breakOff(): void {
-    const { socket } = this.#owner;
+    const { socket, writes } = this.#owner;
     this.#isBroken = true;
+    // What came counts.
+    writes.flush();
     // The end of the connection is the end of such a body: only a reset tells that it is not whole.
     if (this.#framing === 'close' && !(socket instanceof TLSSocket)) socket.resetAndDestroy();
     else socket.destroy();
@@ -169,23 +172,10 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
     return socket;
   }
 
-  /** Head and first piece of a small answer leave together; the head of a slow one does not wait for it. */
-  #corkForThisTurn(): void {
-    this.#corked = true;
-    this.#owner.socket.cork();
-    setImmediate(this.#uncork);
-  }
-
-  readonly #uncork = (): void => {
-    if (!this.#corked) return;
-    this.#corked = false;
-    this.#owner.socket.uncork();
-  };
-
   #finish(): void {
     this.isOver = true;
     this.tellEnd('complete');
-    this.#uncork();
+    this.#owner.writes.flush();
     this.#owner.responseEnded();
   }
 }
