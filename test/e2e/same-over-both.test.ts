@@ -160,7 +160,7 @@ interface Outcome {
 
 /** What differs between two requests that are alike. */
 function steady(text: string): string {
-  return text.replace(/^(Date|Cf-Ray|Cf-Warp-Tag-Id): .*$/gim, '$1: …');
+  return text.replace(/^(Date|Cf-Ray|Cf-Warp-Tag-Id|Postern-Request-Id|Request id): .*$/gim, '$1: …');
 }
 
 async function outcomes(t: TestContext, protocol: 'http2' | 'quic'): Promise<Outcome[]> {
