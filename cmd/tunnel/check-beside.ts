@@ -8,30 +8,32 @@ import type { Tunnel, TunnelOptions } from '../../internal/connector/tunnel.ts';
 import { describeError } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
+import type { Protocol } from '../../internal/transport/transport.ts';
 
 /** Until then the connector has the machine for itself: one that comes up has registered, another has told of its first failure. */
 const delayMs = 3_000;
 
 /**
  * Checks after the first registration or a moment, and logs when a check fails: the table, unless the log is `json`, and a line for each
- * check. What the chosen `protocol` does not need may fail. The returned function calls it off.
+ * check. A `protocol` that was chosen is the only one that is tried. The returned function calls it off.
  */
 export function checkBeside(
   tunnel: Tunnel,
   options: TunnelOptions,
-  { json, protocol }: { readonly json: boolean; readonly protocol: string },
+  { json, protocol }: { readonly json: boolean; readonly protocol: Protocol | undefined },
 ): () => void {
   const { edge, logger, rollout } = options;
   const ended = new AbortController();
   const check = async (): Promise<void> => {
     if (rollout?.skipPrechecks === true) return;
     // Loaded only now: a start needs its memory and time for itself.
-    const [{ checkEdge }, { concludeChecks, formatChecks, isNeeded }] = await Promise.all([
+    const [{ checkEdge }, { concludeChecks, formatChecks }] = await Promise.all([
       import('../../internal/connector/prechecks/edge-checks.ts'),
       import('../../internal/connector/prechecks/report.ts'),
     ]);
-    const report = concludeChecks(await checkEdge({ edge, trust: createTrust(edge, systemClock, logger) }));
-    const hasFailed = report.checks.some(one => one.status === 'fail' && isNeeded(one, protocol));
+    const trust = createTrust(edge, systemClock, logger);
+    const report = concludeChecks(await checkEdge({ edge, trust, protocol }));
+    const hasFailed = report.checks.some(({ status }) => status === 'fail');
     if (ended.signal.aborted || !hasFailed) return;
     if (!json) for (const line of formatChecks(report)) logger.warn(line);
     logChecks(report, logger);

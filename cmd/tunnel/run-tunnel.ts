@@ -27,6 +27,7 @@ import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/open/dial.ts';
+import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
@@ -81,7 +82,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     ? undefined
     : checkBeside(tunnel, options, {
         json: logFormat(settings, context) === 'json',
-        protocol: settings.protocol,
+        protocol: chosenProtocol(settings),
       });
   try {
     await tunnel.run();
@@ -181,16 +182,20 @@ function logHosts({ rules }: IngressConfig, logger: Logger): void {
   logger.info(`Serving ${hosts.slice(0, maxShownHosts).join(', ')}${more}`);
 }
 
+/** The one protocol that the setting allows; undefined = what works. */
+function chosenProtocol({ protocol }: TunnelSettings): Protocol | undefined {
+  if (protocol === 'quic' || protocol === 'http2') return protocol;
+  return protocol === 'h2mux' ? 'http2' : undefined;
+}
+
 function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {
-  const { protocol, sources } = settings;
+  const { sources } = settings;
   // A token on the command line or in the environment starts with QUIC whatever the record says
   // (docs/protocol/edge-protocol.md §3.1).
   const hasToken = sources.token !== undefined;
-  if (protocol === 'quic' || protocol === 'http2') return fixedProtocol(protocol);
-  if (protocol === 'h2mux') {
-    logger.warn('The protocol h2mux is no longer there, using http2');
-    return fixedProtocol('http2');
-  }
+  const chosen = chosenProtocol(settings);
+  if (settings.protocol === 'h2mux') logger.warn('The protocol h2mux is no longer there, using http2');
+  if (chosen !== undefined) return fixedProtocol(chosen);
   return new AutoProtocol({
     nowMs: () => performance.now(),
     random: Math.random,

@@ -12,7 +12,7 @@ import { formatHostPort, type HostPort } from '../../net/address/host-port.ts';
 import { silentLogger } from '../../telemetry/logger.ts';
 import { dialTransport } from '../../transport/open/dial.ts';
 import { connectTls } from '../../transport/tls.ts';
-import type { ConnectorConnection, DialOptions } from '../../transport/transport.ts';
+import type { ConnectorConnection, DialOptions, Protocol } from '../../transport/transport.ts';
 import type { EdgeSettings } from '../edge-access.ts';
 import type { EdgeTrust } from '../loop/loop-context.ts';
 import { type Check, mtuComponent, tcpComponent, tlsComponent, udpComponent } from './report.ts';
@@ -20,6 +20,8 @@ import { type Check, mtuComponent, tcpComponent, tlsComponent, udpComponent } fr
 export interface EdgeCheckOptions {
   readonly edge: EdgeSettings;
   readonly trust: () => Promise<EdgeTrust>;
+  /** The only protocol that is tried; both by default. */
+  readonly protocol?: Protocol | undefined;
   /** Of one probe. Default 5 s. */
   readonly probeTimeoutMs?: number | undefined;
 }
@@ -114,7 +116,11 @@ async function probe(address: EdgeAddress, trust: EdgeTrust, options: EdgeCheckO
     timeoutMs: options.probeTimeoutMs ?? defaultProbeTimeoutMs,
   };
   const target = formatEdgeAddress(address);
-  const [udp, tcp] = await Promise.all([probeUdp(dial, target), probeTcp(dial, target)]);
+  const { protocol } = options;
+  const [udp, tcp] = await Promise.all([
+    protocol === 'http2' ? [] : probeUdp(dial, target),
+    protocol === 'quic' ? [] : probeTcp(dial, target),
+  ]);
   return [...udp, ...tcp];
 }
 

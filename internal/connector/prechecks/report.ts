@@ -42,12 +42,6 @@ export function concludeChecks(checks: readonly Check[]): CheckReport {
   };
 }
 
-/** Whether a tunnel with this value of `--protocol` needs what was checked. */
-export function isNeeded({ component }: Check, protocol: string): boolean {
-  if (protocol === 'http2') return component !== udpComponent && component !== mtuComponent;
-  return protocol !== 'quic' || component !== tcpComponent;
-}
-
 const title = 'CONNECTIVITY PRE-CHECKS';
 
 /** The lines of the table, without newlines: a frame, the checks, what to do, and a summary. */
