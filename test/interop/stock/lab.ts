@@ -105,7 +105,7 @@ export class Lab {
     const child = this.start(args, env);
     const code = await within(`the end of ${args.join(' ')}`, child.exited, commandMs);
     const outcome = { code, stdout: child.output(), stderr: child.log() };
-    const [, missing] = /^There is no command "(.+)"$/m.exec(outcome.stderr) ?? [];
+    const [, missing] = /^There is no command "(.+)" \[usage\.invalid\]$/m.exec(outcome.stderr) ?? [];
     if (!this.#stage.program.isStock && code === usageExit && missing !== undefined)
       throw new NotOffered(`postern has no command "${missing}"`);
     return outcome;
