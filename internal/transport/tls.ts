@@ -6,7 +6,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
-import { boundUnsent } from '../net/stream/bound-unsent.ts';
+import { boundUnsent, unsentBytesOfMany } from '../net/stream/bound-unsent.ts';
 import { spkiPin } from '../net/trust/spki-pin.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { DialOptions } from './transport.ts';
@@ -65,7 +65,7 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
 function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const pinned = options.caPin !== undefined;
-    void boundUnsent(tcp);
+    void boundUnsent(tcp, unsentBytesOfMany);
     const socket = connectTlsSocket({
       socket: tcp,
       servername: options.serverName,

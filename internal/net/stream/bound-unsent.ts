@@ -7,6 +7,8 @@ import { type LibC, openLibC } from '../linux/libc.ts';
 
 /** Two of the largest pieces that we write, so that a reader who keeps up never waits for us. */
 export const unsentBytes = 128 * 1024;
+/** For a connection that carries many streams: it is one of few, and each wait for room costs all of them. */
+export const unsentBytesOfMany = 512 * 1024;
 
 const ipProtoTcp = 6;
 const tcpNotsentLowat = 25;
@@ -15,7 +17,7 @@ const tcpNotsentLowat = 25;
  * Bounds a connected socket, or a server that listens: sockets that it accepts inherit the bound. Settles when that is done;
  * never rejects, for without the bound everything works as well.
  */
-export async function boundUnsent(socket: object): Promise<void> {
+export async function boundUnsent(socket: object, bytes = unsentBytes): Promise<void> {
   if (process.platform !== 'linux') return;
   let libc: LibC;
   try {
@@ -26,7 +28,7 @@ export async function boundUnsent(socket: object): Promise<void> {
   }
   const fd = descriptorOf(socket);
   if (fd === undefined) return;
-  const value = new Uint8Array(Uint32Array.of(unsentBytes).buffer);
+  const value = new Uint8Array(Uint32Array.of(bytes).buffer);
   // A Unix socket refuses, and has no buffer that grows.
   libc.setsockopt(fd, ipProtoTcp, tcpNotsentLowat, value, value.length);
 }
