@@ -5,9 +5,9 @@ import { describe, it } from 'node:test';
 import { fillIn, generatedFiles, generatedParts } from './docs.ts';
 
 describe('the generated parts of the documents', () => {
-  it('generated files are up to date (node scripts/docs.ts writes them)', () => {
+  it('generated files are up to date (node scripts/docs.ts writes them)', async () => {
     for (const [file, make] of Object.entries(generatedFiles))
-      assert.equal(readFileSync(join(import.meta.dirname, '..', file), 'utf8'), make(), file);
+      assert.equal(readFileSync(join(import.meta.dirname, '..', file), 'utf8'), await make(), file);
   });
 
   for (const [file, parts] of Object.entries(generatedParts)) {

@@ -3,6 +3,7 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { commandsDocument } from './docs/commands.ts';
 import { errorTableText, exitCodeTable } from './docs/errors.ts';
 import { limitTables } from './docs/limits.ts';
 import { outputSchemas } from './docs/output-schemas.ts';
@@ -19,7 +20,10 @@ export const generatedParts: Readonly<Record<string, Readonly<Record<string, () 
 };
 
 /** Files that are generated as a whole: file → text. */
-export const generatedFiles: Readonly<Record<string, () => string>> = { ...outputSchemas };
+export const generatedFiles: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/commands.md': commandsDocument,
+  ...outputSchemas,
+};
 
 /** The text of a file with every part between its markers replaced. Throws when a part has no markers. */
 export function fillIn(file: string, text: string): string {
@@ -41,7 +45,7 @@ if (import.meta.main) {
   }
   for (const [file, make] of Object.entries(generatedFiles)) {
     const path = join(import.meta.dirname, '..', file);
-    keep(path, existsSync(path) ? readFileSync(path, 'utf8') : '', make());
+    keep(path, existsSync(path) ? readFileSync(path, 'utf8') : '', await make());
   }
 }
 

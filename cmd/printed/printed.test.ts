@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -12,6 +14,8 @@ import { detailedIpRouteSchema, networkSchema } from '../../internal/schema/api-
 import { activeClientSchema, tunnelSchema, tunnelWithTokenSchema } from '../../internal/schema/api-tunnel.ts';
 import { outputSchemaFile } from '../../scripts/docs/output-schemas.ts';
 import { openTestControlPlane } from '../../test/support/control-plane.ts';
+import { listen } from '../../test/support/origin-server.ts';
+import { temporaryDirectory } from '../../test/support/program.ts';
 import { runPostern } from '../../test/support/run-cli.ts';
 import { commands } from '../commands.ts';
 import { printIpRoute, printIpRoutes, printNetworks } from './private-documents.ts';
@@ -74,6 +78,51 @@ describe('printed documents', () => {
       );
     });
   }
+
+  it('tables are as cloudflared prints them, column by column', async t => {
+    const calls: Readonly<Record<string, string>> = {
+      '/accounts/a/cfd_tunnel': 'list',
+      '/accounts/a/cfd_tunnel?name=none': 'no-list',
+      '/accounts/a/teamnet/routes': 'routes',
+      '/accounts/a/teamnet/routes?comment=nono': 'no-routes',
+      '/accounts/a/teamnet/virtual_networks': 'networks',
+    };
+    const [first] = recorded('list') as { id: string }[];
+    const tunnelId = first?.id ?? '';
+    const answer = (url: URL): unknown => {
+      const filter = [...url.searchParams].find(([key]) => key === 'name' || key === 'comment');
+      const file = calls[`${url.pathname}${filter === undefined ? '' : `?${filter.join('=')}`}`];
+      if (file !== undefined) return recorded(file) ?? [];
+      return url.pathname.endsWith('/connections') ? (recorded('info') as { conns: unknown }).conns : first;
+    };
+    const server = createServer((request, response) => {
+      const result = answer(new URL(request.url ?? '', 'http://api'));
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ success: true, errors: [], messages: [], result }));
+    });
+    const port = await listen(t, server);
+    const home = await temporaryDirectory(t);
+    const cert = { zoneID: 'z', accountID: 'a', apiToken: 't' };
+    const body = Buffer.from(JSON.stringify(cert)).toString('base64');
+    await writeFile(
+      join(home, 'cert.pem'),
+      `-----BEGIN ARGO TUNNEL TOKEN-----\n${body}\n-----END ARGO TUNNEL TOKEN-----\n`,
+      { mode: 0o600 },
+    );
+    const shown: readonly (readonly [file: string, args: readonly string[]])[] = [
+      ['list', ['list']],
+      ['no-list', ['list', '--name', 'none']],
+      ['info', ['info', tunnelId]],
+      ['routes', ['route', 'ip', 'show']],
+      ['no-routes', ['route', 'ip', 'show', '--filter-comment-is', 'nono']],
+      ['networks', ['vnet', 'list']],
+    ];
+    for (const [file, args] of shown) {
+      const where = ['--api-url', `http://127.0.0.1:${port}`, '--origincert', 'cert.pem'];
+      const { stdout, stderr } = await runPostern(home, ['tunnel', ...args, ...where]);
+      assert.equal(stdout, recordedText(`${file}.txt`).replaceAll('cloudflared', 'postern'), stderr);
+    }
+  });
 
   it('trims fractions of seconds, masks of odd length, and a route without a network', () => {
     const [route] = z.array(detailedIpRouteSchema).parse(recorded('routes'));

@@ -24,7 +24,8 @@ export const command = defineCommand({
     'Publishes one origin under a name of three words and a number, without an account, until it is stopped. The name ' +
     'comes from the edge that runs on this machine, or from --quick-service, which may be Cloudflare.',
   flags: runFlags,
-  inheritedHelp: 'Settings, also in the environment and in the config file:',
+  inheritedHelp: true,
+  usualFlags: ['url', 'hello-world', 'quick-service', 'config', 'protocol', 'metrics', 'loglevel', 'grace-period'],
   examples: [
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
     ['postern tunnel --hello-world', 'Publish a test page'],
