@@ -144,6 +144,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/ready.ts'),
   },
   {
+    path: 'tunnel reload',
+    summary: 'Let connectors read their config files again',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/reload.ts'),
+  },
+  {
     path: 'tunnel route dns',
     summary: 'Lead a public host name to a tunnel',
     inherits: 'tunnel',

@@ -112,6 +112,22 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
   'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector) }),
   'tunnel list': z.array(tunnel).nullable().describe('null when there is none'),
+  'tunnel reload': z.array(
+    z.strictObject({
+      pid: z.int(),
+      tunnelId: id,
+      file: z.string().nullable().describe('Its config file'),
+      changes: z.array(
+        z.strictObject({
+          setting: z.string().describe('Name of a setting, ingress or warp-routing'),
+          before: z.string().nullable().describe('null when it was not set'),
+          after: z.string().nullable(),
+          takesEffect: z.enum(['now', 'restart', 'never']).describe('never: the edge manages the rules'),
+        }),
+      ),
+      error: z.string().optional().describe('Why nothing is taken over'),
+    }),
+  ),
   'tunnel route hostname list': z.array(hostnameRoute),
   'tunnel route hostname show': z.array(hostnameRoute),
   'tunnel route ip get': ipRoute.nullable().describe('null when no route matches'),

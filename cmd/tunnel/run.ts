@@ -57,6 +57,10 @@ export const command = defineCommand({
       context,
     );
     const { haConnections } = settings;
-    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger }, context);
+    const { given } = invocation;
+    await runTunnel(
+      { settings, given, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
+      context,
+    );
   },
 });

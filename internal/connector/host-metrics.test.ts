@@ -38,7 +38,7 @@ async function openWorld(t: TestContext, protocol: 'http2' | 'quic') {
     { overwrite: false },
   );
   const configure = async (ingress: readonly unknown[]): Promise<void> => {
-    assert.equal((await connector.reload(parseRemoteConfig({ ingress }))).error, undefined);
+    assert.equal((await connector.reload(parseRemoteConfig({ ingress }), undefined)).error, undefined);
   };
   const ask = (host: string, path = '/', body?: Buffer) =>
     new Promise<number>((resolve, reject) => {

@@ -144,9 +144,12 @@ export class Tunnel {
     this.connector.abort();
   }
 
-  /** Takes a changed local configuration into use; the old one stays when it cannot be served. */
-  reload(config: IngressConfig): Promise<UpdateResult> {
-    return this.orchestrator.replaceLocal(config);
+  /**
+   * Takes a changed local configuration and limit of flows into use; the old ones stay when the configuration cannot be
+   * served. `maxActiveFlows` as in the options.
+   */
+  reload(config: IngressConfig, maxActiveFlows: number | undefined): Promise<UpdateResult> {
+    return this.orchestrator.replaceLocal(config, maxActiveFlows);
   }
 }
 
