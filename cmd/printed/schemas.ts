@@ -77,6 +77,11 @@ const hop = z.strictObject({
   remedy: z.string().optional(),
 });
 
+/** Of a configuration at the edge; 0 = none was set. */
+const version = z.int();
+/** As the API has it: ingress, warp-routing, durations in seconds. */
+const remoteConfig = z.looseObject({});
+
 /** By the words of the command, sorted. */
 export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
   doctor: z.strictObject({
@@ -108,6 +113,51 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     address: z.string().optional(),
     reached: z.boolean(),
     hops: z.array(z.strictObject({ ttl: z.int(), answers: z.array(echoAnswer) })),
+  }),
+  'tunnel config diff': z.strictObject({
+    tunnelId: id,
+    version,
+    same: z.boolean(),
+    edge: remoteConfig,
+    local: remoteConfig,
+  }),
+  'tunnel config pull': z.strictObject({ tunnelId: id, version, config: remoteConfig }),
+  'tunnel config push': z.strictObject({
+    tunnelId: id,
+    changed: z.boolean(),
+    before: version,
+    version,
+    config: remoteConfig,
+  }),
+  'tunnel config show': z.strictObject({
+    file: z.string().nullable().describe('The config file; null when none is used'),
+    settings: z.array(
+      z.strictObject({
+        name: z.string(),
+        value: z.string().nullable().describe('As one would write it, secrets masked; null = not set'),
+        source: z.enum(['flag', 'environment', 'file', 'default']),
+        from: z.string().nullable().describe('The flag, the variable, or FILE:LINE'),
+      }),
+    ),
+    rules: z.strictObject({
+      source: z.enum(['edge', 'file', 'flags', 'none']),
+      from: z.string().nullable(),
+      config: remoteConfig,
+    }),
+  }),
+  'tunnel config validate': z.strictObject({
+    file: z.string(),
+    valid: z.boolean(),
+    problems: z.array(
+      z.strictObject({
+        line: z.int().nullable(),
+        column: z.int().nullable(),
+        path: z.string().describe('Of keys, such as ingress[0].service'),
+        text: z.string(),
+        remedy: z.string(),
+      }),
+    ),
+    warnings: z.array(z.string()),
   }),
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
   'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector) }),

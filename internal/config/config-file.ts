@@ -33,6 +33,8 @@ export interface ConfigFile {
   readonly warpRouting: WarpRouting;
   /** Other top-level keys: values of flags by name, as YAML gives them. Types of known flags have been checked. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Where each top-level key stands. */
+  readonly places: Readonly<Record<string, TextLocation>>;
   /** Tunnel id or name. */
   readonly tunnel: string | undefined;
   readonly credentialsFile: string | undefined;
@@ -101,6 +103,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     originRequest: parsed.originRequest,
     warpRouting: parsed.warpRouting,
     settings,
+    places: Object.fromEntries(reader.rootKeys.map(key => [key, reader.locate([key])])),
     tunnel,
     credentialsFile: typeof credentialsFile === 'string' ? credentialsFile : undefined,
     empty: reader.empty,

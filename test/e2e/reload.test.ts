@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { checkPrinted } from '../support/check-printed.ts';
 import { runPostern } from '../support/run-cli.ts';
 import { TunnelWorld } from '../support/tunnel-world.ts';
 import { until } from '../support/wait.ts';
@@ -23,7 +24,7 @@ describe('tunnel reload', () => {
     const reload = async (...flags: string[]): Promise<{ code: number; outcomes: readonly Outcome[] }> => {
       const { code, stdout, stderr } = await runPostern(world.home, ['tunnel', 'reload', '-o', 'json', ...flags]);
       assert.notEqual(stdout, '', stderr);
-      return { code, outcomes: JSON.parse(stdout) as Outcome[] };
+      return { code, outcomes: checkPrinted('tunnel reload', stdout) as Outcome[] };
     };
     const none = await runPostern(world.home, ['tunnel', 'reload']);
     assert.deepEqual([none.code, none.stderr], [1, 'No connector runs under this user [health.failed]\n']);
@@ -62,6 +63,28 @@ describe('tunnel reload', () => {
     connector.child.kill('SIGTERM');
     assert.equal(await connector.exited, 0);
     assert.deepEqual(readdirSync(directory), []);
+  });
+
+  it('leaves the rules to the edge once they were pushed there', async t => {
+    const world = await TunnelWorld.open(t);
+    const file = join(world.home, 'config.yml');
+    const run = async (...argv: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runPostern(world.home, ['tunnel', ...argv]);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    writeFileSync(file, config(201));
+    await world.connect({ flags: ['--config', file] });
+    writeFileSync(join(world.home, 'pushed.yml'), config(203));
+    assert.match(await run('config', 'push', 'app', '--config', 'pushed.yml'), /Version 1 replaces version 0/);
+    await until('the pushed rule', async () => (await world.get()).status === 203);
+    const shown = checkPrinted('tunnel config show', await run('config', 'show', '--config', file, '-o', 'json'));
+    const { rules } = shown as { rules: { source: string; from: string } };
+    assert.deepEqual([rules.source, rules.from.split(',')[0]], ['edge', 'version 1']);
+    // What the watcher may have taken note of already is compared with the file that the connector began with.
+    writeFileSync(file, config(204, 'grace-period: 9s\n'));
+    await run('reload');
+    assert.equal((await world.get()).status, 203);
   });
 
   it('forgets a connector that was killed', async t => {
