@@ -34,6 +34,7 @@ export interface AccountStore {
   /** Makes the account, its zone and its default virtual network in one step. `store.conflict` when the name is taken. */
   create(account: AccountRecord, zone: ZoneRecord, network: NetworkRecord): Promise<void>;
   byName(name: string): Promise<AccountRecord | undefined>;
+  get(tag: string): Promise<AccountRecord | undefined>;
   zone(id: string): Promise<ZoneRecord | undefined>;
   zonesOf(accountTag: string): Promise<readonly ZoneRecord[]>;
   setZoneDomain(id: string, domain: string): Promise<void>;

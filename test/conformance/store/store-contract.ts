@@ -73,6 +73,8 @@ export function describeStoreContract(variant: string, createPlace: () => Promis
       await reopen();
       assert.deepEqual(await store.accounts.byName('local'), { tag, name: 'local', createdAtMs: 1 });
       assert.equal(await store.accounts.byName('other'), undefined);
+      assert.equal((await store.accounts.get(tag))?.name, 'local');
+      assert.equal(await store.accounts.get(createTag()), undefined);
       assert.deepEqual(await store.accounts.zone(zoneId), { id: zoneId, accountTag: tag, domain: 'example.org' });
       assert.equal((await store.accounts.zonesOf(tag)).length, 1);
       const token = await store.accounts.tokenByDigest(digest);
