@@ -23,6 +23,13 @@ export const tunnelFlags = [
     valueName: 'FILE',
     description: 'API credentials; default: the first cert.pem in the searched directories',
   },
+  {
+    name: 'profile',
+    type: 'string',
+    env: ['POSTERN_PROFILE'],
+    valueName: 'NAME',
+    description: 'Use the API credentials that "tunnel login" kept under this name',
+  },
   ...logFlags,
   {
     name: 'transport-loglevel',

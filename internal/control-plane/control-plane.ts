@@ -11,6 +11,7 @@ import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts
 import { nothingSchema } from '../schema/api-common.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { answerOf, apiProblem, problemCodes } from './api-problem.ts';
+import { type Audit, createAudit } from './audit.ts';
 import { createAuthorization } from './authorization.ts';
 import type { Caller, ControlPlaneParts, Stranger } from './handler-context.ts';
 import { createHostnameHandlers } from './hostname-handlers.ts';
@@ -45,7 +46,9 @@ export function createControlPlane(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const now = options.now ?? Date.now;
   const { store, logger } = options;
-  const known = servedCalls({ ...options, now }, options.calls).map(withTemplate);
+  const served = servedCalls({ ...options, now }, options.calls);
+  const known = served.map(withTemplate);
+  const audit = createAudit({ store, logger, now }, served);
   const calls = createRateLimiter({ ...callLimits, now });
   const authorization = createAuthorization({ store, now });
 
@@ -62,7 +65,7 @@ export function createControlPlane(
     const caller = await authorization.authenticate(request, address, found.call?.route);
     if (found.call === undefined) throw notRouted(url.pathname, found.why);
     await authorization.authorize(found.call.route, found.params, caller);
-    return run(found.call.served, found.params, url, request, caller);
+    return run(found.call.served, found.params, url, request, caller, audit);
   };
 
   return (request, response) => {
@@ -133,17 +136,20 @@ function requireJson(request: IncomingMessage): void {
     throw apiProblem('invalid', 'Content-Type must be application/json');
 }
 
-/** Parses the documents and runs the handler. A call of anyone has no account: its handler's type does not know of one. */
+/** Parses the documents, runs the handler and has the change recorded. A call of anyone has no account: its handler's type does not know of one. */
 async function run(
   { route, handle }: ServedCall,
   params: Record<string, string>,
   url: URL,
   request: IncomingMessage,
   caller: Stranger | Caller,
+  audit?: Audit,
 ): Promise<Answer> {
   const query = parseDocument(route.query, queryOf(route, url), 'query');
   const body = parseDocument(route.body, await bodyOf(route, request), 'body');
+  const recorded = await audit?.watch(route, params, caller as Caller);
   const result = await handle({ params, query, body }, caller as Caller);
+  await recorded?.(result);
   return route.paged ? pagedAnswer(result as AnyPage, query as AnyPageQuery) : { status: 200, result };
 }
 

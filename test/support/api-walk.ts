@@ -78,6 +78,7 @@ function sample(schema: z.ZodType, ids: Named): Record<string, unknown> | undefi
 
 /** Texts that are checked further than their schema says, by the name of the key. */
 const texts: Readonly<Record<string, (ids: Named) => unknown>> = {
+  name: () => `given-${calls}`,
   tunnel_id: ids => ids.tunnel,
   uuid: ids => ids.tunnel,
   id: ids => ids.tunnel,
