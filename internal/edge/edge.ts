@@ -33,8 +33,7 @@ const connectorDrainMs = 5_000;
 
 /**
  * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
- * 'listen.failed',
- * 'store.failed', 'tls.failed', and what features throw (features.ts).
+ * 'listen.failed', 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
