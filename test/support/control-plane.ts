@@ -12,6 +12,7 @@ import type { ActiveClient } from '../../internal/carriers/live-connections.ts';
 import { ensureLocalAccounts, type LocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
 import type { TunnelId } from '../../internal/schema/api-id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
@@ -50,7 +51,7 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
         disconnect: id => disconnected.push(id),
       },
       describeEdge: () => testEdge,
-      calls: openPrivateNetworkApi({ store }).api,
+      calls: [...openPrivateNetworkApi({ store }).api, ...openPeople({ store }).api],
       logger: silentLogger(),
     }),
   );

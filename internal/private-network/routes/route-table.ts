@@ -82,6 +82,7 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
       case 'configuration':
       case 'hostname-routed':
       case 'hostname-removed':
+      case 'token-revoked':
         return false;
     }
   };

@@ -18,6 +18,10 @@ export function optionalInteger(row: Row, column: string): number | undefined {
   return row[column] === null ? undefined : integer(row, column);
 }
 
+export function optionalText(row: Row, column: string): string | undefined {
+  return row[column] === null ? undefined : text(row, column);
+}
+
 export function blob(row: Row, column: string): Uint8Array {
   const value = row[column];
   return value instanceof Uint8Array ? value : wrong(column);

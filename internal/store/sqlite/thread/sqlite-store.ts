@@ -33,12 +33,15 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   accounts: {
     create: true,
     byName: true,
+    get: true,
     zone: true,
     zonesOf: true,
     setZoneDomain: true,
     addToken: true,
     tokenByDigest: true,
-    removeToken: true,
+    tokens: true,
+    knownTokens: true,
+    revokeToken: true,
   },
   tunnels: {
     create: true,
@@ -56,6 +59,11 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   networks: { create: true, update: true, remove: true, get: true, list: true },
   ipRoutes: { create: true, update: true, remove: true, list: true },
   privateHostnames: { create: true, remove: true, list: true },
+  users: { create: true, get: true, list: true, remove: true, setLoginCode: true, takeLoginCode: true },
+  groups: { create: true, list: true, remove: true, setMember: true },
+  devices: { create: true, list: true, remove: true },
+  audit: { add: true, list: true },
+  tokenUses: { mark: true, of: true },
 };
 
 /** Opens the store and brings its schema up to date. Throws 'store.failed', or 'store.busy' when it stays locked. */
@@ -78,6 +86,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     networks: part('networks'),
     ipRoutes: part('ipRoutes'),
     privateHostnames: part('privateHostnames'),
+    users: part('users'),
+    groups: part('groups'),
+    devices: part('devices'),
+    audit: part('audit'),
+    tokenUses: part('tokenUses'),
     close,
     [Symbol.asyncDispose]: close,
   };
