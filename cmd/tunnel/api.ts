@@ -13,6 +13,7 @@ import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
+import { resolveApiProxy } from './edge-proxy.ts';
 import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
 
@@ -57,6 +58,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     apiToken: cert.apiToken,
     userAgent: `postern/${version}`,
     caPem,
+    proxy: resolveApiProxy(settings, apiUrl, context),
     perPage: settings.maxFetchSize,
   });
   const { loglevel, logfile, logDirectory, logFormat, output } = settings;

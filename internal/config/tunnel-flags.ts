@@ -1,6 +1,7 @@
 // The flags of `tunnel`, at every level of its commands. Source: docs/protocol/commands-and-api.md §3. Flags of
 // cloudflared that do nothing are in ignored-flags.ts.
 
+import { edgeProxyFlags } from './edge-proxy-flags.ts';
 import type { Flag } from './flag.ts';
 import { atLeast, checkGracePeriod, isAddress, oneOf } from './flag-checks.ts';
 import { parsedBy, parseTags } from './list-values.ts';
@@ -122,6 +123,7 @@ export const tunnelFlags = [
     valueName: 'FILE',
     description: 'Certificate authorities of the edge, PEM',
   },
+  ...edgeProxyFlags,
   {
     name: 'hostname',
     inert: 'ignored',

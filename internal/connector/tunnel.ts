@@ -249,6 +249,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     maxRetries: options.retries,
     gracePeriodMs: options.gracePeriodMs,
     bindAddress: options.edge.bindAddress,
+    proxy: options.edge.proxy,
+    sharedPort: options.edge.sharedPort,
     postQuantum: options.postQuantum,
     haConnections: options.haConnections,
   });

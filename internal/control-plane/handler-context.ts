@@ -13,6 +13,8 @@ export interface EdgeAddress {
   readonly addresses: readonly string[];
   /** SHA-256 (hex) of the CA's subject public key info. */
   readonly caPin: string;
+  /** Port of visitors that takes connectors too; undefined = there is none. */
+  readonly sharedPort?: number | undefined;
 }
 
 /** Everything the handlers need of the edge around them. */

@@ -41,8 +41,8 @@ const maxReasonLength = 2_000;
 export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
   const { store, secrets, live, now } = parts;
   const tokenOf = (tunnel: TunnelRecord, secret: Uint8Array): string => {
-    const { addresses, caPin } = parts.describeEdge();
-    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, edge: addresses, caPin });
+    const { addresses, ...edge } = parts.describeEdge();
+    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, ...edge, edge: addresses });
   };
   return {
     async createTunnel({ body }, caller) {

@@ -78,6 +78,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       timeouts: options.visitorTimeouts,
       limits: options.visitorLimits,
       errorPage,
+      connectors,
     }),
   );
 
@@ -86,7 +87,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
-  const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
+  const describeEdge = () => ({
+    addresses: names.map(connectors.addressOf),
+    caPin: certificates.caPin,
+    sharedPort: visitors.httpsPort,
+  });
   const { urlOf } = visitors;
   const { list: features, privateServices } = await openFeatures(
     { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },

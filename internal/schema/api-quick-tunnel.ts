@@ -18,6 +18,7 @@ export const quickTunnelSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .optional(),
+  postern_shared_port: z.int().min(1).max(65_535).optional(),
 });
 export type ApiQuickTunnel = z.output<typeof quickTunnelSchema>;
 

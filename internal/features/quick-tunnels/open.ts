@@ -55,6 +55,7 @@ async function answer(quick: QuickTunnels, address: string, edge: EdgeAddress) {
       postern_url: made.url,
       postern_edge: [...edge.addresses],
       postern_ca_pin: edge.caPin,
+      postern_shared_port: edge.sharedPort,
     };
   } catch (error) {
     if (!isPosternError(error, 'api.rate-limited')) throw error;

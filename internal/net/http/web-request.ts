@@ -1,8 +1,16 @@
 // One web request outside the data path (control-plane calls, documents and key sets): undici with a trust of its own, no kept
 // connections, and bounds on the answer. Origins have their own client in internal/origin.
 
+import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Agent as WebAgent } from 'undici';
+import { dialThroughProxy } from '../proxy/dial-proxy.ts';
+import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
+
+type AgentOptions = WebAgent.Options;
 
 export interface WebRequest {
   readonly url: string;
@@ -10,6 +18,8 @@ export interface WebRequest {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
+  /** The way there leads through it. */
+  readonly proxy?: ForwardProxy | undefined;
   /** PEM roots instead of the system's. */
   readonly ca?: readonly string[] | undefined;
   readonly signal: AbortSignal;
@@ -29,7 +39,10 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
   const isSecure = url.startsWith('https:');
-  const dispatcher = new Agent(isSecure ? { connect: { ca: [...(options.ca ?? systemRoots())] } } : {});
+  const ca = [...(options.ca ?? systemRoots())];
+  const { proxy } = options;
+  const connect: AgentOptions['connect'] = proxy === undefined ? { ca } : connectBy(proxy, ca, signal);
+  const dispatcher = new Agent(isSecure || proxy !== undefined ? { connect } : {});
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     const chunks: Buffer[] = [];
@@ -43,4 +56,32 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   } finally {
     await dispatcher.destroy();
   }
+}
+
+/** For the dial alone; the whole request has its own deadline in `signal`. */
+const proxyTimeoutMs = 15_000;
+
+/** Connects as undici asks, by a tunnel through `proxy`: it sends no request of its own to the proxy. */
+function connectBy(
+  proxy: ForwardProxy,
+  ca: readonly string[],
+  signal: AbortSignal,
+): NonNullable<AgentOptions['connect']> {
+  return ({ hostname, port, protocol, servername }, done) => {
+    const isSecure = protocol === 'https:';
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const target = { host, port: port === '' ? (isSecure ? 443 : 80) : Number(port) };
+    const open = async (): Promise<Socket> => {
+      const { socket } = await dialThroughProxy({ ...target, proxy, timeoutMs: proxyTimeoutMs, signal });
+      if (!isSecure) return socket;
+      const name = servername ?? (isIP(host) === 0 ? host : '');
+      const secure = connectTls({ socket, host, servername: name, ca: [...ca] });
+      await once(secure, 'secureConnect', { signal });
+      return secure;
+    };
+    open().then(
+      socket => done(null, socket),
+      (error: Error) => done(error, null),
+    );
+  };
 }
