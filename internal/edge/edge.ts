@@ -104,6 +104,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: features.flatMap(feature => feature.metrics ?? []),
       connections: () => registry.all().length,
+      certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
         await store.accounts.byName('local');

@@ -15,6 +15,7 @@ import type { PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
+import type { RpcFigures } from '../telemetry/rpc-figures.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic';
@@ -86,6 +87,8 @@ export interface ConnectorHandler {
   configure(pushed: PushedConfiguration): Promise<ConfigurationAnswer>;
   /** UDP sessions of datagram v2, which the edge asks for by RPC (QUIC only). Undefined = refused. */
   readonly sessions?: SessionService | undefined;
+  /** Counts the calls by RPC that come. */
+  readonly rpcFigures?: RpcFigures | undefined;
 }
 
 /** Unreliable messages beside the streams (QUIC only). */
