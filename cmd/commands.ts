@@ -248,6 +248,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/vnet/update.ts'),
   },
   {
+    path: 'update',
+    summary: 'Put the newest release in place of this program',
+    inherits: 'log',
+    load: () => import('./update/update.ts'),
+  },
+  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',

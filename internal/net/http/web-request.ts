@@ -34,7 +34,27 @@ export interface WebAnswer {
 }
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
-export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
+export function requestWeb(options: WebRequest): Promise<WebAnswer> {
+  return streamWeb(options, async ({ status, headers }, body) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of body) {
+      bytes += chunk.byteLength;
+      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+    return { status, headers, text: Buffer.concat(chunks).toString('utf8') };
+  });
+}
+
+/**
+ * The same for an answer that is too long to hold: `take` gets its head, and its body as it comes. What `take` leaves unread is
+ * not fetched. Rejects with undici's, Node's or `take`'s errors.
+ */
+export async function streamWeb<T>(
+  options: Omit<WebRequest, 'maxBytes'>,
+  take: (head: Omit<WebAnswer, 'text'>, body: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
@@ -45,14 +65,7 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   const dispatcher = new Agent(isSecure || proxy !== undefined ? { connect } : {});
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      bytes += chunk.byteLength;
-      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-    return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
+    return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);
   } finally {
     await dispatcher.destroy();
   }
