@@ -27,6 +27,7 @@ export const command = defineCommand({
       name: 'force',
       aliases: ['f'],
       type: 'boolean',
+      env: ['TUNNEL_RUN_FORCE_OVERWRITE'],
       description: 'Also with active connections and routes, which end with it',
     },
     credentialsFileFlag,

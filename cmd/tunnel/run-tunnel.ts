@@ -62,7 +62,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
-  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  for (const name of inertSettings(settings, context.env)) logger.warn(`${name} has no effect in Postern`);
   const { env, platform, pid } = context;
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');

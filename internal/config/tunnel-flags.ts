@@ -348,4 +348,28 @@ export const tunnelFlags = [
     fromFile: true,
     description: 'Do not look for updates',
   },
+  {
+    name: 'trace-output',
+    inert: 'ignored',
+    type: 'string',
+    env: ['TUNNEL_TRACE_OUTPUT'],
+    fromFile: true,
+    description: 'File for a trace of the runtime',
+  },
+  {
+    name: 'stdin-control',
+    inert: 'ignored',
+    type: 'boolean',
+    env: ['STDIN_CONTROL'],
+    fromFile: true,
+    description: 'Take commands from standard input',
+  },
+  {
+    name: 'dial-edge-timeout',
+    inert: 'ignored',
+    type: 'duration',
+    env: ['DIAL_EDGE_TIMEOUT'],
+    fromFile: true,
+    description: 'Limit for dialling the edge',
+  },
 ] as const satisfies readonly Flag[];
