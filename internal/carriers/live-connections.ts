@@ -2,11 +2,15 @@
 // store. live-clients.ts implements it. Source: docs/protocol/commands-and-api.md §9.2 (ActiveClient, Connection).
 
 import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelState } from './tunnel-state.ts';
 
 /** One registered connection of a connector. */
 export interface LiveConnection {
   /** UUID given at registration. */
   readonly id: string;
+  /** Its number among those of its connector. */
+  readonly index: number;
+  readonly protocol: string;
   /** Name of the edge location it is connected to. */
   readonly location: string;
   /** Address the connector comes from. */
@@ -27,11 +31,17 @@ export interface ActiveClient {
   /** When the first of its connections registered; it stays while any of them lives. */
   readonly runAtMs: number;
   readonly connections: readonly LiveConnection[];
+  /** Numbers of connections that it had in this time, lost, and neither has nor is about to get back. */
+  readonly missing: readonly number[];
+  /** Version of the configuration that the edge gave it last; 0 = none. */
+  readonly configVersion: number;
 }
 
 export interface LiveConnections {
   /** Connectors of a tunnel, oldest first; those without a living connection too, while they are expected back. */
   list(tunnelId: TunnelId): Promise<readonly ActiveClient[]>;
+  /** How each of the tunnels stands. */
+  states(ids: readonly TunnelId[]): Promise<ReadonlyMap<TunnelId, TunnelState>>;
   /** Tunnels with a living connection. */
   tunnels(): Promise<ReadonlySet<TunnelId>>;
   /** Closes the connections of a tunnel, or of one of its connectors only, to this edge. */

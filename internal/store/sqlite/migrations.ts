@@ -92,6 +92,16 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX private_hostnames_live ON private_hostnames (network_id, hostname) WHERE deleted_ms IS NULL;
   CREATE INDEX private_hostnames_tunnel ON private_hostnames (tunnel_id);
   `,
+  `
+  ALTER TABLE tunnels ADD COLUMN remote INTEGER NOT NULL DEFAULT 0 CHECK (remote IN (0, 1));
+  UPDATE tunnels SET remote = 1 WHERE config_version > 0;
+
+  ALTER TABLE hostnames ADD COLUMN id TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN comment TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN modified_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE hostnames SET id = lower(hex(randomblob(16))), modified_ms = created_ms;
+  CREATE UNIQUE INDEX hostnames_id ON hostnames (id);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */
@@ -109,5 +119,12 @@ export const presenceMigrations: readonly string[] = [
     PRIMARY KEY (edge_id, tunnel_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX clients_tunnel ON clients (tunnel_id);
+  `,
+  `
+  CREATE TABLE activity (
+    tunnel_id TEXT PRIMARY KEY,
+    active_ms INTEGER NOT NULL,
+    inactive_ms INTEGER
+  ) STRICT, WITHOUT ROWID;
   `,
 ];
