@@ -9,8 +9,8 @@ import type { PresenceStore } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ClientHistory } from './client-history.ts';
 import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
-import type { ActiveClient, LiveConnection, LiveConnections } from './live-connections.ts';
-import { type TunnelState, tunnelState } from './tunnel-state.ts';
+import type { ActiveClient, LiveConnection, LiveConnections, TunnelState } from './live-connections.ts';
+import { tunnelState } from './tunnel-state.ts';
 
 export interface LiveClientsOptions {
   readonly store: { readonly presence: PresenceStore };

@@ -2,7 +2,7 @@
 // store. live-clients.ts implements it. Source: docs/protocol/commands-and-api.md §9.2 (ActiveClient, Connection).
 
 import type { TunnelId } from '../schema/api-id.ts';
-import type { TunnelState } from './tunnel-state.ts';
+import type { TunnelActivity } from '../store/contract/records.ts';
 
 /** One registered connection of a connector. */
 export interface LiveConnection {
@@ -35,6 +35,25 @@ export interface ActiveClient {
   readonly missing: readonly number[];
   /** Version of the configuration that the edge gave it last; 0 = none. */
   readonly configVersion: number;
+}
+
+/**
+ * `inactive`: never had a connection. `healthy`: every connection that its connectors had is there. `degraded`: it can take
+ * requests, but a connector lost one of its connections and has not got it back. `down`: it had connections and has none.
+ */
+export const tunnelStatuses = ['inactive', 'healthy', 'degraded', 'down'] as const;
+export type TunnelStatus = (typeof tunnelStatuses)[number];
+
+export interface TunnelState {
+  readonly status: TunnelStatus;
+  /** Since when it has had a connection without a gap; undefined while it has none. */
+  readonly activeAtMs: number | undefined;
+  /** When it lost its last connection; undefined while it has one, and when it never had. */
+  readonly inactiveAtMs: number | undefined;
+  /** As `LiveConnections.list` gives them. */
+  readonly clients: readonly ActiveClient[];
+  /** What is remembered of its last time with connections. */
+  readonly activity: TunnelActivity | undefined;
 }
 
 export interface LiveConnections {

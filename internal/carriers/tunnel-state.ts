@@ -2,26 +2,7 @@
 // Source: docs/protocol/commands-and-api.md §9.2.
 
 import type { TunnelActivity } from '../store/contract/records.ts';
-import type { ActiveClient } from './live-connections.ts';
-
-/**
- * `inactive`: never had a connection. `healthy`: every connection that its connectors had is there. `degraded`: it can take
- * requests, but a connector lost one of its connections and has not got it back. `down`: it had connections and has none.
- */
-export const tunnelStatuses = ['inactive', 'healthy', 'degraded', 'down'] as const;
-export type TunnelStatus = (typeof tunnelStatuses)[number];
-
-export interface TunnelState {
-  readonly status: TunnelStatus;
-  /** Since when it has had a connection without a gap; undefined while it has none. */
-  readonly activeAtMs: number | undefined;
-  /** When it lost its last connection; undefined while it has one, and when it never had. */
-  readonly inactiveAtMs: number | undefined;
-  /** As `LiveConnections.list` gives them. */
-  readonly clients: readonly ActiveClient[];
-  /** What is remembered of its last time with connections. */
-  readonly activity: TunnelActivity | undefined;
-}
+import type { ActiveClient, TunnelState } from './live-connections.ts';
 
 /** @param activity what the store knows of the tunnel, perhaps a moment late: whoever is connected now is in `clients` */
 export function tunnelState(
