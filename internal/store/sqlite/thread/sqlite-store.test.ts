@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
+import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
@@ -38,6 +39,7 @@ describeStoreContract('sqlite, told late', async () => {
 });
 describePresenceContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
+describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
   let directory = '';
