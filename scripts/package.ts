@@ -22,7 +22,13 @@ import { targetNamed, targets } from './build/targets.ts';
 import { sourceDate } from './package/contents.ts';
 import { makeLinuxPackages } from './package/linux-packages.ts';
 import { homebrewFormula, wingetManifest, writeChart, writeContainerFolder } from './package/other-managers.ts';
-import { listName, makeReleaseSigner, openReleaseSigner, type ReleaseSigner, writeReleaseList } from './package/releases.ts';
+import {
+  listName,
+  makeReleaseSigner,
+  openReleaseSigner,
+  type ReleaseSigner,
+  writeReleaseList,
+} from './package/releases.ts';
 import { type KeyChoice, openSigner } from './package/signing.ts';
 import { requirePackagingTools } from './package/tools.ts';
 

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
-import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import { authenticateTunnel } from '../../internal/store/authenticate-tunnel.ts';
 import { openTestControlPlane, type TestControlPlane, testEdge } from '../../test/support/control-plane.ts';
 import { liveClient, liveConnection } from '../../test/support/live-tunnels.ts';

@@ -6,7 +6,7 @@ import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
-import { envelopeSchema } from '../schema/api-common.ts';
+import { envelopeSchema } from '../schema/api/common.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';
 import type { ApiRoute } from './route.ts';

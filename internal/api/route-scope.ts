@@ -1,7 +1,7 @@
 // Which scope a token needs for a call: one table by the path, for the calls of every feature. A path that is not in it takes
 // the scope `all`, so that a new call is closed until somebody says whose it is.
 
-import type { Scope, ScopeResource } from '../schema/scopes.ts';
+import type { Scope, ScopeResource } from '../schema/api/scopes.ts';
 import type { ApiRoute } from './route.ts';
 
 /** Beginnings of paths, the longest that fits counts. */

@@ -1,7 +1,7 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import { parseTunnelId } from '../schema/api-id.ts';
+import { parseTunnelId } from '../schema/api/id.ts';
 import type { ApiTokenRecord, TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';

@@ -11,8 +11,8 @@ import { EdgeWorld } from '../../test/support/edge-world.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { scopeOf } from '../api/route-scope.ts';
 import { apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api-id.ts';
-import { hasScope, scopeNames } from '../schema/scopes.ts';
+import { createTag } from '../schema/api/id.ts';
+import { hasScope, scopeNames } from '../schema/api/scopes.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 /** Stands in every text that the owner alone may read. */

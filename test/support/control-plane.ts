@@ -14,7 +14,7 @@ import { createControlPlane } from '../../internal/control-plane/control-plane.t
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/thread/sqlite-store.ts';

@@ -1,7 +1,7 @@
 // What the edge's store keeps, as plain data. Times are milliseconds since the epoch; a deletion time of undefined means
 // alive. Source: docs/protocol/commands-and-api.md §9.2.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** Owner of tunnels, zones, networks and API tokens. */
 export interface AccountRecord {

@@ -3,7 +3,7 @@
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
 // prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
 import type {
   AccountRecord,

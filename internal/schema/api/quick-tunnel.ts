@@ -2,7 +2,7 @@
 // that the connector needs no flag; a stock connector ignores those keys.
 
 import * as z from 'zod';
-import { uuidSchema } from './api-common.ts';
+import { uuidSchema } from './common.ts';
 
 export const quickTunnelSchema = z.object({
   id: uuidSchema,
