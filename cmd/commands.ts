@@ -332,6 +332,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/vnet/update.ts'),
   },
   {
+    path: 'update',
+    summary: 'Put the newest release in place of this program',
+    inherits: 'log',
+    load: () => import('./update/update.ts'),
+  },
+  {
     path: 'user add',
     summary: 'Add a user, and print a code for the first login',
     inherits: 'tunnel',

@@ -1,7 +1,7 @@
 // Flags that commands on users, devices and tokens share.
 
 import type { Flag } from '../internal/config/flag.ts';
-import { scopeNames, usualScopes } from '../internal/schema/scopes.ts';
+import { scopeNames, usualScopes } from '../internal/schema/api/scopes.ts';
 
 export const scopeFlag = {
   name: 'scope',

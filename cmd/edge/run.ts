@@ -27,7 +27,11 @@ export const command = defineCommand({
   description:
     'Runs an edge: connectors dial it, visitors reach the tunnels of those connectors through it. State (certificate ' +
     'authority, tunnels, routes) is kept in the state directory. Without --domain it serves *.localhost to this machine only.',
-  inheritedHelp: 'Logging:',
+  inheritedHelp: true,
+  usualFlags: [
+    ...['domain', 'state-dir', 'host', 'http-port', 'https-port', 'connector-port', 'api', 'name', 'cert', 'key'],
+    ...['quick-tunnels', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
+  ],
   flags: edgeFlags,
   examples: [
     ['postern edge run', 'An edge for this machine: http://<name>.localhost:8080'],

@@ -1,6 +1,6 @@
 // What `group add-member` and `group remove-member` have in common: a group and a user, found by name.
 
-import type { ApiGroup } from '../../internal/schema/api-people.ts';
+import type { ApiGroup } from '../../internal/schema/api/people.ts';
 import type { Positional } from '../command.ts';
 import { findNamed } from '../find-named.ts';
 import type { ApiSession } from '../tunnel/api.ts';

@@ -12,6 +12,7 @@ import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
+import { resolveApiProxy } from './edge-proxy.ts';
 import { type FoundCert, namedCert, profileCert, readCa, searchCert } from './find-cert.ts';
 import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
@@ -53,6 +54,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     apiToken: cert.apiToken,
     userAgent,
     caPem: found.caPem,
+    proxy: resolveApiProxy(settings, found.apiUrl, context),
     perPage: settings.maxFetchSize,
   });
   const { loglevel, logfile, logDirectory, logFormat, output } = settings;
@@ -121,7 +123,13 @@ async function ofToken(apiToken: string, settings: TunnelSettings, context: Comm
   }
   const ownCa = apiUrl === running?.apiUrl ? readCa(join(running.stateDir, 'ca.pem')) : undefined;
   const caPem = apiUrl.startsWith('https:') ? (namedCa(settings, context) ?? ownCa) : undefined;
-  const client = createApiClient({ apiUrl, apiToken, userAgent, caPem });
+  const client = createApiClient({
+    apiUrl,
+    apiToken,
+    userAgent,
+    caPem,
+    proxy: resolveApiProxy(settings, apiUrl, context),
+  });
   const { account, zone } = await client.whoAmI({ params: {} });
   const cert = { zoneId: zone.id, accountId: account.id, apiToken, apiUrl };
   return { cert, source: tokenVariable, apiUrl, caPem, credentialsDir: join(context.homeDir, '.postern') };

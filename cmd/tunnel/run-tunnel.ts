@@ -18,9 +18,9 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, errorFields } from '../../internal/errors/error.ts';
+import { describeError, errorFields, PosternError } from '../../internal/errors/error.ts';
+import { type ForwardProxy, formatForwardProxy } from '../../internal/net/proxy/forward-proxy.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
@@ -34,6 +34,7 @@ import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside } from './check-beside.ts';
+import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
@@ -61,7 +62,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
-  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  for (const name of inertSettings(settings, context.env)) logger.warn(`${name} has no effect in Postern`);
   const { env, platform, pid } = context;
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
@@ -117,10 +118,11 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   const { accountTag } = credentials;
   // Only Cloudflare's network publishes what it wants of an account.
   const rollout =
-    edge.addresses.length > 0
+    edge.addresses.length > 0 || edge.proxy !== undefined
       ? undefined
       : new RolloutWatch({ dns: createDns(), accountTag, clock: systemClock, logger });
-  const policy = createPolicy(settings, rollout, logger);
+  const policy =
+    edge.proxy === undefined ? createPolicy(settings, rollout, logger) : proxiedPolicy(settings, edge.proxy, logger);
   logger.info(`Initial protocol ${policy.next(0).first}`);
   return {
     accountTag,
@@ -140,7 +142,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     tags: parseTags(settings.tag),
     maxActiveFlows: settings.maxActiveFlows,
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
-    outboundProxy: outboundProxy(context.env),
+    outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
     quickTunnelHost: inputs.quickTunnelHost,
@@ -163,12 +165,6 @@ function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): Priv
     // A quick tunnel publishes one service; it leads into no network.
     echo: isQuick ? undefined : { v4: text(settings.icmpv4Src), v6: text(settings.icmpv6Src) },
   };
-}
-
-/** Upper case wins over lower case, as Go has it. */
-function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
-  const read = (name: string): string => env[name] || env[name.toLowerCase()] || '';
-  return { httpProxy: read('HTTP_PROXY'), httpsProxy: read('HTTPS_PROXY'), noProxy: read('NO_PROXY') };
 }
 
 /** As many are named in one line. */
@@ -202,6 +198,19 @@ function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefine
     wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
     onChange: text => logger.info(text),
   });
+}
+
+/** A forward proxy carries TCP: HTTP/2, whatever the setting leaves open. */
+function proxiedPolicy(settings: TunnelSettings, proxy: ForwardProxy, logger: Logger): ProtocolPolicy {
+  const shown = formatForwardProxy(proxy);
+  if (chosenProtocol(settings) === 'quic') {
+    throw new PosternError(
+      'usage.invalid',
+      `--protocol quic needs UDP, which the proxy ${shown} of --edge-proxy does not carry. Use --protocol http2 or auto`,
+    );
+  }
+  logger.info(`The way to the edge leads through the proxy ${shown}: HTTP/2 only, for QUIC needs UDP`);
+  return fixedProtocol('http2');
 }
 
 /** What the edge is told of the flags; docs/protocol/edge-protocol.md §8.4 lists the names. */

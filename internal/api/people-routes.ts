@@ -1,7 +1,7 @@
 // Calls about users, groups, devices, API tokens and the audit log; a part of the one table (routes.ts).
 
 import * as z from 'zod';
-import { nothingSchema as none } from '../schema/api-common.ts';
+import { nothingSchema as none } from '../schema/api/common.ts';
 import {
   addDeviceSchema,
   addedDeviceSchema,
@@ -20,7 +20,7 @@ import {
   userSchema,
   verifiedTokenSchema,
   whoAmISchema,
-} from '../schema/api-people.ts';
+} from '../schema/api/people.ts';
 import { callerRoute, route } from './route.ts';
 
 const users = '/accounts/{account}/users';

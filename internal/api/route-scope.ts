@@ -1,7 +1,7 @@
-// Which scope a token needs for a call: one table by the path, for the calls of every feature. A path that is not in it takes
-// the scope `all`, so that a new call is closed until somebody says whose it is.
+// Which scope a token needs for a call: one table by the path. A feature says it in its own route. A path that
+// is in neither takes the scope `all`, so that a new call is closed until somebody says whose it is.
 
-import type { Scope, ScopeResource } from '../schema/scopes.ts';
+import type { Scope, ScopeResource } from '../schema/api/scopes.ts';
 import type { ApiRoute } from './route.ts';
 
 /** Beginnings of paths, the longest that fits counts. */
@@ -22,12 +22,14 @@ const resources: Readonly<Record<string, ScopeResource | 'connect'>> = {
 };
 
 /** Undefined where any token will do, or none. */
-export function scopeOf(route: Pick<ApiRoute, 'method' | 'path' | 'owner' | 'reveals'>): Scope | undefined {
+export function scopeOf(
+  route: Pick<ApiRoute, 'method' | 'path' | 'owner' | 'reveals' | 'resource'>,
+): Scope | undefined {
   if (route.owner === 'anyone' || route.owner === 'caller') return undefined;
   const [longest] = Object.keys(resources)
     .filter(start => route.path === start || route.path.startsWith(`${start}/`))
     .toSorted((a, b) => b.length - a.length);
-  const resource = longest === undefined ? undefined : resources[longest];
+  const resource = route.resource ?? (longest === undefined ? undefined : resources[longest]);
   if (resource === undefined) return 'all';
   if (resource === 'connect') return resource;
   return `${resource}:${route.method === 'GET' && route.reveals !== true ? 'read' : 'write'}`;

@@ -3,9 +3,9 @@
 // Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
-import { nothingSchema } from '../schema/api-common.ts';
-import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
-import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
+import { nothingSchema } from '../schema/api/common.ts';
+import { echoResultSchema, sendEchoSchema } from '../schema/api/echo.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api/hostname-route.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -21,7 +21,7 @@ import {
   privateHostnameSchema,
   updateIpRouteSchema,
   updateNetworkSchema,
-} from '../schema/api-private-route.ts';
+} from '../schema/api/private-route.ts';
 import {
   activeClientSchema,
   cleanupQuerySchema,
@@ -32,7 +32,7 @@ import {
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
-} from '../schema/api-tunnel.ts';
+} from '../schema/api/tunnel.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { type ApiRoute, route } from './route.ts';

@@ -1,6 +1,7 @@
 // The flags of `tunnel`, at every level of its commands. Source: docs/protocol/commands-and-api.md §3. Flags of
 // cloudflared that do nothing are in ignored-flags.ts.
 
+import { edgeProxyFlags } from './edge-proxy-flags.ts';
 import type { Flag } from './flag.ts';
 import { atLeast, checkGracePeriod, isAddress, oneOf } from './flag-checks.ts';
 import { parsedBy, parseTags } from './list-values.ts';
@@ -129,6 +130,7 @@ export const tunnelFlags = [
     valueName: 'FILE',
     description: 'Certificate authorities of the edge, PEM',
   },
+  ...edgeProxyFlags,
   {
     name: 'hostname',
     inert: 'ignored',
@@ -352,5 +354,29 @@ export const tunnelFlags = [
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
     description: 'Do not look for updates',
+  },
+  {
+    name: 'trace-output',
+    inert: 'ignored',
+    type: 'string',
+    env: ['TUNNEL_TRACE_OUTPUT'],
+    fromFile: true,
+    description: 'File for a trace of the runtime',
+  },
+  {
+    name: 'stdin-control',
+    inert: 'ignored',
+    type: 'boolean',
+    env: ['STDIN_CONTROL'],
+    fromFile: true,
+    description: 'Take commands from standard input',
+  },
+  {
+    name: 'dial-edge-timeout',
+    inert: 'ignored',
+    type: 'duration',
+    env: ['DIAL_EDGE_TIMEOUT'],
+    fromFile: true,
+    description: 'Limit for dialling the edge',
   },
 ] as const satisfies readonly Flag[];

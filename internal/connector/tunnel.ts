@@ -23,7 +23,7 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { counter, type MetricFamily } from '../telemetry/metrics.ts';
 import { platformName } from '../telemetry/platform-name.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
@@ -218,6 +218,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
         stream: incoming => proxy.stream(incoming),
         configure: pushed => applyPushed(orchestrator, pushed),
         sessions,
+        rpcFigures: metrics.rpcServer,
       },
     };
   };
@@ -236,7 +237,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     directory,
     trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
-    openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
+    openRegistration: control =>
+      new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs, figures: metrics.rpcClient }),
     attach,
     localConfiguration: () => {
       const { config } = proxy;
@@ -249,6 +251,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     maxRetries: options.retries,
     gracePeriodMs: options.gracePeriodMs,
     bindAddress: options.edge.bindAddress,
+    proxy: options.edge.proxy,
+    sharedPort: options.edge.sharedPort,
     postQuantum: options.postQuantum,
     haConnections: options.haConnections,
   });
@@ -309,7 +313,7 @@ function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
   if (quickTunnelHost === '') return [];
   const name = 'cloudflared_tunnel_user_hostnames_counts';
   const read = () => [[{ userHostname: `https://${quickTunnelHost}` }, 1]] as const;
-  return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
+  return [counter(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
 /** A configuration that the edge pushed, whichever way its transport has for that. */

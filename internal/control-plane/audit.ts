@@ -7,7 +7,7 @@ import { formatPath } from '../api/path.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { scopeOf } from '../api/route-scope.ts';
 import { errorFields } from '../errors/error.ts';
-import { maxPerPage } from '../schema/api-common.ts';
+import { maxPerPage } from '../schema/api/common.ts';
 import type { ApiTokenRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import type { ApiRoute } from '../api/route.ts';
 import { scopeOf } from '../api/route-scope.ts';
 import { createRateLimiter } from '../net/limits/rate-limiter.ts';
-import { hasScope } from '../schema/scopes.ts';
+import { hasScope } from '../schema/api/scopes.ts';
 import type { Store } from '../store/contract/store.ts';
 import { TokenCheck } from '../store/token-check.ts';
 import { apiProblem } from './api-problem.ts';

@@ -8,7 +8,7 @@ import { matchPath, splitPath } from '../api/path.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
-import { nothingSchema } from '../schema/api-common.ts';
+import { nothingSchema } from '../schema/api/common.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { answerOf, apiProblem, problemCodes } from './api-problem.ts';
 import { type Audit, createAudit } from './audit.ts';

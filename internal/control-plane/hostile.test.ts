@@ -11,7 +11,7 @@ import { formatPath } from '../api/path.ts';
 import { peopleRoutes } from '../api/people-routes.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api-id.ts';
+import { createTag } from '../schema/api/id.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 interface Reply {

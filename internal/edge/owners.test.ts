@@ -11,8 +11,8 @@ import { EdgeWorld } from '../../test/support/edge-world.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { scopeOf } from '../api/route-scope.ts';
 import { apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api-id.ts';
-import { hasScope, scopeNames } from '../schema/scopes.ts';
+import { createTag } from '../schema/api/id.ts';
+import { hasScope, scopeNames } from '../schema/api/scopes.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 /** Stands in every text that the owner alone may read. */
@@ -154,7 +154,7 @@ describe('every call of the API', () => {
     for (const route of routes) {
       const what = `${route.method} ${route.path}`;
       const scope = scopeOf(route) ?? assert.fail(what);
-      assert.ok(scope !== 'all', `${what}: say in api/route-scope.ts whose it is`);
+      assert.ok(scope !== 'all', `${what}: say what it is about, by its resource`);
       const { just, others } = tokens.get(scope) ?? assert.fail(`${what}: ${scope}`);
       const params = paramsOf(route, owner, randomUUID());
       const refused = await ask(apiUrl, route, params, owner, others);

@@ -25,6 +25,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   api: ['schema', 'net'],
   management: ['net'],
   service: ['net'],
+  update: ['credentials', 'net'],
   store: ['schema', 'credentials'],
   certificates: ['credentials', 'net'],
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],

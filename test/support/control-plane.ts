@@ -14,11 +14,12 @@ import { createControlPlane } from '../../internal/control-plane/control-plane.t
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
+import { LiveTunnels } from './live-tunnels.ts';
 
 export interface TestControlPlane extends AsyncDisposable {
   /** A home directory whose ~/.postern/edge.json names this edge. */
@@ -39,17 +40,12 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
   const home = mkdtempSync(join(tmpdir(), 'postern-home-'));
   const stateDir = mkdtempSync(join(tmpdir(), 'postern-state-'));
   const store = await openSqliteStore({ path: join(stateDir, 'edge.db'), ...options });
-  const live = new Map<TunnelId, ActiveClient[]>();
-  const disconnected: TunnelId[] = [];
+  const live = new LiveTunnels();
   const server = createServer(
     createControlPlane({
       store,
       secrets: createSecretBox(randomBytes(32)),
-      live: {
-        list: async id => live.get(id) ?? [],
-        tunnels: async () => new Set(live.keys()),
-        disconnect: id => disconnected.push(id),
-      },
+      live,
       describeEdge: () => testEdge,
       calls: [...openPrivateNetworkApi({ store }).api, ...openPeople({ store }).api],
       logger: silentLogger(),
@@ -62,7 +58,10 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
   const accounts = await ensureLocalAccounts(store, { stateDir, domain: 'example.com', apiUrl });
   writeEdgePointer(join(home, '.postern'), { apiUrl, quickServiceUrl: origin, stateDir, pid: process.pid });
   return {
-    ...{ home, stateDir, apiUrl, store, accounts, live, disconnected },
+    ...{ home, stateDir, apiUrl, store, accounts, live: live.clients },
+    get disconnected() {
+      return live.disconnected.map(([id]) => id);
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

@@ -29,7 +29,7 @@ import { type FlowLimits, FlowTracker } from '../../internal/private-network/flo
 import { PrivateNetwork } from '../../internal/private-network/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/private-network/routes/route-table.ts';
 import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
-import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../../internal/store/secret-box.ts';

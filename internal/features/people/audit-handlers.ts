@@ -4,7 +4,7 @@ import type { ApiHandlers } from '../../api/routes.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type Caller, formatTime } from '../../control-plane/handler-context.ts';
 import { perPageOf } from '../../control-plane/paging.ts';
-import type { ApiAuditEntry } from '../../schema/api-people.ts';
+import type { ApiAuditEntry } from '../../schema/api/people.ts';
 import type { AuditEntry } from '../../store/contract/records.ts';
 import type { PeopleParts } from './shapes.ts';
 

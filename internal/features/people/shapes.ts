@@ -2,8 +2,8 @@
 
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type Caller, formatOptionalTime, formatTime } from '../../control-plane/handler-context.ts';
-import type { ApiDevice, ApiGroup, ApiToken, ApiUser } from '../../schema/api-people.ts';
-import { coversScopes } from '../../schema/scopes.ts';
+import type { ApiDevice, ApiGroup, ApiToken, ApiUser } from '../../schema/api/people.ts';
+import { coversScopes } from '../../schema/api/scopes.ts';
 import type { ApiTokenRecord, DeviceRecord, GroupRecord, UserRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 

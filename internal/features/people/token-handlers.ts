@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { ApiHandlers } from '../../api/routes.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type Caller, formatOptionalTime } from '../../control-plane/handler-context.ts';
-import { hasScope, usualScopes } from '../../schema/scopes.ts';
+import { hasScope, usualScopes } from '../../schema/api/scopes.ts';
 import type { ApiTokenRecord, DeviceRecord, NewApiToken, UserRecord } from '../../store/contract/records.ts';
 import { createApiToken, digestApiToken } from '../../store/secret-box.ts';
 import {

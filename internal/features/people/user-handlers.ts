@@ -6,7 +6,7 @@ import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type Caller, formatTime } from '../../control-plane/handler-context.ts';
 import { createLoginCode, digestLoginCode } from '../../credentials/login-code.ts';
 import { isPosternError } from '../../errors/error.ts';
-import { usualScopes } from '../../schema/scopes.ts';
+import { usualScopes } from '../../schema/api/scopes.ts';
 import type { GroupRecord, UserRecord } from '../../store/contract/records.ts';
 import { type PeopleParts, readDirectory, requireScopes, requireUser, showGroup, showUser } from './shapes.ts';
 

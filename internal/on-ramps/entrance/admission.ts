@@ -7,7 +7,7 @@ import { describeError, PosternError } from '../../errors/error.ts';
 import { countedAddress, createRateLimiter, type RateLimiter } from '../../net/limits/rate-limiter.ts';
 import { findNetwork } from '../../private-network/routes/find-network.ts';
 import type { RouteTable } from '../../private-network/routes/route-table.ts';
-import { hasScope } from '../../schema/scopes.ts';
+import { hasScope } from '../../schema/api/scopes.ts';
 import type { ApiTokenRecord, NetworkRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { TokenCheck } from '../../store/token-check.ts';

@@ -2,7 +2,7 @@
 // socket: whoever opened a flow closes what carries it.
 
 import { PosternError } from '../../errors/error.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { Flow, FlowBytes, FlowDenialReason, FlowEndReason, FlowEvent, FlowSubject } from './flow.ts';
 
 /** Flows at once, at most. */

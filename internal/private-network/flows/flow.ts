@@ -1,7 +1,7 @@
 // One flow from an on-ramp into a private network, as logs, limits, policy and discovery see it. Plain data and the
 // events of its life.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** `names`: the edge itself, asking about the names that visitors of the others gave. */
 export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names';

@@ -3,7 +3,7 @@
 // read may show a change that is still to be told. SQLite tells its own process before the writing call returns, and of
 // other processes' writes by a `reset`. follow/follow-table.ts is the way to keep a table right under these rules.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type {
   ConfigurationRecord,
   HostnameRecord,

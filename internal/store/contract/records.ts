@@ -1,7 +1,7 @@
 // What the edge's store keeps, as plain data. Times are milliseconds since the epoch; a deletion time of undefined means
 // alive. Source: docs/protocol/commands-and-api.md §9.2.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** Owner of tunnels, zones, networks and API tokens. */
 export interface AccountRecord {
@@ -124,8 +124,10 @@ export interface TunnelRecord {
   readonly name: string;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | undefined;
-  /** 0 = locally managed; else the version of the remote configuration. */
+  /** 0 = none was set; else the version of the remote configuration. */
   readonly configVersion: number;
+  /** Whether it was made to be configured from the edge, or has been since. */
+  readonly remote: boolean;
 }
 
 export interface NewTunnel {
@@ -134,6 +136,8 @@ export interface NewTunnel {
   readonly name: string;
   readonly secret: StoredSecret;
   readonly createdAtMs: number;
+  /** Made to be configured from the edge. Default false. */
+  readonly remote?: boolean | undefined;
 }
 
 export interface ConfigurationRecord {
@@ -145,13 +149,23 @@ export interface ConfigurationRecord {
   readonly updatedAtMs: number;
 }
 
-/** A public host name that leads to a tunnel. */
-export interface HostnameRecord {
+/** A public host name, as it is given to the store. */
+export interface NewHostname {
   /** Lower case ASCII; `*.suffix` for a wildcard. */
   readonly hostname: string;
   readonly tunnelId: TunnelId;
   readonly accountTag: string;
   readonly createdAtMs: number;
+  /** Default empty. */
+  readonly comment?: string | undefined;
+}
+
+/** A public host name that leads to a tunnel. */
+export interface HostnameRecord extends NewHostname {
+  /** 32 hex digits, given by the store; it stays when the name changes. */
+  readonly id: string;
+  readonly comment: string;
+  readonly modifiedAtMs: number;
 }
 
 export interface QuickTunnelRecord {
@@ -167,6 +181,15 @@ export interface EdgeRecord {
   readonly id: string;
   /** Grows while the edge lives; a number that stands still tells of one that is gone, whatever its clock shows. */
   readonly beat: number;
+}
+
+/** Since when a tunnel is connected, or not. */
+export interface TunnelActivity {
+  readonly tunnelId: TunnelId;
+  /** When the first of its connections came, of those that followed each other without a gap. */
+  readonly activeAtMs: number;
+  /** When the last one went; undefined while it is connected. */
+  readonly inactiveAtMs: number | undefined;
 }
 
 /** The connectors of one tunnel that are connected to one edge. */

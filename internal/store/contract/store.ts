@@ -3,7 +3,7 @@
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
 // prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
 import type {
   AccountRecord,
@@ -19,12 +19,14 @@ import type {
   LoginCodeRecord,
   NetworkRecord,
   NewApiToken,
+  NewHostname,
   NewTunnel,
   Page,
   PresentClients,
   PrivateHostnameRecord,
   QuickTunnelRecord,
   StoredSecret,
+  TunnelActivity,
   TunnelRecord,
   UserRecord,
   ZoneRecord,
@@ -122,6 +124,12 @@ export interface TunnelFilter {
   readonly perPage: number;
 }
 
+/** What may change of a tunnel. */
+export interface TunnelChanges {
+  readonly name?: string | undefined;
+  readonly secret?: StoredSecret | undefined;
+}
+
 /** `busy`: private routes lead through it and no cascade was asked for. */
 export type RemoveTunnel = 'removed' | 'missing' | 'busy';
 
@@ -132,6 +140,8 @@ export interface TunnelStore {
   find(id: TunnelId): Promise<TunnelRecord | undefined>;
   /** By id, within an account; deleted ones too. */
   get(accountTag: string, id: TunnelId): Promise<TunnelRecord | undefined>;
+  /** `store.conflict` as `create`; undefined when the account has no such live tunnel. */
+  update(accountTag: string, id: TunnelId, changes: TunnelChanges): Promise<TunnelRecord | undefined>;
   /** Newest first. */
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
   /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
@@ -151,12 +161,23 @@ export interface TunnelStore {
 /** `taken`: leads to another tunnel of the account and overwriting was not asked; `foreign`: belongs to another account. */
 export type RouteHostname = 'new' | 'updated' | 'unchanged' | 'taken' | 'foreign';
 
+/** What may change of a host name, and when it did. */
+export type HostnameChanges = {
+  readonly [Key in 'hostname' | 'tunnelId' | 'comment']?: HostnameRecord[Key] | undefined;
+} & { readonly atMs: number };
+
 export interface HostnameStore {
-  route(record: HostnameRecord, options: { overwrite: boolean }): Promise<RouteHostname>;
+  route(record: NewHostname, options: { overwrite: boolean }): Promise<RouteHostname>;
   get(hostname: string): Promise<HostnameRecord | undefined>;
-  /** All of them, for the router's table; sorted by name. */
-  list(): Promise<readonly HostnameRecord[]>;
-  remove(accountTag: string, hostname: string): Promise<boolean>;
+  /** All of them, for the router's table, or those of an account; sorted by name. */
+  list(accountTag?: string): Promise<readonly HostnameRecord[]>;
+  /**
+   * `store.conflict` when the new name leads somewhere, of whichever account; undefined when the account has none of that
+   * id. Followers see the old name go and the new one come, in one change. The tunnel must be the account's.
+   */
+  update(accountTag: string, id: string, changes: HostnameChanges): Promise<HostnameRecord | undefined>;
+  /** By id; false when the account has none of that id. */
+  remove(accountTag: string, id: string): Promise<boolean>;
 }
 
 export interface QuickTunnelStore {
@@ -171,16 +192,21 @@ export interface QuickTunnelStore {
 export interface PresenceStore {
   /**
    * Counts the edge's beat on, and replaces what is known of the tunnels named; an undefined text removes one. Resolves to
-   * false when the edge was not known: it is now, with nothing but these.
+   * false when the edge was not known: it is now, with nothing but these. `atMs` is when a tunnel that came first, or went
+   * last, of all edges did so.
    */
-  beat(edgeId: string, changed: ReadonlyMap<TunnelId, string | undefined>): Promise<boolean>;
+  beat(edgeId: string, changed: ReadonlyMap<TunnelId, string | undefined>, atMs: number): Promise<boolean>;
   edges(): Promise<readonly EdgeRecord[]>;
   /** Of one tunnel, on all edges. */
   clientsOf(tunnelId: TunnelId): Promise<readonly PresentClients[]>;
   /** Tunnels with clients, by edge. */
   tunnels(): Promise<readonly Pick<PresentClients, 'edgeId' | 'tunnelId'>[]>;
+  /** Of the tunnels that were ever connected, without those that the store has forgotten. */
+  activity(): Promise<readonly TunnelActivity[]>;
   /** Forgets an edge and its clients; with `beat` only if the edge has not counted on since. */
-  forget(edgeId: string, beat?: number): Promise<void>;
+  forget(edgeId: string, atMs: number, beat?: number): Promise<void>;
+  /** Forgets the activity of tunnels that are gone for good. */
+  forgetTunnels(ids: readonly TunnelId[]): Promise<void>;
 }
 
 export interface NetworkChanges {
@@ -205,17 +231,21 @@ export interface NetworkStore {
   list(accountTag?: string): Promise<readonly NetworkRecord[]>;
 }
 
-/** What may change of a route: where it leads, and what it is for. */
+/** What may change of a route: from where it leads where to, and what it is for. */
 export type IpRouteChanges = {
-  readonly [Key in 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+  readonly [Key in 'networkId' | 'prefix' | 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+};
+
+export type PrivateHostnameChanges = {
+  readonly [Key in 'networkId' | 'hostname' | 'tunnelId' | 'comment']?: PrivateHostnameRecord[Key] | undefined;
 };
 
 export interface IpRouteStore {
   /** `store.conflict` when the network has a live route for exactly this prefix. Tunnel and network must be the account's. */
   create(route: IpRouteRecord): Promise<void>;
   /**
-   * Changes what is given of a live route; undefined when the account has none of that id. Followers see the old one go and
-   * the new one come, in one change. The tunnel must be the account's.
+   * Changes what is given of a live route; undefined when the account has none of that id. `store.conflict` as `create`.
+   * Followers see the old one go and the new one come, in one change. Tunnel and network must be the account's.
    */
   update(accountTag: string, id: string, changes: IpRouteChanges): Promise<IpRouteRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<IpRouteRecord | undefined>;
@@ -226,6 +256,8 @@ export interface IpRouteStore {
 export interface PrivateHostnameStore {
   /** `store.conflict` when the network has a live route for the name. Tunnel and network must be the account's. */
   create(route: PrivateHostnameRecord): Promise<void>;
+  /** As that of routes by prefix. */
+  update(accountTag: string, id: string, changes: PrivateHostnameChanges): Promise<PrivateHostnameRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<PrivateHostnameRecord | undefined>;
   /** Deleted ones too; oldest first. Without a tag those of all accounts. */
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;

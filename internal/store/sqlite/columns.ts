@@ -1,7 +1,7 @@
 // Reads typed values out of rows. Tables are STRICT, so a wrong type means a foreign file or a wrong query.
 
 import { PosternError } from '../../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import type { Row } from './database.ts';
 
 export function text(row: Row, column: string): string {

@@ -167,6 +167,16 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX audit_account ON audit (account_tag, id);
   `,
+  `
+  ALTER TABLE tunnels ADD COLUMN remote INTEGER NOT NULL DEFAULT 0 CHECK (remote IN (0, 1));
+  UPDATE tunnels SET remote = 1 WHERE config_version > 0;
+
+  ALTER TABLE hostnames ADD COLUMN id TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN comment TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN modified_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE hostnames SET id = lower(hex(randomblob(16))), modified_ms = created_ms;
+  CREATE UNIQUE INDEX hostnames_id ON hostnames (id);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */
@@ -189,6 +199,13 @@ export const presenceMigrations: readonly string[] = [
   CREATE TABLE token_uses (
     token_id TEXT PRIMARY KEY,
     used_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE activity (
+    tunnel_id TEXT PRIMARY KEY,
+    active_ms INTEGER NOT NULL,
+    inactive_ms INTEGER
   ) STRICT, WITHOUT ROWID;
   `,
 ];

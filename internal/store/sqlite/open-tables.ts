@@ -2,7 +2,7 @@
 // the seam. It runs on the store's own thread; sqlite-store.ts is what the rest of the program sees.
 
 import { ChangeFeed } from '../contract/changes.ts';
-import type { StoreParts } from '../contract/store.ts';
+import type { PresenceStore, StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
 import { createAuditStore } from './audit.ts';
 import { Database } from './database.ts';
@@ -46,14 +46,16 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
     closeDatabase,
   );
   await forgetTokenUses(presence, database);
+  const presenceStore = createPresenceStore(presence);
+  await forgetActivity(database, presenceStore);
   const databases = opened.move();
   return {
     parts: {
       accounts: createAccountStore(database),
       tunnels: createTunnelStore(database),
       hostnames: createHostnameStore(database),
-      quickTunnels: createQuickTunnelStore(database),
-      presence: createPresenceStore(presence),
+      quickTunnels: createQuickTunnelStore(database, ids => presenceStore.forgetTunnels(ids)),
+      presence: presenceStore,
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
@@ -74,6 +76,15 @@ function closeDatabase(database: Database): Promise<void> {
 
 function presencePath(path: string): string {
   return path === ':memory:' ? path : path.replace(/(\.db)?$/, '-presence.db');
+}
+
+/** The files are two, so what one forgot the other may still know. */
+async function forgetActivity(database: Database, presence: PresenceStore): Promise<void> {
+  const seen = await presence.activity();
+  const gone = seen.filter(
+    ({ tunnelId }) => database.row('SELECT 1 FROM tunnels WHERE id = ?', tunnelId) === undefined,
+  );
+  if (gone.length > 0) await presence.forgetTunnels(gone.map(({ tunnelId }) => tunnelId));
 }
 
 /** Routes first: those of a forgotten tunnel or network are all deleted ones, and go with it. */

@@ -1,7 +1,7 @@
 // API tokens in SQLite, and when they were last used, which is kept in the file of what may be lost.
 
 import { PosternError } from '../../errors/error.ts';
-import { createTag } from '../../schema/api-id.ts';
+import { createTag } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
 import type { ApiTokenRecord } from '../contract/records.ts';
 import type { AccountStore, TokenUseStore } from '../contract/store.ts';

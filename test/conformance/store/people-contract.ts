@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createTag } from '../../../internal/schema/api-id.ts';
+import { createTag } from '../../../internal/schema/api/id.ts';
 import type { NewApiToken, UserRecord } from '../../../internal/store/contract/records.ts';
 import type { Store } from '../../../internal/store/contract/store.ts';
 import { until } from '../../support/wait.ts';

@@ -10,11 +10,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
-import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api-id.ts';
+import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
 import type { IpRouteRecord } from '../../contract/records.ts';
 import { maxAuditEntries } from '../audit.ts';
 import { migrations } from '../migrations.ts';
@@ -38,6 +39,7 @@ describeStoreContract('sqlite, told late', async () => {
 });
 describePresenceContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
+describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
   let directory = '';

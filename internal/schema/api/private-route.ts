@@ -3,7 +3,7 @@
 // same service.
 
 import * as z from 'zod';
-import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './common.ts';
 
 const commentSchema = lineSchema(1024).default('');
 const optionalUuid = uuidSchema.nullish().transform(id => id ?? undefined);
@@ -19,6 +19,7 @@ export const ipRouteSchema = z.object({
 });
 
 export const detailedIpRouteSchema = ipRouteSchema.extend({ id: uuidSchema, tunnel_name: z.string().default('') });
+export type ApiIpRoute = z.output<typeof detailedIpRouteSchema>;
 
 export const createIpRouteSchema = z.object({
   network: z.string().max(64),
@@ -55,6 +56,7 @@ export const privateHostnameSchema = z.object({
   created_at: timeSchema,
   deleted_at: optionalTimeSchema,
 });
+export type ApiPrivateHostname = z.output<typeof privateHostnameSchema>;
 
 export const createPrivateHostnameSchema = z.object({
   hostname: z.string().min(1).max(253),
@@ -79,6 +81,7 @@ export const networkSchema = z.object({
   created_at: timeSchema,
   deleted_at: optionalTimeSchema,
 });
+export type ApiNetwork = z.output<typeof networkSchema>;
 
 export const createNetworkSchema = z.object({
   name: lineSchema(255).min(1),

@@ -2,7 +2,7 @@
 // the same thing (`issued_on`, `expires_on`, `value`).
 
 import * as z from 'zod';
-import { lineSchema, pageQuery, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, pageQuery, timeSchema, uuidSchema } from './common.ts';
 import { scopesSchema } from './scopes.ts';
 
 const nameSchema = lineSchema(255).min(1);
