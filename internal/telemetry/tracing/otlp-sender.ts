@@ -69,7 +69,10 @@ export class OtlpSender {
   async #attempt(bytes: Buffer, timeoutMs: number, signal: AbortSignal) {
     const { url } = this.#options;
     try {
-      const answer = await this.#post(bytes, AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, timeoutMs))]));
+      const answer = await this.#post(
+        bytes,
+        AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(timeoutMs)))]),
+      );
       if (answer.status >= 200 && answer.status < 300) return rejectedSpans(answer.text);
       const error = failed(`The collector at ${url.host} answered ${answer.status}`);
       return { error, again: busy.has(answer.status), retryAfterMs: answer.retryAfterMs };
@@ -104,21 +107,26 @@ function readAnswer(call: ClientRequest, bytes: Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
     call.once('error', reject);
     call.once('response', (response: IncomingMessage) => {
+      const { headers, statusCode: status = 0 } = response;
       const pieces: Buffer[] = [];
       let length = 0;
+      const done = (): void =>
+        resolve({
+          status,
+          retryAfterMs: retryAfter(headers['retry-after']),
+          text: Buffer.concat(pieces).toString('utf8'),
+        });
       response.on('data', (piece: Buffer) => {
         length += piece.length;
-        if (length > maxAnswerBytes) response.destroy(new Error('the answer is too long'));
-        else pieces.push(piece);
+        if (length <= maxAnswerBytes) pieces.push(piece);
+        else {
+          // Its status says enough.
+          done();
+          response.destroy();
+        }
       });
       response.once('error', reject);
-      response.once('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          retryAfterMs: retryAfter(response.headers['retry-after']),
-          text: Buffer.concat(pieces).toString('utf8'),
-        }),
-      );
+      response.once('end', done);
     });
     call.end(bytes);
   });
