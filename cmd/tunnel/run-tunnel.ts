@@ -30,6 +30,7 @@ import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
@@ -151,6 +152,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
       settings.accessLog === undefined || settings.accessLog === ''
         ? undefined
         : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
+    tracer: await openTracer('postern-connector', logger, context),
     dial: dialTransport,
     logger,
     transportLogger: transportLogger(settings, logger),

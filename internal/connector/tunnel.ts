@@ -25,6 +25,7 @@ import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { counter, type MetricFamily } from '../telemetry/metrics.ts';
 import { platformName } from '../telemetry/platform-name.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -89,6 +90,8 @@ export interface TunnelOptions {
   readonly logger: Logger;
   /** Told of each request; closed with the tunnel. Undefined = none. */
   readonly accessLog?: AccessLog | undefined;
+  /** Traces requests; closed with the tunnel. Undefined = only what an edge asks for. */
+  readonly tracer?: Tracer | undefined;
   /** For lines about connections to the edge. Default: `logger`. */
   readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -171,9 +174,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
   opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
+  opened.defer(() => options.tracer?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
     accessLog: options.accessLog,
+    tracer: options.tracer,
     metrics,
     connectorId,
     tags: options.tags,
@@ -208,6 +213,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const traffic = new PrivateTraffic({ openUdp, limiter, allowDestination, resolvers, echo: echoProxy, log: logger });
   opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
+  metrics.families.push(...(options.tracer?.metrics ?? []));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;

@@ -316,6 +316,14 @@ export const errorTable = {
     meaning: 'The TLS handshake failed, or a certificate or key cannot be used.',
     remedy: "Compare the name and the CA with what the message says; check the clock; --cacert names the edge's CA.",
   },
+  'trace.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 1,
+    meaning: 'The collector of traces did not take what was exported; requests are served all the same.',
+    remedy:
+      'Check OTEL_EXPORTER_OTLP_ENDPOINT and the headers it wants, and whether the collector takes OTLP over HTTP.',
+  },
   unavailable: {
     scope: 'internal',
     retry: 'never',
