@@ -7,8 +7,8 @@ import { basename, join } from 'node:path';
 import { readSecretFile } from '../../internal/credentials/secret-file.ts';
 import {
   type Release,
-  readReleaseList,
   type Releases,
+  readReleaseList,
   signedTextSchema,
   signingKeysSchema,
 } from '../../internal/update/release-list.ts';
@@ -97,7 +97,11 @@ export function releaseListText(list: Releases, { signingKeys, key }: ReleaseSig
 /** Name, size and hash of a program, for the list. */
 export function describeProgram(path: string): Release['programs'][string] {
   const content = readFileSync(path);
-  return { name: basename(path), bytes: content.byteLength, sha256: createHash('sha256').update(content).digest('hex') };
+  return {
+    name: basename(path),
+    bytes: content.byteLength,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  };
 }
 
 /** Now, and the end of so many days. */
