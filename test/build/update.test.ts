@@ -1,6 +1,7 @@
 // `postern update` of a single binary as it is published, from a server that is honest, or not.
 
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { chmod, link, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,11 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
+import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
+import { createTunnelId } from '../../internal/schema/api-id.ts';
 import { buildBinary } from '../../scripts/build/binary.ts';
 import { manifest } from '../../scripts/build/package-tree.ts';
 import { hostTarget } from '../../scripts/build/targets.ts';
 import { makeReleaseSigner, releaseListText, validFor } from '../../scripts/package/releases.ts';
 import { startChild } from '../support/child-program.ts';
+import { SmallEdge } from '../support/small-edge.ts';
 import { openReleaseServer, type ReleaseServer } from './release-server.ts';
 
 const newVersion = '99.0.0';
@@ -291,5 +296,76 @@ describe('postern update', { skip: hostTarget === undefined || process.platform 
       /^Cannot write .*\.update\.lock\. Update as the user who may write there: sudo postern update/,
     );
     assert.match(await readFile(join(folder, 'postern'), 'latin1'), /^\x7fELF/);
+  });
+
+  describe('of a connector at work', () => {
+    const run = async (folder: string, args: readonly string[], env: Record<string, string> = {}) => {
+      const edge = await SmallEdge.open();
+      const tokenFile = join(folder, 'token');
+      const token = encodeToken({
+        accountTag: 'account-tag',
+        tunnelId: createTunnelId(),
+        secret: Buffer.alloc(32, 1),
+        edge: [`127.0.0.1:${edge.port}`],
+        caPin: spkiPin(new X509Certificate(edge.ca.cert)),
+      });
+      await writeFile(tokenFile, token, { mode: 0o600 });
+      const words = ['tunnel', '--hello-world', '--metrics', '127.0.0.1:0', '--no-prechecks', '--log-format', 'text'];
+      const child = startChild([join(folder, 'postern'), ...words, ...args, 'run', '--token-file', tokenFile], {
+        home: folder,
+        env: { ...server.env, ...env },
+      });
+      return {
+        child,
+        [Symbol.asyncDispose]: async () => {
+          await child[Symbol.asyncDispose]();
+          await edge.close();
+        },
+      };
+    };
+
+    it('ends with 11, to be started again as the new version', async () => {
+      server.publish([server.offer(newVersion, next)]);
+      const folder = await install();
+      await using first = await run(folder, ['--autoupdate-freq', '1s']);
+      await first.child.logged(/Registered tunnel connection/);
+      assert.equal(await first.child.exited, 11);
+      assert.match(first.child.log(), /Initiating graceful shutdown due to the update to 99\.0\.0 /);
+      assert.match(first.child.log(), /Tunnel server stopped/);
+      await using second = await run(folder, ['--autoupdate-freq', '1s']);
+      await second.child.logged(/Version 99\.0\.0/);
+      await second.child.logged(/Registered tunnel connection/);
+      assert.equal(await second.child.stop(), 0);
+    });
+
+    it('takes its own place where nobody starts it again', async () => {
+      server.publish([server.offer(newVersion, next)]);
+      await using tunnel = await run(await install(), ['--autoupdate-freq', '1s'], { POSTERN_RESTART: 'exec' });
+      const { child } = tunnel;
+      await child.logged(/Tunnel server stopped.*Version 99\.0\.0.*Registered tunnel connection/s);
+      assert.deepEqual([child.child.exitCode, await child.stop()], [null, 0]);
+    });
+
+    it('goes on with what it is when there is nothing better, or nobody wants it', async () => {
+      const { length } = server.asked;
+      server.publish([await script(newVersion, 'echo broken >&2; exit 1')]);
+      const folder = await install();
+      await using tunnel = await run(folder, ['--autoupdate-freq', '1s']);
+      await tunnel.child.logged(/ERR The update failed; this version goes on.*does not come up.*broken/);
+      assert.equal(await tunnel.child.stop(), 0);
+      const asked = server.asked.length;
+      assert.ok(asked > length);
+      for (const args of [
+        ['--autoupdate-freq', '1s', '--no-autoupdate'],
+        ['--autoupdate-freq', '0'],
+      ]) {
+        await using silent = await run(folder, args);
+        await silent.child.logged(/Registered tunnel connection/);
+        // More than a period.
+        await new Promise(resolve => setTimeout(resolve, 1_200));
+        assert.equal(await silent.child.stop(), 0);
+      }
+      assert.equal(server.asked.length, asked);
+    });
   });
 });
