@@ -55,8 +55,11 @@ export interface RunTunnelInputs {
 const signalNumbers: Readonly<Partial<Record<SignalName, number>>> = { SIGINT: 2, SIGTERM: 15 };
 const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'interrupt', SIGTERM: 'terminated' };
 
-/** Settles after an orderly stop; rejects with what made going on impossible. */
-export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
+/** The service is to start the program again, which has been updated; docs/protocol/commands-and-api.md §1. */
+const updatedCode = 11;
+
+/** Resolves to the exit code after an orderly stop; rejects with what made going on impossible. */
+export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<number> {
   const { credentials, file, logger, settings } = inputs;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
@@ -70,7 +73,12 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
-  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
+  const { stop, off: endSignals } = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
+  let updatedTo: string | undefined;
+  const endUpdates = await watchUpdates(inputs, context, to => {
+    updatedTo = to;
+    stop(`due to the update to ${to}`);
+  });
   const pidFile =
     settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
   let pidFileWritten = Promise.resolve(false);
@@ -89,15 +97,31 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
+    if (updatedTo === undefined) return 0;
+    // A manager that starts nothing again asks for this.
+    if (context.env.POSTERN_RESTART === 'exec') context.runAgain();
+    return updatedCode;
   } catch (error) {
     logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
     endChecks?.();
+    endUpdates();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
   }
+}
+
+/** A quick tunnel would have another name afterwards: it is never restarted. */
+async function watchUpdates(
+  { settings, logger, quickTunnelHost }: RunTunnelInputs,
+  context: CommandContext,
+  onUpdated: (version: string) => void,
+): Promise<() => void> {
+  if (quickTunnelHost !== '') return () => undefined;
+  const { watchForUpdates } = await import('./auto-update.ts');
+  return watchForUpdates({ settings, logger, onUpdated }, context);
 }
 
 function connectionText(count: number): string {
@@ -234,7 +258,7 @@ function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> 
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
 }
 
-/** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
+/** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. `off` undoes it, `stop` is the first one. */
 function handleSignals(
   tunnel: Tunnel,
   gracePeriodMs: number,
@@ -242,15 +266,12 @@ function handleSignals(
   notifier: ServiceNotifier,
   logger: Logger,
   context: CommandContext,
-): () => void {
+): { readonly stop: (reason: string) => void; readonly off: () => void } {
   let stopping = false;
-  const stop = (name: SignalName) => (): void => {
-    if (stopping) {
-      context.exitNow(128 + (signalNumbers[name] ?? 0));
-      return;
-    }
+  const stop = (reason: string): void => {
+    if (stopping) return;
     stopping = true;
-    logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    logger.info(`Initiating graceful shutdown ${reason} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
     const what = waiting === 1 ? 'one request' : `${waiting} requests`;
     notifier.stopping(waiting > 0 ? `Waiting for ${what} to end` : 'Stopping', gracePeriodMs);
@@ -259,7 +280,11 @@ function handleSignals(
     }
     void tunnel.stop();
   };
-  const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];
+  const onSignal = (name: SignalName) => (): void => {
+    if (stopping) context.exitNow(128 + (signalNumbers[name] ?? 0));
+    else stop(`due to signal ${signalWords[name] ?? name}`);
+  };
+  const off = [context.onSignal('SIGINT', onSignal('SIGINT')), context.onSignal('SIGTERM', onSignal('SIGTERM'))];
   if (watcher !== undefined) {
     const reload = (): void => {
       notifier.reloading();
@@ -267,8 +292,11 @@ function handleSignals(
     };
     off.push(context.onSignal('SIGHUP', reload));
   }
-  return () => {
-    for (const undo of off) undo();
+  return {
+    stop,
+    off: () => {
+      for (const undo of off) undo();
+    },
   };
 }
 
