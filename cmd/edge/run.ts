@@ -17,6 +17,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
@@ -79,6 +80,7 @@ export const command = defineCommand({
       metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
+      tracer: await openTracer('postern-edge', logger, context),
     });
     const { apiUrl, quickServiceUrl } = edge;
     const pointer = { apiUrl, quickServiceUrl, stateDir, pid: context.pid };

@@ -2,7 +2,7 @@
 // Source: docs/protocol/commands-and-api.md §5.5.
 
 import { parsePrefix } from '../../internal/net/address/prefix.ts';
-import type { ApiIpRoute, ApiNetwork, ApiPrivateHostname } from '../../internal/schema/api-private-route.ts';
+import type { ApiIpRoute, ApiNetwork, ApiPrivateHostname } from '../../internal/schema/api/private-route.ts';
 import { type Printed, printNullableList, printTime } from './tunnel-documents.ts';
 
 /** A server may leave out what it has no word for. */

@@ -1,7 +1,7 @@
 // Tunnels, private routes and virtual networks as `--output` prints them: the very keys, zero times and empty lists of
 // cloudflared, whose YAML has other names than its JSON. Source: docs/protocol/commands-and-api.md §5.
 
-import type { ApiActiveClient, ApiConnection, ApiTunnel } from '../../internal/schema/api-tunnel.ts';
+import type { ApiActiveClient, ApiConnection, ApiTunnel } from '../../internal/schema/api/tunnel.ts';
 
 /** One result in both formats. */
 export interface Printed {

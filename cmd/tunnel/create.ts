@@ -8,7 +8,7 @@ import { makePrivateDirectory } from '../../internal/credentials/private-file.ts
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
 import { isPrintableLine, printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';

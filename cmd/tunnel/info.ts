@@ -1,6 +1,6 @@
 // `tunnel info TUNNEL`: a tunnel and its connectors. Source: docs/protocol/commands-and-api.md §5.4.
 
-import type { ApiActiveClient } from '../../internal/schema/api-tunnel.ts';
+import type { ApiActiveClient } from '../../internal/schema/api/tunnel.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';

@@ -1,8 +1,8 @@
 // `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: docs/protocol/commands-and-api.md §5.3.
 
 import { PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
-import type { ApiConnection, ApiTunnel } from '../../internal/schema/api-tunnel.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
+import type { ApiConnection, ApiTunnel } from '../../internal/schema/api/tunnel.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';
 import { printTunnels } from '../printed/tunnel-documents.ts';

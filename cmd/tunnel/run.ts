@@ -1,5 +1,5 @@
 // `tunnel run [TUNNEL]`: a connector in the foreground. Source: docs/protocol/commands-and-api.md §4. Exit codes: 0
-// after an orderly stop, 2 credentials refused, 3 bad configuration, 1 anything else.
+// after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
@@ -58,7 +58,7 @@ export const command = defineCommand({
     );
     const { haConnections } = settings;
     const { given } = invocation;
-    await runTunnel(
+    return await runTunnel(
       { settings, given, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
       context,
     );

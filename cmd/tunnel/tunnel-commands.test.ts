@@ -9,9 +9,10 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
-import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import { authenticateTunnel } from '../../internal/store/authenticate-tunnel.ts';
 import { openTestControlPlane, type TestControlPlane, testEdge } from '../../test/support/control-plane.ts';
+import { liveClient, liveConnection } from '../../test/support/live-tunnels.ts';
 import { type CliOutcome, runPostern } from '../../test/support/run-cli.ts';
 
 describe('tunnel management commands', () => {
@@ -30,12 +31,15 @@ describe('tunnel management commands', () => {
   };
   const connect = (id: TunnelId, locations: string[]): string => {
     const client = randomUUID();
-    const connections = locations.map(location => ({
-      ...{ id: randomUUID(), location: location.replace('?', ''), originIp: '192.0.2.9' },
-      ...{ openedAtMs: Date.UTC(2026, 0, 2), pendingReconnect: location.endsWith('?') },
-    }));
-    const active = { id: client, features: ['f'], version: '1.2', arch: 'linux_amd64', runAtMs: Date.UTC(2026, 0, 2) };
-    edge.live.set(id, [...(edge.live.get(id) ?? []), { ...active, connections }]);
+    const openedAtMs = Date.UTC(2026, 0, 2);
+    const connections = locations.map((location, index) =>
+      liveConnection({
+        ...{ id: randomUUID(), index, location: location.replace('?', ''), openedAtMs },
+        pendingReconnect: location.endsWith('?'),
+      }),
+    );
+    const active = { id: client, features: ['f'], version: '1.2', arch: 'linux_amd64', runAtMs: openedAtMs };
+    edge.live.set(id, [...(edge.live.get(id) ?? []), liveClient({ ...active, connections })]);
     return client;
   };
 

@@ -7,11 +7,12 @@ import { runFlags } from '../../internal/config/run-flags.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
-import type { ApiQuickTunnel } from '../../internal/schema/api-quick-tunnel.ts';
+import { parseTunnelId } from '../../internal/schema/api/id.ts';
+import type { ApiQuickTunnel } from '../../internal/schema/api/quick-tunnel.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
 import { version } from '../version-line.ts';
+import { resolveApiProxy } from './edge-proxy.ts';
 import { findOrigin } from './find-origin.ts';
 import { chooseQuickService, cloudflareQuickService } from './quick-service.ts';
 import { runTunnel } from './run-tunnel.ts';
@@ -49,7 +50,10 @@ export const command = defineCommand({
     // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
     const service = URL.parse(serviceUrl)?.host ?? serviceUrl;
     log.logger.info({ service }, 'Requesting new quick Tunnel');
-    const quick = await requestQuickTunnel({ serviceUrl, caPem, userAgent: `postern/${version}` });
+    const quick = await requestQuickTunnel({
+      ...{ serviceUrl, caPem, userAgent: `postern/${version}` },
+      proxy: resolveApiProxy(settings, serviceUrl, context),
+    });
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
     log.logger.info({ url }, 'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)');
@@ -102,5 +106,6 @@ function credentialsOf(quick: ApiQuickTunnel): TunnelToken {
     accountTag: quick.account_tag,
     edge: quick.postern_edge,
     caPin: quick.postern_ca_pin,
+    sharedPort: quick.postern_shared_port,
   };
 }

@@ -5,7 +5,7 @@ import { isDeepStrictEqual, diff as lineDiff } from 'node:util';
 import { stringify } from 'yaml';
 import { localIngress } from '../../../internal/config/local-ingress.ts';
 import { PosternError } from '../../../internal/errors/error.ts';
-import type { TunnelId } from '../../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../../internal/schema/api/id.ts';
 import { encodeIngressFile, encodeIngressJson } from '../../../internal/schema/encode-ingress.ts';
 import type { IngressConfig } from '../../../internal/schema/ingress-rule.ts';
 import { parseRemoteConfig, unknownRemoteKeys } from '../../../internal/schema/remote-config.ts';

@@ -1,7 +1,7 @@
 // `tunnel vnet list`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
 import { PosternError } from '../../../internal/errors/error.ts';
-import { isUuid } from '../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../../output.ts';
 import { printNetworks } from '../../printed/private-documents.ts';

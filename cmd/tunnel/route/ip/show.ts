@@ -2,7 +2,7 @@
 // unlike  cloudflared --filter-network-is-subset-of asks for what its name says.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../../../output.ts';
 import { printIpRoutes } from '../../../printed/private-documents.ts';

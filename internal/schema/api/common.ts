@@ -1,8 +1,8 @@
 // Parts shared by the documents of the control-plane API. Source: docs/protocol/commands-and-api.md §9.1, §9.2.
 
 import * as z from 'zod';
-import { isPrintableLine } from '../telemetry/printable.ts';
-import { isUuid } from './api-id.ts';
+import { isPrintableLine } from '../../telemetry/printable.ts';
+import { isUuid } from './id.ts';
 
 /** A UUID in any letter case; lower case after parsing. */
 export const uuidSchema = z

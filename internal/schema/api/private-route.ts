@@ -3,7 +3,7 @@
 // same service.
 
 import * as z from 'zod';
-import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './common.ts';
 
 const commentSchema = lineSchema(1024).default('');
 const optionalUuid = uuidSchema.nullish().transform(id => id ?? undefined);

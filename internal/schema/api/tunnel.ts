@@ -2,7 +2,7 @@
 // §9.2, §9.3; docs/protocol/ingress-and-origin.md §5 for the configuration.
 
 import * as z from 'zod';
-import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './api-common.ts';
+import { lineSchema, optionalTimeSchema, pageQuery, queryFlagSchema, timeSchema, uuidSchema } from './common.ts';
 
 const connectionSchema = z.object({
   colo_name: z.string(),

@@ -1,7 +1,7 @@
 // Public host names of a tunnel in the API. Source: docs/protocol/commands-and-api.md §9.4.
 
 import * as z from 'zod';
-import { uuidSchema } from './api-common.ts';
+import { uuidSchema } from './common.ts';
 
 export const addRouteSchema = z.discriminatedUnion('type', [
   z.object({

@@ -2,14 +2,18 @@
 // Source: RFC 9110 §9.3.6; RFC 1928 (by the `socks` package).
 
 import type { Socket } from 'node:net';
-import { formatHostPort } from '../../net/address/host-port.ts';
-import { parseResponseHead } from '../message/response-head.ts';
-import { type OutboundProxy, proxyAuthorization } from './outbound-proxy.ts';
+import { formatHostPort } from '../address/host-port.ts';
+import { type ForwardProxy, proxyAuthorization } from './forward-proxy.ts';
 
 const maxHeadBytes = 16 * 1024;
 
 /** Settles when bytes written to the returned socket reach `host:port`. Rejects with the proxy's refusal; has no deadline. */
-export async function openTunnel(socket: Socket, proxy: OutboundProxy, host: string, port: number): Promise<Socket> {
+export async function openProxyTunnel(
+  socket: Socket,
+  proxy: ForwardProxy,
+  host: string,
+  port: number,
+): Promise<Socket> {
   if (proxy.kind !== 'socks5') {
     await connectThrough(socket, proxy, host, port);
     return socket;
@@ -31,14 +35,26 @@ export async function openTunnel(socket: Socket, proxy: OutboundProxy, host: str
   return made.socket;
 }
 
-async function connectThrough(socket: Socket, proxy: OutboundProxy, host: string, port: number): Promise<void> {
+async function connectThrough(socket: Socket, proxy: ForwardProxy, host: string, port: number): Promise<void> {
   const authority = formatHostPort(host, port);
   const authorization = proxyAuthorization(proxy);
   const credentials = authorization === undefined ? '' : `Proxy-Authorization: ${authorization}\r\n`;
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`, 'latin1');
-  const text = await readHead(socket);
-  const { status } = parseResponseHead(text, 'CONNECT');
-  if (status < 200 || status > 299) throw new Error(`the proxy answered ${status}`);
+  const status = statusOf(await readHead(socket));
+  if (status < 200 || status > 299) throw new Error(refusalText(status));
+}
+
+/** A proxy's answer to CONNECT has no body that matters here: its status line is enough. */
+function statusOf(head: string): number {
+  const status = /^HTTP\/1\.[01] (\d{3})(?: |\r|\n|$)/.exec(head)?.[1];
+  if (status === undefined) throw new Error('the proxy answered with something other than HTTP/1.1');
+  return Number(status);
+}
+
+function refusalText(status: number): string {
+  if (status === 407) return 'the proxy answered 407: it wants a user and password, or others';
+  if (status === 403) return 'the proxy answered 403: it does not allow CONNECT to this host and port';
+  return `the proxy answered ${status}`;
 }
 
 /** Reads up to the empty line and leaves what follows in the socket. */

@@ -1,7 +1,7 @@
 // Echo requests into a private network, one a call, asked of an edge of ours by ping and traceroute. Not in other APIs.
 
 import * as z from 'zod';
-import { uuidSchema } from './api-common.ts';
+import { uuidSchema } from './common.ts';
 
 /** Echo data of a packet of 1,280 bytes, the most that a datagram of the tunnel carries, with an IPv6 header. */
 export const maxEchoDataBytes = 1_232;

@@ -2,7 +2,7 @@
 // that the connector needs no flag; a stock connector ignores those keys.
 
 import * as z from 'zod';
-import { uuidSchema } from './api-common.ts';
+import { uuidSchema } from './common.ts';
 
 export const quickTunnelSchema = z.object({
   id: uuidSchema,
@@ -18,6 +18,7 @@ export const quickTunnelSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .optional(),
+  postern_shared_port: z.int().min(1).max(65_535).optional(),
 });
 export type ApiQuickTunnel = z.output<typeof quickTunnelSchema>;
 
