@@ -21,6 +21,7 @@ export interface WebAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
@@ -39,7 +40,8 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
       if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
       chunks.push(chunk);
     }
-    return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
+    const all = Buffer.concat(chunks);
+    return { status: answer.statusCode, headers: answer.headers, text: all.toString('utf8'), bytes: all };
   } finally {
     await dispatcher.destroy();
   }
