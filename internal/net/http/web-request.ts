@@ -2,6 +2,7 @@
 // connections, and bounds on the answer. Origins have their own client in internal/origin.
 
 import type { IncomingHttpHeaders } from 'node:http';
+import { socketLookup } from '../address/lookup-host.ts';
 import { systemRoots } from '../trust/system-roots.ts';
 
 export interface WebRequest {
@@ -30,7 +31,9 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
   const isSecure = url.startsWith('https:');
-  const dispatcher = new Agent(isSecure ? { connect: { ca: [...(options.ca ?? systemRoots())] } } : {});
+  const dispatcher = new Agent({
+    connect: { lookup: socketLookup, ...(isSecure ? { ca: [...(options.ca ?? systemRoots())] } : {}) },
+  });
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     const chunks: Buffer[] = [];
