@@ -36,6 +36,7 @@ import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside, checkWay } from './check-beside.ts';
@@ -68,6 +69,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   for (const warning of file?.warnings ?? []) logger.warn(warning);
   for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
   const { env, platform, pid } = context;
+  reapOrphans(context);
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);

@@ -14,6 +14,8 @@ export interface WorldOptions {
   readonly origin?: RequestListener;
   /** Further flags of `edge run`. */
   readonly edgeFlags?: readonly string[];
+  /** Words that run the first edge somewhere else. */
+  readonly edgePrefix?: readonly string[];
 }
 
 export interface ConnectOptions {
@@ -64,7 +66,7 @@ export class TunnelWorld {
     const fixed = ['edge', 'run', '--https-port', '-1', '--grace-period', '5s', '--loglevel', 'debug'];
     const edgeArgs = [...fixed, ...(options.edgeFlags ?? [])];
     const ports = ['--connector-port', '0', '--http-port', '0', '--api', '127.0.0.1:0'];
-    const edge = startProgram(t, [...edgeArgs, ...ports], { home });
+    const edge = startProgram(t, [...edgeArgs, ...ports], { home, prefix: options.edgePrefix ?? [] });
     const port = async (pattern: RegExp): Promise<number> => Number((await edge.logged(pattern))[1]);
     const connectorPort = await port(/Listening for connectors address=\S+?:(\d+)/);
     const httpPort = await port(/Listening for HTTP visitors address=\S+?:(\d+)/);
