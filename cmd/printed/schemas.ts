@@ -2,6 +2,18 @@
 // commands to it. No command loads it.
 
 import * as z from 'zod';
+import {
+  addedDeviceSchema,
+  addedUserSchema,
+  auditEntrySchema,
+  createdTokenSchema,
+  deviceSchema,
+  groupSchema,
+  loginCodeSchema,
+  tokenSchema,
+  userSchema,
+  whoAmISchema,
+} from '../../internal/schema/api/people.ts';
 import { hopNames } from '../explain/hops.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
@@ -84,6 +96,9 @@ const remoteConfig = z.looseObject({});
 
 /** By the words of the command, sorted. */
 export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
+  audit: z.array(auditEntrySchema),
+  'device add': addedDeviceSchema,
+  'device list': z.array(deviceSchema),
   doctor: z.strictObject({
     checks: z.array(check),
     hardFail: z.boolean(),
@@ -97,6 +112,8 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     failed: z.enum(hopNames).nullable(),
     hops: z.array(hop),
   }),
+  'group add': groupSchema,
+  'group list': z.array(groupSchema),
   ping: z.strictObject({
     target: z.string(),
     address: z.string().nullable(),
@@ -108,6 +125,11 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     rtt_ms: z.strictObject({ min: z.number(), avg: z.number(), max: z.number(), mdev: z.number() }).nullable(),
     answers: z.array(echoAnswer),
   }),
+  'profile list': z.array(
+    z.strictObject({ name: z.string(), in_use: z.boolean(), account: z.string(), api: z.string() }),
+  ),
+  'token create': createdTokenSchema,
+  'token list': z.array(tokenSchema),
   traceroute: z.strictObject({
     target: z.string(),
     address: z.string().optional(),
@@ -184,7 +206,16 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel route ip list': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel vnet list': z.array(network),
+  update: z.strictObject({
+    version: z.string(),
+    updated: z.boolean(),
+    owner: z.string().optional().describe('What installed it and updates it'),
+  }),
+  'user add': addedUserSchema,
+  'user invite': loginCodeSchema,
+  'user list': z.array(userSchema),
   version: z.strictObject({ version: z.string() }),
+  whoami: whoAmISchema.extend({ api: z.string(), credential: z.string().describe('Where it came from') }),
 };
 
 /** The JSON Schema (draft 2020-12) of what a command prints. */
@@ -195,5 +226,8 @@ export function printedJsonSchema(path: string): object {
   const dropPattern = ({ jsonSchema }: { jsonSchema: { format?: unknown; pattern?: unknown } }): void => {
     if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
   };
-  return { title: `postern ${path} --output json`, ...z.toJSONSchema(schema, { override: dropPattern }) };
+  return {
+    title: `postern ${path} --output json`,
+    ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', override: dropPattern }),
+  };
 }
