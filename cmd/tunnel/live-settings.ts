@@ -3,6 +3,7 @@
 
 import { type ConfigFile, loadIngressFile } from '../../internal/config/config-file.ts';
 import { settingKey } from '../../internal/config/flag.ts';
+import { parseAllowedDestinations, parseTags } from '../../internal/config/list-values.ts';
 import { type LocalIngress, localIngress } from '../../internal/config/local-ingress.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
@@ -108,7 +109,11 @@ export class LiveSettings {
   async #apply({ settings, local }: Plan): Promise<void> {
     const { logger, transportLogger, tunnel } = this.#options;
     // Rules first: they are what may be refused.
-    const { error } = await tunnel.reload(local.config, settings.maxActiveFlows);
+    const { error } = await tunnel.reload(local.config, {
+      maxActiveFlows: settings.maxActiveFlows,
+      tags: parseTags(settings.tag),
+      allowedDestinations: parseAllowedDestinations(settings.allowDestination),
+    });
     if (error !== undefined) throw error;
     logger.level = levelNamed(settings.loglevel) ?? 'info';
     const transport = settings.sources['transport-loglevel'] === undefined ? undefined : settings.transportLoglevel;

@@ -22,7 +22,7 @@ describe('the plan of a reload', () => {
     const after = state(`loglevel: debug\nprotocol: http2\ntag: [a=b, c=d]\n${rules}`);
     assert.deepEqual(planReload(state(rules), after, false), [
       { setting: 'loglevel', before: 'info', after: 'debug', takesEffect: 'now' },
-      { setting: 'tag', before: '', after: 'a=b,c=d', takesEffect: 'restart' },
+      { setting: 'tag', before: '', after: 'a=b,c=d', takesEffect: 'now' },
       { setting: 'protocol', before: 'auto', after: 'http2', takesEffect: 'restart' },
     ]);
   });

@@ -20,7 +20,7 @@ export interface Change {
 /** Settings that a running connector takes over. */
 export const liveSettings: ReadonlySet<string> = new Set([
   ...originFlags.map(({ name }) => name),
-  ...['loglevel', 'transport-loglevel', 'grace-period', 'max-active-flows'],
+  ...['loglevel', 'transport-loglevel', 'grace-period', 'max-active-flows', 'tag', 'allow-destination'],
 ]);
 
 export interface ReloadState {

@@ -65,6 +65,20 @@ describe('tunnel reload', () => {
     assert.deepEqual(readdirSync(directory), []);
   });
 
+  it('hands another tag to origins, and opens what allow-destination names, without a restart', async t => {
+    const world = await TunnelWorld.open(t, {
+      origin: (request, response) => void response.end(`tag ${request.headers['cf-warp-tag-room']}`),
+    });
+    const file = join(world.home, 'config.yml');
+    const rules = `ingress:\n  - service: http://127.0.0.1:${world.originPort}\n`;
+    writeFileSync(file, `tag: [room=one]\n${rules}`);
+    await world.connect({ flags: ['--config', file] });
+    assert.equal((await world.get()).text, 'tag one');
+    writeFileSync(file, `tag: [room=two]\nallow-destination: [127.0.0.1/32]\n${rules}`);
+    assert.equal((await runPostern(world.home, ['tunnel', 'reload'])).code, 0);
+    await until('the new tag', async () => (await world.get()).text === 'tag two');
+  });
+
   it('leaves the rules to the edge once they were pushed there', async t => {
     const world = await TunnelWorld.open(t);
     const file = join(world.home, 'config.yml');

@@ -76,16 +76,19 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
   /**
    * Applies a changed local configuration, unless the edge has pushed one, and a changed limit of flows, which beats both.
    * Never rejects.
+   * @param limit the new limit of flows, undefined = what a configuration says; absent = as before
+   * @param again whether the configuration in force is applied anew even when it is the edge's
    */
   replaceLocal(
     config: IngressConfig,
-    maxActiveFlows: number | undefined = this.#maxActiveFlows,
+    limit: { readonly maxActiveFlows: number | undefined } = { maxActiveFlows: this.#maxActiveFlows },
+    again = false,
   ): Promise<UpdateResult> {
     return this.#inTurn(async () => {
       const before = this.#maxActiveFlows;
-      this.#maxActiveFlows = maxActiveFlows;
+      this.#maxActiveFlows = limit.maxActiveFlows;
       try {
-        await this.#replace(config, before !== maxActiveFlows);
+        await this.#replace(config, again || before !== this.#maxActiveFlows);
       } catch (error) {
         this.#maxActiveFlows = before;
         throw error;
@@ -93,14 +96,14 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
     });
   }
 
-  async #replace(config: IngressConfig, isLimitNew: boolean): Promise<void> {
+  async #replace(config: IngressConfig, again: boolean): Promise<void> {
     if (this.#version < 0) {
       await this.#apply(-1, config, false);
       return;
     }
     const { logger } = this.#options;
     logger.warn({ version: this.#version }, 'The edge manages this tunnel: the local configuration is not used');
-    if (isLimitNew && this.#given !== undefined) await this.#apply(this.#version, this.#given, false);
+    if (again && this.#given !== undefined) await this.#apply(this.#version, this.#given, false);
   }
 
   /** Refuses updates from now on. */
