@@ -13,6 +13,7 @@
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
 import type { RpcFigures } from '../telemetry/rpc-figures.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -227,6 +228,10 @@ export interface DialOptions {
   /** Name sent as SNI and verified: `h2.cftunnel.com`, `quic.cftunnel.com`. */
   readonly serverName: string;
   readonly localAddress?: string | undefined;
+  /** HTTP/2 only: dialled through it; it resolves `host` when that is a name. */
+  readonly proxy?: ForwardProxy | undefined;
+  /** HTTP/2 only: visitors use this port too, so the dial names itself by ALPN. */
+  readonly sharedPort?: boolean | undefined;
   /** QUIC only: UDP source port to use again; any port when it is taken. */
   readonly localPort?: number | undefined;
   /** Offer only post-quantum key exchange groups. */

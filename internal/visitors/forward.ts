@@ -9,7 +9,7 @@ import type { HeaderList } from '../net/http/header-list.ts';
 import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';

@@ -3,7 +3,7 @@
 // exports nothing itself reports of its part is taken into the trace, as far as it belongs there.
 
 import { hostOf } from '../../net/address/host-port.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { MetricFamily } from '../../telemetry/metrics.ts';
 import { decodeTracesData, maxReported } from '../../telemetry/tracing/otlp-protobuf.ts';
 import type { ActiveSpan, Span } from '../../telemetry/tracing/span.ts';

@@ -6,6 +6,7 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import { formatHostPort } from '../../net/address/host-port.ts';
 import type { HeaderList } from '../../net/http/header-list.ts';
 import { headerListBytes, headerValue } from '../../net/http/header-list.ts';
 import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
@@ -37,7 +38,8 @@ const controlTimeoutMs = 10_000;
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */
 export async function dialHttp2(options: DialOptions): Promise<ConnectorConnection> {
-  return new Http2ConnectorConnection(await connectTls(options));
+  const { socket, localAddress } = await connectTls(options);
+  return new Http2ConnectorConnection(socket, localAddress, formatHostPort(options.host, options.port));
 }
 
 class Http2ConnectorConnection implements ConnectorConnection {
@@ -57,9 +59,9 @@ class Http2ConnectorConnection implements ConnectorConnection {
   #controlStream: ServerHttp2Stream | undefined;
   #control = Promise.withResolvers<Duplex>();
 
-  constructor(socket: TLSSocket) {
-    this.localAddress = socket.localAddress ?? '';
-    this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+  constructor(socket: TLSSocket, localAddress: string, remoteAddress: string) {
+    this.localAddress = localAddress;
+    this.remoteAddress = remoteAddress;
     const group = negotiatedGroup(socket);
     this.#session = performServerHandshake(socket, connectorOptions);
     this.#link = new Http2Link(this.#session, socket, group);

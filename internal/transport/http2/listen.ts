@@ -104,10 +104,14 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.on('secureConnection', socket => {
     const peer = peerOf(socket);
-    acceptSession(socket, handshakeTimeoutMs, connection => {
-      pending.get(peer)?.known();
-      options.onConnection(connection);
-    });
+    acceptHttp2(
+      socket,
+      connection => {
+        pending.get(peer)?.known();
+        options.onConnection(connection);
+      },
+      handshakeTimeoutMs,
+    );
   });
   try {
     await listenTcp(server, options.host, options.port);
@@ -132,10 +136,14 @@ function peerOf(socket: Socket): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
-function acceptSession(
+/**
+ * Speaks HTTP/2 with a connector on a socket after its TLS handshake. `onConnection` is called when it has answered; a peer
+ * that does not is cut off after `handshakeTimeoutMs`, and nobody is told.
+ */
+export function acceptHttp2(
   socket: TLSSocket,
-  handshakeTimeoutMs: number,
   onConnection: (connection: EdgeConnection) => void,
+  handshakeTimeoutMs: number = defaultHandshakeTimeoutMs,
 ): void {
   const session = connect('https://connector', { ...edgeOptions, createConnection: () => socket });
   // Failures before the peer's SETTINGS are pre-checks and scanners; nobody is told.
