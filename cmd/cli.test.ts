@@ -30,6 +30,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     pid: process.pid,
     platform: 'linux',
     onSignal: () => () => undefined,
+    runAgain: () => undefined,
     exitNow: code => assert.fail(`exitNow(${code})`),
   };
   const code = await runCli(argv, context);
@@ -149,7 +150,7 @@ describe('command line', () => {
       assert.match(stdout, /^ +-p, --protocol auto\|http2\|quic +Protocol/m);
       assert.match(stdout, /^ +--grace-period DURATION /m);
       assert.match(stdout, /^ +--hello-world +Publish/m);
-      assert.doesNotMatch(stdout, /--rpc-timeout|--autoupdate-freq|--proxy-dns/);
+      assert.doesNotMatch(stdout, /--rpc-timeout|--management-hostname|--proxy-dns/);
     }
   });
 
@@ -192,7 +193,7 @@ describe('command line', () => {
   it('names what is wrong: a flag without its command, an unknown command with --help, a dash that is no hyphen', async () => {
     for (const [argv, text] of [
       [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
-      [['update', '--help'], /^There is no command "update"/],
+      [['upgrade', '--help'], /^There is no command "upgrade"/],
       [['tunnel', 'home-4'], /^There is no command "tunnel home-4"\. A tunnel is run by: postern tunnel run NAME \[/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],

@@ -12,7 +12,7 @@
 //   --fast                          compress little
 // Needs Debian's packages rpm, createrepo-c and gpg, which it installs when it may. SOURCE_DATE_EPOCH is the commit's.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildBinary } from './build/binary.ts';
@@ -72,6 +72,8 @@ for (const target of values.target?.map(targetNamed) ?? targets) {
 if (releaseSigner === undefined) console.log('No --release-key: these programs know no updates');
 else {
   const days = Number(values['release-days']);
+  // A list of other keys would be refused.
+  if (values['release-key'] === undefined) rmSync(join(distFolder, listName), { force: true });
   const list = { folder: distFolder, version: manifest.version, programs: binaries, signer: releaseSigner, days };
   console.log(`Made ${writeReleaseList(list)}`);
 }

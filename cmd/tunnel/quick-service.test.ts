@@ -30,6 +30,7 @@ describe('the service of quick tunnels', () => {
       ...{ env, stdin, stdout, stderr, cwd: home, homeDir: home, pid: process.pid, platform: 'linux' },
       ...{ stdinIsTerminal: answer !== undefined, stderrIsTerminal: answer !== undefined },
       onSignal: () => () => undefined,
+      runAgain: () => undefined,
       exitNow: code => assert.fail(`exitNow(${code})`),
     };
     return { context, said: () => text(stderr.end()) };

@@ -1,5 +1,5 @@
 // `tunnel run [TUNNEL]`: a connector in the foreground. Source: docs/protocol/commands-and-api.md §4. Exit codes: 0
-// after an orderly stop, 2 credentials refused, 3 bad configuration, 1 anything else.
+// after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
@@ -57,6 +57,9 @@ export const command = defineCommand({
       context,
     );
     const { haConnections } = settings;
-    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger }, context);
+    return await runTunnel(
+      { settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
+      context,
+    );
   },
 });

@@ -325,12 +325,11 @@ export const tunnelFlags = [
   },
   {
     name: 'management-diagnostics',
-    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Offer metrics and profiles on the management host name',
+    description: 'Serve state and profiles for `tunnel diag` at the metrics address; =false turns that off',
   },
   {
     name: 'no-prechecks',
@@ -341,19 +340,18 @@ export const tunnelFlags = [
   },
   {
     name: 'autoupdate-freq',
-    inert: 'ignored',
     type: 'duration',
     default: '24h',
     fromFile: true,
-    description: 'How often to look for updates; 0 for never',
+    description:
+      'How often a single binary off a terminal looks for a newer release and ends with 11 then; 0 for never',
   },
   {
     name: 'no-autoupdate',
-    inert: 'granted',
     type: 'boolean',
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
-    description: 'Do not look for updates',
+    description: 'Look for no newer release',
   },
   {
     name: 'trace-output',

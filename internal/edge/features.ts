@@ -10,6 +10,7 @@ import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
+import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -49,6 +50,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     list.push(opened.use(feature));
     return feature;
   };
+  if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
   add(openPeople({ store }));

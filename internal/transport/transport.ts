@@ -44,6 +44,8 @@ export interface ResponseHead {
   /** Origin's status; 101 for an accepted upgrade on every transport (HTTP/2 maps it to 200 on the wire). */
   readonly status: number;
   readonly headers: HeaderList;
+  /** Spans for the edge, as text; '' = none, and none that an origin made up either. Undefined where nobody traces. */
+  readonly spans?: string | undefined;
 }
 
 /** Why the connector could not serve a stream; the edge answers the visitor with 502 (503 when rate limited). */
@@ -169,6 +171,8 @@ export interface ConnectorConnection extends Connection {
 export interface EdgeResponse {
   readonly status: number;
   readonly headers: HeaderList;
+  /** Spans that the connector says it recorded. */
+  readonly spans?: string | undefined;
 }
 
 /** One request stream at the edge's end. */

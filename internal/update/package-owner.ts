@@ -1,5 +1,5 @@
 // Who put the program's file where it is: a package manager, whose own record would be wrong after an update by somebody else.
-// Source: dpkg-query(1), rpm(8); the folders of npm, Homebrew, Nix and winget; the variables and files of containers.
+// Source: dpkg-query(1), rpm(8); the folders of npm, Homebrew, Nix and winget; Kubernetes' variables.
 
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -22,9 +22,6 @@ export interface InstalledProgram {
 
 /** Longest that the manager's own tool may take; the database of rpm is the slow one. */
 const askMs = 30_000;
-
-/** Files that say that this is a container: Docker's and Podman's. */
-const containerFiles = ['/.dockerenv', '/run/.containerenv'];
 
 /** Undefined when nobody owns it: it was put there by hand. */
 export async function findPackageOwner(program: InstalledProgram): Promise<PackageOwner | undefined> {
@@ -51,13 +48,10 @@ async function byRecord({ path, platform }: InstalledProgram): Promise<PackageOw
   return undefined;
 }
 
-function byContainer({ platform, env }: InstalledProgram): PackageOwner | undefined {
-  const isContainer =
-    (env.KUBERNETES_SERVICE_HOST ?? '') !== '' ||
-    ['docker', 'podman', 'oci'].includes(env.container ?? '') ||
-    containerFiles.some(file => existsSync(file));
-  if (platform !== 'linux' || !isContainer) return undefined;
-  return { name: 'a container image', remedy: 'pull a newer image and start a container of it' };
+/** Our own image says so; in Kubernetes every file is an image's. */
+function byContainer({ env }: InstalledProgram): PackageOwner | undefined {
+  const isImage = env.POSTERN_PACKAGE === 'container' || (env.KUBERNETES_SERVICE_HOST ?? '') !== '';
+  return isImage ? { name: 'a container image', remedy: 'pull a newer image and start a container of it' } : undefined;
 }
 
 /** A manager that is not there owns nothing. Throws when it is there and says nothing in time. */
