@@ -108,6 +108,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./healthcheck.ts'),
   },
   {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
@@ -226,6 +233,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'List the tunnels of the account',
     inherits: 'tunnel',
     load: () => import('./tunnel/list.ts'),
+  },
+  {
+    path: 'tunnel login',
+    summary: 'Log in to an edge',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
   },
   {
     path: 'tunnel ready',

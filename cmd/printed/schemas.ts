@@ -3,6 +3,7 @@
 
 import * as z from 'zod';
 import { hopNames } from '../explain/hops.ts';
+import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
 const time = z.iso.datetime();
@@ -77,8 +78,8 @@ const hop = z.strictObject({
   remedy: z.string().optional(),
 });
 
-/** By the words of the command, sorted. */
-export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...peopleSchemas,
   doctor: z.strictObject({
     checks: z.array(check),
     hardFail: z.boolean(),
@@ -120,6 +121,11 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel vnet list': z.array(network),
   version: z.strictObject({ version: z.string() }),
 };
+
+/** By the words of the command, sorted. */
+export const printedSchemas: Readonly<Record<string, z.ZodType>> = Object.fromEntries(
+  Object.entries(schemas).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+);
 
 /** The JSON Schema (draft 2020-12) of what a command prints. */
 export function printedJsonSchema(path: string): object {

@@ -16,7 +16,7 @@ export interface SourceProblem {
  * name already.
  */
 export function judgeSource(
-  { headers }: IncomingMessage,
+  { headers, method }: IncomingMessage,
   names: ReadonlySet<string> | undefined,
 ): SourceProblem | undefined {
   const { host = '', origin } = headers;
@@ -24,7 +24,10 @@ export function judgeSource(
     return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
   }
   const site = headers['sec-fetch-site'];
-  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
+  // A link that somebody follows: it changes nothing, and the page that it stands in learns nothing.
+  const isFollowed =
+    method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none' && !isFollowed;
   if (isForeignSite || (origin !== undefined && authorityOf(origin) !== host.toLowerCase())) {
     return { status: 403, message: 'Web pages of other sites may not use this API' };
   }

@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { openLogin } from '../features/login/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
@@ -53,6 +54,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
   add(openPeople({ store }));
+  add(openLogin({ ...parts, logger }));
   const privateServices = add(
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );
