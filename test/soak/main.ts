@@ -98,7 +98,7 @@ class Cuts {
         await this.#world.cut();
         await until('the connections to be back', () => this.#world.isWhole(), 30_000);
       } catch (error) {
-        this.#faults.push(`cut ${this.#count}: ${error}`);
+        this.#faults.push(`cut ${this.#count}: ${error}; the connector: ${this.#world.connector.log().slice(-3_000)}`);
       }
       this.#isCutting = false;
       this.#lastEndMs = performance.now();
