@@ -32,9 +32,11 @@ import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
+import { updateSource } from '../update/own-build.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside } from './check-beside.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
+import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
 export interface RunTunnelInputs {
@@ -86,6 +88,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     inputs.onReady?.();
   });
   tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
+  const endSettling = settleMemory(tunnel);
   const endChecks = settings.noPrechecks
     ? undefined
     : checkBeside(tunnel, options, {
@@ -105,6 +108,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   } finally {
     endChecks?.();
     endUpdates();
+    endSettling();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
@@ -117,7 +121,7 @@ async function watchUpdates(
   context: CommandContext,
   onUpdated: (version: string) => void,
 ): Promise<() => void> {
-  if (quickTunnelHost !== '') return () => undefined;
+  if (quickTunnelHost !== '' || updateSource === undefined) return () => undefined;
   const { watchForUpdates } = await import('./auto-update.ts');
   return watchForUpdates({ settings, logger, onUpdated }, context);
 }
