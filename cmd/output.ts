@@ -1,8 +1,8 @@
 // `--output json|yaml` of the management commands. Source: docs/protocol/commands-and-api.md §5, §5.5.
 
-import { stringify } from 'yaml';
 import type { Flag } from '../internal/config/flag.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { loadYaml } from '../internal/schema/load-yaml.ts';
 import type { CommandContext } from './context.ts';
 
 export const outputFlag = {
@@ -24,5 +24,5 @@ export function parseOutputFormat(text: string | undefined): OutputFormat {
 
 /** Writes `value` to stdout. */
 export function writeFormatted(context: CommandContext, format: 'json' | 'yaml', value: unknown): void {
-  context.stdout.write(format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : stringify(value));
+  context.stdout.write(format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : loadYaml().stringify(value));
 }

@@ -2,24 +2,14 @@
 // says which keys exist and how scalars are taken; it is applied by the caller afterwards. JSON is json-reader.ts.
 // Source: docs/protocol/ingress-and-origin.md §2.
 
-import { createRequire } from 'node:module';
 import type { Document, Node, Scalar } from 'yaml';
 import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
+import { loadYaml } from './load-yaml.ts';
 import { describeSyntaxError, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
 
 /** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */
 export type Dialect = 'yaml' | 'json';
-
-type Yaml = typeof import('yaml');
-
-let yaml: Yaml | undefined;
-
-/** The parser, loaded by the first text: a connector without a config file does without it. */
-function loadYaml(): Yaml {
-  yaml ??= createRequire(import.meta.url)('yaml') as Yaml;
-  return yaml;
-}
 
 /** A key that no schema knows, with the place where it stands. */
 export interface UnknownKey {
