@@ -20,6 +20,8 @@ export const problemCodes = {
   noRoute: 7003,
   unauthorized: 10_000,
   rateLimited: 10_429,
+  recordMissing: 81_044,
+  recordExists: 81_053,
 } as const;
 
 export type ProblemName = keyof typeof problemCodes;
@@ -38,6 +40,8 @@ const errorCodes: Readonly<Record<ProblemName, ErrorCode>> = {
   noRoute: 'api.not-found',
   unauthorized: 'api.unauthorized',
   rateLimited: 'api.rate-limited',
+  recordMissing: 'api.not-found',
+  recordExists: 'api.invalid',
 };
 
 const statuses: Partial<Record<ErrorCode, number>> = {

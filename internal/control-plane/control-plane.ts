@@ -6,7 +6,7 @@ import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
 import { matchPath, splitPath } from '../api/path.ts';
-import type { ApiRoute } from '../api/routes.ts';
+import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { nothingSchema } from '../schema/api-common.ts';
@@ -67,6 +67,7 @@ export function createControlPlane(
 
   /** Throws `api.unauthorized` unless the path's account, or that of its zone, is the caller's own. */
   const authorize = async ({ owner }: ApiRoute, params: Record<string, string>, caller: Caller): Promise<void> => {
+    if (owner === 'caller') return;
     const tag = owner === 'account' ? params.account : (await store.accounts.zone(params.zone ?? ''))?.accountTag;
     if (tag !== caller.accountTag) throw unauthorized();
   };
@@ -103,7 +104,13 @@ export function createControlPlane(
 export interface Answer {
   readonly status: number;
   readonly result?: unknown;
-  readonly resultInfo?: { count: number; page: number; per_page: number; total_count: number };
+  readonly resultInfo?: {
+    readonly count: number;
+    readonly page: number;
+    readonly per_page: number;
+    readonly total_count: number;
+    readonly total_pages: number;
+  };
   readonly error?: { readonly code: number; readonly message: string };
 }
 
@@ -208,15 +215,18 @@ function parseDocument(schema: z.ZodType, value: unknown, where: 'query' | 'body
   throw apiProblem('invalid', `Invalid request ${where}: ${issues.join('; ')}`);
 }
 
-function pagedAnswer(page: AnyPage, query: AnyPageQuery): Answer {
+function pagedAnswer({ items, total }: AnyPage, query: AnyPageQuery): Answer {
+  const perPage = perPageOf(query);
+  const pages = Math.ceil(total / perPage);
   return {
     status: 200,
-    result: page.items,
+    result: items,
     resultInfo: {
-      count: page.items.length,
+      count: items.length,
       page: query.page,
-      per_page: perPageOf(query),
-      total_count: page.total,
+      per_page: perPage,
+      total_count: total,
+      total_pages: pages,
     },
   };
 }

@@ -9,6 +9,7 @@ import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -49,6 +50,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   };
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
+  add(openZoneApi({ store }));
   const privateServices = add(
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );

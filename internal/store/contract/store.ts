@@ -29,6 +29,7 @@ export interface AccountStore {
   /** Makes the account, its zone and its default virtual network in one step. `store.conflict` when the name is taken. */
   create(account: AccountRecord, zone: ZoneRecord, network: NetworkRecord): Promise<void>;
   byName(name: string): Promise<AccountRecord | undefined>;
+  get(tag: string): Promise<AccountRecord | undefined>;
   zone(id: string): Promise<ZoneRecord | undefined>;
   zonesOf(accountTag: string): Promise<readonly ZoneRecord[]>;
   setZoneDomain(id: string, domain: string): Promise<void>;
@@ -73,8 +74,10 @@ export interface TunnelStore {
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
   /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
   remove(accountTag: string, id: TunnelId, options: { atMs: number; cascade: boolean }): Promise<RemoveTunnel>;
-  /** The secret of a live tunnel. */
-  secret(id: TunnelId): Promise<{ readonly accountTag: string; readonly secret: StoredSecret } | undefined>;
+  /** The secret of a live tunnel, and whether it is configured from the edge. */
+  secret(
+    id: TunnelId,
+  ): Promise<{ readonly accountTag: string; readonly secret: StoredSecret; readonly remote: boolean } | undefined>;
   configuration(id: TunnelId): Promise<ConfigurationRecord | undefined>;
   /** Stores the next version; undefined when there is no such live tunnel in the account. */
   setConfiguration(

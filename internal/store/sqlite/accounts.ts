@@ -20,6 +20,10 @@ export function createAccountStore(database: Database): AccountStore {
       const row = database.row('SELECT * FROM accounts WHERE name = ?', name);
       return row === undefined ? undefined : toAccount(row);
     },
+    async get(tag) {
+      const row = database.row('SELECT * FROM accounts WHERE tag = ?', tag);
+      return row === undefined ? undefined : toAccount(row);
+    },
     async zone(id) {
       const row = database.row('SELECT * FROM zones WHERE id = ?', id);
       return row === undefined ? undefined : toZone(row);

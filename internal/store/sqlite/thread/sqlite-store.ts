@@ -33,6 +33,7 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   accounts: {
     create: true,
     byName: true,
+    get: true,
     zone: true,
     zonesOf: true,
     setZoneDomain: true,
