@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { fillIn, generatedParts } from './docs.ts';
+import { fillIn, generatedFiles, generatedParts } from './docs.ts';
+
+describe('the generated documents', () => {
+  for (const [file, text] of Object.entries(generatedFiles)) {
+    it(`${file} is up to date (node scripts/docs.ts writes it)`, () => {
+      assert.equal(readFileSync(join(import.meta.dirname, '..', file), 'utf8'), text());
+    });
+  }
+});
 
 describe('the generated parts of the documents', () => {
   for (const [file, parts] of Object.entries(generatedParts)) {

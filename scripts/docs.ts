@@ -1,10 +1,11 @@
 // Writes the generated parts of the documents, between their markers (`<!-- generated:settings -->` …
 // `<!-- /generated:settings -->`). `--check` only says whether they are up to date.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorTableText, exitCodeTable } from './docs/errors.ts';
 import { limitTables } from './docs/limits.ts';
+import { openApiText } from './docs/openapi.ts';
 import { roomPicture, roomTable } from './docs/rooms.ts';
 import { edgeFlagsTable, originRequestTable, settingsTable } from './docs/settings.ts';
 
@@ -29,7 +30,20 @@ export function fillIn(file: string, text: string): string {
   return filled;
 }
 
+/** Files that are generated whole: file → text. */
+export const generatedFiles: Readonly<Record<string, () => string>> = {
+  'docs/openapi.json': openApiText,
+};
+
 if (import.meta.main) {
+  for (const [file, text] of Object.entries(generatedFiles)) {
+    const path = join(import.meta.dirname, '..', file);
+    const present = existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+    const wanted = text();
+    if (present === wanted) continue;
+    if (process.argv.includes('--check')) process.exitCode = 1;
+    else writeFileSync(path, wanted);
+  }
   for (const file of Object.keys(generatedParts)) {
     const path = join(import.meta.dirname, '..', file);
     const text = readFileSync(path, 'utf8');

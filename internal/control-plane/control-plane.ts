@@ -5,6 +5,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
+import { openApiDocument } from '../api/openapi.ts';
 import { matchPath, splitPath } from '../api/path.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
@@ -29,6 +30,8 @@ export interface ControlPlaneOptions extends Omit<ControlPlaneParts, 'now'> {
 
 /** Where the API begins, as the API's clients expect it. */
 export const apiBasePath = '/client/v4';
+/** Where the description of the API is, for whoever asks: it tells nothing of an edge but its version. */
+export const descriptionPath = `${apiBasePath}/openapi.json`;
 
 /** Calls an address may make at once and in the long run: far above any tool of ours, far below what a loop makes. */
 export const callLimits = { burst: 300, perSecond: 30 };
@@ -51,6 +54,17 @@ export function createControlPlane(
   const { store, logger } = options;
   const known = servedCalls({ ...options, now }, options.calls).map(withTemplate);
   const calls = createRateLimiter({ ...callLimits, now });
+  let described: string | undefined;
+  /** Made when it is first asked for: most edges are never asked. */
+  const description = (): string => {
+    described ??= JSON.stringify(
+      openApiDocument(
+        known.map(({ route }) => route),
+        apiBasePath,
+      ),
+    );
+    return described;
+  };
   const refusals = createRateLimiter({ ...refusalLimits, now });
 
   const authenticate = async (request: IncomingMessage, address: string): Promise<Caller> => {
@@ -77,6 +91,7 @@ export function createControlPlane(
     if (!calls.take(address)) throw apiProblem('rateLimited', 'Too many requests');
     const url = parseUrl(request.url ?? '/');
     const method = request.method ?? 'GET';
+    if (method === 'GET' && url.pathname === descriptionPath) return { status: 200, text: description() };
     const found = findCall(known, method, url.pathname);
     if (found.call !== undefined && found.call.route.owner === 'anyone') {
       if (method !== 'GET') requireJson(request);
@@ -112,6 +127,8 @@ export interface Answer {
     readonly total_pages: number;
   };
   readonly error?: { readonly code: number; readonly message: string };
+  /** Sent as it is, without an envelope. */
+  readonly text?: string;
 }
 
 interface AnyPage {
@@ -255,7 +272,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     // Left out of the text where it is undefined.
     result_info: answer.resultInfo,
   };
-  const text = JSON.stringify(envelope);
+  const text = answer.text ?? JSON.stringify(envelope);
   response.statusCode = answer.status;
   // Exactly this value: clients hide the error texts of any other (docs/protocol/commands-and-api.md §9.1).
   response.setHeader('Content-Type', 'application/json');

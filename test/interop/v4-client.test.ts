@@ -44,7 +44,7 @@ it('a client that only knows the v4 API declares tunnels, routes and records, ch
   if (!(await haveTools(t, 'python3'))) return;
   const world = await openV4World(t);
   const ingress = [{ hostname: 'shop.example.test', service: world.origin }, { service: 'http_status:404' }];
-  const content = '${tunnel.web}.cfargotunnel.com';
+  const content = '<tunnel.web>.cfargotunnel.com';
   const wanted: readonly Wanted[] = [
     { label: 'tunnel.web', kind: 'tunnel', set: { name: 'web', config_src: 'cloudflare' }, configuration: { ingress } },
     { label: 'tunnel.db', kind: 'tunnel', set: { name: 'db', config_src: 'local' } },
@@ -53,13 +53,13 @@ it('a client that only knows the v4 API declares tunnels, routes and records, ch
       (network): Wanted => ({
         label: `route.${network}`,
         kind: 'route',
-        set: { network, tunnel_id: '${tunnel.db}', virtual_network_id: '${network.lab}', comment: `route ${network}` },
+        set: { network, tunnel_id: '<tunnel.db>', virtual_network_id: '<network.lab>', comment: `route ${network}` },
       }),
     ),
     {
       label: 'name.db',
       kind: 'hostname_route',
-      set: { hostname: 'db.lan', tunnel_id: '${tunnel.db}', comment: 'the database' },
+      set: { hostname: 'db.lan', tunnel_id: '<tunnel.db>', comment: 'the database' },
     },
     ...['shop.example.test', '*.shops.example.test'].map(
       (name): Wanted => ({
@@ -82,7 +82,7 @@ it('a client that only knows the v4 API declares tunnels, routes and records, ch
     'network.lab': { comment: 'moved' },
     'route.10.3.0.0/16': { network: '10.4.0.0/15' },
     'name.db': { hostname: 'db2.lan' },
-    'record.*.shops.example.test': { content: '${tunnel.db}.cfargotunnel.com', comment: null },
+    'record.*.shops.example.test': { content: '<tunnel.db>.cfargotunnel.com', comment: null },
   };
   // As after a loss of its state, the client finds by name what it made, and changes what differs.
   const again = await declare(world, wanted, [{ do: 'apply' }, { do: 'apply', change }, { do: 'apply' }]);

@@ -73,10 +73,10 @@ class Client:
         return KINDS[kind]["path"].format(**self.places)
 
     def filled(self, value):
-        """`${tunnel.web}` stands for the id of what was made under that name."""
+        """`<tunnel.web>` stands for the id of what was made under that name."""
         if isinstance(value, str):
             for name, made in self.ids.items():
-                value = value.replace("${%s}" % name, made)
+                value = value.replace("<%s>" % name, made)
         return value
 
     def attributes(self, one):
