@@ -27,6 +27,11 @@ export interface CommandContext {
    * default action is off.
    */
   onSignal(name: SignalName, handler: () => void): () => void;
+  /**
+   * Has the program start again with the same arguments in the place of this process, under its id, once the command has
+   * ended. Where the system cannot do that the process just ends.
+   */
+  runAgain(): void;
   /** Ends the process at once. Only for a second signal; commands return their exit code. */
   exitNow(code: number): void;
 }

@@ -17,6 +17,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
@@ -27,7 +28,11 @@ export const command = defineCommand({
   description:
     'Runs an edge: connectors dial it, visitors reach the tunnels of those connectors through it. State (certificate ' +
     'authority, tunnels, routes) is kept in the state directory. Without --domain it serves *.localhost to this machine only.',
-  inheritedHelp: 'Logging:',
+  inheritedHelp: true,
+  usualFlags: [
+    ...['domain', 'state-dir', 'host', 'http-port', 'https-port', 'connector-port', 'api', 'name', 'cert', 'key'],
+    ...['quick-tunnels', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
+  ],
   flags: edgeFlags,
   examples: [
     ['postern edge run', 'An edge for this machine: http://<name>.localhost:8080'],
@@ -75,6 +80,7 @@ export const command = defineCommand({
       metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
+      tracer: await openTracer('postern-edge', logger, context),
     });
     const { apiUrl, quickServiceUrl } = edge;
     const pointer = { apiUrl, quickServiceUrl, stateDir, pid: context.pid };

@@ -2,7 +2,7 @@
 // (its schemas are JSON Schema 2020-12); docs/protocol/commands-and-api.md §9.1 for the envelope.
 
 import * as z from 'zod';
-import { nothingSchema } from '../schema/api-common.ts';
+import { nothingSchema } from '../schema/api/common.ts';
 import type { ApiRoute } from './route.ts';
 import { apiRoutes } from './routes.ts';
 

@@ -2,8 +2,8 @@
 // (routes.ts).
 
 import * as z from 'zod';
-import { nothingSchema as none } from '../schema/api-common.ts';
-import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
+import { nothingSchema as none } from '../schema/api/common.ts';
+import { echoResultSchema, sendEchoSchema } from '../schema/api/echo.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -23,7 +23,7 @@ import {
   updateNamedIpRouteSchema,
   updateNetworkSchema,
   updatePrivateHostnameSchema,
-} from '../schema/api-private-route.ts';
+} from '../schema/api/private-route.ts';
 import { route } from './route.ts';
 
 const ipRoutes = '/accounts/{account}/teamnet/routes';

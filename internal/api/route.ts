@@ -1,6 +1,7 @@
 // What a call of the API is, before anybody serves or makes it. The calls that commands of ours use stand in routes.ts.
 
 import type * as z from 'zod';
+import type { ScopeResource } from '../schema/api/scopes.ts';
 
 /**
  * Whose a call is: that of the account, or of the zone's account, that its path names; only a token of that account gets
@@ -22,6 +23,8 @@ export interface RouteDefinition {
   readonly paged: boolean;
   /** The result is a secret: reading it takes the right to write, and is audited. */
   readonly reveals?: boolean;
+  /** What the call is about, where the table of route-scope.ts does not know its path: a feature's own. */
+  readonly resource?: ScopeResource;
 }
 
 export interface ApiRoute extends RouteDefinition {

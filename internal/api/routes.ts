@@ -3,8 +3,8 @@
 // Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
-import { nothingSchema } from '../schema/api-common.ts';
-import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
+import { nothingSchema } from '../schema/api/common.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api/hostname-route.ts';
 import {
   activeClientSchema,
   cleanupQuerySchema,
@@ -16,8 +16,9 @@ import {
   tunnelSchema,
   tunnelWithTokenSchema,
   updateTunnelSchema,
-} from '../schema/api-tunnel.ts';
+} from '../schema/api/tunnel.ts';
 import type { PathParams } from './path.ts';
+import { peopleRoutes } from './people-routes.ts';
 import { privateRoutes } from './private-routes.ts';
 import { type ApiRoute, route } from './route.ts';
 import { zoneRoutes } from './zone-routes.ts';
@@ -29,6 +30,7 @@ const none = nothingSchema;
 const ignored = z.unknown();
 
 export const apiRoutes = {
+  ...peopleRoutes,
   ...privateRoutes,
   ...zoneRoutes,
   createTunnel: route({
@@ -83,6 +85,7 @@ export const apiRoutes = {
     query: none,
     body: none,
     paged: false,
+    reveals: true,
     result: z.string(),
   }),
   listConnections: route({

@@ -1,6 +1,6 @@
 // Calls about accounts, zones and DNS records; a part of the one table (routes.ts).
 
-import { nothingSchema as none } from '../schema/api-common.ts';
+import { nothingSchema as none } from '../schema/api/common.ts';
 import {
   accountQuerySchema,
   accountSchema,
@@ -11,7 +11,7 @@ import {
   updateDnsRecordSchema,
   zoneQuerySchema,
   zoneSchema,
-} from '../schema/api-zone.ts';
+} from '../schema/api/zone.ts';
 import { callerRoute, route } from './route.ts';
 
 const records = '/zones/{zone}/dns_records';
@@ -24,7 +24,10 @@ export const zoneRoutes = {
     ...{ ...get, path: '/accounts', op: 'list accounts' },
     ...{ paged: true, query: accountQuerySchema, result: accountSchema },
   }),
-  getAccount: route({ ...get, path: '/accounts/{account}', op: 'get account', result: accountSchema }),
+  getAccount: route({
+    ...{ ...get, path: '/accounts/{account}', op: 'get account' },
+    ...{ resource: 'tunnels', result: accountSchema },
+  }),
   listZones: callerRoute({
     ...{ ...get, path: '/zones', op: 'list zones' },
     ...{ paged: true, query: zoneQuerySchema, result: zoneSchema },

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import { describeError } from '../errors/error.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { PresenceStore } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ClientHistory } from './client-history.ts';

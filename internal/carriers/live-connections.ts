@@ -1,7 +1,7 @@
 // What the control plane asks of the running edge: which connectors are connected now, here and at other edges on the same
 // store. live-clients.ts implements it. Source: docs/protocol/commands-and-api.md §9.2 (ActiveClient, Connection).
 
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { TunnelActivity } from '../store/contract/records.ts';
 
 /** One registered connection of a connector. */

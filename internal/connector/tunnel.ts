@@ -23,8 +23,9 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { counter, type MetricFamily } from '../telemetry/metrics.ts';
 import { platformName } from '../telemetry/platform-name.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -89,6 +90,8 @@ export interface TunnelOptions {
   readonly logger: Logger;
   /** Told of each request; closed with the tunnel. Undefined = none. */
   readonly accessLog?: AccessLog | undefined;
+  /** Traces requests; closed with the tunnel. Undefined = only what an edge asks for. */
+  readonly tracer?: Tracer | undefined;
   /** For lines about connections to the edge. Default: `logger`. */
   readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -171,9 +174,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
   opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
+  opened.defer(() => options.tracer?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
     accessLog: options.accessLog,
+    tracer: options.tracer,
     metrics,
     connectorId,
     tags: options.tags,
@@ -208,6 +213,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const traffic = new PrivateTraffic({ openUdp, limiter, allowDestination, resolvers, echo: echoProxy, log: logger });
   opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
+  metrics.families.push(...(options.tracer?.metrics ?? []));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     const { features: requested, postQuantum } = options;
@@ -218,6 +224,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
         stream: incoming => proxy.stream(incoming),
         configure: pushed => applyPushed(orchestrator, pushed),
         sessions,
+        rpcFigures: metrics.rpcServer,
       },
     };
   };
@@ -236,7 +243,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     directory,
     trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
-    openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
+    openRegistration: control =>
+      new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs, figures: metrics.rpcClient }),
     attach,
     localConfiguration: () => {
       const { config } = proxy;
@@ -249,6 +257,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     maxRetries: options.retries,
     gracePeriodMs: options.gracePeriodMs,
     bindAddress: options.edge.bindAddress,
+    proxy: options.edge.proxy,
+    sharedPort: options.edge.sharedPort,
     postQuantum: options.postQuantum,
     haConnections: options.haConnections,
   });
@@ -309,7 +319,7 @@ function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
   if (quickTunnelHost === '') return [];
   const name = 'cloudflared_tunnel_user_hostnames_counts';
   const read = () => [[{ userHostname: `https://${quickTunnelHost}` }, 1]] as const;
-  return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
+  return [counter(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
 /** A configuration that the edge pushed, whichever way its transport has for that. */

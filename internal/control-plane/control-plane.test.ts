@@ -17,7 +17,7 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { parseToken } from '../credentials/tunnel-token.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels, type QuickTunnelFeature } from '../features/quick-tunnels/open.ts';
-import { createTag, createTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../store/secret-box.ts';

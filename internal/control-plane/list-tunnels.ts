@@ -3,8 +3,8 @@
 import type * as z from 'zod';
 import type { TunnelState } from '../carriers/live-connections.ts';
 import { wasActiveAt } from '../carriers/tunnel-state.ts';
-import { maxPerPage } from '../schema/api-common.ts';
-import type { tunnelQuerySchema } from '../schema/api-tunnel.ts';
+import { maxPerPage } from '../schema/api/common.ts';
+import type { tunnelQuerySchema } from '../schema/api/tunnel.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import type { TunnelFilter } from '../store/contract/store.ts';
 import { type ControlPlaneParts, existedAt, pageOf, parseOptionalTime } from './handler-context.ts';

@@ -1,7 +1,7 @@
 // Tunnels and their connectors as the API shows them. Source: docs/protocol/commands-and-api.md §9.2.
 
 import type { ActiveClient, LiveConnection, TunnelState } from '../carriers/live-connections.ts';
-import type { ApiActiveClient, ApiConnection } from '../schema/api-tunnel.ts';
+import type { ApiActiveClient, ApiConnection } from '../schema/api/tunnel.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { formatOptionalTime, formatTime } from './handler-context.ts';
 

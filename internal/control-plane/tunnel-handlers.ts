@@ -6,7 +6,7 @@ import type { ApiHandlers } from '../api/routes.ts';
 import { decodeBase64 } from '../credentials/base64.ts';
 import { encodeToken } from '../credentials/tunnel-token.ts';
 import { isPosternError } from '../errors/error.ts';
-import { createTunnelId, isUuid, parseTunnelId } from '../schema/api-id.ts';
+import { createTunnelId, isUuid, parseTunnelId } from '../schema/api/id.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { apiProblem } from './api-problem.ts';
@@ -37,8 +37,8 @@ const maxReasonLength = 2_000;
 export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
   const { store, secrets, live, now } = parts;
   const tokenOf = (tunnel: TunnelRecord, secret: Uint8Array): string => {
-    const { addresses, caPin } = parts.describeEdge();
-    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, edge: addresses, caPin });
+    const { addresses, ...edge } = parts.describeEdge();
+    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, ...edge, edge: addresses });
   };
   const stateAndShow = async (tunnel: TunnelRecord) => {
     // A tunnel that was deleted has nobody, also while its connectors are being cut off.

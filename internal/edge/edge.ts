@@ -33,8 +33,7 @@ const connectorDrainMs = 5_000;
 
 /**
  * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
- * 'listen.failed',
- * 'store.failed', 'tls.failed', and what features throw (features.ts).
+ * 'listen.failed', 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
@@ -79,6 +78,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       timeouts: options.visitorTimeouts,
       limits: options.visitorLimits,
       errorPage,
+      connectors,
     }),
   );
 
@@ -87,7 +87,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
-  const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
+  const describeEdge = () => ({
+    addresses: names.map(connectors.addressOf),
+    caPin: certificates.caPin,
+    sharedPort: visitors.httpsPort,
+  });
   const { urlOf } = visitors;
   const { list: features, privateServices } = await openFeatures(
     { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
@@ -100,6 +104,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: features.flatMap(feature => feature.metrics ?? []),
       connections: () => registry.all().length,
+      certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
         await store.accounts.byName('local');

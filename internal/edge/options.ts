@@ -5,6 +5,7 @@ import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { VisitorTimeouts } from '../visitors/limits.ts';
 import type { VisitorLimits } from '../visitors/places.ts';
 import type { EdgeFeature } from './feature.ts';
@@ -58,6 +59,8 @@ export interface EdgeOptions {
   /** Version text of this program, for the metrics. */
   readonly version?: string | undefined;
   readonly logger: Logger;
+  /** Traces visitors' requests; closed with the edge. Undefined = no traces. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Its disposal is `stop`. */

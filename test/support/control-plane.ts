@@ -12,8 +12,9 @@ import type { ActiveClient } from '../../internal/carriers/live-connections.ts';
 import { ensureLocalAccounts, type LocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/thread/sqlite-store.ts';
@@ -46,7 +47,7 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
       secrets: createSecretBox(randomBytes(32)),
       live,
       describeEdge: () => testEdge,
-      calls: openPrivateNetworkApi({ store }).api,
+      calls: [...openPrivateNetworkApi({ store }).api, ...openPeople({ store }).api],
       logger: silentLogger(),
     }),
   );

@@ -2,7 +2,7 @@
 
 import type { ActiveClient, LiveConnection, LiveConnections } from '../../internal/carriers/live-connections.ts';
 import { tunnelState } from '../../internal/carriers/tunnel-state.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 
 export class LiveTunnels implements LiveConnections {
   /** Filled by the test. */

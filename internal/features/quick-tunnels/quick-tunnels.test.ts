@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { liveClient } from '../../../test/support/live-tunnels.ts';
 import type { LiveConnections } from '../../carriers/live-connections.ts';
 import { ensureLocalAccounts } from '../../control-plane/accounts.ts';
-import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import { authenticateTunnel } from '../../store/authenticate-tunnel.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createSecretBox } from '../../store/secret-box.ts';

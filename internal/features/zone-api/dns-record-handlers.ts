@@ -13,7 +13,7 @@ import {
 import { perPageOf } from '../../control-plane/paging.ts';
 import { isInZone, parsePublicHostname } from '../../control-plane/public-hostname.ts';
 import { isPosternError } from '../../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import type { HostnameRecord, ZoneRecord } from '../../store/contract/records.ts';
 import { recordFilter, recordOrder } from './record-filter.ts';
 

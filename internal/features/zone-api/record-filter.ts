@@ -1,7 +1,7 @@
 // Which DNS records a listing wants, and in which order: the filters of the public v4 API, all or any of them.
 
 import type * as z from 'zod';
-import type { dnsRecordQuerySchema } from '../../schema/api-zone.ts';
+import type { dnsRecordQuerySchema } from '../../schema/api/zone.ts';
 
 type Query = z.output<typeof dnsRecordQuerySchema>;
 

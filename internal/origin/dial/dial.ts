@@ -8,10 +8,10 @@ import { type ConnectionOptions, connect as connectTls, type SecureContext, type
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { formatHostPort, parseHostPort } from '../../net/address/host-port.ts';
 import { type IpBytes, parseIp } from '../../net/address/ip.ts';
+import type { ForwardProxy } from '../../net/proxy/forward-proxy.ts';
+import { openProxyTunnel } from '../../net/proxy/proxy-tunnel.ts';
 import { boundUnsent } from '../../net/stream/bound-unsent.ts';
 import { originFailure, originTimeout } from '../exchange/failure.ts';
-import type { OutboundProxy } from './outbound-proxy.ts';
-import { openTunnel } from './proxy-tunnel.ts';
 
 export type DialTarget =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -27,7 +27,7 @@ export interface DialSettings {
   /** Keep our half open after the origin's FIN; for raw streams. */
   readonly halfOpen?: boolean;
   /** Forward proxy on the way; the target is reached by a tunnel through it. */
-  readonly via?: OutboundProxy | undefined;
+  readonly via?: ForwardProxy | undefined;
   /** Asked about every address before anything is sent to it, those that a name resolves to included. */
   readonly allow?: AllowAddress | undefined;
   /** How names are resolved; undefined = as the system does. */
@@ -141,7 +141,7 @@ class RunningDial implements Dial {
   readonly #dest: string;
   readonly #tls: DialTls | undefined;
   readonly #target: DialTarget;
-  readonly #via: OutboundProxy | undefined;
+  readonly #via: ForwardProxy | undefined;
   readonly #onConnected: ((tookMs: number) => void) | undefined;
   readonly #startMs = performance.now();
   #done: DialDone | undefined;
@@ -186,9 +186,9 @@ class RunningDial implements Dial {
     } else this.#tunnel(this.#socket, via, target.host, target.port);
   };
 
-  #tunnel(socket: Socket, via: OutboundProxy, host: string, port: number): void {
+  #tunnel(socket: Socket, via: ForwardProxy, host: string, port: number): void {
     socket.off('error', this.#onError).on('error', this.#onError);
-    openTunnel(socket, via, host, port).then(
+    openProxyTunnel(socket, via, host, port).then(
       tunnel => this.#onReached(tunnel),
       error => this.#onError(error),
     );
@@ -249,7 +249,7 @@ class RunningDial implements Dial {
   }
 }
 
-function proxyTarget(proxy: OutboundProxy): DialTarget {
+function proxyTarget(proxy: ForwardProxy): DialTarget {
   return { kind: 'tcp', host: proxy.host, port: proxy.port };
 }
 

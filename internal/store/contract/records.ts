@@ -1,7 +1,7 @@
 // What the edge's store keeps, as plain data. Times are milliseconds since the epoch; a deletion time of undefined means
 // alive. Source: docs/protocol/commands-and-api.md §9.2.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** Owner of tunnels, zones, networks and API tokens. */
 export interface AccountRecord {
@@ -21,15 +21,93 @@ export interface ZoneRecord {
   readonly domain: string;
 }
 
-/** An API token; only its digest is kept. */
+/** Somebody of an account. */
+export interface UserRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  /** Unique in the account, perhaps an e-mail address. */
+  readonly name: string;
+  /** What tokens of this user may be good for at most; see api/scopes.ts. */
+  readonly scopes: readonly string[];
+  readonly createdAtMs: number;
+}
+
+/** Users under one name, for policies. */
+export interface GroupRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  /** Unique in the account. */
+  readonly name: string;
+  readonly createdAtMs: number;
+  /** Ids of users, sorted. */
+  readonly members: readonly string[];
+}
+
+/** A machine of a user. */
+export interface DeviceRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  readonly userId: string;
+  /** Unique in the account. */
+  readonly name: string;
+  readonly createdAtMs: number;
+}
+
+/** An API token; only its digest is kept. Without a user it is a service's, or the operator's own. */
 export interface ApiTokenRecord {
+  /** 32 hex digits. */
+  readonly id: string;
   /** SHA-256 of the token text. */
   readonly digest: Uint8Array;
   readonly accountTag: string;
+  readonly userId: string | undefined;
+  readonly deviceId: string | undefined;
   /** For people: where the token went. */
   readonly label: string;
+  /** What it is good for; see api/scopes.ts. */
+  readonly scopes: readonly string[];
   readonly createdAtMs: number;
+  /** From then on it is as good as revoked; undefined = never. */
+  readonly expiresAtMs: number | undefined;
 }
+
+/** A token to be kept; what is left out: a new id, nobody's, good for everything, for ever. */
+export type NewApiToken = Pick<ApiTokenRecord, 'digest' | 'accountTag' | 'label' | 'createdAtMs'> &
+  Partial<ApiTokenRecord>;
+
+/** A code that lets a user log in once; only its digest is kept. */
+export interface LoginCodeRecord {
+  /** SHA-256 of the code. */
+  readonly digest: Uint8Array;
+  readonly userId: string;
+  readonly expiresAtMs: number;
+}
+
+/** One change, as the audit log keeps it. Names are those of its time. */
+export interface AuditRecord {
+  readonly accountTag: string;
+  readonly atMs: number;
+  /** Words of what was done: `create tunnel`. */
+  readonly action: string;
+  /** What it was done to, as a path: `/accounts/…/cfd_tunnel/…`. */
+  readonly target: string;
+  /** Empty for a token of nobody. */
+  readonly userId: string;
+  readonly userName: string;
+  readonly tokenId: string;
+  readonly tokenName: string;
+  /** Address the call came from. */
+  readonly address: string;
+  /** JSON texts without secrets; undefined where there was nothing. */
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** An entry of the log; ids count up. */
+export type AuditEntry = AuditRecord & { readonly id: number };
 
 /** A tunnel's secret at rest: see secret-box.ts. */
 export interface StoredSecret {

@@ -3,16 +3,22 @@
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
 // prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
 import type {
   AccountRecord,
   ApiTokenRecord,
+  AuditEntry,
+  AuditRecord,
   ConfigurationRecord,
+  DeviceRecord,
   EdgeRecord,
+  GroupRecord,
   HostnameRecord,
   IpRouteRecord,
+  LoginCodeRecord,
   NetworkRecord,
+  NewApiToken,
   NewHostname,
   NewTunnel,
   Page,
@@ -22,6 +28,7 @@ import type {
   StoredSecret,
   TunnelActivity,
   TunnelRecord,
+  UserRecord,
   ZoneRecord,
 } from './records.ts';
 
@@ -33,9 +40,74 @@ export interface AccountStore {
   zone(id: string): Promise<ZoneRecord | undefined>;
   zonesOf(accountTag: string): Promise<readonly ZoneRecord[]>;
   setZoneDomain(id: string, domain: string): Promise<void>;
-  addToken(token: ApiTokenRecord): Promise<void>;
+  /** Returns it as it is kept. `store.failed` when its user or device is not the account's, or the device not the user's. */
+  addToken(token: NewApiToken): Promise<ApiTokenRecord>;
+  /** Expired ones too. */
   tokenByDigest(digest: Uint8Array): Promise<ApiTokenRecord | undefined>;
-  removeToken(digest: Uint8Array): Promise<boolean>;
+  /** Expired ones too; oldest first. */
+  tokens(accountTag: string): Promise<readonly ApiTokenRecord[]>;
+  /** Which of these tokens there still are. */
+  knownTokens(ids: readonly string[]): Promise<readonly string[]>;
+  /** Forgets a token, which is told; false when the account has none of that id. */
+  revokeToken(accountTag: string, id: string): Promise<boolean>;
+}
+
+export interface UserStore {
+  /** `store.conflict` when the account has a user of the name. */
+  create(user: UserRecord): Promise<void>;
+  get(accountTag: string, id: string): Promise<UserRecord | undefined>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly UserRecord[]>;
+  /** With devices, memberships, login codes, and tokens, which are told as revoked. False when there is none of that id. */
+  remove(accountTag: string, id: string): Promise<boolean>;
+  /** One code at a time: an earlier one of the user is forgotten. */
+  setLoginCode(code: LoginCodeRecord): Promise<void>;
+  /** The user of a code, once: the code is forgotten. Undefined for one that is not known or expired. */
+  takeLoginCode(digest: Uint8Array, atMs: number): Promise<UserRecord | undefined>;
+}
+
+export interface GroupStore {
+  /** `store.conflict` when the account has a group of the name. Members must be the account's. */
+  create(group: GroupRecord): Promise<void>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly GroupRecord[]>;
+  remove(accountTag: string, id: string): Promise<boolean>;
+  /** Makes a user a member, or no longer. False when the account has no such group or user. */
+  setMember(accountTag: string, groupId: string, userId: string, isMember: boolean): Promise<boolean>;
+}
+
+export interface DeviceStore {
+  /** `store.conflict` when the account has a device of the name. The user must be the account's. */
+  create(device: DeviceRecord): Promise<void>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly DeviceRecord[]>;
+  /** With its tokens, which are told as revoked. */
+  remove(accountTag: string, id: string): Promise<boolean>;
+}
+
+export interface AuditFilter {
+  readonly sinceMs?: number | undefined;
+  readonly beforeMs?: number | undefined;
+  /** Name or id of a user. */
+  readonly user?: string | undefined;
+  readonly action?: string | undefined;
+  /** From 1. */
+  readonly page: number;
+  readonly perPage: number;
+}
+
+/** What changed and by whom. Bounded for each account: the oldest entries make room. */
+export interface AuditStore {
+  add(entry: AuditRecord): Promise<void>;
+  /** Newest first. */
+  list(accountTag: string, filter: AuditFilter): Promise<Page<AuditEntry>>;
+}
+
+/** When tokens were last used. May be lost in a power cut. */
+export interface TokenUseStore {
+  mark(tokenId: string, atMs: number): Promise<void>;
+  /** By token id; a token that was never used is not in it. */
+  of(tokenIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 
 export interface TunnelFilter {
@@ -203,6 +275,11 @@ export interface StoreParts {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
+  readonly users: UserStore;
+  readonly groups: GroupStore;
+  readonly devices: DeviceStore;
+  readonly audit: AuditStore;
+  readonly tokenUses: TokenUseStore;
 }
 
 export interface Store extends StoreParts, AsyncDisposable {

@@ -1,6 +1,6 @@
 // Public host names in SQLite.
 
-import { createTag, type TunnelId } from '../../schema/api-id.ts';
+import { createTag, type TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
 import type { HostnameRecord, NewHostname } from '../contract/records.ts';
 import type { HostnameStore } from '../contract/store.ts';

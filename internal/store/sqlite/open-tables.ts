@@ -4,6 +4,7 @@
 import { ChangeFeed } from '../contract/changes.ts';
 import type { PresenceStore, StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
+import { createAuditStore } from './audit.ts';
 import { Database } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
@@ -12,7 +13,9 @@ import { createNetworkStore } from './networks.ts';
 import { createPresenceStore } from './presence.ts';
 import { createPrivateHostnameStore } from './private-hostnames.ts';
 import { createQuickTunnelStore } from './quick-tunnels.ts';
+import { createTokenUseStore, forgetTokenUses } from './tokens.ts';
 import { createTunnelStore } from './tunnels.ts';
+import { createDeviceStore, createGroupStore, createUserStore } from './users.ts';
 
 export interface TableOptions {
   /** The database file; made (0600) when missing. `:memory:` for none. */
@@ -42,6 +45,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
     new Database(presencePath(path), new ChangeFeed(), { migrations: presenceMigrations, durable: false, lockWaitMs }),
     closeDatabase,
   );
+  await forgetTokenUses(presence, database);
   const presenceStore = createPresenceStore(presence);
   await forgetActivity(database, presenceStore);
   const databases = opened.move();
@@ -55,6 +59,11 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
+      users: createUserStore(database),
+      groups: createGroupStore(database),
+      devices: createDeviceStore(database),
+      audit: createAuditStore(database),
+      tokenUses: createTokenUseStore(presence),
     },
     noticeForeignChanges: () => database.noticeForeignChanges(),
     close: () => databases.disposeAsync(),

@@ -1,6 +1,6 @@
 // Quick tunnels in SQLite: an ordinary tunnel, its host name, and who asked for it.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { QuickTunnelRecord } from '../contract/records.ts';
 import type { QuickTunnelStore } from '../contract/store.ts';
 import { integer, text, tunnelId } from './columns.ts';

@@ -1,7 +1,7 @@
 // Tunnels, their secrets and remote configurations in SQLite.
 
 import type { SQLInputValue } from 'node:sqlite';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
 import type { ConfigurationRecord, NewTunnel, TunnelRecord } from '../contract/records.ts';
 import type { TunnelFilter, TunnelStore } from '../contract/store.ts';

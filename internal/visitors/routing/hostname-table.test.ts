@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { LateStore } from '../../../test/support/late-store.ts';
 import { temporaryDirectory } from '../../../test/support/program.ts';
 import { until } from '../../../test/support/wait.ts';
-import { createTag, createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { openHostnameTable } from './hostname-table.ts';
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createTag, createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../../internal/schema/api/id.ts';
 import type { Store } from '../../../internal/store/contract/store.ts';
 import type { StorePlace } from './store-contract.ts';
 

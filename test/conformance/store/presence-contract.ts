@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createTunnelId, type TunnelId } from '../../../internal/schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../../internal/schema/api/id.ts';
 import type { StoreChange } from '../../../internal/store/contract/changes.ts';
 import type { Store } from '../../../internal/store/contract/store.ts';
 import type { StorePlace } from './store-contract.ts';

@@ -39,7 +39,9 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
     setZoneDomain: true,
     addToken: true,
     tokenByDigest: true,
-    removeToken: true,
+    tokens: true,
+    knownTokens: true,
+    revokeToken: true,
   },
   tunnels: {
     create: true,
@@ -65,6 +67,11 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   },
   networks: { create: true, update: true, remove: true, get: true, list: true },
   ipRoutes: { create: true, update: true, remove: true, list: true },
+  users: { create: true, get: true, list: true, remove: true, setLoginCode: true, takeLoginCode: true },
+  groups: { create: true, list: true, remove: true, setMember: true },
+  devices: { create: true, list: true, remove: true },
+  audit: { add: true, list: true },
+  tokenUses: { mark: true, of: true },
   privateHostnames: { create: true, update: true, remove: true, list: true },
 };
 
@@ -88,6 +95,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     networks: part('networks'),
     ipRoutes: part('ipRoutes'),
     privateHostnames: part('privateHostnames'),
+    users: part('users'),
+    groups: part('groups'),
+    devices: part('devices'),
+    audit: part('audit'),
+    tokenUses: part('tokenUses'),
     close,
     [Symbol.asyncDispose]: close,
   };
