@@ -198,6 +198,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/delete.ts'),
   },
   {
+    path: 'tunnel diag',
+    summary: 'Gather what a diagnosis of a running connector needs into a file',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/diag/diag.ts'),
+  },
+  {
     path: 'tunnel info',
     summary: 'Show a tunnel and its connectors',
     inherits: 'tunnel',

@@ -19,6 +19,7 @@ import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
 import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
@@ -57,6 +58,7 @@ export const command = defineCommand({
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
     const { env, platform, pid } = context;
+    reapOrphans(context);
     using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
     await using edge = await openEdge({

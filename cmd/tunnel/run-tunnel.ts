@@ -5,7 +5,12 @@ import { rm, writeFile } from 'node:fs/promises';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
-import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import {
+  describeOpenSettings,
+  describeSettings,
+  inertSettings,
+  type TunnelSettings,
+} from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
@@ -32,9 +37,10 @@ import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
 import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
-import { checkBeside } from './check-beside.ts';
+import { checkBeside, checkWay } from './check-beside.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -68,6 +74,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   for (const warning of file?.warnings ?? []) logger.warn(warning);
   for (const name of inertSettings(settings, context.env)) logger.warn(`${name} has no effect in Postern`);
   const { env, platform, pid } = context;
+  reapOrphans(context);
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
@@ -170,6 +177,12 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
+    diagnostics: settings.managementDiagnostics
+      ? {
+          settings: diagnosedSettings(settings, context),
+          checkEdge: () => checkWay(edge, chosenProtocol(settings), logger),
+        }
+      : undefined,
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     accessLog:
@@ -256,6 +269,13 @@ const shownNames = new Set([
 
 function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
+}
+
+/** What `tunnel diag` is told: where the log is must mean the same wherever that runs. */
+function diagnosedSettings(settings: TunnelSettings, context: CommandContext): Readonly<Record<string, string>> {
+  const texts = describeOpenSettings(settings);
+  const paths = Object.entries(texts).filter(([name]) => name === 'logfile' || name === 'log-directory');
+  return { ...texts, ...Object.fromEntries(paths.map(([name, path]) => [name, resolvePath(path, context)])) };
 }
 
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. `off` undoes it, `stop` is the first one. */

@@ -325,12 +325,11 @@ export const tunnelFlags = [
   },
   {
     name: 'management-diagnostics',
-    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Offer metrics and profiles on the management host name',
+    description: 'Serve state and profiles for `tunnel diag` at the metrics address; =false turns that off',
   },
   {
     name: 'no-prechecks',

@@ -56,3 +56,9 @@ export function describeSettings(settings: TunnelSettings): Readonly<Record<stri
   }
   return texts;
 }
+
+/** The same without the secret ones: for what leaves the machine. */
+export function describeOpenSettings(settings: TunnelSettings): Readonly<Record<string, string>> {
+  const secret = new Set((tunnelSettingFlags as readonly Flag[]).filter(flag => flag.secret).map(({ name }) => name));
+  return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => !secret.has(name)));
+}

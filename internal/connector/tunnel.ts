@@ -8,6 +8,7 @@ import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
 import { connectorMetrics } from '../management/connector-metrics.ts';
+import type { DiagnosticSource } from '../management/diagnostic-source.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
@@ -82,6 +83,8 @@ export interface TunnelOptions {
   readonly rollout?: RolloutWatch | undefined;
   /** Where health and metrics are served; 'default' tries the usual ports on localhost, undefined = nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | 'default' | undefined;
+  /** What the metrics address tells `tunnel diag`; undefined = nothing. */
+  readonly diagnostics?: Pick<DiagnosticSource, 'settings' | 'checkEdge'> | undefined;
   /** Host name of a quick tunnel, '' for others. */
   readonly quickTunnelHost: string;
   /** Version text of this program. */
@@ -277,6 +280,14 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
         metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
+        diagnostics: options.diagnostics && {
+          ...options.diagnostics,
+          version: options.version,
+          tunnelId: options.tunnelId,
+          connectorId,
+          connections: () => connector.connections,
+          icmpSources: () => echoProxy?.sources ?? [],
+        },
       },
     });
     const served = health;

@@ -8,6 +8,7 @@ import { openApiDocument } from '../api/openapi.ts';
 import { matchPath, splitPath } from '../api/path.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
+import type { ErrorCode } from '../errors/table.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { nothingSchema } from '../schema/api/common.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -227,7 +228,25 @@ function pagedAnswer({ items, total }: AnyPage, query: AnyPageQuery): Answer {
   };
 }
 
-const busy = 'The store of the edge is locked by another program: nothing was changed, try again later';
+/** What callers are told when the edge's store is at fault; particulars are in its log. */
+const storeTexts: Partial<Record<ErrorCode, { readonly status: number; readonly message: string }>> = {
+  'store.busy': {
+    status: 503,
+    message: 'The store of the edge is locked by another program: nothing was changed, try again later',
+  },
+  'store.full': {
+    status: 507,
+    message:
+      "The disk of the edge is full: nothing was changed. Its operator must make room on the disk of the edge's state directory; then try again",
+  },
+  'store.failed': {
+    status: 500,
+    message:
+      "The store of the edge failed. Its operator finds the reason in the edge's log: look at the disk and permissions of its state directory",
+  },
+};
+
+const internalText = { status: 500, message: 'Internal error' };
 
 function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answer {
   const known = answerOf(error);
@@ -236,9 +255,8 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
     return { status: known.status, error: { code: known.code, message: known.message } };
   }
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
-  if (isPosternError(error, 'store.busy'))
-    return { status: 503, error: { code: problemCodes.internal, message: busy } };
-  return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
+  const { status, message } = (isPosternError(error) ? storeTexts[error.code] : undefined) ?? internalText;
+  return { status, error: { code: problemCodes.internal, message } };
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {

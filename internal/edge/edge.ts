@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { ConnectionEchoes } from '../carriers/connection-echoes.ts';
 import { openConnectorListener } from '../carriers/connector-listener.ts';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
@@ -53,6 +54,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   opened.use(new Liveness({ registry }));
+  opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(

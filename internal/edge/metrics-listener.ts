@@ -45,10 +45,12 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
       case '/ready':
         return readiness(connections(), await reasonOf(options.unready));
       case '/healthcheck':
-        return { status: 200, text: 'OK\n' };
-      case '/metrics':
+        return { status: 200, body: 'OK\n' };
+      case '/metrics': {
         isReady = (await reasonOf(options.unready)) === undefined;
-        return { status: 200, ...(await expose()) };
+        const { text, contentType } = await expose();
+        return { status: 200, body: text, contentType };
+      }
       default:
         return undefined;
     }
@@ -57,7 +59,7 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
 
 function readiness(connections: number, reason: string | undefined): LocalAnswer {
   const status = reason === undefined ? 200 : 503;
-  return { status, text: JSON.stringify({ status, connections, reason }) };
+  return { status, body: JSON.stringify({ status, connections, reason }) };
 }
 
 /** Of the first certificate of the chain, in seconds since the epoch. */

@@ -1,5 +1,6 @@
 // What an edge is opened with, and what it is once it is open.
 
+import type { EchoTimes } from '../carriers/connection-echoes.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
@@ -52,6 +53,8 @@ export interface EdgeOptions {
   readonly unregistered?: AddressLimits;
   /** Default: that of carriers/serve-connector.ts. */
   readonly maxConnectionsPerTunnel?: number | undefined;
+  /** Echoes through the connections of connectors. Default: `echoTimes` of carriers/connection-echoes.ts. */
+  readonly echoTimes?: EchoTimes | undefined;
   /** Ways into private networks; none by default. */
   readonly onRamps?: OnRampSettings;
   /** Where metrics are served, without authentication; undefined = nowhere. */

@@ -295,6 +295,13 @@ export const errorTable = {
     remedy:
       'Check disk space and permissions of the state directory; if the file is damaged, restore a backup (docs/operating.md).',
   },
+  'store.full': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning: "The disk of the edge's database is full. Nothing was changed.",
+    remedy: 'Make room on the disk of the state directory, and try again.',
+  },
   'stream.aborted': {
     scope: 'visitor',
     retry: 'never',

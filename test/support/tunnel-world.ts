@@ -16,6 +16,8 @@ export interface WorldOptions {
   readonly edgeFlags?: readonly string[];
   /** Further variables of the edge. */
   readonly edgeEnv?: Readonly<Record<string, string>>;
+  /** Words that run the first edge somewhere else. */
+  readonly edgePrefix?: readonly string[];
 }
 
 export interface ConnectOptions {
@@ -71,8 +73,8 @@ export class TunnelWorld {
     const fixed = ['edge', 'run', '--https-port', '-1', '--grace-period', '5s', '--loglevel', 'debug'];
     const edgeArgs = [...fixed, ...(options.edgeFlags ?? [])];
     const ports = ['--connector-port', '0', '--http-port', '0', '--api', '127.0.0.1:0'];
-    const { edgeEnv = {} } = options;
-    const edge = startProgram(t, [...edgeArgs, ...ports], { home, env: edgeEnv });
+    const { edgeEnv = {}, edgePrefix = [] } = options;
+    const edge = startProgram(t, [...edgeArgs, ...ports], { home, env: edgeEnv, prefix: edgePrefix });
     const port = async (pattern: RegExp): Promise<number> => Number((await edge.logged(pattern))[1]);
     const connectorPort = await port(/Listening for connectors address=\S+?:(\d+)/);
     const httpPort = await port(/Listening for HTTP visitors address=\S+?:(\d+)/);

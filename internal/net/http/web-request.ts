@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Agent as WebAgent } from 'undici';
+import { socketLookup } from '../address/lookup-host.ts';
 import { dialThroughProxy } from '../proxy/dial-proxy.ts';
 import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
@@ -31,6 +32,7 @@ export interface WebAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
@@ -43,7 +45,8 @@ export function requestWeb(options: WebRequest): Promise<WebAnswer> {
       if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
       chunks.push(chunk);
     }
-    return { status, headers, text: Buffer.concat(chunks).toString('utf8') };
+    const all = Buffer.concat(chunks);
+    return { status, headers, text: all.toString('utf8'), bytes: all };
   });
 }
 
@@ -53,16 +56,16 @@ export function requestWeb(options: WebRequest): Promise<WebAnswer> {
  */
 export async function streamWeb<T>(
   options: Omit<WebRequest, 'maxBytes'>,
-  take: (head: Omit<WebAnswer, 'text'>, body: AsyncIterable<Buffer>) => Promise<T>,
+  take: (head: Pick<WebAnswer, 'status' | 'headers'>, body: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
   const isSecure = url.startsWith('https:');
-  const ca = [...(options.ca ?? systemRoots())];
+  const ca = isSecure ? [...(options.ca ?? systemRoots())] : [];
   const { proxy } = options;
-  const connect: AgentOptions['connect'] = proxy === undefined ? { ca } : connectBy(proxy, ca, signal);
-  const dispatcher = new Agent(isSecure || proxy !== undefined ? { connect } : {});
+  const direct = { lookup: socketLookup, ...(isSecure ? { ca } : {}) };
+  const dispatcher = new Agent({ connect: proxy === undefined ? direct : connectBy(proxy, ca, signal) });
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);

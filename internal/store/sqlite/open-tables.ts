@@ -1,11 +1,12 @@
 // The SQLite variant of the store, synchronous underneath: both files opened, brought up to date, and cut into the parts of
 // the seam. It runs on the store's own thread; sqlite-store.ts is what the rest of the program sees.
 
+import { existsSync, renameSync } from 'node:fs';
 import { ChangeFeed } from '../contract/changes.ts';
 import type { PresenceStore, StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
 import { createAuditStore } from './audit.ts';
-import { Database } from './database.ts';
+import { Database, isDamaged } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
 import { migrations, presenceMigrations } from './migrations.ts';
@@ -41,10 +42,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
   const database = opened.adopt(new Database(path, changes, { migrations, durable: true, lockWaitMs }), closeDatabase);
   await forgetDeleted(database, options.forgetBeforeMs);
   // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
-  const presence = opened.adopt(
-    new Database(presencePath(path), new ChangeFeed(), { migrations: presenceMigrations, durable: false, lockWaitMs }),
-    closeDatabase,
-  );
+  const presence = opened.adopt(openPresence(presencePath(path), lockWaitMs), closeDatabase);
   await forgetTokenUses(presence, database);
   const presenceStore = createPresenceStore(presence);
   await forgetActivity(database, presenceStore);
@@ -68,6 +66,27 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
     noticeForeignChanges: () => database.noticeForeignChanges(),
     close: () => databases.disposeAsync(),
   };
+}
+
+/** What is in it is told anew by whoever is connected: a damaged file is put aside. Its log goes with it. */
+function openPresence(path: string, lockWaitMs: number): Database {
+  const open = (): Database => {
+    const database = new Database(path, new ChangeFeed(), {
+      migrations: presenceMigrations,
+      durable: false,
+      lockWaitMs,
+    });
+    database.requireSound();
+    return database;
+  };
+  try {
+    return open();
+  } catch (error) {
+    if (path === ':memory:' || !isDamaged(error)) throw error;
+    for (const suffix of ['', '-wal', '-shm'])
+      if (existsSync(`${path}${suffix}`)) renameSync(`${path}${suffix}`, `${path}.damaged${suffix}`);
+    return open();
+  }
 }
 
 function closeDatabase(database: Database): Promise<void> {
