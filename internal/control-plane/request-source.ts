@@ -11,16 +11,11 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/**
- * `names`: besides addresses and `localhost`, the only names a request may be for; undefined: any, where TLS vouches for the
- * name already.
- */
+/** `isOwn`: besides addresses and `localhost`, the names a request may be for; asked in lower case. */
 export function judgeSource(
   { headers, method }: IncomingMessage,
-  names: ReadonlySet<string> | undefined,
+  isOwn: (name: string) => boolean,
 ): SourceProblem | undefined {
-/** @param isOwn besides addresses and `localhost`, the names a request may be for; asked in lower case */
-export function judgeSource({ headers }: IncomingMessage, isOwn: (name: string) => boolean): SourceProblem | undefined {
   const { host = '', origin } = headers;
   const name = hostnameOf(host);
   if (isIP(name) === 0 && name !== 'localhost' && !isOwn(name)) {
