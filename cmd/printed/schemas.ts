@@ -2,19 +2,10 @@
 // commands to it. No command loads it.
 
 import * as z from 'zod';
-import {
-  addedDeviceSchema,
-  addedUserSchema,
-  auditEntrySchema,
-  createdTokenSchema,
-  deviceSchema,
-  groupSchema,
-  loginCodeSchema,
-  tokenSchema,
-  userSchema,
-  whoAmISchema,
-} from '../../internal/schema/api/people.ts';
+import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
+import { configSchemas } from './config-schemas.ts';
+import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
 const time = z.iso.datetime();
@@ -26,7 +17,16 @@ const connection = z.strictObject({
   is_pending_reconnect: z.boolean().describe('Whether it was lost and is expected back'),
   origin_ip: z.string().describe('Address that the connector dials from'),
   opened_at: time,
+  protocol: z.string().optional().describe('With --long: quic or http2'),
 });
+
+/** What `--long` adds. */
+const standing = {
+  status: tunnelStatusSchema.optional().describe('With --long, as the rest'),
+  config_src: z.enum(['local', 'cloudflare']).optional(),
+  conns_active_at: time.optional().describe('Since when it is connected; the zero time while it is not'),
+  conns_inactive_at: time.optional().describe('When it lost its last connection; the zero time while it has one'),
+};
 
 const tunnel = z.strictObject({
   id,
@@ -34,6 +34,7 @@ const tunnel = z.strictObject({
   created_at: time,
   deleted_at: time,
   connections: z.array(connection),
+  ...standing,
 });
 
 const connector = z.strictObject({
@@ -55,6 +56,12 @@ const ipRoute = z.strictObject({
   deleted_at: time,
   tunnel_name: z.string(),
 });
+
+const askedRoute = z.strictObject({
+  ...{ id, network: z.string(), virtual_network_id: id.optional(), virtual_network_name: z.string() },
+  ...{ tunnel_id: id.optional(), tunnel_name: z.string() },
+});
+const explainedRoute = askedRoute.extend({ tunnel_status: z.string() });
 
 const hostnameRoute = ipRoute.omit({ network: true }).extend({ hostname: z.string() });
 
@@ -89,16 +96,9 @@ const hop = z.strictObject({
   remedy: z.string().optional(),
 });
 
-/** Of a configuration at the edge; 0 = none was set. */
-const version = z.int();
-/** As the API has it: ingress, warp-routing, durations in seconds. */
-const remoteConfig = z.looseObject({});
-
-/** By the words of the command, sorted. */
-export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
-  audit: z.array(auditEntrySchema),
-  'device add': addedDeviceSchema,
-  'device list': z.array(deviceSchema),
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...configSchemas,
+  ...peopleSchemas,
   doctor: z.strictObject({
     checks: z.array(check),
     hardFail: z.boolean(),
@@ -112,8 +112,6 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     failed: z.enum(hopNames).nullable(),
     hops: z.array(hop),
   }),
-  'group add': groupSchema,
-  'group list': z.array(groupSchema),
   ping: z.strictObject({
     target: z.string(),
     address: z.string().nullable(),
@@ -125,85 +123,50 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     rtt_ms: z.strictObject({ min: z.number(), avg: z.number(), max: z.number(), mdev: z.number() }).nullable(),
     answers: z.array(echoAnswer),
   }),
-  'profile list': z.array(
-    z.strictObject({ name: z.string(), in_use: z.boolean(), account: z.string(), api: z.string() }),
-  ),
-  'token create': createdTokenSchema,
-  'token list': z.array(tokenSchema),
   traceroute: z.strictObject({
     target: z.string(),
     address: z.string().optional(),
     reached: z.boolean(),
     hops: z.array(z.strictObject({ ttl: z.int(), answers: z.array(echoAnswer) })),
   }),
-  'tunnel config diff': z.strictObject({
-    tunnelId: id,
-    version,
-    same: z.boolean(),
-    edge: remoteConfig,
-    local: remoteConfig,
-  }),
-  'tunnel config pull': z.strictObject({ tunnelId: id, version, config: remoteConfig }),
-  'tunnel config push': z.strictObject({
-    tunnelId: id,
-    changed: z.boolean(),
-    before: version,
-    version,
-    config: remoteConfig,
-  }),
-  'tunnel config show': z.strictObject({
-    file: z.string().nullable().describe('The config file; null when none is used'),
-    settings: z.array(
-      z.strictObject({
-        name: z.string(),
-        value: z.string().nullable().describe('As one would write it, secrets masked; null = not set'),
-        source: z.enum(['flag', 'environment', 'file', 'default']),
-        from: z.string().nullable().describe('The flag, the variable, or FILE:LINE'),
-      }),
-    ),
-    rules: z.strictObject({
-      source: z.enum(['edge', 'file', 'flags', 'none']),
-      from: z.string().nullable(),
-      config: remoteConfig,
-    }),
-  }),
-  'tunnel config validate': z.strictObject({
-    file: z.string(),
-    valid: z.boolean(),
-    problems: z.array(
-      z.strictObject({
-        line: z.int().nullable(),
-        column: z.int().nullable(),
-        path: z.string().describe('Of keys, such as ingress[0].service'),
-        text: z.string(),
-        remedy: z.string(),
-      }),
-    ),
-    warnings: z.array(z.string()),
-  }),
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
-  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector) }),
+  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector), ...standing }),
   'tunnel list': z.array(tunnel).nullable().describe('null when there is none'),
-  'tunnel reload': z.array(
+  'tunnel route dns list': z.array(
     z.strictObject({
-      pid: z.int(),
-      tunnelId: id,
-      file: z.string().nullable().describe('Its config file'),
-      changes: z.array(
-        z.strictObject({
-          setting: z.string().describe('Name of a setting, ingress or warp-routing'),
-          before: z.string().nullable().describe('null when it was not set'),
-          after: z.string().nullable(),
-          takesEffect: z.enum(['now', 'restart', 'never']).describe('never: the edge manages the rules'),
-        }),
-      ),
-      error: z.string().optional().describe('Why nothing is taken over'),
+      ...{ id: z.string(), hostname: z.string(), tunnel_id: id, tunnel_name: z.string() },
+      ...{ comment: z.string(), created_at: time },
     }),
   ),
+  'tunnel route explain': z.union([
+    z.array(
+      z.strictObject({
+        virtual_network: z.string(),
+        covering: explainedRoute.nullable().describe('What takes the whole, but for the parts of the next'),
+        inside: z.array(explainedRoute),
+        uncovered: z.array(z.string()).describe('Networks that lead nowhere'),
+      }),
+    ),
+    z
+      .array(
+        z.strictObject({
+          virtual_network: z.string(),
+          id,
+          hostname: z.string(),
+          tunnel_id: id,
+          tunnel_name: z.string(),
+        }),
+      )
+      .describe('Of a host name'),
+  ]),
   'tunnel route hostname list': z.array(hostnameRoute),
   'tunnel route hostname show': z.array(hostnameRoute),
-  'tunnel route ip get': ipRoute.nullable().describe('null when no route matches'),
+  'tunnel route ip get': z
+    .union([ipRoute, z.array(ipRoute)])
+    .nullable()
+    .describe('null when no route matches; with --all-vnets a list, or null'),
   'tunnel route ip list': z.array(ipRoute).nullable().describe('null when there is none'),
+  'tunnel route ip overlaps': z.array(z.strictObject({ inner: askedRoute, outer: askedRoute })),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel vnet list': z.array(network),
   update: z.strictObject({
@@ -211,12 +174,13 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     updated: z.boolean(),
     owner: z.string().optional().describe('What installed it and updates it'),
   }),
-  'user add': addedUserSchema,
-  'user invite': loginCodeSchema,
-  'user list': z.array(userSchema),
   version: z.strictObject({ version: z.string() }),
-  whoami: whoAmISchema.extend({ api: z.string(), credential: z.string().describe('Where it came from') }),
 };
+
+/** By the words of the command, sorted. */
+export const printedSchemas: Readonly<Record<string, z.ZodType>> = Object.fromEntries(
+  Object.entries(schemas).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+);
 
 /** The JSON Schema (draft 2020-12) of what a command prints. */
 export function printedJsonSchema(path: string): object {
@@ -226,8 +190,5 @@ export function printedJsonSchema(path: string): object {
   const dropPattern = ({ jsonSchema }: { jsonSchema: { format?: unknown; pattern?: unknown } }): void => {
     if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
   };
-  return {
-    title: `postern ${path} --output json`,
-    ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any', override: dropPattern }),
-  };
+  return { title: `postern ${path} --output json`, ...z.toJSONSchema(schema, { override: dropPattern }) };
 }
