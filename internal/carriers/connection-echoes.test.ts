@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { claimFor, dialBare } from '../../test/support/bare-connector.ts';
-import { EdgeWorld, openWorld } from '../../test/support/edge-world.ts';
+import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { within } from '../../test/support/wait.ts';
 import { PosternError } from '../errors/error.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
@@ -19,8 +19,9 @@ const hangs: ConnectorHandler = { stream: () => undefined, configure: () => neve
 describe('an echo through each connection', () => {
   for (const protocol of ['http2', 'quic'] as const) {
     it(`ends one that registered over ${protocol} and carries nothing, and no other`, async t => {
-      const opened = await openWorld(t, 'http_status:204', { edge: { echoTimes }, protocol });
-      const { connector: good, tunnel, world } = opened;
+      const world = await EdgeWorld.open(t, { echoTimes });
+      const tunnel = await world.makeTunnel();
+      const good = await world.connect(tunnel, [{ service: 'http_status:204' }], { protocol });
       const hung = await dialHung(t, world, protocol);
       await new RegistrationClient(await hung.control, { timeoutMs: 5_000 }).registerConnection(claimFor(tunnel));
       const registeredMs = performance.now();
