@@ -16,6 +16,7 @@ export function createHostnameStore(database: Database): HostnameStore {
     async route(record, { overwrite }) {
       return database.write(emit => {
         const present = get(record.hostname);
+        if (isBalancedByOther(database, record)) return 'foreign';
         if (present === undefined) {
           insertHostname(database, record, emit);
           return 'new';
@@ -47,6 +48,12 @@ export function createHostnameStore(database: Database): HostnameStore {
       });
     },
   };
+}
+
+/** Whether a load balancer of another account has the name. */
+function isBalancedByOther(database: Database, { hostname, accountTag }: HostnameRecord): boolean {
+  const sql = "SELECT 1 FROM balancing WHERE kind = 'balancer' AND name = ? AND account_tag <> ?";
+  return database.row(sql, hostname, accountTag) !== undefined;
 }
 
 /** Inserts a host name inside the caller's transaction. */

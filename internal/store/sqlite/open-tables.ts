@@ -4,6 +4,7 @@
 import { ChangeFeed } from '../contract/changes.ts';
 import type { StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
+import { createBalancingStore } from './balancing.ts';
 import { Database } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
@@ -53,6 +54,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
+      balancing: createBalancingStore(database),
     },
     noticeForeignChanges: () => database.noticeForeignChanges(),
     close: () => databases.disposeAsync(),

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { describeBalancingContract } from '../../../../test/conformance/store/balancing-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
@@ -35,6 +36,7 @@ describeStoreContract('sqlite, told late', async () => {
   return { ...place, open: async () => new LateStore(await place.open()).store };
 });
 describePresenceContract('sqlite', createPlace);
+describeBalancingContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
   let directory = '';

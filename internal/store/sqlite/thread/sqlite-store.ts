@@ -56,6 +56,7 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   networks: { create: true, update: true, remove: true, get: true, list: true },
   ipRoutes: { create: true, update: true, remove: true, list: true },
   privateHostnames: { create: true, remove: true, list: true },
+  balancing: { create: true, change: true, remove: true, list: true },
 };
 
 /** Opens the store and brings its schema up to date. Throws 'store.failed', or 'store.busy' when it stays locked. */
@@ -78,6 +79,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     networks: part('networks'),
     ipRoutes: part('ipRoutes'),
     privateHostnames: part('privateHostnames'),
+    balancing: part('balancing'),
     close,
     [Symbol.asyncDispose]: close,
   };
