@@ -6,9 +6,10 @@ import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
 import { envelopeSchema } from '../schema/api-common.ts';
+import type { ApiRoute } from './define-route.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';
-import { type ApiCall, type ApiRoute, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
+import { type ApiCall, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
 
 export interface ApiClientOptions {
   /** Base URL with /client/v4; a trailing slash is dropped. */

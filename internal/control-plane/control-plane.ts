@@ -5,8 +5,8 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
+import type { ApiRoute } from '../api/define-route.ts';
 import { matchPath, splitPath } from '../api/path.ts';
-import type { ApiRoute } from '../api/routes.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
 import { nothingSchema } from '../schema/api-common.ts';

@@ -7,8 +7,9 @@ import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { openTestControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts';
 import { createApiClient } from '../api/client.ts';
+import type { ApiRoute } from '../api/define-route.ts';
 import { formatPath } from '../api/path.ts';
-import { type ApiRoute, apiRoutes } from '../api/routes.ts';
+import { apiRoutes } from '../api/routes.ts';
 import { createTag } from '../schema/api-id.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 

@@ -12,7 +12,10 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
       if (zone === undefined) throw apiProblem('notFound', 'Zone not found');
       const tunnel = await requireTunnel(parts, caller, params.id);
       if (body.type === 'lb') {
-        throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
+        if (parts.balanceRoute === undefined)
+          throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
+        const balanced = parseHostname(body.lb_name, zone.domain);
+        return parts.balanceRoute({ hostname: balanced, zoneId: zone.id, poolName: body.lb_pool, tunnel }, caller);
       }
       const hostname = parseHostname(body.user_hostname, zone.domain);
       const outcome = await parts.store.hostnames.route(
@@ -29,7 +32,7 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
 }
 
 /** The full ASCII name in the zone; a name outside the zone is taken as one below it. Throws `api.invalid`. */
-function parseHostname(text: string, domain: string): string {
+export function parseHostname(text: string, domain: string): string {
   const wildcard = text.startsWith('*.') ? '*.' : '';
   const given = text.slice(wildcard.length).replace(/\.$/, '');
   // Checked first: the conversion parses like a URL's host, so it would drop what follows `/`, `?` or `:`.

@@ -89,10 +89,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
   const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
   const { urlOf } = visitors;
-  const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
-    opened,
-  );
+  const {
+    list: features,
+    privateServices,
+    balancing,
+  } = await openFeatures({ options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf }, opened);
   const metrics =
     options.metrics &&
     (await openMetricsListener({
@@ -115,6 +116,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       live,
       logger,
       describeEdge,
+      balanceRoute: balancing.balanceRoute,
       calls: features.flatMap(feature => feature.api ?? []),
     }),
   );

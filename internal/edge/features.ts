@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
@@ -36,6 +37,7 @@ export interface Features {
   readonly list: readonly EdgeFeature[];
   /** The ways into private networks, for whoever asks where they listen. */
   readonly privateServices: PrivateServices;
+  readonly balancing: LoadBalancing;
 }
 
 /** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
@@ -53,6 +55,9 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );
   add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
+  const { network } = privateServices;
+  const { location } = options;
+  const balancing = add(await openLoadBalancing({ ...parts, network, logger, location }));
   if (options.quickTunnels) add(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger }));
-  return { list, privateServices };
+  return { list, privateServices, balancing };
 }

@@ -9,8 +9,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
 import * as z from 'zod';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
+import type { ApiRoute } from '../api/define-route.ts';
 import { formatPath } from '../api/path.ts';
-import { type ApiRoute, apiRoutes } from '../api/routes.ts';
+import { apiRoutes } from '../api/routes.ts';
 import { createTag } from '../schema/api-id.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 

@@ -1,7 +1,7 @@
 // Quick tunnels as a feature of an edge: POST /tunnel gives a tunnel to whoever asks.
 // Source: docs/protocol/commands-and-api.md §10.
 
-import { openRoute } from '../../api/routes.ts';
+import { openRoute } from '../../api/define-route.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import type { EdgeAddress } from '../../control-plane/handler-context.ts';
 import { type ServedCall, serveCall } from '../../control-plane/served-call.ts';
