@@ -117,9 +117,15 @@ async function manageBalancers(stage: Stage): Promise<void> {
     assert.equal(code, 0, stderr);
     return stdout + stderr;
   };
-  assert.match(await route('one', 'app.localhost', 'web'), /Created load balancer app\.localhost and added a new pool web/);
+  assert.match(
+    await route('one', 'app.localhost', 'web'),
+    /Created load balancer app\.localhost and added a new pool web/,
+  );
   assert.match(await route('one', 'app.localhost', 'web'), /already uses pool web which has this tunnel/);
-  assert.match(await route('two', 'app.localhost', 'web'), /Added this tunnel as an origin in pool web which is already/);
+  assert.match(
+    await route('two', 'app.localhost', 'web'),
+    /Added this tunnel as an origin in pool web which is already/,
+  );
   assert.match(await route('three', 'app.localhost', 'spare'), /Added new pool spare with this tunnel as an origin to/);
   assert.match(await route('three', 'more.localhost', 'web'), /existing pool web which was updated to use this tunnel/);
   for (let count = 0; count < 40; count += 1) {
