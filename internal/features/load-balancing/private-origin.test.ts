@@ -118,6 +118,7 @@ describe('a private origin', () => {
     const port = await listenRaw(t, socket => {
       held += 1;
       socket.once('close', () => (held -= 1)).resume();
+      socket.once('end', () => socket.end());
     });
     await balance(world, [port]);
     const visitor = connect(world.world.httpPort, '127.0.0.1');

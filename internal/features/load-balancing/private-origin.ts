@@ -40,7 +40,10 @@ export class PrivateOrigin implements Carrier {
    */
   async open(owner: Duplex, sourceAddress: string, port = this.#port): Promise<Duplex> {
     const who: Visitor = { onRamp: 'load-balancer', network: this.#vnet, sourceAddress, sourcePort: 0 };
-    return (await this.#network.openTcp(who, this.#host, port, owner)).stream;
+    const { stream, flow } = await this.#network.openTcp(who, this.#host, port, owner);
+    // Whatever is left of it then, nobody wants.
+    owner.once('close', () => flow.cut('closed'));
+    return stream;
   }
 
   /** The same origin at another port. */
