@@ -13,6 +13,7 @@ import { openRouteLookup } from '../features/route-lookup/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
+import type { BeginChoice } from '../visitors/choice.ts';
 import type { HostnameTable } from '../visitors/routing/hostname-table.ts';
 import type { EdgeFeature } from './feature.ts';
 import type { EdgeOptions } from './options.ts';
@@ -25,7 +26,7 @@ export interface FeatureParts {
   readonly registry: ConnectorRegistry;
   readonly live: LiveConnections;
   /** Which host names lead where. */
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly accounts: LocalAccounts;
   /** Where connectors dial this edge. */
   readonly describeEdge: () => EdgeAddress;

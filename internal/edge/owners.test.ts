@@ -167,6 +167,8 @@ const texts: Readonly<Record<string, (ids: Owned) => string>> = {
   tunnel_secret: () => Buffer.alloc(32, 7).toString('base64'),
   existed_at: () => '2026-01-01T00:00:00Z',
   destination: () => '10.1.0.1',
+  path: () => '/',
+  expected_codes: () => '2xx',
 };
 
 function sampleValue(name: string, schema: JsonSchema, ids: Owned): unknown {

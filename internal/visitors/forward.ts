@@ -13,7 +13,7 @@ import { countGarbage } from '../net/stream/young-garbage.ts';
 import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
-import type { Attempt, Choice } from './choice.ts';
+import type { Attempt, BeginChoice, Choice } from './choice.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
 import { answerProblem, type ErrorPage, type ProblemKind } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
@@ -23,7 +23,7 @@ import type { Idler, UploadWatch } from './upload-watch.ts';
 import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export interface ForwardOptions {
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
   readonly timeouts: VisitorTimeouts;
@@ -107,7 +107,12 @@ class Visit {
   #gone = false;
   #waited = false;
 
-  constructor(request: VisitorRequest, response: VisitorResponse, route: HostnameRoute, options: ForwardOptions) {
+  constructor(
+    request: VisitorRequest,
+    response: VisitorResponse,
+    route: HostnameRoute<BeginChoice>,
+    options: ForwardOptions,
+  ) {
     this.#request = request;
     this.#response = response;
     this.#tunnelId = route.tunnelId;

@@ -41,7 +41,8 @@ interface BalancerValues {
 }
 
 /** The fields that the flags say; nothing that they do not. Throws 'usage.invalid'. */
-export function balancerFieldsOf({ steering, affinity, affinityHeader: headers, affinityTtlMs }: BalancerValues) {
+export function balancerFieldsOf(values: BalancerValues) {
+  const { steering, affinity, affinityHeader: headers, affinityTtlMs } = values;
   if ((affinity === 'header') !== headers.length > 0)
     throw new PosternError('usage.invalid', '--affinity header and --affinity-header NAME go together');
   return {

@@ -35,7 +35,8 @@ interface SteeringValues {
 }
 
 /** The fields that the flags say; nothing that they do not. Throws 'usage.invalid'. */
-export function steeringOf({ steering, hashCookie, minimum }: SteeringValues) {
+export function steeringOf(values: SteeringValues) {
+  const { steering, hashCookie, minimum } = values;
   if (hashCookie && steering !== 'hash') throw new PosternError('usage.invalid', '--hash-cookie needs --steering hash');
   const policy = policies[steering as keyof typeof policies];
   return {

@@ -106,7 +106,9 @@ class BalancedChoice implements Choice {
       ...(this.#balancer.fallback === undefined ? [] : [this.#balancer.fallback]),
     ].filter(pool => pool.enabled);
     const tunnels = new Set(pools.flatMap(pool => pool.members.flatMap(member => endpoints.tunnelOf(member) ?? [])));
-    const returns = [...tunnels].slice(0, maxAwaited).map(async id => {
+    // Of those that are connected nobody else is to be expected.
+    const gone = [...tunnels].filter(id => registry.connectionsOf(id).length === 0);
+    const returns = gone.slice(0, maxAwaited).map(async id => {
       if (!(await registry.waitForReturn(id, timeoutMs))) throw new Error('nobody came back');
     });
     try {

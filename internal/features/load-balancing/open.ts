@@ -12,6 +12,7 @@ import { followTable } from '../../store/follow/follow-table.ts';
 import type { SecretBox } from '../../store/secret-box.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { counter, gauge, type MetricFamily } from '../../telemetry/metrics.ts';
+import type { BeginChoice } from '../../visitors/choice.ts';
 import type { HostnameTable } from '../../visitors/routing/hostname-table.ts';
 import { AffinityCookies } from './affinity-cookie.ts';
 import { createBalanceRoute, createBalancerHandlers } from './balancer-handlers.ts';
@@ -27,7 +28,7 @@ export interface LoadBalancingParts {
   readonly store: Store;
   readonly secrets: SecretBox;
   readonly registry: ConnectorRegistry;
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly network: PrivateNetwork;
   readonly logger: Logger;
   /** Name of this edge's place. */

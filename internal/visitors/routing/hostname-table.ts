@@ -5,10 +5,9 @@ import { hostOf } from '../../net/address/host-port.ts';
 import type { TunnelId } from '../../schema/api-id.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { followTable } from '../../store/follow/follow-table.ts';
-import type { BeginChoice } from '../choice.ts';
 
 /** A host name, or a wildcard such as `*.example.com`, and where it leads. */
-export type HostnameRoute = TunnelRoute | BalancedRoute;
+export type HostnameRoute<Choose = unknown> = TunnelRoute | BalancedRoute<Choose>;
 
 export interface TunnelRoute {
   readonly hostname: string;
@@ -18,33 +17,38 @@ export interface TunnelRoute {
 }
 
 /** A name for which somebody is chosen anew for each request. */
-export interface BalancedRoute {
+export interface BalancedRoute<Choose = unknown> {
   readonly hostname: string;
   readonly accountTag: string;
   readonly tunnelId?: undefined;
-  readonly choose: BeginChoice;
+  /** How; the forwarder's and the chooser's business. */
+  readonly choose: Choose;
 }
 
-export interface HostnameTable {
+/** `Choose`: how somebody is chosen for a name that several may serve (../choice.ts). */
+export interface HostnameTable<Choose = unknown> {
   /** `host` as in the Host header, with or without port, in any case. */
-  routeOf(host: string): HostnameRoute | undefined;
+  routeOf(host: string): HostnameRoute<Choose> | undefined;
   /** Whether there is a route of exactly this name. */
   has(hostname: string): boolean;
   /** How `routeOf` finds it: by its own name or by a wildcard. */
   routed(host: string): 'name' | 'wildcard' | undefined;
   /** Replaces the names for which is chosen. They stand before those of the store. */
-  balance(routes: readonly BalancedRoute[]): void;
+  balance(routes: readonly BalancedRoute<Choose>[]): void;
   close(): void;
 }
 
 /** Loads the table and follows the store. Throws `store.failed`. `onError` hears of failed re-reads. */
-export async function openHostnameTable(store: Store, onError: (error: unknown) => void): Promise<HostnameTable> {
+export async function openHostnameTable<Choose = unknown>(
+  store: Store,
+  onError: (error: unknown) => void,
+): Promise<HostnameTable<Choose>> {
   /** The two below as one: a request costs one look. */
-  let names = new Map<string, HostnameRoute>();
+  let names = new Map<string, HostnameRoute<Choose>>();
   let stored = new Map<string, TunnelRoute>();
-  let balanced: ReadonlyMap<string, BalancedRoute> = new Map();
+  let balanced: ReadonlyMap<string, BalancedRoute<Choose>> = new Map();
   const merge = (): void => {
-    names = new Map<string, HostnameRoute>([...stored, ...balanced]);
+    names = new Map<string, HostnameRoute<Choose>>([...stored, ...balanced]);
   };
   const stop = await followTable(store.changes, {
     read: () => store.hostnames.list(),
@@ -67,7 +71,7 @@ export async function openHostnameTable(store: Store, onError: (error: unknown) 
     },
     onError,
   });
-  const routeOf = (given: string): HostnameRoute | undefined => {
+  const routeOf = (given: string): HostnameRoute<Choose> | undefined => {
     const host = hostOf(given);
     const exact = names.get(host);
     if (exact !== undefined) return exact;
