@@ -23,16 +23,10 @@ const poolName = z
   .regex(/^[_a-zA-Z0-9][-_.a-zA-Z0-9]*$/, 'must be of letters, digits, "-", "_" and "."');
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9a-zA-Z-]{1,100}$/, 'must be the name of a header or a cookie');
 /** What the public API has and this edge has not: left out, or empty. */
-const lacking = (what: string) =>
-  z
-    .unknown()
-    .refine(value => isEmpty(value), `this edge has no ${what}`)
-    .optional();
-
-function isEmpty(value: unknown): boolean {
-  if (value === undefined || value === null || value === '' || value === false) return true;
-  return typeof value === 'object' && Object.keys(value).length === 0;
-}
+const lacking = (what: string) => {
+  const empty = [z.literal(false), z.literal(''), z.null(), z.strictObject({}), z.array(z.never())] as const;
+  return z.union(empty, `this edge has no ${what}`).optional();
+};
 
 const monitorFields = {
   type: z.enum(['http', 'tcp']).default('http'),

@@ -14,7 +14,8 @@ import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import type { Attempt, BeginChoice, Choice } from './choice.ts';
-import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
+import { excessOf } from './excess.ts';
+import type { VisitorTimeouts } from './limits.ts';
 import { answerProblem, type ErrorPage, type ProblemKind } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
@@ -352,26 +353,6 @@ function copyBody(stream: OutgoingStream, target: ResponseBody, length: number):
     if (!ended) target.breakOff();
   });
   if (body.destroyed && !body.readableEnded) target.breakOff();
-}
-
-/** What is refused here, because some connector could not take it. */
-function excessOf(
-  request: VisitorRequest,
-): { readonly kind: 'target-too-long' | 'too-large'; readonly text: string } | undefined {
-  const { headers, host, method, path } = request;
-  if (path.length > maxTargetBytes)
-    return {
-      kind: 'target-too-long',
-      text: `The path has ${path.length} bytes; at most ${maxTargetBytes} are passed on.`,
-    };
-  let bytes = method.length + host.length + path.length + headers.length * 16;
-  for (const text of headers) {
-    if (text.length > maxValueBytes)
-      return { kind: 'too-large', text: `A header has ${text.length} bytes; at most ${maxValueBytes} are passed on.` };
-    bytes += text.length;
-  }
-  if (bytes <= maxForwardedBytes) return undefined;
-  return { kind: 'too-large', text: `The head has ${bytes} bytes; at most ${maxForwardedBytes} are passed on.` };
 }
 
 function isLoss(error: unknown): boolean {
