@@ -24,8 +24,9 @@ const poolName = z
 const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9a-zA-Z-]{1,100}$/, 'must be the name of a header or a cookie');
 /** What the public API has and this edge has not: left out, or empty. */
 const lacking = (what: string) => {
-  const empty = [z.literal(false), z.literal(''), z.null(), z.strictObject({}), z.array(z.never())] as const;
-  return z.union(empty, `this edge has no ${what}`).optional();
+  const text = `this edge has no ${what}`;
+  const empty = [z.literal(false), z.literal(''), z.null(), z.strictObject({}, text), z.array(z.never(), text)] as const;
+  return z.union(empty, text).optional();
 };
 
 const monitorFields = {
