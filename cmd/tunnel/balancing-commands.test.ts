@@ -7,6 +7,7 @@ import { openBalancingWorld } from '../../test/support/balancing-world.ts';
 import { temporaryDirectory } from '../../test/support/program.ts';
 import { runPostern } from '../../test/support/run-cli.ts';
 import { until } from '../../test/support/wait.ts';
+import { printedSchemas } from '../printed/schemas.ts';
 
 async function open(t: TestContext) {
   const world = await openBalancingWorld(t);
@@ -86,6 +87,10 @@ describe('commands of load balancing', () => {
     await ok('pool', 'add', 'web', a.tunnel.host);
     await ok('lb', 'update', 'lb', '--steering', 'random', '--affinity', 'none');
     assert.equal((await world.visit('lb.example.test')).cookie, undefined);
+    for (const shown of ['pool list', 'pool health web', 'lb list']) {
+      const schema = printedSchemas[`tunnel ${shown.replace(' web', '')}`] ?? assert.fail();
+      schema.parse(JSON.parse(await ok(...shown.split(' '), '-o', 'json')));
+    }
     await fails(['pool', 'delete', 'web'], 1, /Pool is used by lb\.example\.test: take it out there first/);
     await ok('lb', 'delete', 'lb.example.test');
     assert.equal((await world.visit('lb.example.test')).status, 404);

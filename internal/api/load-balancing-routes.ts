@@ -1,6 +1,6 @@
 // The calls on monitors, pools and load balancers: paths and documents of the public v4 API.
 
-import { nothingSchema as none } from '../schema/api-common.ts';
+import { nothingSchema as none } from '../schema/api/common.ts';
 import {
   balancerSchema,
   monitorSchema,
@@ -15,8 +15,8 @@ import {
   putMonitorSchema,
   putPoolSchema,
   removedSchema,
-} from '../schema/api-load-balancing.ts';
-import { route } from './define-route.ts';
+} from '../schema/api/load-balancing.ts';
+import { route } from './route.ts';
 
 const monitors = '/accounts/{account}/load_balancers/monitors';
 const pools = '/accounts/{account}/load_balancers/pools';

@@ -1,11 +1,11 @@
 // The one table of the control-plane API: every call's method, path, owner, documents and the words its errors use. The
-// client (client.ts) is derived from it; the server checks the owner before a handler of the right type runs.
+// client (client.ts) is derived from it; the server checks owner and scope before a handler of the right type runs.
 // Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
-import { nothingSchema } from '../schema/api-common.ts';
-import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
-import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
+import { nothingSchema } from '../schema/api/common.ts';
+import { echoResultSchema, sendEchoSchema } from '../schema/api/echo.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api/hostname-route.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -21,7 +21,7 @@ import {
   privateHostnameSchema,
   updateIpRouteSchema,
   updateNetworkSchema,
-} from '../schema/api-private-route.ts';
+} from '../schema/api/private-route.ts';
 import {
   activeClientSchema,
   cleanupQuerySchema,
@@ -32,10 +32,11 @@ import {
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
-} from '../schema/api-tunnel.ts';
-import { type ApiRoute, route } from './define-route.ts';
+} from '../schema/api/tunnel.ts';
 import { balancingRoutes } from './load-balancing-routes.ts';
 import type { PathParams } from './path.ts';
+import { peopleRoutes } from './people-routes.ts';
+import { type ApiRoute, route } from './route.ts';
 
 const tunnels = '/accounts/{account}/cfd_tunnel';
 const tunnel = `${tunnels}/{id}` as const;
@@ -47,6 +48,7 @@ const none = nothingSchema;
 const ignored = z.unknown();
 
 export const apiRoutes = {
+  ...peopleRoutes,
   createTunnel: route({
     method: 'POST',
     path: tunnels,
@@ -90,6 +92,7 @@ export const apiRoutes = {
     query: none,
     body: none,
     paged: false,
+    reveals: true,
     result: z.string(),
   }),
   listConnections: route({

@@ -1,8 +1,8 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import { parseTunnelId } from '../schema/api-id.ts';
-import type { TunnelRecord } from '../store/contract/records.ts';
+import { parseTunnelId } from '../schema/api/id.ts';
+import type { ApiTokenRecord, TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
 import { apiProblem } from './api-problem.ts';
@@ -13,6 +13,8 @@ export interface EdgeAddress {
   readonly addresses: readonly string[];
   /** SHA-256 (hex) of the CA's subject public key info. */
   readonly caPin: string;
+  /** Port of visitors that takes connectors too; undefined = there is none. */
+  readonly sharedPort?: number | undefined;
 }
 
 /** Everything the handlers need of the edge around them. */
@@ -36,6 +38,8 @@ export interface Stranger {
 /** The caller of one request, whose path names this account or a zone of it. */
 export interface Caller extends Stranger {
   readonly accountTag: string;
+  /** What the call was made with. */
+  readonly token: ApiTokenRecord;
 }
 
 /** Leads a host name to a pool and puts a tunnel into that. Throws 'api.…' as calls do. */

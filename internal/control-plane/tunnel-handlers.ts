@@ -6,8 +6,8 @@ import type { ActiveClient, LiveConnection } from '../carriers/live-connections.
 import { decodeBase64 } from '../credentials/base64.ts';
 import { encodeToken } from '../credentials/tunnel-token.ts';
 import { isPosternError } from '../errors/error.ts';
-import { createTunnelId, isUuid, parseTunnelId } from '../schema/api-id.ts';
-import type { ApiActiveClient, ApiConnection } from '../schema/api-tunnel.ts';
+import { createTunnelId, isUuid, parseTunnelId } from '../schema/api/id.ts';
+import type { ApiActiveClient, ApiConnection } from '../schema/api/tunnel.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { apiProblem } from './api-problem.ts';
@@ -41,8 +41,8 @@ const maxReasonLength = 2_000;
 export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
   const { store, secrets, live, now } = parts;
   const tokenOf = (tunnel: TunnelRecord, secret: Uint8Array): string => {
-    const { addresses, caPin } = parts.describeEdge();
-    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, edge: addresses, caPin });
+    const { addresses, ...edge } = parts.describeEdge();
+    return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, ...edge, edge: addresses });
   };
   return {
     async createTunnel({ body }, caller) {

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { ConnectionEchoes } from '../carriers/connection-echoes.ts';
 import { openConnectorListener } from '../carriers/connector-listener.ts';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
@@ -34,8 +35,7 @@ const connectorDrainMs = 5_000;
 
 /**
  * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
- * 'listen.failed',
- * 'store.failed', 'tls.failed', and what features throw (features.ts).
+ * 'listen.failed', 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
@@ -57,6 +57,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   opened.use(new Liveness({ registry }));
+  opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(
@@ -82,6 +83,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       timeouts: options.visitorTimeouts,
       limits: options.visitorLimits,
       errorPage,
+      connectors,
     }),
   );
 
@@ -90,7 +92,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
-  const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
+  const describeEdge = () => ({
+    addresses: names.map(connectors.addressOf),
+    caPin: certificates.caPin,
+    sharedPort: visitors.httpsPort,
+  });
   const { urlOf } = visitors;
   const {
     list: features,
@@ -104,6 +110,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: features.flatMap(feature => feature.metrics ?? []),
       connections: () => registry.all().length,
+      certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
         await store.accounts.byName('local');

@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net';
 import { PosternError } from '../../../internal/errors/error.ts';
-import { isUuid } from '../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../internal/schema/api/id.ts';
 import { printableLine } from '../../../internal/telemetry/printable.ts';
 import { defineCommand } from '../../command.ts';
 import { type ApiSession, openApi } from '../api.ts';

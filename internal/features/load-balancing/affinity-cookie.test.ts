@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { putBalancerSchema } from '../../schema/api-load-balancing.ts';
+import { putBalancerSchema } from '../../schema/api/load-balancing.ts';
 import { AffinityCookies, connectorTag } from './affinity-cookie.ts';
 
 const pinned = { member: '0123456789abcdef', connector: connectorTag('FEDCBA98-7654-4321-8000-000000000000') };

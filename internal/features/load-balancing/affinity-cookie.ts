@@ -5,7 +5,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { HeaderList } from '../../net/http/header-list.ts';
-import type { BalancerDocument } from '../../schema/api-load-balancing.ts';
+import type { BalancerDocument } from '../../schema/api/load-balancing.ts';
 
 /** Known from the public service: scripts that keep it go on working. */
 export const affinityCookieName = '__cflb';

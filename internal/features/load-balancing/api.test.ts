@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { type BalancingWorld, openBalancingWorld } from '../../../test/support/balancing-world.ts';
 import { createApiClient } from '../../api/client.ts';
-import { createTag, createTunnelId } from '../../schema/api-id.ts';
+import { createTag, createTunnelId } from '../../schema/api/id.ts';
 import { createApiToken, digestApiToken } from '../../store/secret-box.ts';
 import { maxRecords } from './documents.ts';
 

@@ -7,7 +7,7 @@ import { type BalanceRoute, type Caller, pageOf } from '../../control-plane/hand
 import { parseHostname } from '../../control-plane/hostname-handlers.ts';
 import { perPageOf } from '../../control-plane/paging.ts';
 import { isPosternError } from '../../errors/error.ts';
-import { type BalancerDocument, putBalancerSchema, putPoolSchema } from '../../schema/api-load-balancing.ts';
+import { type BalancerDocument, putBalancerSchema, putPoolSchema } from '../../schema/api/load-balancing.ts';
 import type { BalancingRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { Documents, type NewDocument, show } from './documents.ts';

@@ -4,7 +4,7 @@
 import { Duplex } from 'node:stream';
 import type { Carrier } from '../../carriers/carrier.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
-import type { MonitorDocument } from '../../schema/api-load-balancing.ts';
+import type { MonitorDocument } from '../../schema/api/load-balancing.ts';
 import type { OutgoingStream } from '../../transport/transport.ts';
 import type { Endpoint } from './endpoints.ts';
 import type { CheckResult } from './health.ts';

@@ -4,7 +4,7 @@
 import { apiProblem, type ProblemName } from '../../control-plane/api-problem.ts';
 import { type Caller, formatTime } from '../../control-plane/handler-context.ts';
 import { isPosternError, type PosternError } from '../../errors/error.ts';
-import { createTag } from '../../schema/api-id.ts';
+import { createTag } from '../../schema/api/id.ts';
 import type { BalancingKind, BalancingRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 

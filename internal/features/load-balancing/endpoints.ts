@@ -4,7 +4,7 @@
 import type { Carrier } from '../../carriers/carrier.ts';
 import type { ConnectorRegistry, RegisteredConnection } from '../../carriers/connector-registry.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { HostnameTable } from '../../visitors/routing/hostname-table.ts';
 import type { Member } from './model.ts';

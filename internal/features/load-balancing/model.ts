@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { type PrivateHost, parsePrivateHost } from '../../private-network/routes/private-host.ts';
-import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import {
   type BalancerDocument,
   type MemberDocument,
@@ -12,7 +12,7 @@ import {
   putBalancerSchema,
   putMonitorSchema,
   putPoolSchema,
-} from '../../schema/api-load-balancing.ts';
+} from '../../schema/api/load-balancing.ts';
 import type { BalancingRecord } from '../../store/contract/records.ts';
 
 /** Where a member's requests go. */

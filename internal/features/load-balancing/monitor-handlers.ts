@@ -3,7 +3,7 @@
 import type { ApiHandlers } from '../../api/routes.ts';
 import { type Caller, pageOf } from '../../control-plane/handler-context.ts';
 import { perPageOf } from '../../control-plane/paging.ts';
-import { type MonitorDocument, putMonitorSchema } from '../../schema/api-load-balancing.ts';
+import { type MonitorDocument, putMonitorSchema } from '../../schema/api/load-balancing.ts';
 import type { BalancingRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { Documents, type NewDocument, show } from './documents.ts';

@@ -9,7 +9,7 @@ import {
   type MemberHealth,
   type PoolDocument,
   putPoolSchema,
-} from '../../schema/api-load-balancing.ts';
+} from '../../schema/api/load-balancing.ts';
 import type { BalancingRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { Documents, type NewDocument, show } from './documents.ts';

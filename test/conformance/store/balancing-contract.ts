@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createTag, createTunnelId } from '../../../internal/schema/api-id.ts';
+import { createTag, createTunnelId } from '../../../internal/schema/api/id.ts';
 import type { StoreChange } from '../../../internal/store/contract/changes.ts';
 import type { BalancingRecord } from '../../../internal/store/contract/records.ts';
 import type { Store } from '../../../internal/store/contract/store.ts';
