@@ -2,6 +2,7 @@
 // starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
 import type { Command } from './command.ts';
+import { lbCommands, poolCommands } from './tunnel/balancing-commands.ts';
 
 /** What is known of a command before its file is loaded. */
 export interface CommandEntry {
@@ -106,6 +107,13 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
     load: () => import('./healthcheck.ts'),
+  },
+  {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
   },
   {
     path: 'ping',
@@ -221,30 +229,7 @@ export const commands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/ingress/validate.ts'),
   },
-  {
-    path: 'tunnel lb create',
-    summary: 'Spread a host name over pools',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/lb/create.ts'),
-  },
-  {
-    path: 'tunnel lb delete',
-    summary: 'Delete a load balancer',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/lb/delete.ts'),
-  },
-  {
-    path: 'tunnel lb list',
-    summary: 'List the load balancers',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/lb/list.ts'),
-  },
-  {
-    path: 'tunnel lb update',
-    summary: 'Change a load balancer',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/lb/update.ts'),
-  },
+  ...lbCommands,
   {
     path: 'tunnel list',
     summary: 'List the tunnels of the account',
@@ -252,53 +237,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/list.ts'),
   },
   {
-    path: 'tunnel pool add',
-    summary: 'Put a tunnel or another origin into a pool',
+    path: 'tunnel login',
+    summary: 'Log in to an edge',
     inherits: 'tunnel',
-    load: () => import('./tunnel/pool/add.ts'),
+    load: () => import('./tunnel/login.ts'),
   },
-  {
-    path: 'tunnel pool check',
-    summary: 'Check the health of the members of a pool',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/check.ts'),
-  },
-  {
-    path: 'tunnel pool create',
-    summary: 'Create a pool of origins',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/create.ts'),
-  },
-  {
-    path: 'tunnel pool delete',
-    summary: 'Delete a pool',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/delete.ts'),
-  },
-  {
-    path: 'tunnel pool health',
-    summary: 'Show how the members of a pool are',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/health.ts'),
-  },
-  {
-    path: 'tunnel pool list',
-    summary: 'List the pools',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/list.ts'),
-  },
-  {
-    path: 'tunnel pool remove',
-    summary: 'Take a member out of a pool',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/remove.ts'),
-  },
-  {
-    path: 'tunnel pool update',
-    summary: 'Change a pool',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/pool/update.ts'),
-  },
+  ...poolCommands,
   {
     path: 'tunnel ready',
     summary: 'Ask a connector whether it has a connection',
@@ -310,6 +254,24 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Lead a public host name to a tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/route/dns.ts'),
+  },
+  {
+    path: 'tunnel route dns delete',
+    summary: 'Lead a public host name nowhere',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/delete.ts'),
+  },
+  {
+    path: 'tunnel route dns list',
+    summary: 'List public host names that lead to tunnels',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/list.ts'),
+  },
+  {
+    path: 'tunnel route explain',
+    summary: 'Say where a private network, address or name leads',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/explain.ts'),
   },
   {
     path: 'tunnel route hostname add',
@@ -360,6 +322,12 @@ export const commands: readonly CommandEntry[] = [
     hidden: true,
     inherits: 'tunnel',
     load: () => import('./tunnel/route/ip/show.ts'),
+  },
+  {
+    path: 'tunnel route ip overlaps',
+    summary: 'List private routes that lie in others',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/overlaps.ts'),
   },
   {
     path: 'tunnel route ip show',

@@ -13,6 +13,7 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
+import { servePages } from '../control-plane/served-page.ts';
 import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
@@ -102,7 +103,20 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     list: features,
     privateServices,
     balancing,
-  } = await openFeatures({ options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf }, opened);
+  } = await openFeatures(
+    {
+      options,
+      store,
+      secrets,
+      registry,
+      live,
+      hostnames,
+      accounts,
+      describeEdge,
+      urlOf,
+    },
+    opened,
+  );
   const metrics =
     options.metrics &&
     (await openMetricsListener({
@@ -119,16 +133,21 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }));
   opened.defer(() => metrics?.close());
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
+  const controlPlane = createControlPlane({
+    store,
+    secrets,
+    live,
+    logger,
+    describeEdge,
+    balanceRoute: balancing.balanceRoute,
+    calls: features.flatMap(feature => feature.api ?? []),
+  });
   api.serve(
-    createControlPlane({
-      store,
-      secrets,
-      live,
-      logger,
-      describeEdge,
-      balanceRoute: balancing.balanceRoute,
-      calls: features.flatMap(feature => feature.api ?? []),
-    }),
+    servePages(
+      features.flatMap(feature => feature.pages ?? []),
+      controlPlane,
+      { logger },
+    ),
   );
 
   phase = 'serving';

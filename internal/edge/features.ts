@@ -6,12 +6,14 @@ import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
 import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
+import { openLogin } from '../features/login/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -55,7 +57,9 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
+  add(openZoneApi({ store }));
   add(openPeople({ store }));
+  add(openLogin({ ...parts, logger }));
   const privateServices = add(
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );

@@ -4,7 +4,7 @@
 import type { ApiHandlers } from '../../api/routes.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type BalanceRoute, type Caller, pageOf } from '../../control-plane/handler-context.ts';
-import { parseHostname } from '../../control-plane/hostname-handlers.ts';
+import { parsePublicHostname } from '../../control-plane/public-hostname.ts';
 import { perPageOf } from '../../control-plane/paging.ts';
 import { isPosternError } from '../../errors/error.ts';
 import { type BalancerDocument, putBalancerSchema, putPoolSchema } from '../../schema/api/load-balancing.ts';
@@ -31,7 +31,7 @@ export function createBalancerHandlers(store: Store, now: () => number): Balance
     const { session_affinity: affinity, session_affinity_attributes: attributes } = body;
     if (affinity === 'header' && attributes.headers.length === 0)
       throw apiProblem('invalid', 'Affinity by header needs session_affinity_attributes.headers');
-    const name = parseHostname(body.name, zone.domain);
+    const name = parsePublicHostname(body.name, zone.domain);
     return { name, document: { ...body, name }, uses };
   };
   return {
