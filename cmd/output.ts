@@ -31,6 +31,5 @@ export function writeFormatted(context: CommandContext, format: 'json' | 'yaml',
 /** Writes to stdout what each format has a form of its own for. */
 export function writePrinted(context: CommandContext, format: 'json' | 'yaml', printed: Printed): void {
   const { json, yaml } = printed;
-  context.stdout.write(format === 'json' ? `${JSON.stringify(json, null, 2)}\n` : stringify(yaml));
-  context.stdout.write(format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : loadYaml().stringify(value));
+  context.stdout.write(format === 'json' ? `${JSON.stringify(json, null, 2)}\n` : loadYaml().stringify(yaml));
 }

@@ -11,7 +11,7 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/** @param isOwn besides addresses and `localhost`, the names a request may be for; asked in lower case */
+/** `isOwn`: besides addresses and `localhost`, the names a request may be for; asked in lower case. */
 export function judgeSource(
   { headers, method }: IncomingMessage,
   isOwn: (name: string) => boolean,
