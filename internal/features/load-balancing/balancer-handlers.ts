@@ -4,8 +4,8 @@
 import type { ApiHandlers } from '../../api/routes.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type BalanceRoute, type Caller, pageOf } from '../../control-plane/handler-context.ts';
-import { parsePublicHostname } from '../../control-plane/public-hostname.ts';
 import { perPageOf } from '../../control-plane/paging.ts';
+import { parsePublicHostname } from '../../control-plane/public-hostname.ts';
 import { isPosternError } from '../../errors/error.ts';
 import { type BalancerDocument, putBalancerSchema, putPoolSchema } from '../../schema/api/load-balancing.ts';
 import type { BalancingRecord } from '../../store/contract/records.ts';

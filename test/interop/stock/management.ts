@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import { listen } from '../../support/origin-server.ts';
 import { posternCommand, startChild } from '../../support/child-program.ts';
+import { listen } from '../../support/origin-server.ts';
 import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
 import { Lab, registered } from './lab.ts';
