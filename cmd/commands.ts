@@ -18,10 +18,34 @@ export interface CommandEntry {
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'audit',
+    summary: 'Show who changed what, and when',
+    inherits: 'tunnel',
+    load: () => import('./audit.ts'),
+  },
+  {
     path: 'completion',
     summary: 'Print a script that completes command lines in a shell',
     inherits: 'log',
     load: () => import('./completion/completion.ts'),
+  },
+  {
+    path: 'device add',
+    summary: 'Add a machine of a user',
+    inherits: 'tunnel',
+    load: () => import('./device/add.ts'),
+  },
+  {
+    path: 'device list',
+    summary: 'List the machines of users',
+    inherits: 'tunnel',
+    load: () => import('./device/list.ts'),
+  },
+  {
+    path: 'device remove',
+    summary: 'Remove a machine, and cut what it runs',
+    inherits: 'tunnel',
+    load: () => import('./device/remove.ts'),
   },
   {
     path: 'doctor',
@@ -48,16 +72,65 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./explain/explain.ts'),
   },
   {
+    path: 'group add',
+    summary: 'Add a group of users',
+    inherits: 'tunnel',
+    load: () => import('./group/add.ts'),
+  },
+  {
+    path: 'group add-member',
+    summary: 'Put a user into a group',
+    inherits: 'tunnel',
+    load: () => import('./group/add-member.ts'),
+  },
+  {
+    path: 'group list',
+    summary: 'List the groups and their members',
+    inherits: 'tunnel',
+    load: () => import('./group/list.ts'),
+  },
+  {
+    path: 'group remove',
+    summary: 'Remove a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove.ts'),
+  },
+  {
+    path: 'group remove-member',
+    summary: 'Take a user out of a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove-member.ts'),
+  },
+  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
     load: () => import('./healthcheck.ts'),
   },
   {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
     load: () => import('./ping.ts'),
+  },
+  {
+    path: 'profile list',
+    summary: 'List the API credentials that are kept under a name',
+    inherits: 'log',
+    load: () => import('./profile/list.ts'),
+  },
+  {
+    path: 'profile use',
+    summary: 'Choose the API credential that commands use',
+    inherits: 'log',
+    load: () => import('./profile/use.ts'),
   },
   {
     path: 'service install',
@@ -82,6 +155,24 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Remove a service',
     inherits: 'log',
     load: () => import('./service/uninstall.ts'),
+  },
+  {
+    path: 'token create',
+    summary: 'Create an API token',
+    inherits: 'tunnel',
+    load: () => import('./token/create.ts'),
+  },
+  {
+    path: 'token list',
+    summary: 'List the API tokens of the account',
+    inherits: 'tunnel',
+    load: () => import('./token/list.ts'),
+  },
+  {
+    path: 'token revoke',
+    summary: 'Revoke an API token, and cut what runs with it',
+    inherits: 'tunnel',
+    load: () => import('./token/revoke.ts'),
   },
   {
     path: 'traceroute',
@@ -114,6 +205,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/delete.ts'),
   },
   {
+    path: 'tunnel diag',
+    summary: 'Gather what a diagnosis of a running connector needs into a file',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/diag/diag.ts'),
+  },
+  {
     path: 'tunnel info',
     summary: 'Show a tunnel and its connectors',
     inherits: 'tunnel',
@@ -138,6 +235,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/list.ts'),
   },
   {
+    path: 'tunnel login',
+    summary: 'Log in to an edge',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'tunnel ready',
     summary: 'Ask a connector whether it has a connection',
     inherits: 'tunnel',
@@ -148,6 +251,24 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Lead a public host name to a tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/route/dns.ts'),
+  },
+  {
+    path: 'tunnel route dns delete',
+    summary: 'Lead a public host name nowhere',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/delete.ts'),
+  },
+  {
+    path: 'tunnel route dns list',
+    summary: 'List public host names that lead to tunnels',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/list.ts'),
+  },
+  {
+    path: 'tunnel route explain',
+    summary: 'Say where a private network, address or name leads',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/explain.ts'),
   },
   {
     path: 'tunnel route hostname add',
@@ -198,6 +319,12 @@ export const commands: readonly CommandEntry[] = [
     hidden: true,
     inherits: 'tunnel',
     load: () => import('./tunnel/route/ip/show.ts'),
+  },
+  {
+    path: 'tunnel route ip overlaps',
+    summary: 'List private routes that lie in others',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/overlaps.ts'),
   },
   {
     path: 'tunnel route ip show',
@@ -254,22 +381,57 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./update/update.ts'),
   },
   {
+    path: 'user add',
+    summary: 'Add a user, and print a code for the first login',
+    inherits: 'tunnel',
+    load: () => import('./user/add.ts'),
+  },
+  {
+    path: 'user invite',
+    summary: 'Print another login code for a user',
+    inherits: 'tunnel',
+    load: () => import('./user/invite.ts'),
+  },
+  {
+    path: 'user list',
+    summary: 'List the users of the account',
+    inherits: 'tunnel',
+    load: () => import('./user/list.ts'),
+  },
+  {
+    path: 'user remove',
+    summary: 'Remove a user with devices and tokens',
+    inherits: 'tunnel',
+    load: () => import('./user/remove.ts'),
+  },
+  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',
     load: () => import('./version.ts'),
+  },
+  {
+    path: 'whoami',
+    summary: 'Show whom commands act for',
+    inherits: 'tunnel',
+    load: () => import('./whoami.ts'),
   },
 ];
 
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
+  device: 'Machines of users, which come into private networks',
   edge: 'Run an edge node, and print the token for its ways into private networks',
+  group: 'Groups of users',
+  profile: 'API credentials of several edges and accounts',
   service: 'Run as a service of this machine',
+  token: 'API tokens; the token of a tunnel is "postern tunnel token"',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',
   'tunnel route ip': 'Private networks by address',
   'tunnel vnet': 'Virtual networks: sets of private routes that may overlap',
+  user: 'Users of the account',
 };

@@ -3,7 +3,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 
-export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2';
+export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGCHLD';
 
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -20,7 +20,7 @@ import { resolveTunnelSettings, type TunnelSettings } from '../../internal/confi
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { encodeToken, parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId } from '../../internal/schema/api/id.ts';
 import type { ServiceSecret, ServiceSpec } from '../../internal/service/service.ts';
 import { findPackageOwner } from '../../internal/update/package-owner.ts';
 import type { CommandContext } from '../context.ts';

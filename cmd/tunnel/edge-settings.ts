@@ -16,6 +16,7 @@ import { maxPemBytes, readText, unreadableReason } from '../../internal/net/file
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
+import { resolveEdgeProxy } from './edge-proxy.ts';
 
 /**
  * `--edge` beats the credentials' addresses; `--cacert` beats their pin. Throws 'config.invalid' or 'usage.invalid' for
@@ -23,12 +24,18 @@ import { resolvePath } from '../resolve-path.ts';
  */
 export async function resolveEdgeSettings(
   settings: TunnelSettings,
-  credentials: Pick<TunnelToken, 'edge' | 'caPin' | 'endpoint'>,
+  credentials: Pick<TunnelToken, 'edge' | 'caPin' | 'endpoint' | 'sharedPort'>,
   context: CommandContext,
   logger: Logger,
 ): Promise<EdgeSettings> {
+  const isNamed = settings.edge.length > 0;
+  const addresses = (isNamed ? settings.edge : (credentials.edge ?? [])).map(parseEdgeTarget);
+  const [target = cloudflareTarget] = addresses;
   return {
-    addresses: (settings.edge.length > 0 ? settings.edge : (credentials.edge ?? [])).map(parseEdgeTarget),
+    addresses,
+    proxy: resolveEdgeProxy(settings, target, context),
+    // Of an edge that is named nothing is known: the usual port is worth a try, and who answers there must be trusted.
+    sharedPort: credentials.sharedPort ?? (isNamed ? usualSharedPort : undefined),
     region: settings.region !== undefined && settings.region !== '' ? settings.region : credentials.endpoint,
     ipVersion: await resolveIpVersion(settings, logger),
     bindAddress: settings.edgeBindAddress,
@@ -37,6 +44,10 @@ export async function resolveEdgeSettings(
     rootsFile: join(context.homeDir, '.postern', 'cloudflare-roots.pem'),
   };
 }
+
+/** For the choice of a proxy by NO_PROXY. */
+const cloudflareTarget = { host: 'region1.v2.argotunnel.com', port: 7844 };
+const usualSharedPort = 443;
 
 async function readCa(path: string, context: CommandContext): Promise<readonly string[]> {
   const file = resolvePath(path, context);

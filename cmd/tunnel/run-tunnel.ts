@@ -5,7 +5,12 @@ import { rm, writeFile } from 'node:fs/promises';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
-import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import {
+  describeOpenSettings,
+  describeSettings,
+  inertSettings,
+  type TunnelSettings,
+} from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
@@ -18,9 +23,9 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, errorFields } from '../../internal/errors/error.ts';
+import { describeError, errorFields, PosternError } from '../../internal/errors/error.ts';
+import { type ForwardProxy, formatForwardProxy } from '../../internal/net/proxy/forward-proxy.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
-import type { OutboundProxySettings } from '../../internal/origin/dial/outbound-proxy.ts';
 import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
@@ -30,11 +35,14 @@ import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, transportLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { updateSource } from '../update/own-build.ts';
 import { runtimeLine, version } from '../version-line.ts';
-import { checkBeside } from './check-beside.ts';
+import { checkBeside, checkWay } from './check-beside.ts';
+import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -66,8 +74,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
-  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  for (const name of inertSettings(settings, context.env)) logger.warn(`${name} has no effect in Postern`);
   const { env, platform, pid } = context;
+  reapOrphans(context);
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
@@ -145,10 +154,11 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
   const { accountTag } = credentials;
   // Only Cloudflare's network publishes what it wants of an account.
   const rollout =
-    edge.addresses.length > 0
+    edge.addresses.length > 0 || edge.proxy !== undefined
       ? undefined
       : new RolloutWatch({ dns: createDns(), accountTag, clock: systemClock, logger });
-  const policy = createPolicy(settings, rollout, logger);
+  const policy =
+    edge.proxy === undefined ? createPolicy(settings, rollout, logger) : proxiedPolicy(settings, edge.proxy, logger);
   logger.info(`Initial protocol ${policy.next(0).first}`);
   return {
     accountTag,
@@ -168,15 +178,22 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     tags: parseTags(settings.tag),
     maxActiveFlows: settings.maxActiveFlows,
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
-    outboundProxy: outboundProxy(context.env),
+    outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
+    diagnostics: settings.managementDiagnostics
+      ? {
+          settings: diagnosedSettings(settings, context),
+          checkEdge: () => checkWay(edge, chosenProtocol(settings), logger),
+        }
+      : undefined,
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     accessLog:
       settings.accessLog === undefined || settings.accessLog === ''
         ? undefined
         : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
+    tracer: await openTracer('postern-connector', logger, context),
     dial: dialTransport,
     logger,
     transportLogger: transportLogger(settings, logger),
@@ -191,12 +208,6 @@ function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): Priv
     // A quick tunnel publishes one service; it leads into no network.
     echo: isQuick ? undefined : { v4: text(settings.icmpv4Src), v6: text(settings.icmpv6Src) },
   };
-}
-
-/** Upper case wins over lower case, as Go has it. */
-function outboundProxy(env: CommandContext['env']): OutboundProxySettings {
-  const read = (name: string): string => env[name] || env[name.toLowerCase()] || '';
-  return { httpProxy: read('HTTP_PROXY'), httpsProxy: read('HTTPS_PROXY'), noProxy: read('NO_PROXY') };
 }
 
 /** As many are named in one line. */
@@ -232,6 +243,19 @@ function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefine
   });
 }
 
+/** A forward proxy carries TCP: HTTP/2, whatever the setting leaves open. */
+function proxiedPolicy(settings: TunnelSettings, proxy: ForwardProxy, logger: Logger): ProtocolPolicy {
+  const shown = formatForwardProxy(proxy);
+  if (chosenProtocol(settings) === 'quic') {
+    throw new PosternError(
+      'usage.invalid',
+      `--protocol quic needs UDP, which the proxy ${shown} of --edge-proxy does not carry. Use --protocol http2 or auto`,
+    );
+  }
+  logger.info(`The way to the edge leads through the proxy ${shown}: HTTP/2 only, for QUIC needs UDP`);
+  return fixedProtocol('http2');
+}
+
 /** What the edge is told of the flags; docs/protocol/edge-protocol.md §8.4 lists the names. */
 const shownNames = new Set([
   'autoupdate-freq',
@@ -249,6 +273,13 @@ const shownNames = new Set([
 
 function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
+}
+
+/** What `tunnel diag` is told: where the log is must mean the same wherever that runs. */
+function diagnosedSettings(settings: TunnelSettings, context: CommandContext): Readonly<Record<string, string>> {
+  const texts = describeOpenSettings(settings);
+  const paths = Object.entries(texts).filter(([name]) => name === 'logfile' || name === 'log-directory');
+  return { ...texts, ...Object.fromEntries(paths.map(([name, path]) => [name, resolvePath(path, context)])) };
 }
 
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. `off` undoes it, `stop` is the first one. */

@@ -15,7 +15,21 @@ export const command = defineCommand({
   positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
   checkArgs: () => undefined,
   flags: runFlags,
-  inheritedHelp: 'Settings, also in the environment and in the config file:',
+  inheritedHelp: true,
+  usualFlags: [
+    ...[
+      'token-file',
+      'credentials-file',
+      'config',
+      'url',
+      'hello-world',
+      'protocol',
+      'edge',
+      'region',
+      'ha-connections',
+    ],
+    ...['metrics', 'pidfile', 'loglevel', 'logfile', 'access-log', 'grace-period'],
+  ],
   examples: [
     ['postern tunnel run --token-file /etc/postern/token', 'Run the tunnel that the token is for'],
     ['postern tunnel --url http://localhost:3000 run my-tunnel', 'Run a named tunnel with a single origin'],

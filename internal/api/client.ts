@@ -5,10 +5,12 @@ import type * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
-import { envelopeSchema } from '../schema/api-common.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
+import { envelopeSchema } from '../schema/api/common.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';
-import { type ApiCall, type ApiRoute, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
+import type { ApiRoute } from './route.ts';
+import { type ApiCall, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
 
 export interface ApiClientOptions {
   /** Base URL with /client/v4; a trailing slash is dropped. */
@@ -18,6 +20,8 @@ export interface ApiClientOptions {
   readonly userAgent: string;
   /** A CA trusted beside the system's roots, for an edge with a private one. */
   readonly caPem?: string | undefined;
+  /** The way to the API leads through it. */
+  readonly proxy?: ForwardProxy | undefined;
   /** Items asked for a page of a listing; 0 leaves it to the server. */
   readonly perPage?: number | undefined;
   /** Deadline of one exchange. Default 15,000. */
@@ -116,6 +120,7 @@ function exchange(
     timeoutMs: options.timeoutMs ?? 15_000,
     signal,
     caPem: options.caPem,
+    proxy: options.proxy,
   });
 }
 

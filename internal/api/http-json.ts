@@ -3,6 +3,7 @@
 
 import { isPosternError, PosternError } from '../errors/error.ts';
 import { requestWeb, type WebAnswer, type WebRequest } from '../net/http/web-request.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 
 export interface JsonRequest {
@@ -13,6 +14,8 @@ export interface JsonRequest {
   readonly body?: string | undefined;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The way there leads through it. */
+  readonly proxy?: ForwardProxy | undefined;
   /** A CA trusted beside the system's roots. */
   readonly caPem?: string | undefined;
 }
@@ -53,6 +56,7 @@ function send(request: JsonRequest, signal: AbortSignal): Promise<JsonResponse> 
     headers: { ...request.headers, Accept: 'application/json;version=1' },
     body: request.body,
     ca: request.caPem === undefined ? undefined : [...systemRoots(), request.caPem],
+    proxy: request.proxy,
     signal,
     maxBytes: maxResponseBytes,
   });

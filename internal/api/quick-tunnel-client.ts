@@ -2,7 +2,8 @@
 // §10.
 
 import { PosternError } from '../errors/error.ts';
-import { type ApiQuickTunnel, quickTunnelAnswerSchema } from '../schema/api-quick-tunnel.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
+import { type ApiQuickTunnel, quickTunnelAnswerSchema } from '../schema/api/quick-tunnel.ts';
 import { exchangeJson } from './http-json.ts';
 
 /** Deadline of the request, as stock connectors have it. */
@@ -13,6 +14,7 @@ export async function requestQuickTunnel(options: {
   readonly serviceUrl: string;
   readonly userAgent: string;
   readonly caPem?: string | undefined;
+  readonly proxy?: ForwardProxy | undefined;
   readonly signal?: AbortSignal | undefined;
 }): Promise<ApiQuickTunnel> {
   const url = `${options.serviceUrl.replace(/\/+$/, '')}/tunnel`;
@@ -24,6 +26,7 @@ export async function requestQuickTunnel(options: {
     timeoutMs,
     signal: options.signal,
     caPem: options.caPem,
+    proxy: options.proxy,
   });
   let json: unknown;
   try {

@@ -1,6 +1,7 @@
 // Where connectors dial in: accepts their connections, serves each, and ends them in order when the edge stops.
 // Source: docs/protocol/edge-protocol.md §9.5 (the end of a connection), §13.2.
 
+import type { TLSSocket } from 'node:tls';
 import { describeError, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
@@ -24,6 +25,8 @@ export interface ConnectorListenerOptions extends Omit<ServeConnectorOptions, 'i
 
 export interface ConnectorListener extends AsyncDisposable {
   readonly port: number;
+  /** Takes a connector that came to the visitors' port, after its TLS handshake. */
+  accept(socket: TLSSocket): void;
   /** `host:port` by which connectors reach it when `name` leads here. */
   addressOf(name: string): string;
   /** First of three steps of stopping: accepts no more connections and no registrations. */
@@ -55,6 +58,7 @@ export async function openConnectorListener(options: ConnectorListenerOptions): 
   const stopRenewal = certificates.onRenewed(() => listener.setCertificates(certificates.tls));
   return {
     port: listener.port,
+    accept: socket => listener.accept(socket),
     addressOf: name => formatHostPort(name, listener.port),
     refuse: () => {
       isDraining = true;

@@ -1,6 +1,7 @@
 // The flags of `tunnel`, at every level of its commands. Source: docs/protocol/commands-and-api.md §3. Flags of
 // cloudflared that do nothing are in ignored-flags.ts.
 
+import { edgeProxyFlags } from './edge-proxy-flags.ts';
 import type { Flag } from './flag.ts';
 import { atLeast, checkGracePeriod, isAddress, oneOf } from './flag-checks.ts';
 import { parsedBy, parseTags } from './list-values.ts';
@@ -22,6 +23,13 @@ export const tunnelFlags = [
     fromFile: true,
     valueName: 'FILE',
     description: 'API credentials; default: the first cert.pem in the searched directories',
+  },
+  {
+    name: 'profile',
+    type: 'string',
+    env: ['POSTERN_PROFILE'],
+    valueName: 'NAME',
+    description: 'Use the API credentials that "tunnel login" kept under this name',
   },
   ...logFlags,
   {
@@ -122,6 +130,7 @@ export const tunnelFlags = [
     valueName: 'FILE',
     description: 'Certificate authorities of the edge, PEM',
   },
+  ...edgeProxyFlags,
   {
     name: 'hostname',
     inert: 'ignored',
@@ -316,12 +325,11 @@ export const tunnelFlags = [
   },
   {
     name: 'management-diagnostics',
-    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Offer metrics and profiles on the management host name',
+    description: 'Serve state and profiles for `tunnel diag` at the metrics address; =false turns that off',
   },
   {
     name: 'no-prechecks',
@@ -344,5 +352,29 @@ export const tunnelFlags = [
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
     description: 'Look for no newer release',
+  },
+  {
+    name: 'trace-output',
+    inert: 'ignored',
+    type: 'string',
+    env: ['TUNNEL_TRACE_OUTPUT'],
+    fromFile: true,
+    description: 'File for a trace of the runtime',
+  },
+  {
+    name: 'stdin-control',
+    inert: 'ignored',
+    type: 'boolean',
+    env: ['STDIN_CONTROL'],
+    fromFile: true,
+    description: 'Take commands from standard input',
+  },
+  {
+    name: 'dial-edge-timeout',
+    inert: 'ignored',
+    type: 'duration',
+    env: ['DIAL_EDGE_TIMEOUT'],
+    fromFile: true,
+    description: 'Limit for dialling the edge',
   },
 ] as const satisfies readonly Flag[];

@@ -7,9 +7,11 @@ import { createDns, type Dns } from '../discovery/dns.ts';
 import { cloudflareDnsOverTls, createDnsOverTls } from '../discovery/dns-over-tls.ts';
 import type { EdgeRegions } from '../discovery/edge-address.ts';
 import { EdgeDirectory } from '../discovery/edge-directory.ts';
+import { nameEdge } from '../discovery/named-edge.ts';
 import { resolveStaticEdge } from '../discovery/static-edge.ts';
 import { cloudflareRootUrls, openTrustRoots } from '../discovery/trust-roots.ts';
 import type { HostPort } from '../net/address/host-port.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import type { Clock } from '../net/time/clock.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -28,6 +30,10 @@ export interface EdgeSettings {
   readonly ca: readonly string[] | undefined;
   /** See DialOptions; ignored when `ca` is given. */
   readonly caPin: string | undefined;
+  /** The way to the edge leads through it; names are then resolved by the proxy alone. Undefined = none. */
+  readonly proxy?: ForwardProxy | undefined;
+  /** See LoopContext. */
+  readonly sharedPort?: number | undefined;
   /** Where Cloudflare's roots are kept. */
   readonly rootsFile: string;
   /** Resolver for discovery and names of edges; undefined = the machine's. */
@@ -37,11 +43,13 @@ export interface EdgeSettings {
 /** Nothing is looked up before the first address is asked for. */
 export function openDirectory(edge: EdgeSettings, clock: Clock, random: () => number, logger: Logger): EdgeDirectory {
   const dns = edge.dns ?? createDns();
-  const isStatic = edge.addresses.length > 0;
+  const isStatic = edge.addresses.length > 0 || edge.proxy !== undefined;
   const find = (): Promise<EdgeRegions> =>
-    isStatic
-      ? resolveStaticEdge(edge.addresses, dns, logger)
-      : discoverEdge({ dns, fallback: createDnsOverTls(cloudflareDnsOverTls), region: edge.region, random, logger });
+    edge.proxy !== undefined
+      ? Promise.resolve(nameEdge(edge.addresses, edge.region))
+      : isStatic
+        ? resolveStaticEdge(edge.addresses, dns, logger)
+        : discoverEdge({ dns, fallback: createDnsOverTls(cloudflareDnsOverTls), region: edge.region, random, logger });
   return new EdgeDirectory({
     find,
     version: isStatic ? 'auto' : edge.ipVersion,
@@ -62,6 +70,7 @@ export function createTrust(edge: EdgeSettings, clock: Clock, logger: Logger): (
     known ??= openTrustRoots({
       cacheFile: edge.rootsFile,
       urls: cloudflareRootUrls,
+      proxy: edge.proxy,
       nowMs: () => clock.wallMs(),
       logger,
     }).then(

@@ -1,8 +1,8 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import { parseTunnelId } from '../schema/api-id.ts';
-import type { TunnelRecord } from '../store/contract/records.ts';
+import { parseTunnelId } from '../schema/api/id.ts';
+import type { ApiTokenRecord, TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
 import { apiProblem } from './api-problem.ts';
@@ -13,6 +13,8 @@ export interface EdgeAddress {
   readonly addresses: readonly string[];
   /** SHA-256 (hex) of the CA's subject public key info. */
   readonly caPin: string;
+  /** Port of visitors that takes connectors too; undefined = there is none. */
+  readonly sharedPort?: number | undefined;
 }
 
 /** Everything the handlers need of the edge around them. */
@@ -34,6 +36,8 @@ export interface Stranger {
 /** The caller of one request, whose path names this account or a zone of it. */
 export interface Caller extends Stranger {
   readonly accountTag: string;
+  /** What the call was made with. */
+  readonly token: ApiTokenRecord;
 }
 
 /** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */
@@ -55,6 +59,22 @@ export function formatTime(ms: number): string {
 
 export function formatOptionalTime(ms: number | undefined): string | null {
   return ms === undefined ? null : formatTime(ms);
+}
+
+/** Throws `api.invalid` for a text that is no time; `key` names it. */
+export function parseOptionalTime(key: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw apiProblem('invalid', `${key} must be an RFC 3339 time, not ${JSON.stringify(text)}`);
+  return ms;
+}
+
+/** Whether something was there at a time; at any where none is asked for. */
+export function existedAt(
+  { createdAtMs, deletedAtMs }: { readonly createdAtMs: number; readonly deletedAtMs: number | undefined },
+  atMs: number | undefined,
+): boolean {
+  return atMs === undefined || (createdAtMs <= atMs && (deletedAtMs === undefined || deletedAtMs > atMs));
 }
 
 /** The items of one page, of a list that is held whole. */

@@ -4,11 +4,11 @@
 
 import * as z from 'zod';
 import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { createPrivateFile } from './private-file.ts';
 import { readSecretFile } from './secret-file.ts';
-import { caPinSchema, edgeAddressesSchema, type TunnelToken } from './tunnel-token.ts';
+import { caPinSchema, edgeAddressesSchema, portSchema, type TunnelToken } from './tunnel-token.ts';
 
 /** What a credentials file holds; the tunnel id is missing in old files. */
 export interface TunnelCredentials extends Omit<TunnelToken, 'tunnelId'> {
@@ -22,6 +22,7 @@ const credentialsSchema = z.object({
   endpoint: z.string().optional(),
   posternedge: edgeAddressesSchema.optional(),
   posterncapin: caPinSchema.optional(),
+  posternsharedport: portSchema.optional(),
 });
 
 /** Reads credentials JSON (a file's text, or --credentials-contents). `source` names it in messages. Throws `credentials.invalid`. */
@@ -50,12 +51,13 @@ export function parseCredentials(text: string, source: string): TunnelCredential
     ...(data.endpoint ? { endpoint: data.endpoint } : {}),
     ...(data.posternedge?.length ? { edge: data.posternedge } : {}),
     ...(data.posterncapin === undefined ? {} : { caPin: data.posterncapin }),
+    ...(data.posternsharedport === undefined ? {} : { sharedPort: data.posternsharedport }),
   };
 }
 
 /** The JSON text of a credentials file. */
 export function encodeCredentials(credentials: TunnelToken): string {
-  const { accountTag, tunnelId, secret, endpoint, edge, caPin } = credentials;
+  const { accountTag, tunnelId, secret, endpoint, edge, caPin, sharedPort } = credentials;
   return JSON.stringify({
     AccountTag: accountTag,
     TunnelSecret: encodeBase64(secret),
@@ -64,6 +66,7 @@ export function encodeCredentials(credentials: TunnelToken): string {
     // Members that are undefined are left out of the text.
     PosternEdge: edge?.length === 0 ? undefined : edge,
     PosternCaPin: caPin,
+    PosternSharedPort: sharedPort,
   });
 }
 

@@ -1,10 +1,10 @@
-// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (docs/protocol/commands-and-api.md §7.2), plus two keys
-// of ours that a stock connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token
-// alone is enough to join.
+// The token of `tunnel run --token`: base64 JSON {a, t, s[, e]} (docs/protocol/commands-and-api.md §7.2), plus keys of
+// ours that a stock connector ignores: `pe` = addresses of the issuing edge, `pk` = pin of its CA, so that the token alone is
+// enough to join, and `ph` = its port of visitors, which takes connectors too.
 
 import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 /** Everything a connector needs to register, and where our edge is if the token is ours. */
@@ -19,6 +19,8 @@ export interface TunnelToken {
   readonly edge?: readonly string[] | undefined;
   /** SHA-256 (64 hex digits) of the subject public key info of the edge's CA certificate. */
   readonly caPin?: string | undefined;
+  /** Port of visitors at which that edge takes connectors too, for where its own port is blocked. */
+  readonly sharedPort?: number | undefined;
 }
 
 /** Largest token text looked at; real ones are under 1 KiB, the rest is room for many edge addresses. */
@@ -27,6 +29,7 @@ export const maxTokenLength = 16_384;
 const maxEdgeAddresses = 32;
 
 export const edgeAddressesSchema = z.array(z.string().min(1).max(262)).max(maxEdgeAddresses);
+export const portSchema = z.int().min(1).max(65_535);
 export const caPinSchema = z.string().regex(/^[0-9a-f]{64}$/);
 
 const tokenSchema = z.object({
@@ -36,6 +39,7 @@ const tokenSchema = z.object({
   e: z.string().optional(),
   pe: edgeAddressesSchema.optional(),
   pk: caPinSchema.optional(),
+  ph: portSchema.optional(),
 });
 
 /** Reads a token; surrounding white space (token files) is ignored. Throws `credentials.invalid`; the text is never quoted. */
@@ -56,7 +60,7 @@ export function parseToken(text: string): TunnelToken {
   }
   const parsed = tokenSchema.safeParse(json);
   if (!parsed.success) throw invalid(`key ${parsed.error.issues[0]?.path.join('.') || '(all)'} is missing or wrong`);
-  const { a, t, s, e, pe, pk } = parsed.data;
+  const { a, t, s, e, pe, ph, pk } = parsed.data;
   const tunnelId = parseTunnelId(t);
   if (tunnelId === undefined) throw invalid('key t is not a UUID');
   const secret = decodeBase64(s);
@@ -68,12 +72,13 @@ export function parseToken(text: string): TunnelToken {
     ...(e === undefined || e === '' ? {} : { endpoint: e }),
     ...(pe === undefined || pe.length === 0 ? {} : { edge: pe }),
     ...(pk === undefined ? {} : { caPin: pk }),
+    ...(ph === undefined ? {} : { sharedPort: ph }),
   };
 }
 
 /** The text of a token; `parseToken` reads it back. */
 export function encodeToken(token: TunnelToken): string {
-  const { accountTag, tunnelId, secret, endpoint, edge, caPin } = token;
+  const { accountTag, tunnelId, secret, endpoint, edge, caPin, sharedPort } = token;
   const json = {
     a: accountTag,
     t: tunnelId,
@@ -82,6 +87,7 @@ export function encodeToken(token: TunnelToken): string {
     e: endpoint,
     pe: edge?.length === 0 ? undefined : edge,
     pk: caPin,
+    ph: sharedPort,
   };
   return Buffer.from(JSON.stringify(json)).toString('base64');
 }

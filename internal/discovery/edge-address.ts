@@ -9,6 +9,7 @@ export type IpFamily = 4 | 6;
 
 /** Reached by TCP and by UDP on the same port number. An IPv4-mapped IPv6 address counts as family 4. */
 export interface EdgeAddress {
+  /** A host name instead where a forward proxy resolves it. */
   readonly ip: string;
   readonly port: number;
   readonly family: IpFamily;

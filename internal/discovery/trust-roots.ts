@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { makeDirectory } from '../net/file/make-directory.ts';
 import { requestWeb } from '../net/http/web-request.ts';
+import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** Origin SSL ECC and RSA roots, and the origin-pull root. */
@@ -23,6 +24,8 @@ export interface TrustRootsOptions {
   readonly urls: readonly string[];
   /** PEM roots for the web TLS of the fetch; undefined = the system's. */
   readonly webCa?: readonly string[] | undefined;
+  /** The documents are fetched through it. */
+  readonly proxy?: ForwardProxy | undefined;
   /** Wall-clock milliseconds. */
   readonly nowMs: () => number;
   readonly logger: Logger;
@@ -113,15 +116,13 @@ function isUsable(pem: string, nowMs: number): boolean {
 }
 
 async function fetchRoots(url: string, options: TrustRootsOptions): Promise<readonly string[]> {
-  const roots = parseCertificates(await fetchText(url, options.webCa), url).filter(root =>
-    isUsable(root, options.nowMs()),
-  );
+  const roots = parseCertificates(await fetchText(url, options), url).filter(root => isUsable(root, options.nowMs()));
   if (roots.length === 0) throw new PosternError('tls.failed', `No valid CA certificate at ${url}`);
   return roots;
 }
 
 /** Only https and no redirects: whoever answers here decides whom the connector trusts. */
-async function fetchText(url: string, webCa: readonly string[] | undefined): Promise<string> {
+async function fetchText(url: string, { proxy, webCa }: TrustRootsOptions): Promise<string> {
   const failed = (what: string, cause?: unknown): PosternError =>
     new PosternError('dial.failed', `Fetching ${url} failed: ${what}`, { cause });
   if (!url.startsWith('https://')) throw failed('only https is trusted');
@@ -130,6 +131,7 @@ async function fetchText(url: string, webCa: readonly string[] | undefined): Pro
       url,
       headers: { accept: 'application/x-pem-file, text/plain, */*' },
       ca: webCa,
+      proxy,
       signal: AbortSignal.timeout(fetchTimeoutMs),
       maxBytes,
     });

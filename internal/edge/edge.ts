@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { ConnectionEchoes } from '../carriers/connection-echoes.ts';
 import { openConnectorListener } from '../carriers/connector-listener.ts';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
@@ -12,6 +13,7 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
+import { servePages } from '../control-plane/served-page.ts';
 import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
@@ -33,8 +35,7 @@ const connectorDrainMs = 5_000;
 
 /**
  * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
- * 'listen.failed',
- * 'store.failed', 'tls.failed', and what features throw (features.ts).
+ * 'listen.failed', 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
@@ -54,6 +55,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   opened.use(new Liveness({ registry }));
+  opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(
@@ -79,6 +81,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       timeouts: options.visitorTimeouts,
       limits: options.visitorLimits,
       errorPage,
+      connectors,
     }),
   );
 
@@ -87,10 +90,24 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
   const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
-  const describeEdge = () => ({ addresses: names.map(connectors.addressOf), caPin: certificates.caPin });
+  const describeEdge = () => ({
+    addresses: names.map(connectors.addressOf),
+    caPin: certificates.caPin,
+    sharedPort: visitors.httpsPort,
+  });
   const { urlOf } = visitors;
   const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
+    {
+      options,
+      store,
+      secrets,
+      registry,
+      live,
+      hostnames,
+      accounts,
+      describeEdge,
+      urlOf,
+    },
     opened,
   );
   const metrics =
@@ -100,6 +117,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: features.flatMap(feature => feature.metrics ?? []),
       connections: () => registry.all().length,
+      certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
         await store.accounts.byName('local');
@@ -108,15 +126,20 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }));
   opened.defer(() => metrics?.close());
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
+  const controlPlane = createControlPlane({
+    store,
+    secrets,
+    live,
+    logger,
+    describeEdge,
+    calls: features.flatMap(feature => feature.api ?? []),
+  });
   api.serve(
-    createControlPlane({
-      store,
-      secrets,
-      live,
-      logger,
-      describeEdge,
-      calls: features.flatMap(feature => feature.api ?? []),
-    }),
+    servePages(
+      features.flatMap(feature => feature.pages ?? []),
+      controlPlane,
+      { logger },
+    ),
   );
 
   phase = 'serving';

@@ -295,6 +295,13 @@ export const errorTable = {
     remedy:
       'Check disk space and permissions of the state directory; if the file is damaged, restore a backup (docs/operating.md).',
   },
+  'store.full': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning: "The disk of the edge's database is full. Nothing was changed.",
+    remedy: 'Make room on the disk of the state directory, and try again.',
+  },
   'stream.aborted': {
     scope: 'visitor',
     retry: 'never',
@@ -315,6 +322,14 @@ export const errorTable = {
     exit: 1,
     meaning: 'The TLS handshake failed, or a certificate or key cannot be used.',
     remedy: "Compare the name and the CA with what the message says; check the clock; --cacert names the edge's CA.",
+  },
+  'trace.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 1,
+    meaning: 'The collector of traces did not take what was exported; requests are served all the same.',
+    remedy:
+      'Check OTEL_EXPORTER_OTLP_ENDPOINT and the headers it wants, and whether the collector takes OTLP over HTTP.',
   },
   unavailable: {
     scope: 'internal',

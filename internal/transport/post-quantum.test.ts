@@ -67,7 +67,7 @@ describe('post-quantum key exchange', () => {
   it('gives way to P-256 over TLS when the edge asks for it, unless it must be', async t => {
     const port = await oldServer(t);
     // Only the first group's key share is sent: the server can only have asked for the other one.
-    const socket = await connectTls(await options('http2', port));
+    const { socket } = await connectTls(await options('http2', port));
     assert.deepEqual(socket.getEphemeralKeyInfo(), { type: 'ECDH', name: 'prime256v1', size: 256 });
     socket.destroy();
     const strict = connectTls({ ...(await options('http2', port)), postQuantum: true });

@@ -6,6 +6,8 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
+import { socketLookup } from '../net/address/lookup-host.ts';
+import { dialThroughProxy, type ProxiedSocket } from '../net/proxy/dial-proxy.ts';
 import { boundUnsent, unsentBytesOfMany } from '../net/stream/bound-unsent.ts';
 import { spkiPin } from '../net/trust/spki-pin.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
@@ -16,18 +18,40 @@ export const preferredGroups = 'X25519MLKEM768:P-256';
 const postQuantumGroups = 'X25519MLKEM768';
 
 /**
+ * What a connector offers by ALPN on a port that visitors use too; there an edge knows stock connectors, which
+ * offer nothing, by the name alone. On the connectors' own port nothing is offered.
+ */
+export const connectorAlpn = 'postern-connector';
+
+/** The name by which connectors call an edge over TCP (docs/protocol/edge-protocol.md §5). */
+export const http2ServerName = 'h2.cftunnel.com';
+
+/** A connection after its handshake. */
+export interface SecuredSocket {
+  readonly socket: TLSSocket;
+  /** Of the TCP connection beneath: a socket over TLS with a proxy does not know it. '' when it is not known. */
+  readonly localAddress: string;
+}
+
+/**
  * Connect and finish the TLS handshake within `options.timeoutMs`. The socket is the caller's to close.
  * Throws 'dial.failed', 'dial.timeout' or 'tls.failed', with `isClock` in its details where the clock may be at fault.
  */
-export async function connectTls(options: DialOptions): Promise<TLSSocket> {
+export async function connectTls(options: DialOptions): Promise<SecuredSocket> {
   const deadline = performance.now() + options.timeoutMs;
-  const tcp = await connectSocket(options, deadline);
+  const { socket: way, localAddress } = await openWay(options, deadline);
   try {
-    return await handshake(tcp, options, deadline);
+    return { socket: await handshake(way, options, deadline), localAddress };
   } catch (error) {
-    tcp.destroy();
+    way.destroy();
     throw error;
   }
+}
+
+async function openWay(options: DialOptions, deadline: number): Promise<ProxiedSocket> {
+  if (options.proxy !== undefined) return dialThroughProxy({ ...options, proxy: options.proxy });
+  const socket = await connectSocket(options, deadline);
+  return { socket, localAddress: socket.localAddress ?? '' };
 }
 
 function target(options: DialOptions): string {
@@ -39,6 +63,7 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
     const socket = connectTcp({
       host: options.host,
       port: options.port,
+      lookup: socketLookup,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 15_000,
@@ -69,6 +94,7 @@ function handshake(tcp: Socket, options: DialOptions, deadline: number): Promise
     const socket = connectTlsSocket({
       socket: tcp,
       servername: options.serverName,
+      ...(options.sharedPort === true ? { ALPNProtocols: [connectorAlpn] } : {}),
       // TLS 1.2 has key exchanges that no list of groups forbids.
       minVersion: options.postQuantum === true ? 'TLSv1.3' : 'TLSv1.2',
       ecdhCurve: options.postQuantum === true ? postQuantumGroups : preferredGroups,

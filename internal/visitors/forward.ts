@@ -9,7 +9,7 @@ import type { HeaderList } from '../net/http/header-list.ts';
 import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
@@ -121,6 +121,7 @@ class Visit {
   async run(): Promise<void> {
     this.#startDeadline();
     const { stream, answer } = await this.#ask().finally(() => this.#endDeadline());
+    if (answer.spans !== undefined) this.#response.reported(answer.spans);
     // gRPC's errors that come at once are trailers alone, and must be the end of the answer at the visitor's as well.
     const isOnlyHead = answer.headers.some(isGrpcStatus) && !(await hasBytes(stream.body));
     if (this.#gone) stream.reset();

@@ -23,6 +23,8 @@ export interface VisitorRequest {
   readonly body: Readable;
   /** A WebSocket upgrade: the answer is 101 and then raw bytes. */
   readonly upgrade: boolean;
+  /** For the connector, which then records its part of the trace; see telemetry/tracing/trace-context.ts. */
+  readonly trace?: string | undefined;
 }
 
 /** Answers one request. Every method may be called after the visitor went away; then it does nothing. */
@@ -33,6 +35,8 @@ export interface VisitorResponse {
   observe(observer: ResponseObserver): void;
   /** For the forwarder: the request was handed to a connection of a connector. */
   carried(): void;
+  /** For the forwarder: spans that the connector recorded, as they came. */
+  reported(spans: string): void;
   /** Calls `handler` once if the visitor goes away before the answer is complete. */
   onGone(handler: () => void): void;
   /** Ask for the body that the visitor announced with Expect: 100-continue. */

@@ -10,12 +10,13 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
   net: {
     address: [],
     file: [],
-    http: ['trust'],
+    http: ['address', 'proxy', 'trust'],
     http2: ['http', 'limits'],
     limits: ['address'],
     linux: ['address'],
     native: [],
     packet: [],
+    proxy: ['address', 'trust'],
     socks: ['address', 'stream'],
     stream: ['address', 'linux', 'time'],
     time: [],
@@ -30,6 +31,11 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     rpc: ['capnp'],
     stream: ['capnp'],
   },
+  // What users write (configuration files, rules) and what the API exchanges.
+  schema: {
+    '.': [],
+    api: [],
+  },
   // One seam in the room's own files, a folder a variant, and `open`, which alone names the variants.
   transport: {
     '.': [],
@@ -41,7 +47,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
   // services. `open.ts` names them.
   origin: {
     '.': ['dial', 'exchange', 'http', 'services'],
-    dial: ['exchange', 'message'],
+    dial: ['exchange'],
     exchange: [],
     http: ['dial', 'exchange', 'message'],
     message: [],

@@ -31,7 +31,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
   carriers: ['store', 'transport', 'rpc', 'wire', 'schema', 'net'],
   visitors: ['carriers', 'certificates', 'store', 'transport', 'wire', 'schema', 'net'],
   'private-network': ['carriers', 'store', 'datagram', 'transport', 'rpc', 'wire', 'schema', 'net'],
-  'on-ramps': ['private-network', 'carriers', 'store', 'wire', 'net'],
+  'on-ramps': ['private-network', 'carriers', 'store', 'wire', 'schema', 'net'],
   'control-plane': ['carriers', 'certificates', 'store', 'credentials', 'api', 'schema', 'net'],
   features: [
     'control-plane',

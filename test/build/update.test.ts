@@ -11,7 +11,7 @@ import { pipeline, Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { buildBinary } from '../../scripts/build/binary.ts';
 import { manifest } from '../../scripts/build/package-tree.ts';
 import { hostTarget } from '../../scripts/build/targets.ts';

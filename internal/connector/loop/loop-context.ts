@@ -2,6 +2,7 @@
 
 import type { EdgeDirectory } from '../../discovery/edge-directory.ts';
 import type { PosternError } from '../../errors/error.ts';
+import type { ForwardProxy } from '../../net/proxy/forward-proxy.ts';
 import type { Clock } from '../../net/time/clock.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConnectorConnection, ConnectorHandler, DialOptions, Protocol } from '../../transport/transport.ts';
@@ -58,6 +59,10 @@ export interface LoopContext {
   readonly maxRetries: number;
   readonly gracePeriodMs: number;
   readonly bindAddress: string | undefined;
+  /** The only way to the edge where there is one; it carries HTTP/2. */
+  readonly proxy?: ForwardProxy | undefined;
+  /** Port of visitors at which the edge takes connectors too; dialled where its own port is blocked. */
+  readonly sharedPort?: number | undefined;
   readonly postQuantum: boolean;
   /** Whether any connection of this connector has ever registered. */
   readonly everRegistered: () => boolean;

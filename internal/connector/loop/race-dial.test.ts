@@ -14,8 +14,9 @@ function race() {
   const dials = new Map<Protocol, PromiseWithResolvers<ConnectorConnection> & { readonly signal: AbortSignal }>();
   const failures: Protocol[] = [];
   const result = raceDial({
-    choice: { first: 'quic', rival: { protocol: 'http2', afterMs: 1_500 } },
-    dial: (protocol, signal) => {
+    first: 'quic',
+    rival: { way: 'http2', afterMs: 1_500 },
+    dial: (protocol: Protocol, signal) => {
       const pending = { ...Promise.withResolvers<ConnectorConnection>(), signal };
       dials.set(protocol, pending);
       return pending.promise;

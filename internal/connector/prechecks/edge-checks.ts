@@ -6,6 +6,7 @@ import { discoverEdge, srvName } from '../../discovery/discover.ts';
 import { createDns, type Dns } from '../../discovery/dns.ts';
 import { cloudflareDnsOverTls, createDnsOverTls } from '../../discovery/dns-over-tls.ts';
 import { type EdgeAddress, formatEdgeAddress } from '../../discovery/edge-address.ts';
+import { nameEdge } from '../../discovery/named-edge.ts';
 import { resolveStaticEdge } from '../../discovery/static-edge.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { formatHostPort, type HostPort } from '../../net/address/host-port.ts';
@@ -40,11 +41,14 @@ const wantedPacketBytes = 1_320;
 export async function checkEdge(options: EdgeCheckOptions): Promise<readonly Check[]> {
   const { edge } = options;
   const dns = edge.dns ?? createDns({ timeoutMs: options.probeTimeoutMs ?? defaultProbeTimeoutMs });
-  const found = await Promise.all(
-    edge.addresses.length > 0
-      ? distinct(edge.addresses).map(target => findStatic(target, dns))
-      : [findDiscovered(edge, dns)],
-  );
+  const found =
+    edge.proxy !== undefined
+      ? nameEdge(distinct(edge.addresses), edge.region).flat().map(byProxy)
+      : await Promise.all(
+          edge.addresses.length > 0
+            ? distinct(edge.addresses).map(target => findStatic(target, dns))
+            : [findDiscovered(edge, dns)],
+        );
   const names = found.map(({ check }) => check);
   const targets = found.flatMap(({ target }) => target);
   if (targets.length === 0) return names;
@@ -67,6 +71,12 @@ interface Found {
 function distinct(targets: readonly HostPort[]): readonly HostPort[] {
   const byText = new Map(targets.map(target => [formatHostPort(target.host, target.port), target]));
   return [...byText.values()].slice(0, maxTargets);
+}
+
+function byProxy(address: EdgeAddress): Found {
+  const target = formatEdgeAddress(address);
+  const details = 'left to the proxy';
+  return { check: { component: 'DNS Resolution', target, status: 'skip', details, isHard: false }, target: [address] };
 }
 
 async function findStatic(target: HostPort, dns: Dns): Promise<Found> {
@@ -113,12 +123,13 @@ async function probe(address: EdgeAddress, trust: EdgeTrust, options: EdgeCheckO
     caPin: trust.caPin,
     serverName: probeName,
     localAddress: options.edge.bindAddress,
+    proxy: options.edge.proxy,
     timeoutMs: options.probeTimeoutMs ?? defaultProbeTimeoutMs,
   };
   const target = formatEdgeAddress(address);
   const { protocol } = options;
   const [udp, tcp] = await Promise.all([
-    protocol === 'http2' ? [] : probeUdp(dial, target),
+    protocol === 'http2' || dial.proxy !== undefined ? [] : probeUdp(dial, target),
     protocol === 'quic' ? [] : probeTcp(dial, target),
   ]);
   return [...udp, ...tcp];
@@ -165,17 +176,21 @@ async function pathMtu(connection: ConnectorConnection): Promise<number> {
   }
 }
 
+function tcpRemedy({ proxy }: DialOptions, target: string): string {
+  if (proxy === undefined) return `allow outbound TCP to ${target}`;
+  return `allow CONNECT to ${target} at the proxy, and check the user and password of --edge-proxy`;
+}
+
 async function probeTcp(dial: DialOptions, target: string): Promise<readonly Check[]> {
   const clock = { component: 'Clock', target: 'this machine', isHard: false } as const;
   const connected: Check = {
     ...{ component: tcpComponent, target, status: 'pass', details: 'TCP connection successful', isHard: false },
   };
   try {
-    const socket = await connectTls(dial);
+    const { socket } = await connectTls(dial);
     socket.destroy();
   } catch (error) {
-    if (!isPosternError(error, 'tls.failed'))
-      return [failed(tcpComponent, target, error, `allow outbound TCP to ${target}`)];
+    if (!isPosternError(error, 'tls.failed')) return [failed(tcpComponent, target, error, tcpRemedy(dial, target))];
     const remedy = 'check --cacert or fetch a new token, and that the port is that of an edge';
     const checks = [connected, failed(tlsComponent, target, error, remedy)];
     if (error.details?.isClock !== true) return checks;

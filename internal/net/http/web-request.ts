@@ -1,8 +1,17 @@
 // One web request outside the data path (control-plane calls, documents and key sets): undici with a trust of its own, no kept
 // connections, and bounds on the answer. Origins have their own client in internal/origin.
 
+import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Agent as WebAgent } from 'undici';
+import { socketLookup } from '../address/lookup-host.ts';
+import { dialThroughProxy } from '../proxy/dial-proxy.ts';
+import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
+
+type AgentOptions = WebAgent.Options;
 
 export interface WebRequest {
   readonly url: string;
@@ -10,6 +19,8 @@ export interface WebRequest {
   readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
+  /** The way there leads through it. */
+  readonly proxy?: ForwardProxy | undefined;
   /** PEM roots instead of the system's. */
   readonly ca?: readonly string[] | undefined;
   readonly signal: AbortSignal;
@@ -21,6 +32,7 @@ export interface WebAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
@@ -33,7 +45,8 @@ export function requestWeb(options: WebRequest): Promise<WebAnswer> {
       if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
       chunks.push(chunk);
     }
-    return { status, headers, text: Buffer.concat(chunks).toString('utf8') };
+    const all = Buffer.concat(chunks);
+    return { status, headers, text: all.toString('utf8'), bytes: all };
   });
 }
 
@@ -43,17 +56,48 @@ export function requestWeb(options: WebRequest): Promise<WebAnswer> {
  */
 export async function streamWeb<T>(
   options: Omit<WebRequest, 'maxBytes'>,
-  take: (head: Omit<WebAnswer, 'text'>, body: AsyncIterable<Buffer>) => Promise<T>,
+  take: (head: Pick<WebAnswer, 'status' | 'headers'>, body: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { Agent, request: send } = await import('undici');
   const isSecure = url.startsWith('https:');
-  const dispatcher = new Agent(isSecure ? { connect: { ca: [...(options.ca ?? systemRoots())] } } : {});
+  const ca = isSecure ? [...(options.ca ?? systemRoots())] : [];
+  const { proxy } = options;
+  const direct = { lookup: socketLookup, ...(isSecure ? { ca } : {}) };
+  const dispatcher = new Agent({ connect: proxy === undefined ? direct : connectBy(proxy, ca, signal) });
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);
   } finally {
     await dispatcher.destroy();
   }
+}
+
+/** For the dial alone; the whole request has its own deadline in `signal`. */
+const proxyTimeoutMs = 15_000;
+
+/** Connects as undici asks, by a tunnel through `proxy`: it sends no request of its own to the proxy. */
+function connectBy(
+  proxy: ForwardProxy,
+  ca: readonly string[],
+  signal: AbortSignal,
+): NonNullable<AgentOptions['connect']> {
+  return ({ hostname, port, protocol, servername }, done) => {
+    const isSecure = protocol === 'https:';
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const target = { host, port: port === '' ? (isSecure ? 443 : 80) : Number(port) };
+    const open = async (): Promise<Socket> => {
+      const { socket } = await dialThroughProxy({ ...target, proxy, timeoutMs: proxyTimeoutMs, signal });
+      if (!isSecure) return socket;
+      const name = servername ?? (isIP(host) === 0 ? host : '');
+      const secure = connectTls({ socket, host, servername: name, ca: [...ca] });
+      await once(secure, 'secureConnect', { signal });
+      return secure;
+    };
+    open().then(
+      socket => done(null, socket),
+      (error: Error) => done(error, null),
+    );
+  };
 }

@@ -2,16 +2,17 @@
 // wait has a deadline. Source: docs/protocol/ingress-and-origin.md §4 (connectTimeout, tlsTimeout, tcpKeepAlive,
 // noHappyEyeballs), §8.1.
 
-import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
+import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { formatHostPort, parseHostPort } from '../../net/address/host-port.ts';
 import { type IpBytes, parseIp } from '../../net/address/ip.ts';
+import { lookupHost, socketLookup } from '../../net/address/lookup-host.ts';
+import type { ForwardProxy } from '../../net/proxy/forward-proxy.ts';
+import { openProxyTunnel } from '../../net/proxy/proxy-tunnel.ts';
 import { boundUnsent } from '../../net/stream/bound-unsent.ts';
 import { originFailure, originTimeout } from '../exchange/failure.ts';
-import type { OutboundProxy } from './outbound-proxy.ts';
-import { openTunnel } from './proxy-tunnel.ts';
 
 export type DialTarget =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -27,7 +28,7 @@ export interface DialSettings {
   /** Keep our half open after the origin's FIN; for raw streams. */
   readonly halfOpen?: boolean;
   /** Forward proxy on the way; the target is reached by a tunnel through it. */
-  readonly via?: OutboundProxy | undefined;
+  readonly via?: ForwardProxy | undefined;
   /** Asked about every address before anything is sent to it, those that a name resolves to included. */
   readonly allow?: AllowAddress | undefined;
   /** How names are resolved; undefined = as the system does. */
@@ -118,9 +119,9 @@ function notAllowed(dest: string): PosternError {
   });
 }
 
-function lookupOption({ allow, lookup: named }: DialSettings, port: number): { lookup?: LookupFunction } {
-  if (allow === undefined && named === undefined) return {};
-  return { lookup: guardedLookup(allow ?? (() => true), port, named ?? lookup) };
+function lookupOption({ allow, lookup: named }: DialSettings, port: number): { lookup: LookupFunction } {
+  if (allow === undefined && named === undefined) return { lookup: socketLookup };
+  return { lookup: guardedLookup(allow ?? (() => true), port, named ?? lookupHost) };
 }
 
 /** A look-up without the addresses that are not allowed; fails when none is left. */
@@ -141,7 +142,7 @@ class RunningDial implements Dial {
   readonly #dest: string;
   readonly #tls: DialTls | undefined;
   readonly #target: DialTarget;
-  readonly #via: OutboundProxy | undefined;
+  readonly #via: ForwardProxy | undefined;
   readonly #onConnected: ((tookMs: number) => void) | undefined;
   readonly #startMs = performance.now();
   #done: DialDone | undefined;
@@ -186,9 +187,9 @@ class RunningDial implements Dial {
     } else this.#tunnel(this.#socket, via, target.host, target.port);
   };
 
-  #tunnel(socket: Socket, via: OutboundProxy, host: string, port: number): void {
+  #tunnel(socket: Socket, via: ForwardProxy, host: string, port: number): void {
     socket.off('error', this.#onError).on('error', this.#onError);
-    openTunnel(socket, via, host, port).then(
+    openProxyTunnel(socket, via, host, port).then(
       tunnel => this.#onReached(tunnel),
       error => this.#onError(error),
     );
@@ -249,7 +250,7 @@ class RunningDial implements Dial {
   }
 }
 
-function proxyTarget(proxy: OutboundProxy): DialTarget {
+function proxyTarget(proxy: ForwardProxy): DialTarget {
   return { kind: 'tcp', host: proxy.host, port: proxy.port };
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { chooseProxy, proxyAuthorization } from './outbound-proxy.ts';
+import { proxyAuthorization } from '../../net/proxy/forward-proxy.ts';
+import { chooseProxy } from './outbound-proxy.ts';
 
 const through = (noProxy: string, host: string, port = 443): boolean =>
   chooseProxy({ httpProxy: '', httpsProxy: 'http://proxy:3128', noProxy }, 'https', host, port) !== undefined;

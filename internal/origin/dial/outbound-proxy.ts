@@ -3,9 +3,9 @@
 // 25.
 
 import { isIP } from 'node:net';
-import { PosternError } from '../../errors/error.ts';
 import { isLoopbackHost, parseIp } from '../../net/address/ip.ts';
 import { parsePrefix, prefixContains } from '../../net/address/prefix.ts';
+import { type ForwardProxy, parseForwardProxy } from '../../net/proxy/forward-proxy.ts';
 
 /** '' = not set. */
 export interface OutboundProxySettings {
@@ -14,46 +14,16 @@ export interface OutboundProxySettings {
   readonly noProxy: string;
 }
 
-export interface OutboundProxy {
-  readonly kind: 'http' | 'https' | 'socks5';
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-}
-
 /** The proxy for an origin, or undefined for a direct connection. Throws 'config.invalid' for a proxy setting that is no URL. */
 export function chooseProxy(
   settings: OutboundProxySettings,
   scheme: 'http' | 'https',
   host: string,
   port: number,
-): OutboundProxy | undefined {
+): ForwardProxy | undefined {
   const url = scheme === 'https' ? settings.httpsProxy : settings.httpProxy;
   if (url === '' || isLoopbackHost(host) || isExcluded(settings.noProxy, host, port)) return undefined;
-  return parseProxyUrl(url);
-}
-
-/** The value of Proxy-Authorization; undefined without a user. */
-export function proxyAuthorization(proxy: OutboundProxy): string | undefined {
-  if (proxy.user === '') return undefined;
-  return `Basic ${Buffer.from(`${proxy.user}:${proxy.password}`).toString('base64')}`;
-}
-
-const defaultPorts = { http: 80, https: 443, socks5: 1080 } as const;
-
-function parseProxyUrl(text: string): OutboundProxy {
-  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
-  const kind = url?.protocol.replace(/:$|h:$/, '');
-  if (url === null || url.hostname === '' || (kind !== 'http' && kind !== 'https' && kind !== 'socks5'))
-    throw new PosternError('config.invalid', 'The proxy setting is not a URL of http, https or socks5.');
-  return {
-    kind,
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? defaultPorts[kind] : Number(url.port),
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-  };
+  return parseForwardProxy(url);
 }
 
 function isExcluded(noProxy: string, host: string, port: number): boolean {

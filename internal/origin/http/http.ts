@@ -4,15 +4,11 @@
 import type { SecureContext } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
 import type { HeaderList } from '../../net/http/header-list.ts';
+import { type ForwardProxy, proxyAuthorization } from '../../net/proxy/forward-proxy.ts';
 import type { OriginRequest } from '../../schema/origin-request.ts';
 import type { Service } from '../../schema/service.ts';
 import { type DialCare, type DialSettings, type DialTarget, type DialTls, dial, targetText } from '../dial/dial.ts';
-import {
-  chooseProxy,
-  type OutboundProxy,
-  type OutboundProxySettings,
-  proxyAuthorization,
-} from '../dial/outbound-proxy.ts';
+import { chooseProxy, type OutboundProxySettings } from '../dial/outbound-proxy.ts';
 import { createOriginContext, readCaPool } from '../dial/tls-roots.ts';
 import type { Exchange, Origin } from '../exchange/exchange.ts';
 import { originFailure } from '../exchange/failure.ts';
@@ -62,8 +58,8 @@ export class HttpOrigin implements Origin {
   readonly #fixedName: string | undefined;
   readonly #caPool: string | undefined;
   /** Forward proxy that connections are tunnelled through, or that plain requests are handed to. */
-  readonly #via: OutboundProxy | undefined;
-  readonly #asked: OutboundProxy | undefined;
+  readonly #via: ForwardProxy | undefined;
+  readonly #asked: ForwardProxy | undefined;
   readonly #pathPrefix: string = '';
   readonly #proxyAuthorization: string | undefined;
   /** Least recently used first. */
@@ -190,13 +186,13 @@ export class HttpOrigin implements Origin {
 }
 
 /** The forward proxy for a rule's origin; sockets of the file system have none. */
-function viaProxy({ service, proxy }: HttpOriginOptions): OutboundProxy | undefined {
+function viaProxy({ service, proxy }: HttpOriginOptions): ForwardProxy | undefined {
   if (proxy === undefined || service.kind === 'unix') return undefined;
   const secure = service.scheme === 'https' || service.scheme === 'wss';
   return chooseProxy(proxy, secure ? 'https' : 'http', service.hostname, service.port);
 }
 
-function createProxyTls(proxy: OutboundProxy, { tlsTimeoutMs }: OriginRequest): DialTls | undefined {
+function createProxyTls(proxy: ForwardProxy, { tlsTimeoutMs }: OriginRequest): DialTls | undefined {
   if (proxy.kind !== 'https') return undefined;
   const context = createOriginContext(true, undefined);
   return { serverName: proxy.host, context, verify: true, alpn: ['http/1.1'], timeoutMs: tlsTimeoutMs };

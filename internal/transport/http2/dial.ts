@@ -6,8 +6,9 @@ import { constants, performServerHandshake, type ServerHttp2Session, type Server
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import { formatHostPort } from '../../net/address/host-port.ts';
 import type { HeaderList } from '../../net/http/header-list.ts';
-import { headerListBytes } from '../../net/http/header-list.ts';
+import { headerListBytes, headerValue } from '../../net/http/header-list.ts';
 import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
 import { pairHeaders } from '../../net/http2/pair-headers.ts';
 import { sentHeaderBytes } from '../../net/http2/sizes.ts';
@@ -37,7 +38,8 @@ const controlTimeoutMs = 10_000;
 
 /** Dials an edge. Throws 'dial.failed', 'dial.timeout' or 'tls.failed'; the connection is the caller's to close. */
 export async function dialHttp2(options: DialOptions): Promise<ConnectorConnection> {
-  return new Http2ConnectorConnection(await connectTls(options));
+  const { socket, localAddress } = await connectTls(options);
+  return new Http2ConnectorConnection(socket, localAddress, formatHostPort(options.host, options.port));
 }
 
 class Http2ConnectorConnection implements ConnectorConnection {
@@ -57,9 +59,9 @@ class Http2ConnectorConnection implements ConnectorConnection {
   #controlStream: ServerHttp2Stream | undefined;
   #control = Promise.withResolvers<Duplex>();
 
-  constructor(socket: TLSSocket) {
-    this.localAddress = socket.localAddress ?? '';
-    this.remoteAddress = `${socket.remoteAddress}:${socket.remotePort}`;
+  constructor(socket: TLSSocket, localAddress: string, remoteAddress: string) {
+    this.localAddress = localAddress;
+    this.remoteAddress = remoteAddress;
     const group = negotiatedGroup(socket);
     this.#session = performServerHandshake(socket, connectorOptions);
     this.#link = new Http2Link(this.#session, socket, group);
@@ -190,7 +192,8 @@ class Http2IncomingStream implements IncomingStream {
     // An HTTP answer may be complete before the request is: then the edge is told to stop sending (RFC 9113 §8.1).
     const early = this.head.kind === 'http' && this.head.bodyLength !== 0;
     // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
-    const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
+    const isLengthKnown = headerValue(raw, 'content-length') !== undefined;
+    const waitForTrailers = !endStream && this.head.kind === 'http' && !isLengthKnown;
     if (waitForTrailers)
       body.once('wantTrailers', () => {
         body.sendTrailers(pairHeaders(this.#trailers));

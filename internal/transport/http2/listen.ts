@@ -22,7 +22,7 @@ import {
   encodeConfigurationRequest,
   type PushedConfiguration,
 } from '../../wire/stream/configuration-request.ts';
-import { responseHeadersHeader, responseMetaHeader } from '../../wire/stream/upgrade-header.ts';
+import { responseHeadersHeader, responseMetaHeader, spansHeader } from '../../wire/stream/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -104,10 +104,14 @@ export async function listenHttp2(options: Http2ListenOptions): Promise<Http2Lis
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   server.on('secureConnection', socket => {
     const peer = peerOf(socket);
-    acceptSession(socket, handshakeTimeoutMs, connection => {
-      pending.get(peer)?.known();
-      options.onConnection(connection);
-    });
+    acceptHttp2(
+      socket,
+      connection => {
+        pending.get(peer)?.known();
+        options.onConnection(connection);
+      },
+      handshakeTimeoutMs,
+    );
   });
   try {
     await listenTcp(server, options.host, options.port);
@@ -132,10 +136,14 @@ function peerOf(socket: Socket): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
-function acceptSession(
+/**
+ * Speaks HTTP/2 with a connector on a socket after its TLS handshake. `onConnection` is called when it has answered; a peer
+ * that does not is cut off after `handshakeTimeoutMs`, and nobody is told.
+ */
+export function acceptHttp2(
   socket: TLSSocket,
-  handshakeTimeoutMs: number,
   onConnection: (connection: EdgeConnection) => void,
+  handshakeTimeoutMs: number = defaultHandshakeTimeoutMs,
 ): void {
   const session = connect('https://connector', { ...edgeOptions, createConnection: () => socket });
   // Failures before the peer's SETTINGS are pre-checks and scanners; nobody is told.
@@ -269,7 +277,8 @@ function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'
     const value = headers[name];
     return typeof value === 'string' ? value : value?.join(', ');
   };
-  return decodeResponseHead(kind, headers[':status'] ?? 502, text(responseHeadersHeader), text(responseMetaHeader));
+  const [serialized, meta, spans] = [text(responseHeadersHeader), text(responseMetaHeader), text(spansHeader)];
+  return decodeResponseHead(kind, headers[':status'] ?? 502, serialized, meta, spans);
 }
 
 function closeReason(stream: ClientHttp2Stream, link: Http2Link): PosternError {

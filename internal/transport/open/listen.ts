@@ -1,8 +1,9 @@
 // The edge's listeners, one a transport, on one port number: the one place at the edge that knows which variants exist.
 // Source: docs/protocol/edge-protocol.md §13.1 (same number for TCP and UDP).
 
+import type { TLSSocket } from 'node:tls';
 import { isPosternError, type PosternError } from '../../errors/error.ts';
-import { listenHttp2 } from '../http2/listen.ts';
+import { acceptHttp2, listenHttp2 } from '../http2/listen.ts';
 import { listenQuic, type QuicListener } from '../quic/listen.ts';
 import type { EdgeConnection } from '../transport.ts';
 
@@ -23,6 +24,8 @@ export interface TransportListeners {
   readonly protocols: readonly ('http2' | 'quic')[];
   /** Use other certificates for connections from now on. Throws 'tls.failed' when they cannot be used. */
   setCertificates(certificates: { readonly key: string; readonly cert: string }): void;
+  /** Takes a connector that came to another listener, after its TLS handshake; closed once this one has stopped accepting. */
+  accept(socket: TLSSocket): void;
   /** Stop accepting. Accepted connections live on. Idempotent. */
   close(): Promise<void>;
 }
@@ -47,14 +50,20 @@ export async function listenTransports(options: ListenTransportsOptions): Promis
       }
       options.onQuicUnavailable(error);
     }
+    let isClosed = false;
     return {
       port,
+      accept: socket => {
+        if (isClosed) socket.destroy();
+        else acceptHttp2(socket, onConnection);
+      },
       protocols: quic === undefined ? ['http2'] : ['http2', 'quic'],
       setCertificates: renewed => {
         http2.setCertificates(renewed);
         quic?.setCertificates(renewed);
       },
       close: async () => {
+        isClosed = true;
         await Promise.all([http2.close(), quic?.close()]);
       },
     };

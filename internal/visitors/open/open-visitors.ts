@@ -13,7 +13,7 @@ import type { ErrorPage } from '../problem.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
 import { UploadWatch } from '../upload-watch.ts';
 import type { HandleVisitor, VisitorStep } from '../visitor.ts';
-import { openPublicServer } from './server.ts';
+import { openPublicServer, type SharedPort } from './server.ts';
 
 export interface VisitorsOptions {
   readonly host: string;
@@ -33,6 +33,8 @@ export interface VisitorsOptions {
   readonly answerTimeoutMs?: number | undefined;
   /** What browsers are shown of failed requests. Default: the built-in page. */
   readonly errorPage?: ErrorPage | undefined;
+  /** See PublicServerOptions. */
+  readonly connectors?: SharedPort | undefined;
 }
 
 /** Its disposal cuts what runs. */

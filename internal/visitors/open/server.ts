@@ -3,17 +3,30 @@
 
 import type { ServerHttp2Session } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import type { Certificates } from '../../certificates/open-certificates.ts';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureContext,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
+import { type Certificates, protocolNames } from '../../certificates/open-certificates.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../../net/stream/write-watch.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { connectorAlpn, http2ServerName } from '../../transport/tls.ts';
 import { Http1Connection } from '../http1/connection.ts';
 import { FloodWatch } from '../http2-floods.ts';
 import { serveHttp2 } from '../http2-server.ts';
 import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
 import { type Place, Places, type VisitorLimits } from '../places.ts';
 import type { HandleVisitor } from '../visitor.ts';
+
+/** Who takes the connectors that come to the visitors' HTTPS port because theirs is blocked on the way. */
+export interface SharedPort {
+  /** After the TLS handshake; the socket is the callee's. */
+  accept(socket: TLSSocket): void;
+}
 
 export interface PublicServerOptions {
   readonly host: string;
@@ -27,6 +40,8 @@ export interface PublicServerOptions {
   readonly timeouts?: VisitorTimeouts;
   /** Default: `visitorLimits`. */
   readonly limits?: VisitorLimits | undefined;
+  /** Undefined = connectors are turned away. */
+  readonly connectors?: SharedPort | undefined;
 }
 
 export interface PublicServer {
@@ -53,7 +68,7 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   }
   const [httpPort, httpsPort] = ports;
   const { certificates } = options;
-  const stopRenewal = certificates.onRenewed(() => listeners.tls.setSecureContext(certificates.visitorTls));
+  const stopRenewal = certificates.onRenewed(() => listeners.renew());
   return {
     httpPort,
     httpsPort,
@@ -78,8 +93,11 @@ class Listeners {
   readonly #floods = new FloodWatch();
   /** TCP sockets, those under TLS too. */
   readonly #sockets = new Set<Socket>();
-  /** Places of connections in their TLS handshake, by peer: the TLS socket that follows is another object. */
-  readonly #handshakes = new Map<string, Place>();
+  /** Connections in their TLS handshake, by peer: the TLS socket that follows is another object. */
+  readonly #handshakes = new Map<string, { readonly place: Place; readonly socket: Socket }>();
+  /** Certificate for the names by which connectors call an edge. */
+  #connectorContext: SecureContext;
+  #whenEmpty: (() => void) | undefined;
   readonly #http1 = new Set<Http1Connection>();
   readonly #http2 = new Set<ServerHttp2Session>();
   readonly #sweep: NodeJS.Timeout;
@@ -88,6 +106,7 @@ class Listeners {
   constructor(options: PublicServerOptions) {
     this.#options = options;
     this.#timeouts = options.timeouts ?? visitorTimeouts;
+    this.#connectorContext = createSecureContext(options.certificates.tls);
     this.places = new Places(options.logger, options.limits);
     this.#writes = new WriteWatch(this.#timeouts.stallMs);
     this.plain = createServer({ allowHalfOpen: true, ...socketOptions }, socket => {
@@ -106,25 +125,46 @@ class Listeners {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, timeoutMs);
-    await Promise.all([closeServer(this.plain), closeServer(this.tls)]);
+    for (const server of [this.plain, this.tls]) server.close();
+    await this.#untilEmpty();
     clearTimeout(timer);
     clearInterval(this.#sweep);
   }
 
-  #createTls(): TlsServer {
+  renew(): void {
     const { certificates } = this.#options;
+    this.tls.setSecureContext(certificates.visitorTls);
+    this.#connectorContext = createSecureContext(certificates.tls);
+  }
+
+  /** Settles when no connection of a visitor is left; those of connectors are not waited for. */
+  #untilEmpty(): Promise<void> {
+    return new Promise(resolve => {
+      this.#whenEmpty = resolve;
+      if (this.#sockets.size === 0) resolve();
+    });
+  }
+
+  #createTls(): TlsServer {
+    const { certificates, connectors } = this.#options;
+    const byName = certificates.byName?.sniCallback;
+    const chooseContext: typeof byName = (name, done) => {
+      if (connectors !== undefined && isProtocolName(name)) done(null, this.#connectorContext);
+      else if (byName === undefined) done(null);
+      else byName(name, done);
+    };
     const server = createTlsServer({
       ...certificates.visitorTls,
-      ALPNProtocols: ['h2', 'http/1.1'],
+      ALPNProtocols: ['h2', 'http/1.1', ...(connectors === undefined ? [] : [connectorAlpn])],
       handshakeTimeout: this.#timeouts.headersMs,
       ...socketOptions,
-      ...(certificates.byName === undefined ? {} : { SNICallback: certificates.byName.sniCallback }),
+      SNICallback: chooseContext,
     });
     server.on('connection', (socket: Socket) => {
       const place = this.#admit(socket);
       if (place === undefined) return;
       const peer = peerOf(socket);
-      this.#handshakes.set(peer, place);
+      this.#handshakes.set(peer, { place, socket });
       socket.once('close', () => this.#handshakes.delete(peer));
     });
     // Node leaves a socket open whose handshake took too long.
@@ -134,10 +174,27 @@ class Listeners {
   }
 
   #acceptTls(socket: TLSSocket): void {
-    const place = this.#handshakes.get(peerOf(socket));
-    if (this.#isDraining || place === undefined) socket.destroy();
+    const known = this.#handshakes.get(peerOf(socket));
+    if (this.#isDraining || known === undefined) return void socket.destroy();
+    const { place } = known;
+    if (isConnector(socket)) this.#handOver(socket, known);
+    else if (socket.alpnProtocol === connectorAlpn) socket.destroy();
     else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, place);
     else this.#serveHttp1(socket, place);
+  }
+
+  /** A connector keeps the place of a visitor, so that a flood of them is bounded too, and never gives way to one. */
+  #handOver(secure: TLSSocket, { place, socket }: { readonly place: Place; readonly socket: Socket }): void {
+    const { connectors } = this.#options;
+    if (connectors === undefined) return void secure.destroy();
+    place.busy();
+    this.#forget(socket);
+    connectors.accept(secure);
+  }
+
+  #forget(socket: Socket): void {
+    this.#sockets.delete(socket);
+    if (this.#sockets.size === 0) this.#whenEmpty?.();
   }
 
   /** Undefined when there is no place; the socket is closed then. */
@@ -149,7 +206,7 @@ class Listeners {
     }
     this.#sockets.add(socket);
     socket.once('close', () => {
-      this.#sockets.delete(socket);
+      this.#forget(socket);
       admitted.leave();
     });
     return admitted.place;
@@ -208,9 +265,16 @@ async function listen(
   }
 }
 
-/** Settles when the listener is closed and so are its connections; at once where there is none. */
-function closeServer(server: Server | TlsServer): Promise<void> {
-  return new Promise(resolve => {
-    server.close(() => resolve());
-  });
+const protocolNameSet: ReadonlySet<string> = new Set(protocolNames);
+
+function isProtocolName(name: string): boolean {
+  return protocolNameSet.has(name.toLowerCase());
+}
+
+/** Ours says so by ALPN; stock connectors offer nothing. A browser that calls that name offers its own protocols. */
+function isConnector(socket: TLSSocket): boolean {
+  // `servername` is what the peer asked for; Node's types know it of clients only.
+  const { servername } = socket as { readonly servername?: string | false | undefined };
+  const offered = socket.alpnProtocol;
+  return servername === http2ServerName && (offered === connectorAlpn || offered === false || offered === null);
 }
