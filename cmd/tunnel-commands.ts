@@ -1,6 +1,7 @@
 // The registry of the commands below `tunnel`, sorted by path. Source: docs/protocol/commands-and-api.md §2.
 
 import type { CommandEntry } from './command-entry.ts';
+import { lbCommands, poolCommands } from './tunnel/balancing-commands.ts';
 
 export const tunnelCommands: readonly CommandEntry[] = [
   {
@@ -81,6 +82,7 @@ export const tunnelCommands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/ingress/validate.ts'),
   },
+  ...lbCommands,
   {
     path: 'tunnel list',
     summary: 'List the tunnels of the account',
@@ -93,6 +95,7 @@ export const tunnelCommands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/login.ts'),
   },
+  ...poolCommands,
   {
     path: 'tunnel ready',
     summary: 'Ask a connector whether it has a connection',
@@ -196,6 +199,12 @@ export const tunnelCommands: readonly CommandEntry[] = [
     summary: 'Lead a private route through another tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/route/ip/update.ts'),
+  },
+  {
+    path: 'tunnel route lb',
+    summary: 'Make a tunnel a member of a load balancer',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/lb.ts'),
   },
   {
     path: 'tunnel run',
