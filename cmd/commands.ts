@@ -232,6 +232,8 @@ export const groups: Readonly<Record<string, string>> = {
   tunnel: 'Run and manage tunnels',
   'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
+  'tunnel lb': 'Host names that spread visitors over pools',
+  'tunnel pool': 'Pools: the tunnels and private origins that a host name is spread over',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',
   'tunnel route ip': 'Private networks by address',

@@ -4,8 +4,8 @@
 import * as z from 'zod';
 import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
-import { configSchemas } from './config-schemas.ts';
 import { printedBalancer, printedPool, printedPoolHealth } from './balancing-schemas.ts';
+import { configSchemas } from './config-schemas.ts';
 import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
@@ -123,6 +123,14 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
     duration_ms: z.int(),
     rtt_ms: z.strictObject({ min: z.number(), avg: z.number(), max: z.number(), mdev: z.number() }).nullable(),
     answers: z.array(echoAnswer),
+  }),
+  'service status': z.strictObject({
+    services: z.array(
+      z.strictObject({
+        ...{ name: z.string(), label: z.string(), manager: z.string().describe('Of the system: systemd, launchd, …') },
+        ...{ definition: z.string(), running: z.boolean(), code: z.int(), detail: z.string() },
+      }),
+    ),
   }),
   traceroute: z.strictObject({
     target: z.string(),
