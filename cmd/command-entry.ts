@@ -1,4 +1,4 @@
-// What the registry of commands knows of each, before its file is loaded.
+// What stands in the registry of commands.
 
 import type { Command } from './command.ts';
 

@@ -21,6 +21,8 @@ export interface ApiSession {
   readonly client: ApiClient;
   /** Base URL with /client/v4. */
   readonly apiUrl: string;
+  /** The private CA of the edge. */
+  readonly caPem: string | undefined;
   /** Where the credential came from: a path, or the name of a variable. */
   readonly source: string;
   readonly cert: OriginCert;
@@ -61,6 +63,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   return {
     client,
     apiUrl: found.apiUrl,
+    caPem: found.caPem,
     source: found.source,
     cert,
     account: cert.accountId,
@@ -70,7 +73,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   };
 }
 
-const userAgent = `postern/${version}`;
+export const userAgent = `postern/${version}`;
 /** The variable that gives an API token, for programs that keep no file. */
 const tokenVariable = 'POSTERN_API_TOKEN';
 
@@ -96,8 +99,17 @@ async function findCredential(settings: TunnelSettings, context: CommandContext)
   return ofCert(current === undefined ? searchCert(context) : profileCert(current, context), settings, context);
 }
 
+function parseCert({ path, text }: FoundCert): OriginCert {
+  try {
+    return parseOriginCert(text);
+  } catch (error) {
+    if (!(error instanceof PosternError)) throw error;
+    throw new PosternError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}
+
 function ofCert(found: FoundCert, settings: TunnelSettings, context: CommandContext): Credential {
-  const cert = parseOriginCert(found.text);
+  const cert = parseCert(found);
   requireAccount(cert, found.path);
   const apiUrl =
     settings.apiUrl ||
@@ -135,7 +147,8 @@ async function ofToken(apiToken: string, settings: TunnelSettings, context: Comm
   return { cert, source: tokenVariable, apiUrl, caPem, credentialsDir: join(context.homeDir, '.postern') };
 }
 
-function namedCa({ cacert }: TunnelSettings, context: CommandContext): string | undefined {
+/** That of --cacert. */
+export function namedCa({ cacert }: Pick<TunnelSettings, 'cacert'>, context: CommandContext): string | undefined {
   if (cacert === undefined || cacert === '') return undefined;
   const path = resolvePath(cacert, context);
   const text = readCa(path);

@@ -109,6 +109,8 @@ it('the API answers no page of another site', async t => {
     { origin: 'http://localhost:1' },
     { 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-site' },
+    // Another site's form; a link that is followed is a GET.
+    { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' },
   ];
   for (const headers of foreign) assert.equal(await ask(headers), 403, JSON.stringify(headers));
   const own = { host: `localhost:${port}`, origin: `http://localhost:${port}`, 'sec-fetch-site': 'same-origin' };

@@ -11,15 +11,21 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/** @param isOwn besides addresses and `localhost`, the names a request may be for; asked in lower case */
-export function judgeSource({ headers }: IncomingMessage, isOwn: (name: string) => boolean): SourceProblem | undefined {
+/** `isOwn`: besides addresses and `localhost`, the names a request may be for; asked in lower case. */
+export function judgeSource(
+  { headers, method }: IncomingMessage,
+  isOwn: (name: string) => boolean,
+): SourceProblem | undefined {
   const { host = '', origin } = headers;
   const name = hostnameOf(host);
   if (isIP(name) === 0 && name !== 'localhost' && !isOwn(name)) {
     return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
   }
   const site = headers['sec-fetch-site'];
-  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
+  // A link that somebody follows: it changes nothing, and the page that it stands in learns nothing.
+  const isFollowed =
+    method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none' && !isFollowed;
   if (isForeignSite || (origin !== undefined && authorityOf(origin) !== host.toLowerCase())) {
     return { status: 403, message: 'Web pages of other sites may not use this API' };
   }

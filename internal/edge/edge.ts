@@ -13,10 +13,12 @@ import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
+import { servePages } from '../control-plane/served-page.ts';
 import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
+import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
@@ -44,7 +46,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
-  const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
+  const hostnames = await openHostnameTable<BeginChoice>(store, error =>
+    logger.error(errorFields(error), 'Cannot read host names'),
+  );
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
     await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name) }),
@@ -95,8 +99,22 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     sharedPort: visitors.httpsPort,
   });
   const { urlOf } = visitors;
-  const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
+  const {
+    list: features,
+    privateServices,
+    balancing,
+  } = await openFeatures(
+    {
+      options,
+      store,
+      secrets,
+      registry,
+      live,
+      hostnames,
+      accounts,
+      describeEdge,
+      urlOf,
+    },
     opened,
   );
   const metrics =
@@ -115,15 +133,21 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }));
   opened.defer(() => metrics?.close());
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
+  const controlPlane = createControlPlane({
+    store,
+    secrets,
+    live,
+    logger,
+    describeEdge,
+    balanceRoute: balancing.balanceRoute,
+    calls: features.flatMap(feature => feature.api ?? []),
+  });
   api.serve(
-    createControlPlane({
-      store,
-      secrets,
-      live,
-      logger,
-      describeEdge,
-      calls: features.flatMap(feature => feature.api ?? []),
-    }),
+    servePages(
+      features.flatMap(feature => feature.pages ?? []),
+      controlPlane,
+      { logger },
+    ),
   );
 
   phase = 'serving';
