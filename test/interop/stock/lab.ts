@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { parseOriginCert } from '../../../internal/credentials/origin-cert.ts';
+import { type OriginCert, parseOriginCert } from '../../../internal/credentials/origin-cert.ts';
 import { type ChildProgram, posternCommand, startChild } from '../../support/child-program.ts';
 import { until, within } from '../../support/wait.ts';
 import { NotOffered, type Stage } from './scenario.ts';
@@ -186,11 +186,21 @@ export class Lab {
   }
 
   /** Calls the edge's API as the operator; gives the result of the answer, and rejects when it is no success. */
-  async api(method: string, path: string, body?: unknown): Promise<unknown> {
-    const { accountId, apiToken } = parseOriginCert(await readFile(join(this.#stateDir, 'cert.pem'), 'utf8'));
-    const response = await fetch(`${this.apiUrl}/accounts/${accountId}/${path}`, {
+  api(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.#call(method, ({ accountId }) => `accounts/${accountId}/${path}`, body);
+  }
+
+  /** The same for calls on the operator's zone. */
+  zoneApi(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.#call(method, ({ zoneId }) => `zones/${zoneId}/${path}`, body);
+  }
+
+  async #call(method: string, pathOf: (cert: OriginCert) => string, body: unknown): Promise<unknown> {
+    const cert = parseOriginCert(await readFile(join(this.#stateDir, 'cert.pem'), 'utf8'));
+    const path = pathOf(cert);
+    const response = await fetch(`${this.apiUrl}/${path}`, {
       method,
-      headers: { authorization: `Bearer ${apiToken}`, connection: 'close', 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${cert.apiToken}`, connection: 'close', 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(commandMs),
     });
