@@ -1,51 +1,16 @@
 // The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
 // starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
-import type { Command } from './command.ts';
+import { accountCommands } from './account-commands.ts';
+import type { CommandEntry } from './command-entry.ts';
 
-/** What is known of a command before its file is loaded. */
-export interface CommandEntry {
-  /** Words: `tunnel ingress validate`. The empty path is the program itself, called with flags only. */
-  readonly path: string;
-  readonly summary: string;
-  /** Not in listings. */
-  readonly hidden?: boolean;
-  /** Which flags of upper levels it takes: those of `tunnel`, or only those about logging. */
-  readonly inherits: 'tunnel' | 'log';
-  readonly load: () => Promise<{ readonly command: Command }>;
-}
-
-/** Sorted by path; a test holds the order and loads every one. */
+/** Sorted by path; a test holds the order and loads every one. Those on accounts stand in a list of their own. */
 export const commands: readonly CommandEntry[] = [
-  {
-    path: 'audit',
-    summary: 'Show who changed what, and when',
-    inherits: 'tunnel',
-    load: () => import('./audit.ts'),
-  },
   {
     path: 'completion',
     summary: 'Print a script that completes command lines in a shell',
     inherits: 'log',
     load: () => import('./completion/completion.ts'),
-  },
-  {
-    path: 'device add',
-    summary: 'Add a machine of a user',
-    inherits: 'tunnel',
-    load: () => import('./device/add.ts'),
-  },
-  {
-    path: 'device list',
-    summary: 'List the machines of users',
-    inherits: 'tunnel',
-    load: () => import('./device/list.ts'),
-  },
-  {
-    path: 'device remove',
-    summary: 'Remove a machine, and cut what it runs',
-    inherits: 'tunnel',
-    load: () => import('./device/remove.ts'),
   },
   {
     path: 'doctor',
@@ -72,65 +37,16 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./explain/explain.ts'),
   },
   {
-    path: 'group add',
-    summary: 'Add a group of users',
-    inherits: 'tunnel',
-    load: () => import('./group/add.ts'),
-  },
-  {
-    path: 'group add-member',
-    summary: 'Put a user into a group',
-    inherits: 'tunnel',
-    load: () => import('./group/add-member.ts'),
-  },
-  {
-    path: 'group list',
-    summary: 'List the groups and their members',
-    inherits: 'tunnel',
-    load: () => import('./group/list.ts'),
-  },
-  {
-    path: 'group remove',
-    summary: 'Remove a group',
-    inherits: 'tunnel',
-    load: () => import('./group/remove.ts'),
-  },
-  {
-    path: 'group remove-member',
-    summary: 'Take a user out of a group',
-    inherits: 'tunnel',
-    load: () => import('./group/remove-member.ts'),
-  },
-  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
     load: () => import('./healthcheck.ts'),
   },
   {
-    path: 'login',
-    summary: 'Log in to an edge',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/login.ts'),
-  },
-  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
     load: () => import('./ping.ts'),
-  },
-  {
-    path: 'profile list',
-    summary: 'List the API credentials that are kept under a name',
-    inherits: 'log',
-    load: () => import('./profile/list.ts'),
-  },
-  {
-    path: 'profile use',
-    summary: 'Choose the API credential that commands use',
-    inherits: 'log',
-    load: () => import('./profile/use.ts'),
   },
   {
     path: 'service install',
@@ -155,24 +71,6 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Remove a service',
     inherits: 'log',
     load: () => import('./service/uninstall.ts'),
-  },
-  {
-    path: 'token create',
-    summary: 'Create an API token',
-    inherits: 'tunnel',
-    load: () => import('./token/create.ts'),
-  },
-  {
-    path: 'token list',
-    summary: 'List the API tokens of the account',
-    inherits: 'tunnel',
-    load: () => import('./token/list.ts'),
-  },
-  {
-    path: 'token revoke',
-    summary: 'Revoke an API token, and cut what runs with it',
-    inherits: 'tunnel',
-    load: () => import('./token/revoke.ts'),
   },
   {
     path: 'traceroute',
@@ -233,12 +131,6 @@ export const commands: readonly CommandEntry[] = [
     summary: 'List the tunnels of the account',
     inherits: 'tunnel',
     load: () => import('./tunnel/list.ts'),
-  },
-  {
-    path: 'tunnel login',
-    summary: 'Log in to an edge',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/login.ts'),
   },
   {
     path: 'tunnel ready',
@@ -357,42 +249,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./update/update.ts'),
   },
   {
-    path: 'user add',
-    summary: 'Add a user, and print a code for the first login',
-    inherits: 'tunnel',
-    load: () => import('./user/add.ts'),
-  },
-  {
-    path: 'user invite',
-    summary: 'Print another login code for a user',
-    inherits: 'tunnel',
-    load: () => import('./user/invite.ts'),
-  },
-  {
-    path: 'user list',
-    summary: 'List the users of the account',
-    inherits: 'tunnel',
-    load: () => import('./user/list.ts'),
-  },
-  {
-    path: 'user remove',
-    summary: 'Remove a user with devices and tokens',
-    inherits: 'tunnel',
-    load: () => import('./user/remove.ts'),
-  },
-  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',
     load: () => import('./version.ts'),
   },
-  {
-    path: 'whoami',
-    summary: 'Show whom commands act for',
-    inherits: 'tunnel',
-    load: () => import('./whoami.ts'),
-  },
-];
+  ...accountCommands,
+].toSorted((a, b) => (a.path < b.path ? -1 : 1));
 
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {

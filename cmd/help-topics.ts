@@ -10,7 +10,16 @@ export const helpTopics: Readonly<Record<string, readonly string[]>> = {
     ...['proxy-keepalive-timeout', 'tag'],
   ],
   'Credentials and the API:': [
-    ...['token', 'token-file', 'credentials-file', 'credentials-contents', 'credential-store', 'origincert', 'api-url'],
+    ...[
+      'token',
+      'token-file',
+      'credentials-file',
+      'credentials-contents',
+      'credential-store',
+      'origincert',
+      'profile',
+      'api-url',
+    ],
     ...['quick-service'],
   ],
   'The way to the edge:': [
