@@ -4,8 +4,7 @@
 import { accountCommands } from './account-commands.ts';
 import type { CommandEntry } from './command-entry.ts';
 
-/** Sorted by path; a test holds the order and loads every one. Those on accounts stand in a list of their own. */
-export const commands: readonly CommandEntry[] = [
+const others: readonly CommandEntry[] = [
   {
     path: 'completion',
     summary: 'Print a script that completes command lines in a shell',
@@ -254,8 +253,12 @@ export const commands: readonly CommandEntry[] = [
     inherits: 'log',
     load: () => import('./version.ts'),
   },
-  ...accountCommands,
-].toSorted((a, b) => (a.path < b.path ? -1 : 1));
+];
+
+/** Sorted by path; a test loads every one. Those on accounts stand in a list of their own. */
+export const commands: readonly CommandEntry[] = [...others, ...accountCommands].toSorted((a, b) =>
+  a.path < b.path ? -1 : 1,
+);
 
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
