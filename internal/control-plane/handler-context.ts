@@ -38,6 +38,8 @@ export interface Caller extends Stranger {
   readonly accountTag: string;
   /** What the call was made with. */
   readonly token: ApiTokenRecord;
+  /** A handler tells the audit log what its call replaces, where no other call shows that. */
+  readonly replaces?: (document: unknown) => void;
 }
 
 /** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */

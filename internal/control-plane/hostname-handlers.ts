@@ -15,6 +15,8 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
         throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
       }
       const hostname = parseHostname(body.user_hostname, zone.domain);
+      const present = await parts.store.hostnames.get(hostname);
+      if (present?.accountTag === caller.accountTag) caller.replaces?.({ hostname, tunnel_id: present.tunnelId });
       const outcome = await parts.store.hostnames.route(
         { hostname, tunnelId: tunnel.id, accountTag: caller.accountTag, createdAtMs: parts.now() },
         { overwrite: body.overwrite_existing },
