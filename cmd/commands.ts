@@ -144,6 +144,24 @@ const others: readonly CommandEntry[] = [
     load: () => import('./tunnel/route/dns.ts'),
   },
   {
+    path: 'tunnel route dns delete',
+    summary: 'Lead a public host name nowhere',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/delete.ts'),
+  },
+  {
+    path: 'tunnel route dns list',
+    summary: 'List public host names that lead to tunnels',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/list.ts'),
+  },
+  {
+    path: 'tunnel route explain',
+    summary: 'Say where a private network, address or name leads',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/explain.ts'),
+  },
+  {
     path: 'tunnel route hostname add',
     summary: 'Lead a private host name through a tunnel',
     inherits: 'tunnel',
@@ -192,6 +210,12 @@ const others: readonly CommandEntry[] = [
     hidden: true,
     inherits: 'tunnel',
     load: () => import('./tunnel/route/ip/show.ts'),
+  },
+  {
+    path: 'tunnel route ip overlaps',
+    summary: 'List private routes that lie in others',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/overlaps.ts'),
   },
   {
     path: 'tunnel route ip show',

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { commandsDocument } from './docs/commands.ts';
 import { errorTableText, exitCodeTable } from './docs/errors.ts';
 import { limitTables } from './docs/limits.ts';
+import { openApiText } from './docs/openapi.ts';
 import { outputSchemas } from './docs/output-schemas.ts';
 import { roomPicture, roomTable } from './docs/rooms.ts';
 import { scopeTable } from './docs/scopes.ts';
@@ -24,6 +25,7 @@ export const generatedParts: Readonly<Record<string, Readonly<Record<string, () 
 /** Files that are generated as a whole: file → text. */
 export const generatedFiles: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/commands.md': commandsDocument,
+  'docs/openapi.json': openApiText,
   ...outputSchemas,
 };
 

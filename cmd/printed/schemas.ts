@@ -2,6 +2,7 @@
 // commands to it. No command loads it.
 
 import * as z from 'zod';
+import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
 import { peopleSchemas } from './people-schemas.ts';
 
@@ -15,7 +16,16 @@ const connection = z.strictObject({
   is_pending_reconnect: z.boolean().describe('Whether it was lost and is expected back'),
   origin_ip: z.string().describe('Address that the connector dials from'),
   opened_at: time,
+  protocol: z.string().optional().describe('With --long: quic or http2'),
 });
+
+/** What `--long` adds. */
+const standing = {
+  status: tunnelStatusSchema.optional().describe('With --long, as the rest'),
+  config_src: z.enum(['local', 'cloudflare']).optional(),
+  conns_active_at: time.optional().describe('Since when it is connected; the zero time while it is not'),
+  conns_inactive_at: time.optional().describe('When it lost its last connection; the zero time while it has one'),
+};
 
 const tunnel = z.strictObject({
   id,
@@ -23,6 +33,7 @@ const tunnel = z.strictObject({
   created_at: time,
   deleted_at: time,
   connections: z.array(connection),
+  ...standing,
 });
 
 const connector = z.strictObject({
@@ -44,6 +55,12 @@ const ipRoute = z.strictObject({
   deleted_at: time,
   tunnel_name: z.string(),
 });
+
+const askedRoute = z.strictObject({
+  ...{ id, network: z.string(), virtual_network_id: id.optional(), virtual_network_name: z.string() },
+  ...{ tunnel_id: id.optional(), tunnel_name: z.string() },
+});
+const explainedRoute = askedRoute.extend({ tunnel_status: z.string() });
 
 const hostnameRoute = ipRoute.omit({ network: true }).extend({ hostname: z.string() });
 
@@ -111,12 +128,43 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
     hops: z.array(z.strictObject({ ttl: z.int(), answers: z.array(echoAnswer) })),
   }),
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
-  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector) }),
+  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector), ...standing }),
   'tunnel list': z.array(tunnel).nullable().describe('null when there is none'),
+  'tunnel route dns list': z.array(
+    z.strictObject({
+      ...{ id: z.string(), hostname: z.string(), tunnel_id: id, tunnel_name: z.string() },
+      ...{ comment: z.string(), created_at: time },
+    }),
+  ),
+  'tunnel route explain': z.union([
+    z.array(
+      z.strictObject({
+        virtual_network: z.string(),
+        covering: explainedRoute.nullable().describe('What takes the whole, but for the parts of the next'),
+        inside: z.array(explainedRoute),
+        uncovered: z.array(z.string()).describe('Networks that lead nowhere'),
+      }),
+    ),
+    z
+      .array(
+        z.strictObject({
+          virtual_network: z.string(),
+          id,
+          hostname: z.string(),
+          tunnel_id: id,
+          tunnel_name: z.string(),
+        }),
+      )
+      .describe('Of a host name'),
+  ]),
   'tunnel route hostname list': z.array(hostnameRoute),
   'tunnel route hostname show': z.array(hostnameRoute),
-  'tunnel route ip get': ipRoute.nullable().describe('null when no route matches'),
+  'tunnel route ip get': z
+    .union([ipRoute, z.array(ipRoute)])
+    .nullable()
+    .describe('null when no route matches; with --all-vnets a list, or null'),
   'tunnel route ip list': z.array(ipRoute).nullable().describe('null when there is none'),
+  'tunnel route ip overlaps': z.array(z.strictObject({ inner: askedRoute, outer: askedRoute })),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel vnet list': z.array(network),
   version: z.strictObject({ version: z.string() }),

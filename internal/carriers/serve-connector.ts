@@ -70,13 +70,14 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
   const endRefused = (): void => void setImmediate(() => void connection.drain(refusalFlushMs));
 
   /** Read once changes of the store reach the connection: what happened before is in it, what happens later comes by itself. */
-  const catchUp = async ({ tunnelId, configurations }: RegisteredConnection): Promise<void> => {
+  const catchUp = async ({ tunnelId, configurations }: RegisteredConnection): Promise<{ remote: boolean }> => {
     const [secret, configuration] = await Promise.all([
       store.tunnels.secret(tunnelId),
       store.tunnels.configuration(tunnelId),
     ]);
     if (secret === undefined) throw new PosternError('credentials.refused', `Tunnel ${tunnelId} was deleted.`);
     if (configuration !== undefined) configurations.offer(configuration);
+    return { remote: secret.remote || configurations.offered > 0 };
   };
 
   const register = async (request: RegistrationRequest): Promise<RegistrationResult> => {
@@ -116,8 +117,9 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: accepted.version },
       'Registered connector connection',
     );
+    let remote: boolean;
     try {
-      await catchUp(accepted);
+      ({ remote } = await catchUp(accepted));
     } catch (error) {
       registry.remove(accepted);
       throw error;
@@ -128,7 +130,7 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       details: {
         uuid: accepted.id,
         locationName: options.location,
-        tunnelIsRemotelyManaged: accepted.configurations.offered > 0,
+        tunnelIsRemotelyManaged: remote,
       },
     };
   };

@@ -63,6 +63,22 @@ export function formatOptionalTime(ms: number | undefined): string | null {
   return ms === undefined ? null : formatTime(ms);
 }
 
+/** Throws `api.invalid` for a text that is no time; `key` names it. */
+export function parseOptionalTime(key: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw apiProblem('invalid', `${key} must be an RFC 3339 time, not ${JSON.stringify(text)}`);
+  return ms;
+}
+
+/** Whether something was there at a time; at any where none is asked for. */
+export function existedAt(
+  { createdAtMs, deletedAtMs }: { readonly createdAtMs: number; readonly deletedAtMs: number | undefined },
+  atMs: number | undefined,
+): boolean {
+  return atMs === undefined || (createdAtMs <= atMs && (deletedAtMs === undefined || deletedAtMs > atMs));
+}
+
 /** The items of one page, of a list that is held whole. */
 export function pageOf<T>(
   items: readonly T[],

@@ -11,16 +11,14 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/**
- * `names`: besides addresses and `localhost`, the only names a request may be for; undefined: any, where TLS vouches for the
- * name already.
- */
+/** `isOwn`: besides addresses and `localhost`, the names a request may be for; asked in lower case. */
 export function judgeSource(
   { headers, method }: IncomingMessage,
-  names: ReadonlySet<string> | undefined,
+  isOwn: (name: string) => boolean,
 ): SourceProblem | undefined {
   const { host = '', origin } = headers;
-  if (names !== undefined && !isKnown(hostnameOf(host), names)) {
+  const name = hostnameOf(host);
+  if (isIP(name) === 0 && name !== 'localhost' && !isOwn(name)) {
     return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
   }
   const site = headers['sec-fetch-site'];
@@ -32,10 +30,6 @@ export function judgeSource(
     return { status: 403, message: 'Web pages of other sites may not use this API' };
   }
   return undefined;
-}
-
-function isKnown(name: string, names: ReadonlySet<string>): boolean {
-  return isIP(name) !== 0 || name === 'localhost' || names.has(name);
 }
 
 /** In lower case, without port, brackets and the root's dot. */

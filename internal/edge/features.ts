@@ -12,6 +12,7 @@ import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -53,6 +54,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
+  add(openZoneApi({ store }));
   add(openPeople({ store }));
   add(openLogin({ ...parts, logger }));
   const privateServices = add(

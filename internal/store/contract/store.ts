@@ -146,8 +146,10 @@ export interface TunnelStore {
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
   /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
   remove(accountTag: string, id: TunnelId, options: { atMs: number; cascade: boolean }): Promise<RemoveTunnel>;
-  /** The secret of a live tunnel. */
-  secret(id: TunnelId): Promise<{ readonly accountTag: string; readonly secret: StoredSecret } | undefined>;
+  /** The secret of a live tunnel, and whether it is configured from the edge. */
+  secret(
+    id: TunnelId,
+  ): Promise<{ readonly accountTag: string; readonly secret: StoredSecret; readonly remote: boolean } | undefined>;
   configuration(id: TunnelId): Promise<ConfigurationRecord | undefined>;
   /** Stores the next version; undefined when there is no such live tunnel in the account. */
   setConfiguration(

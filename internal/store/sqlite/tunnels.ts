@@ -73,13 +73,14 @@ export function createTunnelStore(database: Database): TunnelStore {
     },
     async secret(id) {
       const row = database.row(
-        'SELECT account_tag, secret_hash, secret_sealed FROM tunnels WHERE id = ? AND deleted_ms IS NULL',
+        'SELECT account_tag, secret_hash, secret_sealed, remote FROM tunnels WHERE id = ? AND deleted_ms IS NULL',
         id,
       );
       if (row === undefined) return undefined;
       return {
         accountTag: text(row, 'account_tag'),
         secret: { hash: blob(row, 'secret_hash'), sealed: blob(row, 'secret_sealed') },
+        remote: integer(row, 'remote') === 1,
       };
     },
     async configuration(id) {
