@@ -1,4 +1,4 @@
-// A line of the registry of commands (commands.ts).
+// What stands in the registry of commands.
 
 import type { Command } from './command.ts';
 

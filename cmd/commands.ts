@@ -1,15 +1,40 @@
-// The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
-// starting stays fast. Source: docs/protocol/commands-and-api.md §2.
+// The registry of commands: one line each, sorted by path; those below `tunnel` stand in tunnel-commands.ts. A command's file is
+// loaded when it is called, so that starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
-import { accountCommands } from './account-commands.ts';
 import type { CommandEntry } from './command-entry.ts';
+import { tunnelCommands } from './tunnel-commands.ts';
 
-const others: readonly CommandEntry[] = [
+/** Sorted by path; a test holds the order and loads every one. */
+export const commands: readonly CommandEntry[] = [
+  {
+    path: 'audit',
+    summary: 'Show who changed what, and when',
+    inherits: 'tunnel',
+    load: () => import('./audit.ts'),
+  },
   {
     path: 'completion',
     summary: 'Print a script that completes command lines in a shell',
     inherits: 'log',
     load: () => import('./completion/completion.ts'),
+  },
+  {
+    path: 'device add',
+    summary: 'Add a machine of a user',
+    inherits: 'tunnel',
+    load: () => import('./device/add.ts'),
+  },
+  {
+    path: 'device list',
+    summary: 'List the machines of users',
+    inherits: 'tunnel',
+    load: () => import('./device/list.ts'),
+  },
+  {
+    path: 'device remove',
+    summary: 'Remove a machine, and cut what it runs',
+    inherits: 'tunnel',
+    load: () => import('./device/remove.ts'),
   },
   {
     path: 'doctor',
@@ -36,16 +61,72 @@ const others: readonly CommandEntry[] = [
     load: () => import('./explain/explain.ts'),
   },
   {
+    path: 'group add',
+    summary: 'Add a group of users',
+    inherits: 'tunnel',
+    load: () => import('./group/add.ts'),
+  },
+  {
+    path: 'group add-member',
+    summary: 'Put a user into a group',
+    inherits: 'tunnel',
+    load: () => import('./group/add-member.ts'),
+  },
+  {
+    path: 'group list',
+    summary: 'List the groups and their members',
+    inherits: 'tunnel',
+    load: () => import('./group/list.ts'),
+  },
+  {
+    path: 'group remove',
+    summary: 'Remove a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove.ts'),
+  },
+  {
+    path: 'group remove-member',
+    summary: 'Take a user out of a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove-member.ts'),
+  },
+  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
     load: () => import('./healthcheck.ts'),
   },
   {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
     load: () => import('./ping.ts'),
+  },
+  {
+    path: 'profile list',
+    summary: 'List the API credentials that are kept under a name',
+    inherits: 'log',
+    load: () => import('./profile/list.ts'),
+  },
+  {
+    path: 'profile use',
+    summary: 'Choose the API credential that commands use',
+    inherits: 'log',
+    load: () => import('./profile/use.ts'),
   },
   {
     path: 'service install',
@@ -72,6 +153,24 @@ const others: readonly CommandEntry[] = [
     load: () => import('./service/uninstall.ts'),
   },
   {
+    path: 'token create',
+    summary: 'Create an API token',
+    inherits: 'tunnel',
+    load: () => import('./token/create.ts'),
+  },
+  {
+    path: 'token list',
+    summary: 'List the API tokens of the account',
+    inherits: 'tunnel',
+    load: () => import('./token/list.ts'),
+  },
+  {
+    path: 'token revoke',
+    summary: 'Revoke an API token, and cut what runs with it',
+    inherits: 'tunnel',
+    load: () => import('./token/revoke.ts'),
+  },
+  {
     path: 'traceroute',
     summary: 'Show the hops to an address in a private network',
     inherits: 'tunnel',
@@ -83,188 +182,7 @@ const others: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/tunnel.ts'),
   },
-  {
-    path: 'tunnel cleanup',
-    summary: 'Close the connections of a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/cleanup.ts'),
-  },
-  {
-    path: 'tunnel create',
-    summary: 'Create a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/create.ts'),
-  },
-  {
-    path: 'tunnel delete',
-    summary: 'Delete a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/delete.ts'),
-  },
-  {
-    path: 'tunnel diag',
-    summary: 'Gather what a diagnosis of a running connector needs into a file',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/diag/diag.ts'),
-  },
-  {
-    path: 'tunnel info',
-    summary: 'Show a tunnel and its connectors',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/info.ts'),
-  },
-  {
-    path: 'tunnel ingress rule',
-    summary: 'Show which ingress rule a URL matches',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ingress/rule.ts'),
-  },
-  {
-    path: 'tunnel ingress validate',
-    summary: 'Check the ingress rules of the config file',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ingress/validate.ts'),
-  },
-  {
-    path: 'tunnel list',
-    summary: 'List the tunnels of the account',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/list.ts'),
-  },
-  {
-    path: 'tunnel ready',
-    summary: 'Ask a connector whether it has a connection',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ready.ts'),
-  },
-  {
-    path: 'tunnel route dns',
-    summary: 'Lead a public host name to a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns.ts'),
-  },
-  {
-    path: 'tunnel route dns delete',
-    summary: 'Lead a public host name nowhere',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns/delete.ts'),
-  },
-  {
-    path: 'tunnel route dns list',
-    summary: 'List public host names that lead to tunnels',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns/list.ts'),
-  },
-  {
-    path: 'tunnel route explain',
-    summary: 'Say where a private network, address or name leads',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/explain.ts'),
-  },
-  {
-    path: 'tunnel route hostname add',
-    summary: 'Lead a private host name through a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/add.ts'),
-  },
-  {
-    path: 'tunnel route hostname delete',
-    summary: 'Delete the route of a private host name',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/delete.ts'),
-  },
-  {
-    path: 'tunnel route hostname list',
-    summary: 'List private host names',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/show.ts'),
-  },
-  {
-    path: 'tunnel route hostname show',
-    summary: 'List private host names',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/show.ts'),
-  },
-  {
-    path: 'tunnel route ip add',
-    summary: 'Lead a private network through a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/add.ts'),
-  },
-  {
-    path: 'tunnel route ip delete',
-    summary: 'Delete a private route',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/delete.ts'),
-  },
-  {
-    path: 'tunnel route ip get',
-    summary: 'Show the route that an address takes',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/get.ts'),
-  },
-  {
-    path: 'tunnel route ip list',
-    summary: 'List private routes',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/show.ts'),
-  },
-  {
-    path: 'tunnel route ip overlaps',
-    summary: 'List private routes that lie in others',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/overlaps.ts'),
-  },
-  {
-    path: 'tunnel route ip show',
-    summary: 'List private routes',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/show.ts'),
-  },
-  {
-    path: 'tunnel route ip update',
-    summary: 'Lead a private route through another tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/update.ts'),
-  },
-  {
-    path: 'tunnel run',
-    summary: 'Connect to the edge and serve a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/run.ts'),
-  },
-  {
-    path: 'tunnel token',
-    summary: 'Print the token of a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/token.ts'),
-  },
-  {
-    path: 'tunnel vnet add',
-    summary: 'Add a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/add.ts'),
-  },
-  {
-    path: 'tunnel vnet delete',
-    summary: 'Delete a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/delete.ts'),
-  },
-  {
-    path: 'tunnel vnet list',
-    summary: 'List the virtual networks',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/list.ts'),
-  },
-  {
-    path: 'tunnel vnet update',
-    summary: 'Change a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/update.ts'),
-  },
+  ...tunnelCommands,
   {
     path: 'update',
     summary: 'Put the newest release in place of this program',
@@ -272,17 +190,42 @@ const others: readonly CommandEntry[] = [
     load: () => import('./update/update.ts'),
   },
   {
+    path: 'user add',
+    summary: 'Add a user, and print a code for the first login',
+    inherits: 'tunnel',
+    load: () => import('./user/add.ts'),
+  },
+  {
+    path: 'user invite',
+    summary: 'Print another login code for a user',
+    inherits: 'tunnel',
+    load: () => import('./user/invite.ts'),
+  },
+  {
+    path: 'user list',
+    summary: 'List the users of the account',
+    inherits: 'tunnel',
+    load: () => import('./user/list.ts'),
+  },
+  {
+    path: 'user remove',
+    summary: 'Remove a user with devices and tokens',
+    inherits: 'tunnel',
+    load: () => import('./user/remove.ts'),
+  },
+  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',
     load: () => import('./version.ts'),
   },
+  {
+    path: 'whoami',
+    summary: 'Show whom commands act for',
+    inherits: 'tunnel',
+    load: () => import('./whoami.ts'),
+  },
 ];
-
-/** Sorted by path; a test loads every one. Those on accounts stand in a list of their own. */
-export const commands: readonly CommandEntry[] = [...others, ...accountCommands].toSorted((a, b) =>
-  a.path < b.path ? -1 : 1,
-);
 
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
@@ -294,6 +237,7 @@ export const groups: Readonly<Record<string, string>> = {
   service: 'Run as a service of this machine',
   token: 'API tokens; the token of a tunnel is "postern tunnel token"',
   tunnel: 'Run and manage tunnels',
+  'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',
