@@ -104,13 +104,6 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/login.ts'),
   },
   {
-    path: 'login',
-    summary: 'Log in to an edge',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/login.ts'),
-  },
-  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',

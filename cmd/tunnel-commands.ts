@@ -95,12 +95,6 @@ export const tunnelCommands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/login.ts'),
   },
-  {
-    path: 'tunnel login',
-    summary: 'Log in to an edge',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/login.ts'),
-  },
   ...poolCommands,
   {
     path: 'tunnel ready',

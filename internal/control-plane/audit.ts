@@ -104,6 +104,8 @@ function findReader(calls: readonly ServedCall[], { path }: ApiRoute): Reader | 
   for (let length = segments.length; length > 0; length -= 1) {
     const [, item] = /^\{(\w+)\}$/.exec(segments[length] ?? '') ?? [];
     if (length < segments.length && item === undefined) continue;
+    // The whole account, or the zone, is not what the call is about.
+    if (item === 'account' || item === 'zone') return undefined;
     const prefix = segments.slice(0, length).join('/');
     const call = calls.find(({ route }) => route.method === 'GET' && route.path === prefix && route.reveals !== true);
     if (call !== undefined) return { call, item };
