@@ -1,19 +1,8 @@
-// The registry of commands: one line each, sorted by path. A command's file is loaded when it is called, so that
-// starting stays fast. Source: docs/protocol/commands-and-api.md §2.
+// The registry of commands: one line each, sorted by path; those below `tunnel` stand in tunnel-commands.ts. A command's file is
+// loaded when it is called, so that starting stays fast. Source: docs/protocol/commands-and-api.md §2.
 
-import type { Command } from './command.ts';
-
-/** What is known of a command before its file is loaded. */
-export interface CommandEntry {
-  /** Words: `tunnel ingress validate`. The empty path is the program itself, called with flags only. */
-  readonly path: string;
-  readonly summary: string;
-  /** Not in listings. */
-  readonly hidden?: boolean;
-  /** Which flags of upper levels it takes: those of `tunnel`, or only those about logging. */
-  readonly inherits: 'tunnel' | 'log';
-  readonly load: () => Promise<{ readonly command: Command }>;
-}
+import type { CommandEntry } from './command-entry.ts';
+import { tunnelCommands } from './tunnel-commands.ts';
 
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
@@ -186,194 +175,7 @@ export const commands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/tunnel.ts'),
   },
-  {
-    path: 'tunnel cleanup',
-    summary: 'Close the connections of a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/cleanup.ts'),
-  },
-  {
-    path: 'tunnel create',
-    summary: 'Create a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/create.ts'),
-  },
-  {
-    path: 'tunnel delete',
-    summary: 'Delete a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/delete.ts'),
-  },
-  {
-    path: 'tunnel diag',
-    summary: 'Gather what a diagnosis of a running connector needs into a file',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/diag/diag.ts'),
-  },
-  {
-    path: 'tunnel info',
-    summary: 'Show a tunnel and its connectors',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/info.ts'),
-  },
-  {
-    path: 'tunnel ingress rule',
-    summary: 'Show which ingress rule a URL matches',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ingress/rule.ts'),
-  },
-  {
-    path: 'tunnel ingress validate',
-    summary: 'Check the ingress rules of the config file',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ingress/validate.ts'),
-  },
-  {
-    path: 'tunnel list',
-    summary: 'List the tunnels of the account',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/list.ts'),
-  },
-  {
-    path: 'tunnel login',
-    summary: 'Log in to an edge',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/login.ts'),
-  },
-  {
-    path: 'tunnel ready',
-    summary: 'Ask a connector whether it has a connection',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/ready.ts'),
-  },
-  {
-    path: 'tunnel route dns',
-    summary: 'Lead a public host name to a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns.ts'),
-  },
-  {
-    path: 'tunnel route dns delete',
-    summary: 'Lead a public host name nowhere',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns/delete.ts'),
-  },
-  {
-    path: 'tunnel route dns list',
-    summary: 'List public host names that lead to tunnels',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/dns/list.ts'),
-  },
-  {
-    path: 'tunnel route explain',
-    summary: 'Say where a private network, address or name leads',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/explain.ts'),
-  },
-  {
-    path: 'tunnel route hostname add',
-    summary: 'Lead a private host name through a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/add.ts'),
-  },
-  {
-    path: 'tunnel route hostname delete',
-    summary: 'Delete the route of a private host name',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/delete.ts'),
-  },
-  {
-    path: 'tunnel route hostname list',
-    summary: 'List private host names',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/show.ts'),
-  },
-  {
-    path: 'tunnel route hostname show',
-    summary: 'List private host names',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/hostname/show.ts'),
-  },
-  {
-    path: 'tunnel route ip add',
-    summary: 'Lead a private network through a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/add.ts'),
-  },
-  {
-    path: 'tunnel route ip delete',
-    summary: 'Delete a private route',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/delete.ts'),
-  },
-  {
-    path: 'tunnel route ip get',
-    summary: 'Show the route that an address takes',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/get.ts'),
-  },
-  {
-    path: 'tunnel route ip list',
-    summary: 'List private routes',
-    hidden: true,
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/show.ts'),
-  },
-  {
-    path: 'tunnel route ip overlaps',
-    summary: 'List private routes that lie in others',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/overlaps.ts'),
-  },
-  {
-    path: 'tunnel route ip show',
-    summary: 'List private routes',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/show.ts'),
-  },
-  {
-    path: 'tunnel route ip update',
-    summary: 'Lead a private route through another tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/route/ip/update.ts'),
-  },
-  {
-    path: 'tunnel run',
-    summary: 'Connect to the edge and serve a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/run.ts'),
-  },
-  {
-    path: 'tunnel token',
-    summary: 'Print the token of a tunnel',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/token.ts'),
-  },
-  {
-    path: 'tunnel vnet add',
-    summary: 'Add a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/add.ts'),
-  },
-  {
-    path: 'tunnel vnet delete',
-    summary: 'Delete a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/delete.ts'),
-  },
-  {
-    path: 'tunnel vnet list',
-    summary: 'List the virtual networks',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/list.ts'),
-  },
-  {
-    path: 'tunnel vnet update',
-    summary: 'Change a virtual network',
-    inherits: 'tunnel',
-    load: () => import('./tunnel/vnet/update.ts'),
-  },
+  ...tunnelCommands,
   {
     path: 'update',
     summary: 'Put the newest release in place of this program',
@@ -428,6 +230,7 @@ export const groups: Readonly<Record<string, string>> = {
   service: 'Run as a service of this machine',
   token: 'API tokens; the token of a tunnel is "postern tunnel token"',
   tunnel: 'Run and manage tunnels',
+  'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',

@@ -30,14 +30,15 @@ export function transportLogger(
   logger: Logger,
 ): Logger {
   const level = levelNamed(transportLoglevel);
-  if (sources['transport-loglevel'] === undefined) return logger;
+  // One of its own in any case: a reload may set its level.
+  if (sources['transport-loglevel'] === undefined) return logger.child({});
   if (level === undefined)
     logger.error(`Failed to parse transport log level "${transportLoglevel}", using that of --loglevel`);
-  return level === undefined ? logger : logger.child({}, { level });
+  return logger.child({}, level === undefined ? {} : { level });
 }
 
 /** Nothing is logged below debug. */
-function levelNamed(name: string): LogLevel | undefined {
+export function levelNamed(name: string): LogLevel | undefined {
   const wanted = name === 'trace' ? 'debug' : name;
   return levels.find(known => known === wanted);
 }

@@ -57,8 +57,9 @@ export const command = defineCommand({
       context,
     );
     const { haConnections } = settings;
+    const { given } = invocation;
     return await runTunnel(
-      { settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
+      { settings, given, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
       context,
     );
   },

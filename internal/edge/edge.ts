@@ -18,6 +18,7 @@ import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
+import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
@@ -45,7 +46,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
-  const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
+  const hostnames = await openHostnameTable<BeginChoice>(store, error =>
+    logger.error(errorFields(error), 'Cannot read host names'),
+  );
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
     await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name) }),
@@ -96,7 +99,11 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     sharedPort: visitors.httpsPort,
   });
   const { urlOf } = visitors;
-  const { list: features, privateServices } = await openFeatures(
+  const {
+    list: features,
+    privateServices,
+    balancing,
+  } = await openFeatures(
     {
       options,
       store,
@@ -132,6 +139,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     live,
     logger,
     describeEdge,
+    balanceRoute: balancing.balanceRoute,
     calls: features.flatMap(feature => feature.api ?? []),
   });
   api.serve(
