@@ -42,7 +42,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
   // services. `open.ts` names them.
   origin: {
     '.': ['dial', 'exchange', 'http', 'services'],
-    dial: ['exchange', 'message'],
+    dial: ['exchange'],
     exchange: [],
     http: ['dial', 'exchange', 'message'],
     message: [],
