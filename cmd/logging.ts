@@ -1,6 +1,7 @@
 // The logger of a command: stderr in the chosen format, and a file in JSON when one is named. Source:
 // docs/protocol/commands-and-api.md §15.
 
+import { LogTap } from '../internal/telemetry/log-tap.ts';
 import { createLogger, type Logger, type LogLevel } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
@@ -14,8 +15,18 @@ export interface LogSettings {
   readonly output: string;
 }
 
-export interface OpenLogger extends AsyncDisposable {
+/** The log as one tunnel writes it. */
+export interface TunnelLog {
   readonly logger: Logger;
+  /** Who listens in from afar hears the lines of this tunnel, and of no other. */
+  readonly tap: LogTap;
+  /** Another logger with the same destinations and the same tap. */
+  loggerAt(level: LogLevel): Logger;
+}
+
+export interface OpenLogger extends TunnelLog, AsyncDisposable {
+  /** The log of one of several tunnels: `fields` are on each of its lines. */
+  forTunnel(fields: Readonly<Record<string, string>>): TunnelLog;
   /** Flushes and closes the log file. Idempotent. */
   close(): Promise<void>;
 }
@@ -26,13 +37,13 @@ export function transportLogger(
     sources,
     transportLoglevel,
   }: { readonly sources: Readonly<Record<string, unknown>>; readonly transportLoglevel: string },
-  logger: Logger,
+  { logger, loggerAt }: Pick<TunnelLog, 'logger' | 'loggerAt'>,
 ): Logger {
   const level = levelNamed(transportLoglevel);
   if (sources['transport-loglevel'] === undefined) return logger;
   if (level === undefined)
     logger.error(`Failed to parse transport log level "${transportLoglevel}", using that of --loglevel`);
-  return level === undefined ? logger : logger.child({}, { level });
+  return level === undefined ? logger : loggerAt(level);
 }
 
 /** Nothing is logged below debug. */
@@ -52,14 +63,20 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
     file = await openLogFile({ path: `${settings.logDirectory}/postern.log`, rotate: true });
 
   const stderr = { write: (line: string) => void context.stderr.write(line) };
-  const logger = createLogger({
-    level: level ?? 'info',
+  const shape = {
     format: logFormat(settings, context),
     align: context.stderrIsTerminal,
     color: context.stderrIsTerminal && context.env.NO_COLOR === undefined,
     destination: stderr,
     copy: file,
-  });
+  } as const;
+  const forTunnel: OpenLogger['forTunnel'] = fields => {
+    const tap = new LogTap();
+    const loggerAt = (wanted: LogLevel): Logger => createLogger({ ...shape, fields, tap, level: wanted });
+    return { logger: loggerAt(level ?? 'info'), tap, loggerAt };
+  };
+  const log = forTunnel({});
+  const { logger } = log;
   if (level === undefined) logger.error(`Failed to parse log level "${settings.loglevel}", using "info" instead`);
   if (settings.logfile !== undefined && settings.logDirectory !== undefined)
     logger.error('Both logfile and log-directory are set; only logfile is used');
@@ -67,7 +84,7 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
   const close = async (): Promise<void> => {
     await file?.close();
   };
-  return { logger, close, [Symbol.asyncDispose]: close };
+  return { ...log, forTunnel, close, [Symbol.asyncDispose]: close };
 }
 
 /** What service managers of systemd's kind set for what they start. A terminal that such a service opened has them, too. */

@@ -29,7 +29,7 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
-import { logFormat, transportLogger } from '../logging.ts';
+import { logFormat, type TunnelLog, transportLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
@@ -45,7 +45,7 @@ export interface RunTunnelInputs {
   /** '' for other tunnels. */
   readonly quickTunnelHost: string;
   readonly haConnections: number;
-  readonly logger: Logger;
+  readonly log: TunnelLog;
   /** Called once the first connection has registered. */
   readonly onReady?: (() => void) | undefined;
 }
@@ -56,7 +56,8 @@ const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'in
 
 /** Settles after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
-  const { credentials, file, logger, settings } = inputs;
+  const { credentials, file, settings } = inputs;
+  const { logger } = inputs.log;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
   logger.info(runtimeLine());
@@ -105,7 +106,8 @@ function connectionText(count: number): string {
 }
 
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
-  const { credentials, file, logger, settings } = inputs;
+  const { credentials, file, log, settings } = inputs;
+  const { logger } = log;
   const local = localIngress(settings, file);
   if (local.source === 'none') logger.warn(noRulesWarning);
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
@@ -153,7 +155,13 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
         : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
     dial: dialTransport,
     logger,
-    transportLogger: transportLogger(settings, logger),
+    remote: {
+      host: settings.managementHostname,
+      label: settings.label,
+      diagnostics: settings.managementDiagnostics,
+      tap: log.tap,
+    },
+    transportLogger: transportLogger(settings, log),
   };
 }
 

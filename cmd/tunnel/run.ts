@@ -43,6 +43,6 @@ export const command = defineCommand({
       context,
     );
     const { haConnections } = settings;
-    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger }, context);
+    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, log }, context);
   },
 });

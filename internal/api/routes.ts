@@ -162,6 +162,11 @@ export const apiRoutes = {
     body: putConfigurationSchema,
     result: configurationSchema,
   }),
+  getManagementToken: route({
+    ...{ method: 'POST', path: `${tunnel}/management/{resource}`, op: 'get tunnel token', query: none, paged: false },
+    body: none,
+    result: z.string(),
+  }),
   addRoute: route({
     method: 'PUT',
     path: '/zones/{zone}/tunnels/{id}/routes',

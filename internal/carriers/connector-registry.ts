@@ -94,10 +94,10 @@ export class ConnectorRegistry {
   }
 
   /**
-   * The connection of the tunnel with the fewest running streams that is not in `tried`; equals take turns. A suspect one
-   * only when there is no other.
+   * The connection of the tunnel, or of its connector `clientId`, with the fewest running streams that is not in `tried`;
+   * equals take turns. A suspect one only when there is no other.
    */
-  pick(tunnelId: TunnelId, tried: readonly EdgeConnection[] = []): RegisteredConnection | undefined {
+  pick(tunnelId: TunnelId, tried: readonly EdgeConnection[] = [], clientId?: string): RegisteredConnection | undefined {
     const list = this.#byTunnel.get(tunnelId);
     if (list === undefined) return undefined;
     let best: RegisteredConnection | undefined;
@@ -106,6 +106,7 @@ export class ConnectorRegistry {
     for (let step = 0; step < list.length; step += 1) {
       const one = list[(this.#next + step) % list.length];
       if (one === undefined || one.draining || tried.includes(one.connection)) continue;
+      if (clientId !== undefined && one.clientId !== clientId) continue;
       const streams = one.connection.openStreams + (this.#suspects.has(one) ? suspectLoad : 0);
       if (streams < load) {
         best = one;

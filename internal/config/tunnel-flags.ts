@@ -195,13 +195,11 @@ export const tunnelFlags = [
   },
   {
     name: 'label',
-    // No listing of the API has a place for it.
-    inert: 'ignored',
     type: 'string',
     valueName: 'NAME',
     default: '',
     fromFile: true,
-    description: 'Name of this connector in listings',
+    description: 'Name that this connector gives for its machine on the management host name',
   },
   {
     name: 'retries',
@@ -308,22 +306,21 @@ export const tunnelFlags = [
   },
   {
     name: 'management-hostname',
-    inert: 'ignored',
     type: 'string',
     env: ['TUNNEL_MANAGEMENT_HOSTNAME'],
     default: 'management.argotunnel.com',
     fromFile: true,
     hidden: true,
-    description: 'Host name whose requests the connector itself answers',
+    description:
+      'Host name by which the edge reaches the connector itself; commands that ask an edge send their requests there',
   },
   {
     name: 'management-diagnostics',
-    inert: 'ignored',
     type: 'boolean',
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Offer metrics and profiles on the management host name',
+    description: 'Let those who may manage the tunnel read the metrics through the edge; =false does not',
   },
   {
     name: 'no-prechecks',

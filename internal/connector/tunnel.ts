@@ -12,6 +12,7 @@ import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
+import { plainAddress } from '../net/address/ip.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -41,6 +42,7 @@ import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-en
 import { PrivateTraffic } from './private/private-traffic.ts';
 import type { ProtocolPolicy } from './protocol/protocol-policy.ts';
 import { findTrailerOrigin } from './protocol/trailer-origin.ts';
+import { RemoteManagement, type RemoteManagementOptions } from './remote/remote-management.ts';
 
 /** How this connector serves private networks. */
 export interface PrivateNetworkOptions {
@@ -87,6 +89,8 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** What may be asked of this connector through the edge's management host; undefined = nothing. */
+  readonly remote?: RemoteAccess | undefined;
   /** Told of each request; closed with the tunnel. Undefined = none. */
   readonly accessLog?: AccessLog | undefined;
   /** For lines about connections to the edge. Default: `logger`. */
@@ -94,6 +98,8 @@ export interface TunnelOptions {
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
 }
+
+export type RemoteAccess = Pick<RemoteManagementOptions, 'host' | 'label' | 'diagnostics' | 'tap' | 'times'>;
 
 /** A tunnel from openTunnel; its parts are there for telemetry and health. */
 export class Tunnel {
@@ -170,6 +176,18 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { allowedDestinations, echo, resolvers } = options.privateNetwork;
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
+  let localIp: string | undefined;
+  const management =
+    options.remote &&
+    new RemoteManagement({
+      ...options.remote,
+      tunnelId: options.tunnelId,
+      connectorId,
+      localIp: () => localIp,
+      metrics: () => exposed(),
+      random,
+    });
+  opened.defer(() => management?.close());
   opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
@@ -179,6 +197,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     tags: options.tags,
     createMatcher,
     limiter,
+    management,
     outboundProxy: options.outboundProxy,
     allowPrivate: policy.allowsPrivate,
     allowNamed: policy.allowsNamed,
@@ -210,10 +229,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
-    const { features: requested, postQuantum } = options;
+    localIp = plainAddress(connection.localAddress);
+    const { features: requested, postQuantum, remote } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
     return {
-      features: advertisedFeatures({ requested, postQuantum, datagramVersion }),
+      features: advertisedFeatures({ requested, postQuantum, managementLogs: remote !== undefined, datagramVersion }),
       handler: {
         stream: incoming => proxy.stream(incoming),
         configure: pushed => applyPushed(orchestrator, pushed),
@@ -256,6 +276,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   });
   countEvents(connector, orchestrator, metrics);
   metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
+  const exposed = exposeMetrics(metrics.build, connectorMetrics(metrics));
   if (options.metrics !== undefined) {
     health = await openHealthServer({
       listen: options.metrics === 'default' ? undefined : options.metrics,
@@ -268,7 +289,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             version: orchestrator.version,
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
-        metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
+        metrics: exposed,
       },
     });
     const served = health;

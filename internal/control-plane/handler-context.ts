@@ -25,6 +25,8 @@ export interface ControlPlaneParts {
   /** Asked for every token made, so a changed address is seen. */
   readonly describeEdge: () => EdgeAddress;
   readonly now: () => number;
+  /** A host name that nobody may route: requests there carry access tokens of every account. */
+  readonly reservedHost?: string | undefined;
 }
 
 /** Somebody without a token. */

@@ -15,6 +15,9 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
         throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
       }
       const hostname = parseHostname(body.user_hostname, zone.domain);
+      if (hostname === parts.reservedHost) {
+        throw apiProblem('hostnameTaken', `The host name ${hostname} is kept for this edge itself; choose another`);
+      }
       const outcome = await parts.store.hostnames.route(
         { hostname, tunnelId: tunnel.id, accountTag: caller.accountTag, createdAtMs: parts.now() },
         { overwrite: body.overwrite_existing },

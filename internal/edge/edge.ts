@@ -19,7 +19,7 @@ import { openStateDirectory } from '../store/state-directory.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
-import { openFeatures } from './features.ts';
+import { managementHostOf, openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
 import type { Edge, EdgeOptions } from './options.ts';
 
@@ -44,10 +44,15 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
+  const managementHost = managementHostOf(options);
   const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
-    await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name) }),
+    await openCertificates({
+      ...options,
+      visitorDomains: [domain],
+      serves: name => (name === managementHost ? 'name' : hostnames.routed(name)),
+    }),
   );
 
   const registry = new ConnectorRegistry();
@@ -93,9 +98,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     caPin: certificates.caPin,
     sharedPort: visitors.httpsPort,
   });
-  const { urlOf } = visitors;
+  const { urlOf, secureUrlOf } = visitors;
   const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf },
+    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf, secureUrlOf },
     opened,
   );
   const metrics =
@@ -120,6 +125,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       live,
       logger,
       describeEdge,
+      reservedHost: managementHost,
       calls: features.flatMap(feature => feature.api ?? []),
     }),
   );

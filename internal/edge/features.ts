@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { openManagement } from '../features/management/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
@@ -30,12 +31,19 @@ export interface FeatureParts {
   readonly describeEdge: () => EdgeAddress;
   /** Public URL of a host name, with the port visitors use. */
   readonly urlOf: (hostname: string) => string;
+  /** The same over HTTPS, where the edge listens for that. */
+  readonly secureUrlOf: (hostname: string) => string;
 }
 
 export interface Features {
   readonly list: readonly EdgeFeature[];
   /** The ways into private networks, for whoever asks where they listen. */
   readonly privateServices: PrivateServices;
+}
+
+/** The host name by which connectors are asked themselves. */
+export function managementHostOf({ domain, managementHost }: EdgeOptions): string {
+  return (managementHost ?? `postern-management.${domain}`).toLowerCase();
 }
 
 /** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
@@ -47,6 +55,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     list.push(opened.use(feature));
     return feature;
   };
+  add(await openManagement({ ...parts, ...{ stateDir: options.stateDir, host: managementHostOf(options), logger } }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
   const privateServices = add(

@@ -9,7 +9,6 @@ import type { HeaderList } from '../net/http/header-list.ts';
 import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
-import type { TunnelId } from '../schema/api-id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
@@ -18,7 +17,7 @@ import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
 import type { HostnameTable } from './routing/hostname-table.ts';
 import type { Idler, UploadWatch } from './upload-watch.ts';
-import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
+import type { ResponseBody, VisitorRequest, VisitorResponse, VisitorTarget } from './visitor.ts';
 
 export interface ForwardOptions {
   readonly hostnames: HostnameTable;
@@ -55,19 +54,20 @@ export async function forward(
   response: VisitorResponse,
   options: ForwardOptions,
 ): Promise<void> {
-  const route = options.hostnames.routeOf(request.host);
-  if (route === undefined) {
+  const target = request.target ?? options.hostnames.routeOf(request.host);
+  const path = request.target === undefined ? request.path : '';
+  if (target === undefined) {
     answerProblem(response, request, 'no-route', options.errorPage);
     return;
   }
   const excess = excessOf(request);
   if (excess !== undefined) {
-    const fields = { cfRay: request.id, host: request.host, path: request.path.slice(0, 256), failed: excess.kind };
+    const fields = { cfRay: request.id, host: request.host, path: path.slice(0, 256), failed: excess.kind };
     options.logger.debug({ ...fields, error: excess.text }, 'Request failed');
     answerProblem(response, request, excess.kind, options.errorPage);
     return;
   }
-  const visit = new Visit(request, response, route.tunnelId, options);
+  const visit = new Visit(request, response, target, options);
   try {
     await visit.run();
   } catch (error) {
@@ -75,7 +75,7 @@ export async function forward(
     const kind = visit.problem ?? problemOf(error, visit.wasSent);
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
-    const { host, path } = request;
+    const { host } = request;
     const fields = { cfRay: request.id, host, path, failed: kind, ...errorFields(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
@@ -90,7 +90,7 @@ class Visit {
   stalled: Idler | undefined;
   readonly #request: VisitorRequest;
   readonly #response: VisitorResponse;
-  readonly #tunnelId: TunnelId;
+  readonly #target: VisitorTarget;
   readonly #registry: ConnectorRegistry;
   readonly #returnWaitMs: number;
   readonly #timeouts: VisitorTimeouts;
@@ -102,10 +102,10 @@ class Visit {
   #gone = false;
   #waited = false;
 
-  constructor(request: VisitorRequest, response: VisitorResponse, tunnelId: TunnelId, options: ForwardOptions) {
+  constructor(request: VisitorRequest, response: VisitorResponse, target: VisitorTarget, options: ForwardOptions) {
     this.#request = request;
     this.#response = response;
-    this.#tunnelId = tunnelId;
+    this.#target = target;
     this.#registry = options.registry;
     this.#timeouts = options.timeouts;
     this.#uploads = options.uploads;
@@ -193,13 +193,14 @@ class Visit {
 
   /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the last attempt's error, when there is none. */
   async #pick(tried: readonly EdgeConnection[], failure: unknown): Promise<EdgeConnection> {
-    const picked = this.#registry.pick(this.#tunnelId, tried);
+    const { tunnelId, clientId } = this.#target;
+    const picked = this.#registry.pick(tunnelId, tried, clientId);
     if (picked !== undefined) return picked.connection;
     // A connector that reset the stream is there: nobody else will come.
     const mayWait = !this.#waited && !isPosternError(failure, 'stream.reset');
     this.#waited = true;
-    if (mayWait && (await this.#registry.waitForReturn(this.#tunnelId, this.#returnWaitMs))) {
-      const late = this.#registry.pick(this.#tunnelId, tried);
+    if (mayWait && (await this.#registry.waitForReturn(tunnelId, this.#returnWaitMs))) {
+      const late = this.#registry.pick(tunnelId, tried, clientId);
       if (late !== undefined) return late.connection;
     }
     throw failure ?? new PosternError('connection.lost', 'No connector of this tunnel is connected.');
@@ -209,7 +210,7 @@ class Visit {
   #mayMove(tried: readonly EdgeConnection[]): boolean {
     const { bodyLength, method, upgrade } = this.#request;
     if (bodyLength !== 0 || upgrade || !retryable.has(method) || tried.length >= maxAttempts) return false;
-    const next = this.#registry.pick(this.#tunnelId, tried);
+    const next = this.#registry.pick(this.#target.tunnelId, tried, this.#target.clientId);
     return next !== undefined && !this.#registry.isSuspect(next);
   }
 

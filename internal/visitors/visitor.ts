@@ -2,6 +2,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { HeaderList } from '../net/http/header-list.ts';
+import type { TunnelId } from '../schema/api-id.ts';
 import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
@@ -23,6 +24,15 @@ export interface VisitorRequest {
   readonly body: Readable;
   /** A WebSocket upgrade: the answer is 101 and then raw bytes. */
   readonly upgrade: boolean;
+  /** Set by a step that knows where the request goes, in place of its host's route. The path is then kept out of the log. */
+  readonly target?: VisitorTarget | undefined;
+}
+
+/** A tunnel, or one connector of it. */
+export interface VisitorTarget {
+  readonly tunnelId: TunnelId;
+  /** Its connector's id (UUID); undefined = any of the tunnel. */
+  readonly clientId?: string | undefined;
 }
 
 /** Answers one request. Every method may be called after the visitor went away; then it does nothing. */

@@ -87,13 +87,15 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     'http-proxy': ['entrance'],
     socks: ['entrance'],
   },
-  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration; and checks beside them.
+  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration, management from afar;
+  // and checks beside them.
   connector: {
-    '.': ['configuration', 'loop', 'private', 'protocol'],
+    '.': ['configuration', 'loop', 'private', 'protocol', 'remote'],
     configuration: [],
     loop: ['protocol'],
     prechecks: ['.', 'loop'],
     private: [],
     protocol: [],
+    remote: [],
   },
 };
