@@ -54,6 +54,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./healthcheck.ts'),
   },
   {
+    path: 'management token',
+    summary: 'Print an access token for the connectors of a tunnel',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./management/token.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
@@ -82,6 +89,19 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Remove a service',
     inherits: 'log',
     load: () => import('./service/uninstall.ts'),
+  },
+  {
+    path: 'tail',
+    summary: 'Follow the log of a connector, wherever it runs',
+    inherits: 'tunnel',
+    load: () => import('./management/tail.ts'),
+  },
+  {
+    path: 'tail token',
+    summary: 'Print an access token for the log of a tunnel',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./management/tail-token.ts'),
   },
   {
     path: 'traceroute',
@@ -259,6 +279,7 @@ export const commands: readonly CommandEntry[] = [
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
   edge: 'Run an edge node, and print the token for its ways into private networks',
+  management: 'Ask connectors through the edge',
   service: 'Run as a service of this machine',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',

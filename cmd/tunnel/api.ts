@@ -24,6 +24,8 @@ export interface ApiSession {
   readonly account: string;
   /** Where a new tunnel's credentials file goes unless told otherwise. */
   readonly credentialsDir: string;
+  /** PEM of the CA of an edge of ours, where it lies beside the credential. */
+  readonly edgeCa: () => string | undefined;
   /** `file`, or `keychain`: where credentials are kept that no flag gives a file to. */
   readonly credentialStore: string;
   readonly logSettings: {
@@ -67,6 +69,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     cert,
     account: cert.accountId,
     credentialsDir: found.credentialsDir,
+    edgeCa: () => (cert.apiUrl === undefined ? undefined : readPrivateFile(join(dirname(found.path), 'ca.pem'))),
     credentialStore: settings.credentialStore,
     logSettings: { loglevel, logfile, logDirectory, logFormat, output },
   };

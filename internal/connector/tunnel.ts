@@ -109,6 +109,7 @@ export class Tunnel {
   /** Undefined when not wanted. */
   readonly health: HealthServer | undefined;
   readonly #rollout: RolloutWatch | undefined;
+  readonly #management: RemoteManagement | undefined;
   readonly #resources: AsyncDisposableStack;
 
   /** Use openTunnel. */
@@ -118,6 +119,7 @@ export class Tunnel {
     metrics: ConnectorMetrics;
     health: HealthServer | undefined;
     rollout: RolloutWatch | undefined;
+    management: RemoteManagement | undefined;
     /** Everything that was opened for it; closed when its run ends. */
     resources: AsyncDisposableStack;
   }) {
@@ -126,6 +128,7 @@ export class Tunnel {
     this.metrics = parts.metrics;
     this.health = parts.health;
     this.#rollout = parts.rollout;
+    this.#management = parts.management;
     this.#resources = parts.resources;
   }
 
@@ -142,6 +145,8 @@ export class Tunnel {
   /** Ends in order within `graceMs`; default: the configured grace period. */
   stop(graceMs?: number): Promise<void> {
     this.orchestrator.close();
+    // Who follows the log must not keep a connector from ending.
+    this.#management?.close();
     return this.connector.stop(graceMs);
   }
 
@@ -297,7 +302,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const { host, port } = served.address;
     logger.info(`Starting metrics server on ${formatHostPort(host, port)}/metrics`);
   }
-  return new Tunnel({ connector, orchestrator, metrics, health, rollout, resources: opened.move() });
+  return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, resources: opened.move() });
 }
 
 /**

@@ -1,9 +1,10 @@
 // One web request outside the data path (control-plane calls, documents and key sets): undici with a trust of its own, no kept
 // connections, and bounds on the answer. Origins have their own client in internal/origin.
 
+import { lookup } from 'node:dns';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Agent as WebAgent } from 'undici';
 import { dialThroughProxy } from '../proxy/dial-proxy.ts';
@@ -33,16 +34,14 @@ export interface WebAnswer {
   readonly text: string;
 }
 
+export type WebAgentOptions = Pick<WebRequest, 'ca' | 'proxy' | 'signal'>;
+
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
 export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
-  const { Agent, request: send } = await import('undici');
-  const isSecure = url.startsWith('https:');
-  const ca = [...(options.ca ?? systemRoots())];
-  const { proxy } = options;
-  const connect: AgentOptions['connect'] = proxy === undefined ? { ca } : connectBy(proxy, ca, signal);
-  const dispatcher = new Agent(isSecure || proxy !== undefined ? { connect } : {});
+  const { request: send } = await import('undici');
+  const dispatcher = await openWebAgent(options);
   try {
     const answer = await send(url, { method, headers, body, signal, dispatcher });
     const chunks: Buffer[] = [];
@@ -57,6 +56,20 @@ export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
     await dispatcher.destroy();
   }
 }
+
+/** What to connect by: trust, a proxy, and the names that nobody looks up. Its caller's to destroy. */
+export async function openWebAgent({ ca, proxy, signal }: WebAgentOptions): Promise<WebAgent> {
+  const { Agent } = await import('undici');
+  const roots = [...(ca ?? systemRoots())];
+  return new Agent({
+    connect: proxy === undefined ? { ca: roots, lookup: lookUp } : connectBy(proxy, roots, signal),
+  });
+}
+
+/** RFC 6761 §6.3: names below `localhost` are this machine's, and resolvers may not know them. */
+const lookUp: LookupFunction = (host, options, done) => {
+  lookup(host.endsWith('.localhost') ? '127.0.0.1' : host, options, done);
+};
 
 /** For the dial alone; the whole request has its own deadline in `signal`. */
 const proxyTimeoutMs = 15_000;

@@ -5,6 +5,7 @@ import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
 import { Lab } from './lab.ts';
 import type { Scenario, Stage } from './scenario.ts';
+import { tailScenarios } from './tail.ts';
 import { checkVisits } from './visit.ts';
 
 export const managementScenarios: readonly Scenario[] = [
@@ -14,6 +15,7 @@ export const managementScenarios: readonly Scenario[] = [
   { name: 'tunnel vnet', run: manageNetworks },
   { name: 'tunnel route ip', run: manageRoutes },
   { name: 'tunnel ready', run: askReady },
+  ...tailScenarios,
 ];
 
 interface Listed {
