@@ -36,8 +36,9 @@ const normalClosure = 1000;
 const logSchema = z.object({
   time: z.string(),
   level: z.string(),
-  message: z.string(),
-  event: z.string(),
+  message: z.string().default(''),
+  /** Stock connectors leave the first of the kinds out. */
+  event: z.string().default(logEvents[0]),
   fields: z.record(z.string(), z.unknown()).nullish(),
 });
 const messageSchema = z.object({ type: z.literal('logs'), logs: z.array(logSchema) });
@@ -49,12 +50,14 @@ export async function streamLogs(options: LogStreamOptions, context: CommandCont
   using signals = new DisposableStack();
   for (const name of ['SIGINT', 'SIGTERM'] as const) signals.defer(context.onSignal(name, () => stop.abort()));
   const ca = [...systemRoots(), ...options.extraCa];
-  await ask(options, ca);
+  await ask(options, ca, stop.signal);
+  if (stop.signal.aborted) return;
   const { WebSocket } = await import('undici');
-  const dispatcher = await openWebAgent({ ca, proxy: options.proxy, signal: stop.signal });
   const url = withPath(options, '/logs');
-  url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:';
-  const socket = new WebSocket(url, { dispatcher, headers: { 'User-Agent': `postern/${version}` } });
+  const isSecure = url.protocol === 'https:';
+  url.protocol = isSecure ? 'wss:' : 'ws:';
+  await using agent = await openWebAgent({ ca, isSecure, proxy: options.proxy, signal: stop.signal });
+  const socket = new WebSocket(url, { dispatcher: agent.dispatcher, headers: { 'User-Agent': `postern/${version}` } });
   const closed = Promise.withResolvers<{ readonly code: number; readonly reason: string }>();
   const events = options.filters.events.length === 0 ? {} : { events: options.filters.events };
   const { level, sampling } = options.filters;
@@ -73,17 +76,13 @@ export async function streamLogs(options: LogStreamOptions, context: CommandCont
   };
   stop.signal.addEventListener('abort', onStop, { once: true });
   if (stop.signal.aborted) onStop();
-  try {
-    const { code, reason } = await closed.promise;
-    if (code === normalClosure || stop.signal.aborted) return;
-    throw new PosternError('api.failed', `received remote closure: (${code}) ${printable(reason)}`.trimEnd());
-  } finally {
-    await dispatcher.destroy();
-  }
+  const { code, reason } = await closed.promise;
+  if (code === normalClosure || stop.signal.aborted) return;
+  throw new PosternError('api.failed', `received remote closure: (${code}) ${printable(reason)}`.trimEnd());
 }
 
 /** Asks the chosen connector whether it is there, with the token. */
-async function ask(options: LogStreamOptions, ca: readonly string[]): Promise<void> {
+async function ask(options: LogStreamOptions, ca: readonly string[], stop: AbortSignal): Promise<void> {
   const { host } = options.url;
   let answer: WebAnswer;
   try {
@@ -92,10 +91,11 @@ async function ask(options: LogStreamOptions, ca: readonly string[]): Promise<vo
       headers: { 'User-Agent': `postern/${version}` },
       ca,
       proxy: options.proxy,
-      signal: AbortSignal.timeout(askTimeoutMs),
+      signal: AbortSignal.any([stop, AbortSignal.timeout(askTimeoutMs)]),
       maxBytes: 64 * 1024,
     });
   } catch (cause) {
+    if (stop.aborted) return;
     // The URL in some of these errors holds the token.
     const reason = foreignCode(cause) ?? (cause instanceof Error ? cause.name : 'unknown');
     throw new PosternError(

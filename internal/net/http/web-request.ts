@@ -6,12 +6,10 @@ import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Agent as WebAgent } from 'undici';
+import type { Agent, buildConnector } from 'undici';
 import { dialThroughProxy } from '../proxy/dial-proxy.ts';
 import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
-
-type AgentOptions = WebAgent.Options;
 
 export interface WebRequest {
   readonly url: string;
@@ -34,36 +32,54 @@ export interface WebAnswer {
   readonly text: string;
 }
 
-export type WebAgentOptions = Pick<WebRequest, 'ca' | 'proxy' | 'signal'>;
+export type WebAgentOptions = Pick<WebRequest, 'ca' | 'proxy' | 'signal'> & { readonly isSecure: boolean };
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
 export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { request: send } = await import('undici');
-  const dispatcher = await openWebAgent(options);
-  try {
-    const answer = await send(url, { method, headers, body, signal, dispatcher });
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      bytes += chunk.byteLength;
-      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-    return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
-  } finally {
-    await dispatcher.destroy();
+  await using agent = await openWebAgent({ ...options, isSecure: url.startsWith('https:') });
+  const answer = await send(url, { method, headers, body, signal, dispatcher: agent.dispatcher });
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
+    chunks.push(chunk);
   }
+  return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
 }
 
-/** What to connect by: trust, a proxy, and the names that nobody looks up. Its caller's to destroy. */
-export async function openWebAgent({ ca, proxy, signal }: WebAgentOptions): Promise<WebAgent> {
-  const { Agent } = await import('undici');
-  const roots = [...(ca ?? systemRoots())];
-  return new Agent({
-    connect: proxy === undefined ? { ca: roots, lookup: lookUp } : connectBy(proxy, roots, signal),
+/** Connects for undici. Disposal ends every connection at once, also one that has become a WebSocket. */
+export interface WebAgent extends AsyncDisposable {
+  readonly dispatcher: Agent;
+}
+
+/** What to connect by: trust, a proxy, and the names that nobody looks up. */
+export async function openWebAgent({ ca, isSecure, proxy, signal }: WebAgentOptions): Promise<WebAgent> {
+  const { Agent, buildConnector } = await import('undici');
+  const roots = isSecure ? [...(ca ?? systemRoots())] : [];
+  const sockets = new Set<Socket>();
+  const connectOne =
+    proxy === undefined ? buildConnector({ ca: roots, lookup: lookUp, allowH2: false }) : connectBy(proxy, roots, signal);
+  const dispatcher = new Agent({
+    connect: (options, done) => {
+      connectOne(options, (error, socket) => {
+        if (error !== null) return done(error, null);
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+        done(null, socket);
+      });
+    },
   });
+  return {
+    dispatcher,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await dispatcher.destroy();
+    },
+  };
 }
 
 /** RFC 6761 §6.3: names below `localhost` are this machine's, and resolvers may not know them. */
@@ -75,11 +91,7 @@ const lookUp: LookupFunction = (host, options, done) => {
 const proxyTimeoutMs = 15_000;
 
 /** Connects as undici asks, by a tunnel through `proxy`: it sends no request of its own to the proxy. */
-function connectBy(
-  proxy: ForwardProxy,
-  ca: readonly string[],
-  signal: AbortSignal,
-): NonNullable<AgentOptions['connect']> {
+function connectBy(proxy: ForwardProxy, ca: readonly string[], signal: AbortSignal): buildConnector.connector {
   return ({ hostname, port, protocol, servername }, done) => {
     const isSecure = protocol === 'https:';
     const host = hostname.replace(/^\[|\]$/g, '');
