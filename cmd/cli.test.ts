@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import type { Flag } from '../internal/config/flag.ts';
+import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { runPostern } from '../test/support/run-cli.ts';
 import { runCli } from './cli.ts';
 import { commands, groups } from './commands.ts';
 import type { CommandContext } from './context.ts';
+import { helpTopics } from './help-topics.ts';
 import { parseCommandLine } from './parse-command-line.ts';
 import { childrenOf, resolveCommand } from './resolve-command.ts';
 
@@ -25,6 +30,7 @@ async function run(...argv: string[]): Promise<{ code: number; stdout: string; s
     pid: process.pid,
     platform: 'linux',
     onSignal: () => () => undefined,
+    runAgain: () => undefined,
     exitNow: code => assert.fail(`exitNow(${code})`),
   };
   const code = await runCli(argv, context);
@@ -144,7 +150,7 @@ describe('command line', () => {
       assert.match(stdout, /^ +-p, --protocol auto\|http2\|quic +Protocol/m);
       assert.match(stdout, /^ +--grace-period DURATION /m);
       assert.match(stdout, /^ +--hello-world +Publish/m);
-      assert.doesNotMatch(stdout, /--rpc-timeout|--autoupdate-freq|--proxy-dns/);
+      assert.doesNotMatch(stdout, /--rpc-timeout|--management-hostname|--proxy-dns/);
     }
   });
 
@@ -187,7 +193,7 @@ describe('command line', () => {
   it('names what is wrong: a flag without its command, an unknown command with --help, a dash that is no hyphen', async () => {
     for (const [argv, text] of [
       [['edge', '--state-dir', 'x'], /^postern edge needs a command before --state-dir \[usage\.invalid\]\n/],
-      [['update', '--help'], /^There is no command "update"/],
+      [['upgrade', '--help'], /^There is no command "upgrade"/],
       [['tunnel', 'home-4'], /^There is no command "tunnel home-4"\. A tunnel is run by: postern tunnel run NAME \[/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014default'], /begins with a dash that is no hyphen: write --default/],
       [['tunnel', 'vnet', 'add', 'x', '\u2014-default'], /begins with a dash that is no hyphen: write --default/],
@@ -195,6 +201,57 @@ describe('command line', () => {
       const { code, stderr } = await run(...argv);
       assert.equal(code, 64, argv.join(' '));
       assert.match(stderr, text);
+    }
+  });
+
+  it('exits by the table of docs/errors.md', async () => {
+    const cases: readonly (readonly [code: number, name: string | undefined, argv: readonly string[]])[] = [
+      [0, undefined, ['version']],
+      [1, 'health.failed', ['tunnel', '--metrics', '127.0.0.1:1', 'ready']],
+      [2, 'credentials.invalid', ['tunnel', 'run', '--token', 'x']],
+      [2, 'credentials.not-found', ['tunnel', 'list']],
+      [3, 'config.not-found', ['tunnel', '--config', '/nonexistent', 'run']],
+      [64, 'usage.invalid', ['tunnel', 'lits']],
+    ];
+    const table = readFileSync(join(import.meta.dirname, '..', 'docs', 'errors.md'), 'utf8');
+    const codes = (text: string): string[] => text.match(/^\| (\d+) \|/gm) ?? [];
+    for (const [code, name, argv] of cases) {
+      const outcome = await run(...argv);
+      assert.equal(outcome.code, code, outcome.stderr);
+      if (name !== undefined) assert.match(outcome.stderr, new RegExp(`\\[${name}\\]`));
+      assert.ok(table.includes(`\n| ${code} | `), String(code));
+    }
+    const listed = new Set(codes(table).map(row => Number(row.replaceAll(/\D/g, ''))));
+    assert.deepEqual(
+      [...listed].sort((a, b) => a - b),
+      [...new Set(cases.map(([code]) => code))],
+    );
+  });
+
+  it('takes ls and rm, and says what was removed', async () => {
+    const help = async (...argv: string[]) => (await run(...argv, '--help')).stdout;
+    assert.equal(await help('tunnel', 'ls'), await help('tunnel', 'list'));
+    assert.equal(await help('tunnel', 'route', 'ip', 'ls'), await help('tunnel', 'route', 'ip', 'list'));
+    assert.equal(await help('tunnel', 'vnet', 'rm'), await help('tunnel', 'vnet', 'delete'));
+    const { code, stderr } = await run('tunnel', 'proxy-dns');
+    assert.equal(code, 64);
+    assert.match(stderr, /^dns-proxy feature is no longer supported \[usage\.invalid\]/);
+  });
+
+  it('has a help that fits a screen, and all flags under headings', async () => {
+    const isListed = ({ hidden, inert }: Flag): boolean => hidden !== true && inert === undefined;
+    const settings = [...tunnelFlags, ...runFlags].filter(isListed).map(({ name }) => name);
+    assert.deepEqual(Object.values(helpTopics).flat().sort(), settings.toSorted());
+    for (const entry of commands) {
+      const { command } = await entry.load();
+      const words = entry.path.split(' ');
+      const short = (await run(...words, '--help')).stdout;
+      assert.ok(short.split('\n').length <= 50, `${entry.path}: ${short.split('\n').length} lines`);
+      for (const name of command.usualFlags ?? []) assert.match(short, new RegExp(`--${name}\\b`), entry.path);
+      if (command.usualFlags === undefined) continue;
+      const all = (await run(...words, '--help-all')).stdout;
+      for (const name of command.inheritedHelp === true && entry.inherits === 'tunnel' ? settings : [])
+        assert.match(all, new RegExp(`--${name}\\b`), entry.path);
     }
   });
 

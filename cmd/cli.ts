@@ -41,9 +41,9 @@ async function runResolved(resolved: ResolvedCommand, context: CommandContext): 
   const syntax = await loadSyntax(entry, path);
   const { command } = syntax;
   const { args, given, help } = parseCommandLine(tokens, syntax);
-  if (help) {
+  if (help !== 'no') {
     const { commandHelp } = await import('./command-help.ts');
-    context.stdout.write(await commandHelp(syntax));
+    context.stdout.write(await commandHelp(syntax, help));
     return 0;
   }
   const { values, sources } = resolveFlags(command.flags, { given, env: context.env });

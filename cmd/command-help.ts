@@ -3,14 +3,15 @@
 
 import yargs, { type Argv } from 'yargs';
 import type { Flag, FlagType } from '../internal/config/flag.ts';
+import { helpTopics, otherTopic, topicOf } from './help-topics.ts';
 import { type ChildCommand, type CommandSyntax, effectiveFlags } from './parse-command-line.ts';
 
 const programName = 'postern';
 const lineWidth = 100;
 
-/** The help text of a command. */
-export async function commandHelp(syntax: CommandSyntax): Promise<string> {
-  return `${await createYargs(syntax).getHelp()}\n`;
+/** The help text of a command; `all` lists the flags too that it has beside the usual ones. */
+export async function commandHelp(syntax: CommandSyntax, extent: 'short' | 'all'): Promise<string> {
+  return `${await createYargs(syntax, extent).getHelp()}\n`;
 }
 
 /** The help text of a group: its commands. */
@@ -29,8 +30,8 @@ function baseYargs(): Argv {
   return yargs([]).scriptName(programName).locale('en').help(false).version(false).exitProcess(false).wrap(lineWidth);
 }
 
-function createYargs(syntax: CommandSyntax): Argv {
-  const { positionals = [], description, examples = [], inheritedHelp } = syntax.command;
+function createYargs(syntax: CommandSyntax, extent: 'short' | 'all'): Argv {
+  const { positionals = [], description, examples = [], inheritedHelp = false, usualFlags } = syntax.command;
   const { own, inherited } = effectiveFlags(syntax);
   const shownArgs = positionals.map(({ name, optional, repeated }) => {
     const shown = repeated === true ? `${name}…` : name;
@@ -41,11 +42,13 @@ function createYargs(syntax: CommandSyntax): Argv {
   const argumentLines = positionals.map(({ name, description: text }) => `${name.padEnd(nameWidth)}  ${text}`);
   const text = [description ?? `${syntax.summary}.`, argumentLines.join('\n')].filter(part => part !== '').join('\n\n');
   const parser = baseYargs().usage([program, '[flags]', ...shownArgs].join(' ').concat(`\n\n${text}`));
-  addFlags(parser, own, 'Options:');
-  if (inheritedHelp !== undefined) addFlags(parser, inherited, inheritedHelp);
+  const flags = [...own, ...(inheritedHelp ? inherited : [])];
+  const isShort = extent === 'short' && usualFlags !== undefined;
+  if (isShort) addFlags(parser, [...inOrder(usualFlags, flags), ...inOrder(['help', 'help-all'], flags)], otherTopic);
+  else addByTopic(parser, flags, inheritedHelp);
   for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
   const epilog = [exampleLines(examples)];
-  if (inheritedHelp === undefined && inherited.some(({ name }) => name === 'api-url'))
+  if (!inheritedHelp && inherited.some(({ name }) => name === 'api-url'))
     epilog.push(`Also takes the settings that ${programName} tunnel --help lists, such as --api-url and --origincert.`);
   const shown = epilog.filter(part => part !== '');
   return shown.length === 0 ? parser : parser.epilog(shown.join('\n\n'));
@@ -60,6 +63,18 @@ function exampleLines(examples: readonly (readonly [string, string])[]): string 
     width + longest + 4 <= lineWidth ? `  ${line.padEnd(width)}  ${what}` : `  ${line}\n      ${what}`,
   );
   return ['Examples:', ...shown].join('\n');
+}
+
+function inOrder(names: readonly string[], flags: readonly Flag[]): readonly Flag[] {
+  return names.flatMap(name => flags.find(flag => flag.name === name) ?? []);
+}
+
+/** Settings under their headings, behind what is the command's alone. */
+function addByTopic(parser: Argv, flags: readonly Flag[], areGrouped: boolean): void {
+  const own = areGrouped ? flags.filter(({ name }) => topicOf(name) === otherTopic) : flags;
+  addFlags(parser, own, otherTopic);
+  for (const [topic, names] of areGrouped ? Object.entries(helpTopics) : [])
+    addFlags(parser, inOrder(names, flags), topic);
 }
 
 function addFlags(parser: Argv, flags: readonly Flag[], group: string): void {

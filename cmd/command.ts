@@ -44,8 +44,10 @@ export interface CommandDefinition<Flags extends readonly Flag[] = readonly Flag
   readonly description?: string;
   readonly positionals?: readonly Positional[];
   readonly flags: Flags;
-  /** Heading under which the help lists the flags of upper levels; without it the help does not list them. */
-  readonly inheritedHelp?: string;
+  /** Whether the help lists the flags of upper levels. */
+  readonly inheritedHelp?: boolean;
+  /** The flags, own and of upper levels, that `--help` lists; `--help-all` lists the others too. Default: all. */
+  readonly usualFlags?: readonly string[];
   /** Example lines for the help: a command line and what it does. */
   readonly examples?: readonly (readonly [line: string, text: string])[];
   /**

@@ -18,10 +18,34 @@ export interface CommandEntry {
 /** Sorted by path; a test holds the order and loads every one. */
 export const commands: readonly CommandEntry[] = [
   {
+    path: 'audit',
+    summary: 'Show who changed what, and when',
+    inherits: 'tunnel',
+    load: () => import('./audit.ts'),
+  },
+  {
     path: 'completion',
     summary: 'Print a script that completes command lines in a shell',
     inherits: 'log',
     load: () => import('./completion/completion.ts'),
+  },
+  {
+    path: 'device add',
+    summary: 'Add a machine of a user',
+    inherits: 'tunnel',
+    load: () => import('./device/add.ts'),
+  },
+  {
+    path: 'device list',
+    summary: 'List the machines of users',
+    inherits: 'tunnel',
+    load: () => import('./device/list.ts'),
+  },
+  {
+    path: 'device remove',
+    summary: 'Remove a machine, and cut what it runs',
+    inherits: 'tunnel',
+    load: () => import('./device/remove.ts'),
   },
   {
     path: 'doctor',
@@ -48,6 +72,36 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./explain/explain.ts'),
   },
   {
+    path: 'group add',
+    summary: 'Add a group of users',
+    inherits: 'tunnel',
+    load: () => import('./group/add.ts'),
+  },
+  {
+    path: 'group add-member',
+    summary: 'Put a user into a group',
+    inherits: 'tunnel',
+    load: () => import('./group/add-member.ts'),
+  },
+  {
+    path: 'group list',
+    summary: 'List the groups and their members',
+    inherits: 'tunnel',
+    load: () => import('./group/list.ts'),
+  },
+  {
+    path: 'group remove',
+    summary: 'Remove a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove.ts'),
+  },
+  {
+    path: 'group remove-member',
+    summary: 'Take a user out of a group',
+    inherits: 'tunnel',
+    load: () => import('./group/remove-member.ts'),
+  },
+  {
     path: 'healthcheck',
     summary: 'Ask a connector or an edge whether it serves',
     inherits: 'log',
@@ -65,6 +119,18 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
     load: () => import('./ping.ts'),
+  },
+  {
+    path: 'profile list',
+    summary: 'List the API credentials that are kept under a name',
+    inherits: 'log',
+    load: () => import('./profile/list.ts'),
+  },
+  {
+    path: 'profile use',
+    summary: 'Choose the API credential that commands use',
+    inherits: 'log',
+    load: () => import('./profile/use.ts'),
   },
   {
     path: 'service install',
@@ -104,6 +170,24 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./management/tail-token.ts'),
   },
   {
+    path: 'token create',
+    summary: 'Create an API token',
+    inherits: 'tunnel',
+    load: () => import('./token/create.ts'),
+  },
+  {
+    path: 'token list',
+    summary: 'List the API tokens of the account',
+    inherits: 'tunnel',
+    load: () => import('./token/list.ts'),
+  },
+  {
+    path: 'token revoke',
+    summary: 'Revoke an API token, and cut what runs with it',
+    inherits: 'tunnel',
+    load: () => import('./token/revoke.ts'),
+  },
+  {
     path: 'traceroute',
     summary: 'Show the hops to an address in a private network',
     inherits: 'tunnel',
@@ -132,6 +216,12 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Delete a tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/delete.ts'),
+  },
+  {
+    path: 'tunnel diag',
+    summary: 'Gather what a diagnosis of a running connector needs into a file',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/diag/diag.ts'),
   },
   {
     path: 'tunnel info',
@@ -268,23 +358,64 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/vnet/update.ts'),
   },
   {
+    path: 'update',
+    summary: 'Put the newest release in place of this program',
+    inherits: 'log',
+    load: () => import('./update/update.ts'),
+  },
+  {
+    path: 'user add',
+    summary: 'Add a user, and print a code for the first login',
+    inherits: 'tunnel',
+    load: () => import('./user/add.ts'),
+  },
+  {
+    path: 'user invite',
+    summary: 'Print another login code for a user',
+    inherits: 'tunnel',
+    load: () => import('./user/invite.ts'),
+  },
+  {
+    path: 'user list',
+    summary: 'List the users of the account',
+    inherits: 'tunnel',
+    load: () => import('./user/list.ts'),
+  },
+  {
+    path: 'user remove',
+    summary: 'Remove a user with devices and tokens',
+    inherits: 'tunnel',
+    load: () => import('./user/remove.ts'),
+  },
+  {
     path: 'version',
     summary: 'Print the version',
     inherits: 'log',
     load: () => import('./version.ts'),
+  },
+  {
+    path: 'whoami',
+    summary: 'Show whom commands act for',
+    inherits: 'tunnel',
+    load: () => import('./whoami.ts'),
   },
 ];
 
 /** Groups of commands: what the help says of them. */
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
+  device: 'Machines of users, which come into private networks',
   edge: 'Run an edge node, and print the token for its ways into private networks',
+  group: 'Groups of users',
   management: 'Ask connectors through the edge',
+  profile: 'API credentials of several edges and accounts',
   service: 'Run as a service of this machine',
+  token: 'API tokens; the token of a tunnel is "postern tunnel token"',
   tunnel: 'Run and manage tunnels',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',
   'tunnel route ip': 'Private networks by address',
   'tunnel vnet': 'Virtual networks: sets of private routes that may overlap',
+  user: 'Users of the account',
 };

@@ -3,7 +3,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 
-export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2';
+export type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGCHLD';
 
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -27,6 +27,11 @@ export interface CommandContext {
    * default action is off.
    */
   onSignal(name: SignalName, handler: () => void): () => void;
+  /**
+   * Has the program start again with the same arguments in the place of this process, under its id, once the command has
+   * ended. Where the system cannot do that the process just ends.
+   */
+  runAgain(): void;
   /** Ends the process at once. Only for a second signal; commands return their exit code. */
   exitNow(code: number): void;
 }

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { Flag } from '../internal/config/flag.ts';
 import { isPosternError, PosternError } from '../internal/errors/error.ts';
 import { formatPrivateHost, parsePrivateHost } from '../internal/private-network/routes/private-host.ts';
-import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api-echo.ts';
+import { type ApiEchoResult, maxEchoDataBytes, maxEchoTimeoutMs } from '../internal/schema/api/echo.ts';
 import type { Invocation } from './command.ts';
 import type { CommandContext } from './context.ts';
 import { openApi } from './tunnel/api.ts';

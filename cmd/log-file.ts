@@ -15,11 +15,17 @@ export interface LogFile {
 export const maxBytes = 1024 * 1024;
 const oldFiles = 5;
 
-/** Opens for appending, making the directory. Throws 'config.invalid' when that fails. */
-export async function openLogFile({ path, rotate }: { path: string; rotate: boolean }): Promise<LogFile> {
+/**
+ * Opens for appending, making the directory. Throws 'config.invalid' when that fails.
+ * @param failed told of the first line that is lost, and again once lines were written in between
+ */
+export async function openLogFile(
+  path: string,
+  { failed, rotate }: { readonly rotate: boolean; readonly failed?: (error: unknown) => void },
+): Promise<LogFile> {
   try {
     makeDirectory(dirname(path), 0o744);
-    return new AppendedFile(path, rotate);
+    return new AppendedFile(path, rotate, failed);
   } catch (error) {
     const reason = foreignCode(error) ?? describeError(error);
     throw new PosternError('config.invalid', `Log file ${path} cannot be opened: ${reason}`, { cause: error });
@@ -29,10 +35,13 @@ export async function openLogFile({ path, rotate }: { path: string; rotate: bool
 class AppendedFile implements LogFile {
   readonly #path: string;
   readonly #rotate: boolean;
+  readonly #failed: ((error: unknown) => void) | undefined;
   #fd: number | undefined;
   #bytes: number;
+  #isFailing = false;
 
-  constructor(path: string, rotate: boolean) {
+  constructor(path: string, rotate: boolean, failed: ((error: unknown) => void) | undefined) {
+    this.#failed = failed;
     this.#path = path;
     this.#rotate = rotate;
     this.#fd = openSync(path, 'a', 0o644);
@@ -47,8 +56,12 @@ class AppendedFile implements LogFile {
       // Synchronous, so that the last lines before a crash are there; logging is not on the request path at info.
       appendFileSync(this.#fd, data);
       this.#bytes += data.length;
-    } catch {
+      this.#isFailing = false;
+    } catch (error) {
       // The console copy of the line remains.
+      if (this.#isFailing) return;
+      this.#isFailing = true;
+      this.#failed?.(error);
     }
   }
 

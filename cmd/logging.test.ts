@@ -32,6 +32,7 @@ function contextWith(stderr: PassThrough): CommandContext {
     pid: process.pid,
     platform: 'linux',
     onSignal: () => () => undefined,
+    runAgain: () => undefined,
     exitNow: () => undefined,
   };
 }

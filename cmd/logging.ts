@@ -1,6 +1,7 @@
 // The logger of a command: stderr in the chosen format, and a file in JSON when one is named. Source:
 // docs/protocol/commands-and-api.md §15.
 
+import { describeError } from '../internal/errors/error.ts';
 import { LogTap } from '../internal/telemetry/log-tap.ts';
 import { createLogger, type Logger, type LogLevel } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';
@@ -58,9 +59,12 @@ const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'fatal'];
 export async function openLogger(context: CommandContext, settings: LogSettings): Promise<OpenLogger> {
   const level = levelNamed(settings.loglevel);
   let file: LogFile | undefined;
-  if (settings.logfile !== undefined) file = await openLogFile({ path: settings.logfile, rotate: false });
-  else if (settings.logDirectory !== undefined)
-    file = await openLogFile({ path: `${settings.logDirectory}/postern.log`, rotate: true });
+  const open = (path: string, rotate: boolean): Promise<LogFile> => {
+    const text = `The log file ${path} cannot be written, lines are lost: make room, or mend its permissions`;
+    return openLogFile(path, { rotate, failed: error => logger.warn({ error: describeError(error) }, text) });
+  };
+  if (settings.logfile !== undefined) file = await open(settings.logfile, false);
+  else if (settings.logDirectory !== undefined) file = await open(`${settings.logDirectory}/postern.log`, true);
 
   const stderr = { write: (line: string) => void context.stderr.write(line) };
   const shape = {

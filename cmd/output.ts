@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { Flag } from '../internal/config/flag.ts';
 import { PosternError } from '../internal/errors/error.ts';
 import type { CommandContext } from './context.ts';
+import type { Printed } from './printed/tunnel-documents.ts';
 
 export const outputFlag = {
   name: 'output',
@@ -24,5 +25,11 @@ export function parseOutputFormat(text: string | undefined): OutputFormat {
 
 /** Writes `value` to stdout. */
 export function writeFormatted(context: CommandContext, format: 'json' | 'yaml', value: unknown): void {
-  context.stdout.write(format === 'json' ? `${JSON.stringify(value, null, 2)}\n` : stringify(value));
+  writePrinted(context, format, { json: value, yaml: value });
+}
+
+/** Writes to stdout what each format has a form of its own for. */
+export function writePrinted(context: CommandContext, format: 'json' | 'yaml', printed: Printed): void {
+  const { json, yaml } = printed;
+  context.stdout.write(format === 'json' ? `${JSON.stringify(json, null, 2)}\n` : stringify(yaml));
 }

@@ -13,7 +13,10 @@ export interface CommandSyntax {
   /** Words after the program's name. */
   readonly path: readonly string[];
   readonly summary: string;
-  readonly command: Pick<Command, 'flags' | 'positionals' | 'description' | 'examples' | 'checkArgs' | 'inheritedHelp'>;
+  readonly command: Pick<
+    Command,
+    'flags' | 'positionals' | 'description' | 'examples' | 'checkArgs' | 'inheritedHelp' | 'usualFlags'
+  >;
   /** Flags of upper levels. */
   readonly inherited: readonly Flag[];
   /** Commands below this one. */
@@ -28,24 +31,28 @@ export interface ChildCommand {
 export interface ParsedCommandLine {
   readonly args: readonly string[];
   readonly given: GivenFlags;
-  readonly help: boolean;
+  readonly help: 'no' | 'short' | 'all';
 }
 
 /** Parses the tokens. Throws 'usage.invalid' for unknown flags, missing values and a wrong number of arguments. */
 export function parseCommandLine(tokens: readonly string[], syntax: CommandSyntax): ParsedCommandLine {
   const { own, inherited } = effectiveFlags(syntax);
   const { given, args } = readTokens(tokens, [...own, ...inherited]);
-  const help = given.delete('help');
-  if (!help) checkArguments(args, syntax);
+  const wantsShort = given.delete('help');
+  const help = given.delete('help-all') ? 'all' : wantsShort ? 'short' : 'no';
+  if (help === 'no') checkArguments(args, syntax);
   return { args, given: Object.fromEntries(given), help };
 }
 
 /** Every command and group takes this one. */
 export const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
 
+/** Of commands whose help leaves flags out. */
+const helpAllFlag: Flag = { name: 'help-all', type: 'boolean', description: 'Show every flag' };
+
 /** Own flags, and the inherited ones that they do not replace, without aliases that are taken. */
 export function effectiveFlags(syntax: CommandSyntax): { readonly own: readonly Flag[]; readonly inherited: Flag[] } {
-  const own = [...syntax.command.flags, helpFlag];
+  const own = [...syntax.command.flags, helpFlag, ...(syntax.command.usualFlags === undefined ? [] : [helpAllFlag])];
   const taken = new Set(own.flatMap(flag => [flag.name, ...(flag.aliases ?? [])]));
   const inherited = syntax.inherited
     .filter(flag => !taken.has(flag.name))

@@ -16,14 +16,18 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-const running = runCli(process.argv.slice(2), {
+const program = ownProgram();
+const args = process.argv.slice(2);
+let runsAgain = false;
+
+const running = runCli(args, {
   env: process.env,
   stdin: process.stdin,
   stdinIsTerminal: process.stdin.isTTY === true,
   stdout: process.stdout,
   stderr: process.stderr,
   stderrIsTerminal: process.stderr.isTTY === true,
-  program: ownProgram(),
+  program,
   cwd: workingDirectory(),
   homeDir: homeDirectory(),
   pid: process.pid,
@@ -34,11 +38,16 @@ const running = runCli(process.argv.slice(2), {
       process.off(name, handler);
     };
   },
+  runAgain: () => {
+    runsAgain = true;
+  },
   exitNow: code => process.exit(code),
 });
 // No await at the top: the single binary is CommonJS, which has none. Never rejects.
 void running.then(code => {
   process.exitCode = code;
+  // Windows has no such call.
+  if (runsAgain) process.execve?.(program[0] ?? '', [...program, ...args]);
 });
 
 /** A single executable is its own script. */

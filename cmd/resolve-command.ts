@@ -19,6 +19,19 @@ export interface ResolvedCommand {
 /** Flags whose width is known before the command is: those of `tunnel run` too, which people write before `run`. */
 const upperFlags: readonly Flag[] = [...tunnelFlags, ...runFlags, ...ignoredFlags];
 
+/** Words of other programs for the same thing, where a command has not that very name. */
+const synonyms: Readonly<Record<string, readonly string[]>> = {
+  ls: ['list', 'show'],
+  rm: ['delete', 'uninstall'],
+  remove: ['delete', 'uninstall'],
+};
+
+/** Commands that cloudflared had once, and what it says of them. */
+const removed: Readonly<Record<string, string>> = {
+  'proxy-dns': 'dns-proxy feature is no longer supported',
+  'db-connect': 'db-connect is no longer supported',
+};
+
 /** Walks down the tree word by word; what follows the last command word is left as it is. */
 export function resolveCommand(argv: readonly string[]): ResolvedCommand {
   const path: string[] = [];
@@ -33,9 +46,9 @@ export function resolveCommand(argv: readonly string[]): ResolvedCommand {
       at += width;
       continue;
     }
-    const next = [...path, token].join(' ');
-    if (!isCommandPath(next)) break;
-    path.push(token);
+    const word = [token, ...(synonyms[token] ?? [])].find(name => isCommandPath([...path, name].join(' ')));
+    if (word === undefined) break;
+    path.push(word);
     at += 1;
   }
   // Flags without any command are those of `tunnel`.
@@ -62,6 +75,8 @@ export function childrenOf(path: readonly string[]): readonly { readonly word: s
 
 /** The text for a word that should have been one of these commands. */
 export function unknownCommandText(path: readonly string[], word: string): string {
+  const gone = path.length === 0 || path.join(' ') === 'tunnel' ? removed[word] : undefined;
+  if (gone !== undefined) return gone;
   const near = nearest(
     word,
     childrenOf(path).map(child => child.word),

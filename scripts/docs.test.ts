@@ -2,9 +2,14 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { fillIn, generatedParts } from './docs.ts';
+import { fillIn, generatedFiles, generatedParts } from './docs.ts';
 
 describe('the generated parts of the documents', () => {
+  it('generated files are up to date (node scripts/docs.ts writes them)', async () => {
+    for (const [file, make] of Object.entries(generatedFiles))
+      assert.equal(readFileSync(join(import.meta.dirname, '..', file), 'utf8'), await make(), file);
+  });
+
   for (const [file, parts] of Object.entries(generatedParts)) {
     it(`${file} is up to date (node scripts/docs.ts writes it)`, () => {
       const text = readFileSync(join(import.meta.dirname, '..', file), 'utf8');

@@ -1,10 +1,12 @@
 // Writes the generated parts of the documents, between their markers (`<!-- generated:settings -->` …
 // `<!-- /generated:settings -->`). `--check` only says whether they are up to date.
 
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { commandsDocument } from './docs/commands.ts';
 import { errorTableText, exitCodeTable } from './docs/errors.ts';
 import { limitTables } from './docs/limits.ts';
+import { outputSchemas } from './docs/output-schemas.ts';
 import { roomPicture, roomTable } from './docs/rooms.ts';
 import { edgeFlagsTable, originRequestTable, settingsTable } from './docs/settings.ts';
 
@@ -15,6 +17,12 @@ export const generatedParts: Readonly<Record<string, Readonly<Record<string, () 
   'docs/errors.md': { codes: errorTableText, 'exit-codes': exitCodeTable },
   'docs/limits.md': limitTables,
   'docs/settings.md': { settings: settingsTable, 'edge-flags': edgeFlagsTable, 'origin-request': originRequestTable },
+};
+
+/** Files that are generated as a whole: file → text. */
+export const generatedFiles: Readonly<Record<string, () => string | Promise<string>>> = {
+  'docs/commands.md': commandsDocument,
+  ...outputSchemas,
 };
 
 /** The text of a file with every part between its markers replaced. Throws when a part has no markers. */
@@ -33,9 +41,19 @@ if (import.meta.main) {
   for (const file of Object.keys(generatedParts)) {
     const path = join(import.meta.dirname, '..', file);
     const text = readFileSync(path, 'utf8');
-    const filled = fillIn(file, text);
-    if (filled === text) continue;
-    if (process.argv.includes('--check')) process.exitCode = 1;
-    else writeFileSync(path, filled);
+    keep(path, text, fillIn(file, text));
+  }
+  for (const [file, make] of Object.entries(generatedFiles)) {
+    const path = join(import.meta.dirname, '..', file);
+    keep(path, existsSync(path) ? readFileSync(path, 'utf8') : '', await make());
+  }
+}
+
+function keep(path: string, text: string, filled: string): void {
+  if (filled === text) return;
+  if (process.argv.includes('--check')) process.exitCode = 1;
+  else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, filled);
   }
 }

@@ -24,7 +24,8 @@ export const command = defineCommand({
     'the path MTU, and the system’s buffers. Takes the flags of `tunnel run`. Exits with 1 when no tunnel can run.',
   positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
   flags: [...runFlags, outputFlag],
-  inheritedHelp: 'Settings, also in the environment and in the config file:',
+  inheritedHelp: true,
+  usualFlags: ['token-file', 'credentials-file', 'config', 'edge', 'region', 'edge-ip-version', 'cacert', 'output'],
   examples: [
     ['postern doctor --token-file /etc/postern/token', 'The way to the edge that the token names'],
     ['postern doctor home --output json', 'For programs'],

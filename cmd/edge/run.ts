@@ -17,7 +17,9 @@ import type { Logger } from '../../internal/telemetry/logger.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { edgeFlags } from './edge-flags.ts';
@@ -27,7 +29,11 @@ export const command = defineCommand({
   description:
     'Runs an edge: connectors dial it, visitors reach the tunnels of those connectors through it. State (certificate ' +
     'authority, tunnels, routes) is kept in the state directory. Without --domain it serves *.localhost to this machine only.',
-  inheritedHelp: 'Logging:',
+  inheritedHelp: true,
+  usualFlags: [
+    ...['domain', 'state-dir', 'host', 'http-port', 'https-port', 'connector-port', 'api', 'name', 'cert', 'key'],
+    ...['quick-tunnels', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
+  ],
   flags: edgeFlags,
   examples: [
     ['postern edge run', 'An edge for this machine: http://<name>.localhost:8080'],
@@ -52,6 +58,7 @@ export const command = defineCommand({
     await using log = await openLogger(context, logSettings);
     const { logger } = log;
     const { env, platform, pid } = context;
+    reapOrphans(context);
     using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
     await using edge = await openEdge({
@@ -76,6 +83,7 @@ export const command = defineCommand({
       metrics: flags.metrics === undefined ? undefined : parseListen(flags.metrics, 'metrics'),
       version,
       logger,
+      tracer: await openTracer('postern-edge', logger, context),
     });
     const { apiUrl, quickServiceUrl } = edge;
     const pointer = { apiUrl, quickServiceUrl, stateDir, pid: context.pid };

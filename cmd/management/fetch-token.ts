@@ -1,6 +1,6 @@
 // The access token with which connectors of a tunnel can be asked, from the API. Source: docs/protocol/commands-and-api.md §6, §9.3.
 
-import type { ManagementResource } from '../../internal/schema/api-management.ts';
+import type { ManagementResource } from '../../internal/schema/api/management.ts';
 import type { ApiSession } from '../tunnel/api.ts';
 import { findTunnel } from '../tunnel/find-tunnel.ts';
 

@@ -4,7 +4,7 @@
 import { oneOf } from '../../internal/config/flag-checks.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
 import type { Invocation } from '../command.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';

@@ -1,7 +1,7 @@
 // `management token --resource R TUNNEL`: prints an access token. Source: docs/protocol/commands-and-api.md §6.
 
 import { PosternError } from '../../internal/errors/error.ts';
-import { managementResources } from '../../internal/schema/api-management.ts';
+import { managementResources } from '../../internal/schema/api/management.ts';
 import { defineCommand } from '../command.ts';
 import { openApi } from '../tunnel/api.ts';
 import { fetchToken } from './fetch-token.ts';

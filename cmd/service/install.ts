@@ -29,9 +29,7 @@ export const command = defineCommand({
     {
       name: 'no-update-service',
       type: 'boolean',
-      hidden: true,
-      inert: 'granted',
-      description: 'Nothing is updated by itself',
+      description: 'With systemd: no timer that updates the single binary once a day and restarts the connector then',
     },
     ...takenFlags,
   ],
@@ -43,7 +41,10 @@ export const command = defineCommand({
   run: async ({ args, given, flags }, context) => {
     const { platform, system } = openServiceWorld(context);
     const name = checkName(flags.name ?? (flags.edge ? 'edge' : undefined));
-    const spec = await serviceSpec({ args, given, name, user: flags.user, isEdge: flags.edge }, context);
+    const spec = await serviceSpec(
+      { args, given, name, user: flags.user, isEdge: flags.edge, noUpdates: flags.noUpdateService },
+      context,
+    );
     if (platform.id === 'systemd' && spec.user === undefined) requireReadable(spec.program);
     await installService(spec, platform, system);
     const option = name === undefined ? '' : ` --name ${name}`;

@@ -20,13 +20,15 @@ import { resolveTunnelSettings, type TunnelSettings } from '../../internal/confi
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { encodeToken, parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId } from '../../internal/schema/api/id.ts';
 import type { ServiceSecret, ServiceSpec } from '../../internal/service/service.ts';
+import { findPackageOwner } from '../../internal/update/package-owner.ts';
 import type { CommandContext } from '../context.ts';
 import { edgeFlags } from '../edge/edge-flags.ts';
 import { readTokens } from '../read-tokens.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { givenToken } from '../tunnel/run-token.ts';
+import { binaryPath, updateSource } from '../update/own-build.ts';
 
 export interface ServiceRequest {
   /** [TOKEN], then the words after `--`. */
@@ -35,6 +37,8 @@ export interface ServiceRequest {
   readonly name: string | undefined;
   readonly user: string | undefined;
   readonly isEdge: boolean;
+  /** `--no-update-service`. */
+  readonly noUpdates: boolean;
 }
 
 /** Flags of the command that say who is served, not how: what they name is copied or loaded. */
@@ -65,13 +69,22 @@ export async function serviceSpec(request: ServiceRequest, context: CommandConte
   const settings = resolveTunnelSettings({ flags: given, env: context.env });
   // The secret in the token's own words: what is written is what was checked.
   const token = hasToken ? parseToken(first) : await givenToken(settings, context);
+  const updates = !request.noUpdates && !settings.noAutoupdate && (await canBeUpdated(context));
   const path = named?.at(-1) ? resolvePath(named.at(-1) ?? '', context) : undefined;
   const tokenSecret: ServiceSecret | undefined = token && { kind: 'token', text: encodeToken(token) };
   if (path === undefined && tokenSecret !== undefined)
-    return { name, user, program, flags, kind: 'connector', secret: tokenSecret, config: undefined };
+    return { name, user, program, flags, updates, kind: 'connector', secret: tokenSecret, config: undefined };
   const file = await loadConfig(path, context);
   const secret = tokenSecret ?? credentialsOf(file, settings, context);
-  return { name, user, program, flags, kind: 'connector', secret, config: await readConfigText(file.path) };
+  return { name, user, program, flags, updates, kind: 'connector', secret, config: await readConfigText(file.path) };
+}
+
+/** Whether `postern update` would look for a newer program. */
+async function canBeUpdated(context: CommandContext): Promise<boolean> {
+  const { env, platform } = context;
+  const path = binaryPath(context);
+  if (path === undefined || updateSource === undefined) return false;
+  return (await findPackageOwner({ path, platform, env })) === undefined;
 }
 
 async function loadConfig(path: string | undefined, context: CommandContext): Promise<ConfigFile> {

@@ -1,24 +1,28 @@
-// The control-plane API as a command reaches it: which credential (cert.pem), which URL, which CA. Commands on the
+// The control-plane API as a command reaches it: which credential (cert.pem or an API token), which URL, which CA. Commands on the
 // machine of a running edge find it by themselves. Source: docs/protocol/commands-and-api.md §3 (origincert, api-url),
 // §5, §7.3, §9.1.
 
 import { dirname, join } from 'node:path';
 import { type ApiClient, createApiClient } from '../../internal/api/client.ts';
-import { configDirectories } from '../../internal/config/config-file.ts';
+import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { type OriginCert, parseOriginCert, requireAccount } from '../../internal/credentials/origin-cert.ts';
-import { readPrivateFile } from '../../internal/credentials/private-file.ts';
-import { readSecretFile } from '../../internal/credentials/secret-file.ts';
-import { foreignCode, isPosternError, PosternError } from '../../internal/errors/error.ts';
+import { readCurrentProfile } from '../../internal/credentials/profiles.ts';
+import { PosternError } from '../../internal/errors/error.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
 import { resolveApiProxy } from './edge-proxy.ts';
+import { type FoundCert, namedCert, profileCert, readCa, searchCert } from './find-cert.ts';
 import { findLocalEdge } from './local-edge.ts';
 import { loadSettings } from './settings.ts';
 
 export interface ApiSession {
   readonly client: ApiClient;
+  /** Base URL with /client/v4. */
+  readonly apiUrl: string;
+  /** Where the credential came from: a path, or the name of a variable. */
+  readonly source: string;
   readonly cert: OriginCert;
   /** The account that calls are about; every path of the API names it. */
   readonly account: string;
@@ -40,10 +44,63 @@ export interface ApiSession {
 const cloudflareApi = 'https://api.cloudflare.com/client/v4';
 const cloudflareFedApi = 'https://api.fed.cloudflare.com/client/v4';
 
-/** Throws 'credentials.not-found' or 'credentials.invalid' when there is no usable cert.pem, and what settings throw. */
+/**
+ * Throws 'credentials.not-found' or 'credentials.invalid' when there is no usable credential, what settings throw, and for an
+ * API token what the edge answers to the question whose it is.
+ */
 export async function openApi(invocation: Pick<Invocation, 'given'>, context: CommandContext): Promise<ApiSession> {
   const { settings } = await loadSettings(invocation, context);
-  const found = findCert(settings.origincert, context);
+  const { cert, ...found } = await findCredential(settings, context);
+  const client = createApiClient({
+    apiUrl: found.apiUrl,
+    apiToken: cert.apiToken,
+    userAgent,
+    caPem: found.caPem,
+    proxy: resolveApiProxy(settings, found.apiUrl, context),
+    perPage: settings.maxFetchSize,
+  });
+  const { loglevel, logfile, logDirectory, logFormat, output } = settings;
+  return {
+    client,
+    apiUrl: found.apiUrl,
+    source: found.source,
+    cert,
+    account: cert.accountId,
+    credentialsDir: found.credentialsDir,
+    edgeCa: found.edgeCa,
+    credentialStore: settings.credentialStore,
+    logSettings: { loglevel, logfile, logDirectory, logFormat, output },
+  };
+}
+
+const userAgent = `postern/${version}`;
+/** The variable that gives an API token, for programs that keep no file. */
+const tokenVariable = 'POSTERN_API_TOKEN';
+
+interface Credential {
+  readonly cert: OriginCert;
+  readonly source: string;
+  readonly apiUrl: string;
+  readonly caPem: string | undefined;
+  readonly edgeCa: () => string | undefined;
+  readonly credentialsDir: string;
+}
+
+/** Flags before variables, variables before files; of equals the more particular one. */
+async function findCredential(settings: TunnelSettings, context: CommandContext): Promise<Credential> {
+  const { origincert, profile, sources } = settings;
+  const isCertNamed = origincert !== undefined && origincert !== '';
+  const isProfileNamed = profile !== undefined && profile !== '';
+  if (isCertNamed && sources.origincert === 'flag') return ofCert(namedCert(origincert, context), settings, context);
+  if (isProfileNamed && sources.profile === 'flag') return ofCert(profileCert(profile, context), settings, context);
+  const token = context.env[tokenVariable];
+  if (token !== undefined && token !== '') return ofToken(token.trim(), settings, context);
+  if (isCertNamed) return ofCert(namedCert(origincert, context), settings, context);
+  const current = isProfileNamed ? profile : readCurrentProfile(context.homeDir);
+  return ofCert(current === undefined ? searchCert(context) : profileCert(current, context), settings, context);
+}
+
+function ofCert(found: FoundCert, settings: TunnelSettings, context: CommandContext): Credential {
   const cert = parseOriginCert(found.text);
   requireAccount(cert, found.path);
   const apiUrl =
@@ -54,90 +111,41 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     cloudflareApi;
   // An edge of ours has its CA beside the credential, on its own machine and wherever both files were copied to.
   const isOurs = cert.apiUrl !== undefined && apiUrl.startsWith('https:');
-  const caPem = isOurs ? readCa(join(dirname(found.path), 'ca.pem')) : undefined;
-  const client = createApiClient({
-    apiUrl,
-    apiToken: cert.apiToken,
-    userAgent: `postern/${version}`,
-    caPem,
-    proxy: resolveApiProxy(settings, apiUrl, context),
-    perPage: settings.maxFetchSize,
-  });
-  const { loglevel, logfile, logDirectory, logFormat, output } = settings;
-  return {
-    client,
-    cert,
-    account: cert.accountId,
-    credentialsDir: found.credentialsDir,
-    edgeCa: () => (cert.apiUrl === undefined ? undefined : readPrivateFile(join(dirname(found.path), 'ca.pem'))),
-    credentialStore: settings.credentialStore,
-    logSettings: { loglevel, logfile, logDirectory, logFormat, output },
-  };
+  const caBeside = (): string | undefined => readCa(join(dirname(found.path), 'ca.pem'));
+  const caPem = isOurs ? (caBeside() ?? namedCa(settings, context)) : undefined;
+  const edgeCa = (): string | undefined => (cert.apiUrl === undefined ? undefined : caBeside());
+  return { cert, source: found.path, apiUrl, caPem, edgeCa, credentialsDir: found.credentialsDir };
 }
 
-interface FoundCert {
-  readonly path: string;
-  readonly text: string;
-  readonly credentialsDir: string;
-  /** Where the edge listens whose credential it is: its own word, newer than the file's when several share a directory. */
-  readonly apiUrl?: string | undefined;
-}
-
-/**
- * The one named; else that of the edge in POSTERN_STATE_DIR; else ~/.postern/cert.pem, the edge that runs under this user, the
- * usual state directory, and the other searched directories.
- */
-function findCert(named: string | undefined, context: CommandContext): FoundCert {
-  if (named !== undefined && named !== '') {
-    const path = resolvePath(named, context);
-    const text = readCert(path, true);
-    if (text !== undefined) return { path, text, credentialsDir: dirname(path) };
-    throw new PosternError('credentials.not-found', `Cannot find the origin certificate ${path} (--origincert)`);
-  }
-  const directories = configDirectories(context.homeDir, context.platform);
-  const [own = '', ...others] = directories;
-  const { namedStateDir, running, stateDirs } = findLocalEdge(context);
-  // Credentials of tunnels go where `tunnel run` looks for them, not among the edge's own files.
-  const edges = stateDirs.map(directory => ({
-    path: join(directory, 'cert.pem'),
-    credentialsDir: own,
-    apiUrl: directory === running?.stateDir ? running.apiUrl : undefined,
-  }));
-  const inDirectory = (directory: string) => ({ path: join(directory, 'cert.pem'), credentialsDir: directory });
-  const places: readonly Omit<FoundCert, 'text'>[] =
-    namedStateDir === undefined ? [inDirectory(own), ...edges, ...others.map(inDirectory)] : edges;
-  for (const place of places) {
-    const text = readCert(place.path, false);
-    if (text !== undefined) return { ...place, text };
-  }
-  if (namedStateDir !== undefined) {
+/** A token alone names no account: the edge is asked. */
+async function ofToken(apiToken: string, settings: TunnelSettings, context: CommandContext): Promise<Credential> {
+  const { running } = findLocalEdge(context);
+  const apiUrl = settings.apiUrl || running?.apiUrl;
+  if (apiUrl === undefined) {
     throw new PosternError(
-      'credentials.not-found',
-      `There is no cert.pem in ${namedStateDir} (POSTERN_STATE_DIR): no edge has run there`,
+      'usage.invalid',
+      `${tokenVariable} is set, and no edge runs under this user: name the API with --api-url`,
     );
   }
-  throw new PosternError(
-    'credentials.not-found',
-    `There is no cert.pem in [${directories.join(' ')}] and no edge runs under this user. Start one with "postern edge run", or name the certificate of an account with --origincert`,
-  );
+  const edgeCa = (): string | undefined =>
+    apiUrl === running?.apiUrl ? readCa(join(running.stateDir, 'ca.pem')) : undefined;
+  const caPem = apiUrl.startsWith('https:') ? (namedCa(settings, context) ?? edgeCa()) : undefined;
+  const client = createApiClient({
+    apiUrl,
+    apiToken,
+    userAgent,
+    caPem,
+    proxy: resolveApiProxy(settings, apiUrl, context),
+  });
+  const { account, zone } = await client.whoAmI({ params: {} });
+  const cert = { zoneId: zone.id, accountId: account.id, apiToken, apiUrl };
+  return { cert, source: tokenVariable, apiUrl, caPem, edgeCa, credentialsDir: join(context.homeDir, '.postern') };
 }
 
-/** A file the user named must be readable; among the searched places one that is not is like one that is not there. */
-function readCert(path: string, named: boolean): string | undefined {
-  try {
-    return readSecretFile(path, 'The origin certificate, which holds an API token,');
-  } catch (error) {
-    if (isPosternError(error)) throw error;
-    const code = foreignCode(error);
-    if (!named && (code === 'EACCES' || code === 'EPERM' || code === 'ENOTDIR')) return undefined;
-    throw new PosternError('credentials.not-found', `Cannot read ${path}`, { cause: error });
-  }
-}
-
-function readCa(path: string): string | undefined {
-  try {
-    return readPrivateFile(path);
-  } catch (error) {
-    throw new PosternError('credentials.not-found', `Cannot read the CA ${path}`, { cause: error });
-  }
+function namedCa({ cacert }: TunnelSettings, context: CommandContext): string | undefined {
+  if (cacert === undefined || cacert === '') return undefined;
+  const path = resolvePath(cacert, context);
+  const text = readCa(path);
+  if (text === undefined) throw new PosternError('config.invalid', `The CA file ${path} of --cacert is not there`);
+  return text;
 }

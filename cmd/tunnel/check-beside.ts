@@ -2,7 +2,7 @@
 // Source: docs/protocol/edge-protocol.md §13.3.
 
 import { randomUUID } from 'node:crypto';
-import { createTrust } from '../../internal/connector/edge-access.ts';
+import { createTrust, type EdgeSettings } from '../../internal/connector/edge-access.ts';
 import type { CheckReport } from '../../internal/connector/prechecks/report.ts';
 import type { Tunnel, TunnelOptions } from '../../internal/connector/tunnel.ts';
 import { describeError } from '../../internal/errors/error.ts';
@@ -26,16 +26,13 @@ export function checkBeside(
   const ended = new AbortController();
   const check = async (): Promise<void> => {
     if (rollout?.skipPrechecks === true) return;
-    // Loaded only now: a start needs its memory and time for itself.
-    const [{ checkEdge }, { concludeChecks, formatChecks }] = await Promise.all([
-      import('../../internal/connector/prechecks/edge-checks.ts'),
-      import('../../internal/connector/prechecks/report.ts'),
-    ]);
-    const trust = createTrust(edge, systemClock, logger);
-    const report = concludeChecks(await checkEdge({ edge, trust, protocol }));
+    const report = await checkWay(edge, protocol, logger);
     const hasFailed = report.checks.some(({ status }) => status === 'fail');
     if (ended.signal.aborted || !hasFailed) return;
-    if (!json) for (const line of formatChecks(report)) logger.warn(line);
+    if (!json) {
+      const { formatChecks } = await import('../../internal/connector/prechecks/report.ts');
+      for (const line of formatChecks(report)) logger.warn(line);
+    }
     logChecks(report, logger);
   };
   const begin = (): void => {
@@ -52,6 +49,20 @@ export function checkBeside(
     ended.abort();
     callOff();
   };
+}
+
+/** The checks of the way to `edge`, loaded only now: a start needs its memory and time for itself. */
+export async function checkWay(
+  edge: EdgeSettings,
+  protocol: Protocol | undefined,
+  logger: Logger,
+): Promise<CheckReport> {
+  const [{ checkEdge }, { concludeChecks }] = await Promise.all([
+    import('../../internal/connector/prechecks/edge-checks.ts'),
+    import('../../internal/connector/prechecks/report.ts'),
+  ]);
+  const trust = createTrust(edge, systemClock, logger);
+  return concludeChecks(await checkEdge({ edge, trust, protocol }));
 }
 
 /** The words and fields of the stock connector. */

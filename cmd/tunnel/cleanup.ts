@@ -2,7 +2,7 @@
 // cloudflared a failure shows in the exit code.
 
 import { describeError, PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { openApi } from './api.ts';

@@ -8,10 +8,11 @@ import { makePrivateDirectory } from '../../internal/credentials/private-file.ts
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
 import { isPrintableLine, printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';
+import { printCreatedTunnel } from '../printed/tunnel-documents.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { type ApiSession, openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
@@ -60,8 +61,7 @@ export const command = defineCommand({
     }
 
     if (format !== undefined) {
-      const { token: _, ...shown } = tunnel;
-      writeFormatted(context, format, shown);
+      writePrinted(context, format, printCreatedTunnel(tunnel));
       return;
     }
     const created = `Created tunnel ${printableLine(tunnel.name)} with id ${tunnel.id}\n`;

@@ -6,7 +6,7 @@ import { configDirectories } from '../../internal/config/config-file.ts';
 import { removeKeychain } from '../../internal/credentials/keychain.ts';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -27,6 +27,7 @@ export const command = defineCommand({
       name: 'force',
       aliases: ['f'],
       type: 'boolean',
+      env: ['TUNNEL_RUN_FORCE_OVERWRITE'],
       description: 'Also with active connections and routes, which end with it',
     },
     credentialsFileFlag,

@@ -3,7 +3,7 @@
 
 import type { Flag } from '../../internal/config/flag.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
 import type { ApiSession } from './api.ts';
 
 export const networkFlag = {

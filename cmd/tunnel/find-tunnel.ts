@@ -1,7 +1,7 @@
 // Finds the id of the tunnel that a person named. Source: docs/protocol/commands-and-api.md §4 point 3, §5.2.
 
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import type { ApiSession } from './api.ts';
 
 /** A UUID is taken as it is; a name is looked up among the tunnels that are not deleted. Throws 'api.not-found'. */

@@ -1,9 +1,10 @@
 // `tunnel info TUNNEL`: a tunnel and its connectors. Source: docs/protocol/commands-and-api.md §5.4.
 
-import type { ApiActiveClient } from '../../internal/schema/api-tunnel.ts';
+import type { ApiActiveClient } from '../../internal/schema/api/tunnel.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';
+import { printTime, printTunnelInfo } from '../printed/tunnel-documents.ts';
 import { formatSeconds, formatTable } from '../table.ts';
 import { openApi } from './api.ts';
 import { findTunnel } from './find-tunnel.ts';
@@ -71,7 +72,7 @@ export const command = defineCommand({
     }
     const conns = sortBy(shown, key ?? sortKeys.createdAt, flags.invertSort);
     if (format !== undefined) {
-      writeFormatted(context, format, { id, name: tunnel.name, createdAt: tunnel.created_at, conns });
+      writePrinted(context, format, printTunnelInfo(tunnel, conns));
       return;
     }
     if (conns.length === 0) {
@@ -93,7 +94,7 @@ export const command = defineCommand({
   },
 });
 
-/** `2024-01-01 00:00:00 +0000 UTC`. */
+/** `2024-01-01 00:00:00.123 +0000 UTC`. */
 function formatGoTime(time: string): string {
-  return formatSeconds(time).replace('T', ' ').replace('Z', ' +0000 UTC');
+  return printTime(time).replace('T', ' ').replace('Z', ' +0000 UTC');
 }

@@ -1,10 +1,11 @@
 // `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: docs/protocol/commands-and-api.md §5.3.
 
 import { PosternError } from '../../internal/errors/error.ts';
-import { isUuid } from '../../internal/schema/api-id.ts';
-import type { ApiConnection, ApiTunnel } from '../../internal/schema/api-tunnel.ts';
+import { isUuid } from '../../internal/schema/api/id.ts';
+import type { ApiConnection, ApiTunnel } from '../../internal/schema/api/tunnel.ts';
 import { defineCommand } from '../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';
+import { printTunnels } from '../printed/tunnel-documents.ts';
 import { formatSeconds, formatTable } from '../table.ts';
 import { openApi } from './api.ts';
 
@@ -86,7 +87,7 @@ export const command = defineCommand({
     });
     const sorted = sortBy(tunnels, sortKeyOf(flags.sortBy, context.stderr), flags.invertSort);
     if (format !== undefined) {
-      writeFormatted(context, format, sorted);
+      writePrinted(context, format, printTunnels(sorted));
       return;
     }
     if (sorted.length === 0) {

@@ -30,6 +30,7 @@ describe('the service of quick tunnels', () => {
       ...{ env, stdin, stdout, stderr, cwd: home, homeDir: home, pid: process.pid, platform: 'linux' },
       ...{ stdinIsTerminal: answer !== undefined, stderrIsTerminal: answer !== undefined },
       onSignal: () => () => undefined,
+      runAgain: () => undefined,
       exitNow: code => assert.fail(`exitNow(${code})`),
     };
     return { context, said: () => text(stderr.end()) };
@@ -51,6 +52,14 @@ describe('the service of quick tunnels', () => {
     );
     const named = await chooseQuickService(`${cloudflareQuickService}/`, origin, user().context);
     assert.equal(named.url, cloudflareQuickService);
+  });
+
+  it('publishes nothing when nobody said what, and nothing listens at localhost:8080', async t => {
+    const { code, stdout, stderr } = await runPostern(home, ['tunnel', '--quick-service', 'http://127.0.0.1:9']);
+    // Another program of this machine may listen there.
+    if (stderr.includes('Requesting new quick Tunnel')) return t.skip('port 8080 is taken');
+    assert.deepEqual([code, stdout], [64, '']);
+    assert.match(stderr, /^No service listens at localhost:8080\. .* \[usage\.invalid\]\n/);
   });
 
   it('is named without a URL, and not on stdout, where scripts look for the tunnel’s', async () => {

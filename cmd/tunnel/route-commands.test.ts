@@ -94,7 +94,9 @@ describe('route and vnet commands', () => {
     assert.equal(await ok('route', 'ip', 'get', '-o', 'json', '10.2.9.9'), 'null\n');
     await fails(['route', 'ip', 'get', 'x'], 64, /^Invalid IP "x"/);
     const networks = async (...argv: string[]): Promise<string[]> =>
-      (JSON.parse(await ok('route', 'ip', 'list', '-o', 'json', ...argv)) as { network: string }[]).map(r => r.network);
+      ((JSON.parse(await ok('route', 'ip', 'list', '-o', 'json', ...argv)) as { network: string }[] | null) ?? []).map(
+        r => r.network,
+      );
     assert.deepEqual(await networks('-nsub', '10.0.0.0/8'), ['10.1.0.0/16']);
     assert.deepEqual(await networks('-nsup', 'fd00::1/128'), ['fd00::/8']);
     assert.deepEqual(await networks('--filter-comment-is', 'the office'), ['10.1.0.0/16']);

@@ -11,7 +11,7 @@ import {
 } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken, type TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { givenToken, readTokenFile, systemdCredential, systemdCredentials } from './run-token.ts';

@@ -5,7 +5,12 @@ import { rm, writeFile } from 'node:fs/promises';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
-import { describeSettings, inertSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
+import {
+  describeOpenSettings,
+  describeSettings,
+  inertSettings,
+  type TunnelSettings,
+} from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
@@ -30,10 +35,12 @@ import { dialTransport } from '../../internal/transport/open/dial.ts';
 import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
 import { logFormat, type TunnelLog, transportLogger } from '../logging.ts';
+import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
+import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { runtimeLine, version } from '../version-line.ts';
-import { checkBeside } from './check-beside.ts';
+import { checkBeside, checkWay } from './check-beside.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -54,8 +61,11 @@ export interface RunTunnelInputs {
 const signalNumbers: Readonly<Partial<Record<SignalName, number>>> = { SIGINT: 2, SIGTERM: 15 };
 const signalWords: Readonly<Partial<Record<SignalName, string>>> = { SIGINT: 'interrupt', SIGTERM: 'terminated' };
 
-/** Settles after an orderly stop; rejects with what made going on impossible. */
-export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<void> {
+/** The service is to start the program again, which has been updated; docs/protocol/commands-and-api.md §1. */
+const updatedCode = 11;
+
+/** Resolves to the exit code after an orderly stop; rejects with what made going on impossible. */
+export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<number> {
   const { credentials, file, settings } = inputs;
   const { logger } = inputs.log;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
@@ -63,14 +73,20 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   logger.info(runtimeLine());
   logger.info(`Settings: ${JSON.stringify(describeSettings(settings))}`);
   for (const warning of file?.warnings ?? []) logger.warn(warning);
-  for (const name of inertSettings(settings)) logger.warn(`--${name} has no effect in Postern`);
+  for (const name of inertSettings(settings, context.env)) logger.warn(`${name} has no effect in Postern`);
   const { env, platform, pid } = context;
+  reapOrphans(context);
   using notifier = await openNotifier({ env, platform, pid, logger });
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
-  const endSignals = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
+  const { stop, off: endSignals } = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
+  let updatedTo: string | undefined;
+  const endUpdates = await watchUpdates(inputs, context, to => {
+    updatedTo = to;
+    stop(`due to the update to ${to}`);
+  });
   const pidFile =
     settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
   let pidFileWritten = Promise.resolve(false);
@@ -89,15 +105,31 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   try {
     await tunnel.run();
     logger.info('Tunnel server stopped');
+    if (updatedTo === undefined) return 0;
+    // A manager that starts nothing again asks for this.
+    if (context.env.POSTERN_RESTART === 'exec') context.runAgain();
+    return updatedCode;
   } catch (error) {
     logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
     endChecks?.();
+    endUpdates();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
   }
+}
+
+/** A quick tunnel would have another name afterwards: it is never restarted. */
+async function watchUpdates(
+  { settings, log: { logger }, quickTunnelHost }: RunTunnelInputs,
+  context: CommandContext,
+  onUpdated: (version: string) => void,
+): Promise<() => void> {
+  if (quickTunnelHost !== '') return () => undefined;
+  const { watchForUpdates } = await import('./auto-update.ts');
+  return watchForUpdates({ settings, logger, onUpdated }, context);
 }
 
 function connectionText(count: number): string {
@@ -147,12 +179,19 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
     metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
+    diagnostics: settings.managementDiagnostics
+      ? {
+          settings: diagnosedSettings(settings, context),
+          checkEdge: () => checkWay(edge, chosenProtocol(settings), logger),
+        }
+      : undefined,
     quickTunnelHost: inputs.quickTunnelHost,
     version,
     accessLog:
       settings.accessLog === undefined || settings.accessLog === ''
         ? undefined
         : await openAccessLog(resolvePath(settings.accessLog, context), { logger }),
+    tracer: await openTracer('postern-connector', logger, context),
     dial: dialTransport,
     logger,
     remote: {
@@ -240,7 +279,14 @@ function shownFlags(settings: TunnelSettings): Readonly<Record<string, string>> 
   return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => shownNames.has(name)));
 }
 
-/** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. The returned function undoes it. */
+/** What `tunnel diag` is told: where the log is must mean the same wherever that runs. */
+function diagnosedSettings(settings: TunnelSettings, context: CommandContext): Readonly<Record<string, string>> {
+  const texts = describeOpenSettings(settings);
+  const paths = Object.entries(texts).filter(([name]) => name === 'logfile' || name === 'log-directory');
+  return { ...texts, ...Object.fromEntries(paths.map(([name, path]) => [name, resolvePath(path, context)])) };
+}
+
+/** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. `off` undoes it, `stop` is the first one. */
 function handleSignals(
   tunnel: Tunnel,
   gracePeriodMs: number,
@@ -248,15 +294,12 @@ function handleSignals(
   notifier: ServiceNotifier,
   logger: Logger,
   context: CommandContext,
-): () => void {
+): { readonly stop: (reason: string) => void; readonly off: () => void } {
   let stopping = false;
-  const stop = (name: SignalName) => (): void => {
-    if (stopping) {
-      context.exitNow(128 + (signalNumbers[name] ?? 0));
-      return;
-    }
+  const stop = (reason: string): void => {
+    if (stopping) return;
     stopping = true;
-    logger.info(`Initiating graceful shutdown due to signal ${signalWords[name] ?? name} ...`);
+    logger.info(`Initiating graceful shutdown ${reason} ...`);
     const waiting = tunnel.metrics.concurrentRequests;
     const what = waiting === 1 ? 'one request' : `${waiting} requests`;
     notifier.stopping(waiting > 0 ? `Waiting for ${what} to end` : 'Stopping', gracePeriodMs);
@@ -265,7 +308,11 @@ function handleSignals(
     }
     void tunnel.stop();
   };
-  const off = [context.onSignal('SIGINT', stop('SIGINT')), context.onSignal('SIGTERM', stop('SIGTERM'))];
+  const onSignal = (name: SignalName) => (): void => {
+    if (stopping) context.exitNow(128 + (signalNumbers[name] ?? 0));
+    else stop(`due to signal ${signalWords[name] ?? name}`);
+  };
+  const off = [context.onSignal('SIGINT', onSignal('SIGINT')), context.onSignal('SIGTERM', onSignal('SIGTERM'))];
   if (watcher !== undefined) {
     const reload = (): void => {
       notifier.reloading();
@@ -273,8 +320,11 @@ function handleSignals(
     };
     off.push(context.onSignal('SIGHUP', reload));
   }
-  return () => {
-    for (const undo of off) undo();
+  return {
+    stop,
+    off: () => {
+      for (const undo of off) undo();
+    },
   };
 }
 

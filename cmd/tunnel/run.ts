@@ -1,5 +1,5 @@
 // `tunnel run [TUNNEL]`: a connector in the foreground. Source: docs/protocol/commands-and-api.md §4. Exit codes: 0
-// after an orderly stop, 2 credentials refused, 3 bad configuration, 1 anything else.
+// after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
@@ -15,7 +15,21 @@ export const command = defineCommand({
   positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
   checkArgs: () => undefined,
   flags: runFlags,
-  inheritedHelp: 'Settings, also in the environment and in the config file:',
+  inheritedHelp: true,
+  usualFlags: [
+    ...[
+      'token-file',
+      'credentials-file',
+      'config',
+      'url',
+      'hello-world',
+      'protocol',
+      'edge',
+      'region',
+      'ha-connections',
+    ],
+    ...['metrics', 'pidfile', 'loglevel', 'logfile', 'access-log', 'grace-period'],
+  ],
   examples: [
     ['postern tunnel run --token-file /etc/postern/token', 'Run the tunnel that the token is for'],
     ['postern tunnel --url http://localhost:3000 run my-tunnel', 'Run a named tunnel with a single origin'],
@@ -43,6 +57,6 @@ export const command = defineCommand({
       context,
     );
     const { haConnections } = settings;
-    await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, log }, context);
+    return await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, log }, context);
   },
 });

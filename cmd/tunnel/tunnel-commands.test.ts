@@ -9,9 +9,10 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
-import { parseTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import { authenticateTunnel } from '../../internal/store/authenticate-tunnel.ts';
 import { openTestControlPlane, type TestControlPlane, testEdge } from '../../test/support/control-plane.ts';
+import { liveClient, liveConnection } from '../../test/support/live-tunnels.ts';
 import { type CliOutcome, runPostern } from '../../test/support/run-cli.ts';
 
 describe('tunnel management commands', () => {
@@ -30,12 +31,15 @@ describe('tunnel management commands', () => {
   };
   const connect = (id: TunnelId, locations: string[]): string => {
     const client = randomUUID();
-    const connections = locations.map(location => ({
-      ...{ id: randomUUID(), location: location.replace('?', ''), originIp: '192.0.2.9' },
-      ...{ openedAtMs: Date.UTC(2026, 0, 2), pendingReconnect: location.endsWith('?') },
-    }));
-    const active = { id: client, features: ['f'], version: '1.2', arch: 'linux_amd64', runAtMs: Date.UTC(2026, 0, 2) };
-    edge.live.set(id, [...(edge.live.get(id) ?? []), { ...active, connections }]);
+    const openedAtMs = Date.UTC(2026, 0, 2);
+    const connections = locations.map((location, index) =>
+      liveConnection({
+        ...{ id: randomUUID(), index, location: location.replace('?', ''), openedAtMs },
+        pendingReconnect: location.endsWith('?'),
+      }),
+    );
+    const active = { id: client, features: ['f'], version: '1.2', arch: 'linux_amd64', runAtMs: openedAtMs };
+    edge.live.set(id, [...(edge.live.get(id) ?? []), liveClient({ ...active, connections })]);
     return client;
   };
 
@@ -62,10 +66,11 @@ describe('tunnel management commands', () => {
     const file = join(edge.home, 'own.json');
     const made = await tunnel('create', '-o', 'json', '--secret', secret, '--cred-file', 'own.json', 'web');
     const shown = JSON.parse(made.stdout) as { id: string; name: string; token?: string };
-    assert.deepEqual([made.code, shown.name, shown.token], [0, 'web', undefined]);
+    assert.deepEqual([made.code, shown.name], [0, 'web']);
+    assert.deepEqual(Buffer.from(parseToken(shown.token ?? '').secret), Buffer.alloc(40, 5));
     assert.deepEqual(Buffer.from(readCredentialsFile(file).secret), Buffer.alloc(40, 5));
     const yaml = await tunnel('create', '-o', 'yaml', 'other');
-    assert.equal((parse(yaml.stdout) as { name: string }).name, 'other');
+    assert.equal((parse(yaml.stdout) as { tunnel: { name: string } }).tunnel.name, 'other');
   });
 
   it('create undoes what it cannot finish', async () => {
@@ -116,7 +121,7 @@ describe('tunnel management commands', () => {
     const names = async (...argv: string[]): Promise<string[]> => {
       const outcome = await tunnel('list', '-o', 'json', ...argv);
       assert.equal(outcome.code, 0, outcome.stderr);
-      return (JSON.parse(outcome.stdout) as { name: string }[]).map(({ name }) => name);
+      return ((JSON.parse(outcome.stdout) as { name: string }[] | null) ?? []).map(({ name }) => name);
     };
     assert.deepEqual(await names(), ['database', 'web']);
     assert.deepEqual(await names('--invert-sort'), ['web', 'database']);
@@ -140,7 +145,7 @@ describe('tunnel management commands', () => {
     const { stdout } = await tunnel('info', id);
     const lines = stdout.split('\n');
     assert.deepEqual(lines.slice(0, 2), ['NAME:     web', `ID:       ${id}`]);
-    assert.match(lines[2] ?? '', /^CREATED: {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC$/);
+    assert.match(lines[2] ?? '', /^CREATED: {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? \+0000 UTC$/);
     assert.deepEqual(lines[3], '');
     assert.equal(lines[4], `CONNECTOR ID${' '.repeat(25)}CREATED              ARCHITECTURE VERSION ORIGIN IP EDGE    `);
     assert.equal(lines[5], `${client} 2026-01-02T00:00:00Z linux_amd64  1.2     192.0.2.9 2xlhr01 `);

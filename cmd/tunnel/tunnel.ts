@@ -7,12 +7,13 @@ import { runFlags } from '../../internal/config/run-flags.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { PosternError } from '../../internal/errors/error.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
-import type { ApiQuickTunnel } from '../../internal/schema/api-quick-tunnel.ts';
+import { parseTunnelId } from '../../internal/schema/api/id.ts';
+import type { ApiQuickTunnel } from '../../internal/schema/api/quick-tunnel.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
 import { version } from '../version-line.ts';
 import { resolveApiProxy } from './edge-proxy.ts';
+import { findOrigin } from './find-origin.ts';
 import { chooseQuickService, cloudflareQuickService } from './quick-service.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
@@ -22,11 +23,13 @@ const cloudflareQuickConnections = 1;
 
 export const command = defineCommand({
   description:
-    'Publishes one origin under a name of three words and a number, without an account, until it is stopped. The name ' +
+    'Publishes one origin, by default localhost:8080, under a name of three words and a number, without an account, until it is stopped. The name ' +
     'comes from the edge that runs on this machine, or from --quick-service, which may be Cloudflare.',
   flags: runFlags,
-  inheritedHelp: 'Settings, also in the environment and in the config file:',
+  inheritedHelp: true,
+  usualFlags: ['url', 'hello-world', 'quick-service', 'config', 'protocol', 'metrics', 'loglevel', 'grace-period'],
   examples: [
+    ['postern tunnel', 'Publish what listens at localhost:8080'],
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
     ['postern tunnel --hello-world', 'Publish a test page'],
     [
@@ -35,13 +38,14 @@ export const command = defineCommand({
     ],
   ],
   run: async (invocation, context) => {
-    const named = namingFlags.filter(name => invocation.given[name]?.some(text => text !== '') === true);
-    if (named.length > 0) throw notQuickWith(named);
-    const { settings, file } = await loadSettings(invocation, context);
-    await using log = await openLogger(context, settings);
-    const local = localIngress(settings, file);
-    if (local.source !== 'flags') throw notQuick(file);
-    const origin = local.config.rules[0]?.service.text ?? '';
+    const naming = namingFlags.filter(name => invocation.given[name]?.some(text => text !== '') === true);
+    if (naming.length > 0) throw notQuickWith(naming);
+    const { settings: given, file } = await loadSettings(invocation, context);
+    await using log = await openLogger(context, given);
+    const named = localIngress(given, file).source;
+    if (file !== undefined && (named === 'file' || (file.tunnel ?? '') !== '')) throw notQuick(file);
+    const settings = named === 'flags' ? given : { ...given, url: await findOrigin() };
+    const origin = localIngress(settings, file).config.rules[0]?.service.text ?? '';
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
     // Without its scheme, and not on stdout: scripts take the first URL they see for the tunnel's own.
     const service = URL.parse(serviceUrl)?.host ?? serviceUrl;
@@ -80,21 +84,14 @@ function notQuickWith(flags: readonly string[]): PosternError {
   );
 }
 
-function notQuick(file: ConfigFile | undefined): PosternError {
+function notQuick(file: ConfigFile): PosternError {
   const other = "add --config '' to make a quick tunnel without that file";
-  if (file?.tunnel !== undefined && file.tunnel !== '') {
+  if (file.tunnel !== undefined && file.tunnel !== '') {
     const rest = `${file.path} names it; ${other}`;
     return new PosternError('usage.invalid', `use \`postern tunnel run\` to start tunnel ${file.tunnel}: ${rest}`);
   }
-  if (file !== undefined) {
-    const rest = `use \`postern tunnel run\` to serve them, or ${other}`;
-    return new PosternError('usage.invalid', `The ingress rules of ${file.path} are for a named tunnel: ${rest}`);
-  }
-  return new PosternError(
-    'usage.invalid',
-    'You did not specify any valid additional argument to the postern tunnel command. Give --url http://localhost:PORT ' +
-      'for a quick tunnel, or `postern tunnel run` for a named one',
-  );
+  const rest = `use \`postern tunnel run\` to serve them, or ${other}`;
+  return new PosternError('usage.invalid', `The ingress rules of ${file.path} are for a named tunnel: ${rest}`);
 }
 
 function credentialsOf(quick: ApiQuickTunnel): TunnelToken {

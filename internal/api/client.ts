@@ -6,10 +6,11 @@ import { PosternError } from '../errors/error.ts';
 import type { ErrorCode } from '../errors/table.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
-import { envelopeSchema } from '../schema/api-common.ts';
+import { envelopeSchema } from '../schema/api/common.ts';
 import { exchangeJson, type JsonResponse } from './http-json.ts';
 import { formatPath } from './path.ts';
-import { type ApiCall, type ApiRoute, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
+import type { ApiRoute } from './route.ts';
+import { type ApiCall, type ApiRoutes, apiRoutes, type CallInput, type CallResult } from './routes.ts';
 
 export interface ApiClientOptions {
   /** Base URL with /client/v4; a trailing slash is dropped. */

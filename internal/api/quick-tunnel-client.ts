@@ -3,7 +3,7 @@
 
 import { PosternError } from '../errors/error.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
-import { type ApiQuickTunnel, quickTunnelAnswerSchema } from '../schema/api-quick-tunnel.ts';
+import { type ApiQuickTunnel, quickTunnelAnswerSchema } from '../schema/api/quick-tunnel.ts';
 import { exchangeJson } from './http-json.ts';
 
 /** Deadline of the request, as stock connectors have it. */

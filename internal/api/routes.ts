@@ -1,11 +1,11 @@
 // The one table of the control-plane API: every call's method, path, owner, documents and the words its errors use. The
-// client (client.ts) is derived from it; the server checks the owner before a handler of the right type runs.
+// client (client.ts) is derived from it; the server checks owner and scope before a handler of the right type runs.
 // Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
-import { nothingSchema } from '../schema/api-common.ts';
-import { echoResultSchema, sendEchoSchema } from '../schema/api-echo.ts';
-import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api-hostname-route.ts';
+import { nothingSchema } from '../schema/api/common.ts';
+import { echoResultSchema, sendEchoSchema } from '../schema/api/echo.ts';
+import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api/hostname-route.ts';
 import {
   createIpRouteSchema,
   createNetworkSchema,
@@ -21,7 +21,7 @@ import {
   privateHostnameSchema,
   updateIpRouteSchema,
   updateNetworkSchema,
-} from '../schema/api-private-route.ts';
+} from '../schema/api/private-route.ts';
 import {
   activeClientSchema,
   cleanupQuerySchema,
@@ -32,32 +32,10 @@ import {
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
-} from '../schema/api-tunnel.ts';
+} from '../schema/api/tunnel.ts';
 import type { PathParams } from './path.ts';
-
-/**
- * Whose a call is: that of the account, or of the zone's account, that its path names; only a token of that account gets
- * through. `anyone`: no token is asked for.
- */
-export type RouteOwner = 'account' | 'zone' | 'anyone';
-
-export interface RouteDefinition {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the API's base URL, for calls of anyone below the server's root; parameters in braces. */
-  readonly path: string;
-  /** What the call does, for messages: `Failed to <op>: …`. */
-  readonly op: string;
-  readonly query: z.ZodType;
-  readonly body: z.ZodType;
-  /** Of one item where `paged`. */
-  readonly result: z.ZodType;
-  /** Whether the result is a list given page by page. */
-  readonly paged: boolean;
-}
-
-export interface ApiRoute extends RouteDefinition {
-  readonly owner: RouteOwner;
-}
+import { peopleRoutes } from './people-routes.ts';
+import { type ApiRoute, route } from './route.ts';
 
 const tunnels = '/accounts/{account}/cfd_tunnel';
 const tunnel = `${tunnels}/{id}` as const;
@@ -68,19 +46,8 @@ const none = nothingSchema;
 /** Results that callers do not look at. */
 const ignored = z.unknown();
 
-/** Declares a call of an account: its path must name one, or a zone. Throws RangeError when it names neither. */
-export function route<const R extends RouteDefinition>(definition: R): R & { readonly owner: 'account' | 'zone' } {
-  for (const owner of ['account', 'zone'] as const)
-    if (definition.path.split('/').includes(`{${owner}}`)) return { ...definition, owner };
-  throw new RangeError(`The path ${definition.path} names neither {account} nor {zone}`);
-}
-
-/** Declares a call that anyone may make, without a token. */
-export function openRoute<const R extends RouteDefinition>(definition: R): R & { readonly owner: 'anyone' } {
-  return { ...definition, owner: 'anyone' };
-}
-
 export const apiRoutes = {
+  ...peopleRoutes,
   createTunnel: route({
     method: 'POST',
     path: tunnels,
@@ -124,6 +91,7 @@ export const apiRoutes = {
     query: none,
     body: none,
     paged: false,
+    reveals: true,
     result: z.string(),
   }),
   listConnections: route({

@@ -11,7 +11,7 @@ export class ClientHistory implements Disposable {
   readonly #now: () => number;
   readonly #unsubscribe: () => void;
   /** By tunnel and connector, while a connection lives. */
-  readonly #sinceMs = new Map<string, number>();
+  readonly #seen = new Map<string, { readonly sinceMs: number; readonly indexes: Set<number> }>();
   /** By tunnel, connector and index, in the order of their loss. */
   readonly #lost = new Map<string, { readonly registered: RegisteredConnection; readonly lostAtMs: number }>();
 
@@ -27,7 +27,12 @@ export class ClientHistory implements Disposable {
 
   /** When the connector's first connection registered, if it has one now. */
   sinceMs(registered: RegisteredConnection): number {
-    return this.#sinceMs.get(clientKey(registered)) ?? registered.openedAtMs;
+    return this.#seen.get(clientKey(registered))?.sinceMs ?? registered.openedAtMs;
+  }
+
+  /** Numbers of the connections that the connector had since then and did not give up by itself. */
+  indexesOf(registered: RegisteredConnection): ReadonlySet<number> {
+    return this.#seen.get(clientKey(registered))?.indexes ?? new Set();
   }
 
   /** Connections of the tunnel that broke off within the time in which connectors come back. */
@@ -50,16 +55,22 @@ export class ClientHistory implements Disposable {
 
   #appeared(registered: RegisteredConnection): void {
     const key = clientKey(registered);
-    if (!this.#sinceMs.has(key)) this.#sinceMs.set(key, registered.openedAtMs);
+    const seen = this.#seen.get(key) ?? { sinceMs: registered.openedAtMs, indexes: new Set() };
+    seen.indexes.add(registered.connIndex);
+    this.#seen.set(key, seen);
     this.#lost.delete(connectionKey(registered));
   }
 
   #vanished(registered: RegisteredConnection): void {
     const { clientId, connIndex, draining, tunnelId } = registered;
     const others = this.#registry.connectionsOf(tunnelId).filter(one => one.clientId === clientId);
-    if (others.length === 0) this.#sinceMs.delete(clientKey(registered));
+    if (others.length === 0) this.#seen.delete(clientKey(registered));
+    if (others.some(one => one.connIndex === connIndex)) return;
     // One that unregistered, was replaced or was closed here went as it should.
-    if (draining || others.some(one => one.connIndex === connIndex)) return;
+    if (draining) {
+      this.#seen.get(clientKey(registered))?.indexes.delete(connIndex);
+      return;
+    }
     this.#forgetOld();
     const [oldest] = this.#lost.keys();
     if (this.#lost.size >= maxLost && oldest !== undefined) this.#lost.delete(oldest);

@@ -12,7 +12,7 @@ import { until, within } from '../../test/support/wait.ts';
 import { PosternError } from '../errors/error.ts';
 import { AddressLimiter } from '../net/limits/address-limiter.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
-import { createTag, createTunnelId } from '../schema/api-id.ts';
+import { createTag, createTunnelId } from '../schema/api/id.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';

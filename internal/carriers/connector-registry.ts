@@ -4,7 +4,7 @@
 import { PosternError } from '../errors/error.ts';
 import { hostOf } from '../net/address/host-port.ts';
 import { plainAddress } from '../net/address/ip.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
 import type { ConfigurationSender } from './configuration-sender.ts';

@@ -2,7 +2,7 @@
 // them, whether this edge wrote it or another one on the same state directory.
 
 import { errorFields } from '../errors/error.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorRegistry } from './connector-registry.ts';

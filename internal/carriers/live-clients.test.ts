@@ -12,7 +12,7 @@ import { until } from '../../test/support/wait.ts';
 import { type ApiClient, createApiClient } from '../api/client.ts';
 import { parseOriginCert } from '../credentials/origin-cert.ts';
 import { PosternError } from '../errors/error.ts';
-import type { ApiActiveClient } from '../schema/api-tunnel.ts';
+import type { ApiActiveClient } from '../schema/api/tunnel.ts';
 
 function apiOf(world: EdgeWorld): ApiClient {
   const { apiToken } = parseOriginCert(readFileSync(join(world.stateDir, 'cert.pem'), 'utf8'));

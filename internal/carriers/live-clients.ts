@@ -4,12 +4,13 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import { describeError } from '../errors/error.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { PresenceStore } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ClientHistory } from './client-history.ts';
 import { addressOnly, type ConnectorRegistry, type RegisteredConnection } from './connector-registry.ts';
-import type { ActiveClient, LiveConnection, LiveConnections } from './live-connections.ts';
+import type { ActiveClient, LiveConnection, LiveConnections, TunnelState } from './live-connections.ts';
+import { tunnelState } from './tunnel-state.ts';
 
 export interface LiveClientsOptions {
   readonly store: { readonly presence: PresenceStore };
@@ -34,12 +35,17 @@ const clientsSchema = z.array(
     connections: z.array(
       z.object({
         id: z.string(),
+        index: z.number().default(0),
+        protocol: z.string().default(''),
         location: z.string(),
         originIp: z.string(),
         openedAtMs: z.number(),
         pendingReconnect: z.boolean(),
       }),
     ),
+    // What an edge of an older version does not tell.
+    missing: z.array(z.number()).default([]),
+    configVersion: z.number().default(0),
   }),
 );
 
@@ -73,11 +79,15 @@ export class LiveClients implements LiveConnections, AsyncDisposable {
   }
 
   async list(tunnelId: TunnelId): Promise<readonly ActiveClient[]> {
-    const own = this.#ownClients(tunnelId);
+    return this.#list(tunnelId, await this.#livingOthers());
+  }
+
+  async states(ids: readonly TunnelId[]): Promise<ReadonlyMap<TunnelId, TunnelState>> {
     const others = await this.#livingOthers();
-    const present = others.size === 0 ? [] : await this.#presence.clientsOf(tunnelId);
-    const foreign = present.flatMap(({ edgeId, clients }) => (others.has(edgeId) ? parseClients(clients) : []));
-    return merged([...own, ...foreign]);
+    const activity = new Map((await this.#presence.activity()).map(one => [one.tunnelId, one]));
+    const states = new Map<TunnelId, TunnelState>();
+    for (const id of ids) states.set(id, tunnelState(await this.#list(id, others), activity.get(id), Date.now()));
+    return states;
   }
 
   async tunnels(): Promise<ReadonlySet<TunnelId>> {
@@ -106,11 +116,18 @@ export class LiveClients implements LiveConnections, AsyncDisposable {
     this.#history[Symbol.dispose]();
     await this.#writing;
     try {
-      await this.#presence.forget(this.#edgeId);
+      await this.#presence.forget(this.#edgeId, Date.now());
     } catch (error) {
       // Others notice by the beat that stands still.
       this.#logger.warn({ error: describeError(error) }, 'Cannot tell other edges that this one ends');
     }
+  }
+
+  async #list(tunnelId: TunnelId, others: ReadonlySet<string>): Promise<readonly ActiveClient[]> {
+    const own = this.#ownClients(tunnelId);
+    const present = others.size === 0 ? [] : await this.#presence.clientsOf(tunnelId);
+    const foreign = present.flatMap(({ edgeId, clients }) => (others.has(edgeId) ? parseClients(clients) : []));
+    return merged([...own, ...foreign]);
   }
 
   /** Edges, other than this one, whose beat goes on; those that are gone are removed. */
@@ -123,7 +140,7 @@ export class LiveClients implements LiveConnections, AsyncDisposable {
       const seen = this.#others.get(id);
       if (seen?.beat !== beat) this.#others.set(id, { beat, changedAtMs: now });
       else if (now - seen.changedAtMs > missedBeats * this.#beatMs) {
-        await this.#presence.forget(id, beat);
+        await this.#presence.forget(id, Date.now(), beat);
         continue;
       }
       living.add(id);
@@ -163,7 +180,7 @@ export class LiveClients implements LiveConnections, AsyncDisposable {
       const clients = this.#livingClients(id);
       return [id, clients.length === 0 ? undefined : JSON.stringify(clients)];
     });
-    return this.#presence.beat(this.#edgeId, new Map(texts));
+    return this.#presence.beat(this.#edgeId, new Map(texts), Date.now());
   }
 
   #livingClients(tunnelId: TunnelId): readonly ActiveClient[] {
@@ -189,13 +206,21 @@ function clientsOf(
       arch: first?.arch ?? '',
       runAtMs: Math.min(...connections.map(one => history.sinceMs(one))),
       connections: connections.map(one => showConnection(one, lost.includes(one))),
+      missing: first === undefined ? [] : missingOf(history.indexesOf(first), connections),
+      configVersion: Math.max(...connections.map(one => one.configurations.offered)),
     };
   });
+}
+
+function missingOf(indexes: ReadonlySet<number>, connections: readonly RegisteredConnection[]): number[] {
+  return [...indexes].filter(index => !connections.some(one => one.connIndex === index));
 }
 
 function showConnection(one: RegisteredConnection, pendingReconnect: boolean): LiveConnection {
   return {
     id: one.id,
+    index: one.connIndex,
+    protocol: one.connection.protocol,
     location: one.location,
     originIp: addressOnly(one.connection.remoteAddress),
     openedAtMs: one.openedAtMs,
@@ -209,10 +234,16 @@ function merged(clients: readonly ActiveClient[]): readonly ActiveClient[] {
     .flatMap(([first, ...others]) => {
       if (first === undefined) return [];
       const all = [first, ...others];
+      const connections = all.flatMap(client => client.connections);
       return {
         ...first,
         runAtMs: Math.min(...all.map(client => client.runAtMs)),
-        connections: all.flatMap(client => client.connections),
+        connections,
+        // What one edge lost may have come back at another.
+        missing: [...new Set(all.flatMap(client => client.missing))].filter(
+          index => !connections.some(one => one.index === index),
+        ),
+        configVersion: Math.max(...all.map(client => client.configVersion)),
       };
     })
     .sort((left, right) => left.runAtMs - right.runAtMs);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { isPosternError, type PosternError } from '../errors/error.ts';
-import { createTunnelId } from '../schema/api-id.ts';
+import { createTunnelId } from '../schema/api/id.ts';
 import { silentLogger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { ConfigurationSender } from './configuration-sender.ts';

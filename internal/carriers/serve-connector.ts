@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { describeError, PosternError } from '../errors/error.ts';
 import type { AddressLimiter, AddressLimits } from '../net/limits/address-limiter.ts';
 import { serveRegistration } from '../rpc/registration-server.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -229,7 +229,7 @@ whatever: 1
     after(() => rm(folder, { recursive: true, force: true }));
     const missing = join(folder, 'none.yml');
     await assert.rejects(loadIngressFile(missing), { code: 'config.not-found', message: /none\.yml.*does not exist/ });
-    await assert.rejects(loadIngressFile(folder), { code: 'config.not-found', message: /EISDIR/ });
+    await assert.rejects(loadIngressFile(folder), { code: 'config.not-found', message: /it is a directory/ });
 
     const directories = configDirectories(join(folder, 'home'), 'linux');
     assert.deepEqual(directories.slice(2), ['/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared']);

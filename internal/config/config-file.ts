@@ -53,6 +53,12 @@ export async function loadIngressFile(path: string): Promise<ConfigFile> {
   return parseConfigFile(await readConfigText(path), path);
 }
 
+const readFaults: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist. Check --config',
+  EACCES: 'permission denied',
+  EISDIR: 'it is a directory. Name the file in it',
+};
+
 /** The text of a config file. Throws 'config.not-found' when it cannot be read. */
 export async function readConfigText(path: string): Promise<string> {
   try {
@@ -63,7 +69,7 @@ export async function readConfigText(path: string): Promise<string> {
   } catch (error) {
     if (error instanceof PosternError) throw error;
     const reason = foreignCode(error) ?? String(error);
-    const hint = reason === 'ENOENT' ? 'it does not exist. Check --config' : `reading it fails with ${reason}`;
+    const hint = readFaults[reason] ?? `reading it fails with ${reason}`;
     throw new PosternError('config.not-found', `Config file ${path} cannot be used: ${hint}`, { cause: error });
   }
 }

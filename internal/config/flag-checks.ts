@@ -22,6 +22,12 @@ export const isAddress =
   (value: FlagValue): string | undefined =>
     isIP(String(value)) !== 0 ? undefined : `invalid value for ${name}: ${value}. Use an IP address`;
 
+/** A text of this form; `fault` says what any other is not. */
+export const matching =
+  (form: RegExp, fault: string) =>
+  (value: FlagValue): string | undefined =>
+    form.test(String(value)) ? undefined : `${JSON.stringify(value)} ${fault}`;
+
 /** At most three minutes: longer than any edge waits for a connector that leaves. */
 export function checkGracePeriod(value: FlagValue): string | undefined {
   const ms = Number(value);

@@ -21,10 +21,9 @@ export interface Flag {
   /** Not in the help; documented nevertheless. */
   readonly hidden?: boolean;
   /**
-   * Accepted and checked, but no part of the program reads it: neither in the help nor documented. `ignored`: warned of in
-   * use; `granted`: what it asks for is so whether it is there or not.
+   * Accepted and checked, but no part of the program reads it: neither in the help nor documented, and warned of in use.
    */
-  readonly inert?: 'ignored' | 'granted';
+  readonly inert?: 'ignored';
   /** May come from the config file. */
   readonly fromFile?: boolean;
   /** Its value is never shown. */

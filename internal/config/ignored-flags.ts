@@ -9,7 +9,6 @@ const rows: readonly (readonly [type: FlagType, names: readonly string[]])[] = [
     'string',
     [
       'proxy-address',
-      'trace-output',
       'service-op-ip',
       'id',
       'api-key',
@@ -44,12 +43,11 @@ const rows: readonly (readonly [type: FlagType, names: readonly string[]])[] = [
       'proxy-expect-continue-timeout',
       'metrics-update-freq',
       'heartbeat-interval',
-      'dial-edge-timeout',
       'ssh-idle-timeout',
       'ssh-max-timeout',
     ],
   ],
-  ['boolean', ['ssh-server', 'proxy-dns', 'is-autoupdated', 'use-reconnect-token', 'stdin-control', 'ui']],
+  ['boolean', ['ssh-server', 'proxy-dns', 'is-autoupdated', 'use-reconnect-token', 'ui']],
 ];
 
 /** Taken at every level of the `tunnel` commands; in no help and no documentation. */

@@ -24,6 +24,13 @@ export const tunnelFlags = [
     valueName: 'FILE',
     description: 'API credentials; default: the first cert.pem in the searched directories',
   },
+  {
+    name: 'profile',
+    type: 'string',
+    env: ['POSTERN_PROFILE'],
+    valueName: 'NAME',
+    description: 'Use the API credentials that "tunnel login" kept under this name',
+  },
   ...logFlags,
   {
     name: 'transport-loglevel',
@@ -320,7 +327,8 @@ export const tunnelFlags = [
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Let those who may manage the tunnel read the metrics through the edge; =false does not',
+    description:
+      'Serve state and profiles for `tunnel diag` at the metrics address, and metrics to those who manage the tunnel; =false does not',
   },
   {
     name: 'no-prechecks',
@@ -331,18 +339,41 @@ export const tunnelFlags = [
   },
   {
     name: 'autoupdate-freq',
-    inert: 'ignored',
     type: 'duration',
     default: '24h',
     fromFile: true,
-    description: 'How often to look for updates; 0 for never',
+    description:
+      'How often a single binary off a terminal looks for a newer release and ends with 11 then; 0 for never',
   },
   {
     name: 'no-autoupdate',
-    inert: 'granted',
     type: 'boolean',
     env: ['NO_AUTOUPDATE'],
     fromFile: true,
-    description: 'Do not look for updates',
+    description: 'Look for no newer release',
+  },
+  {
+    name: 'trace-output',
+    inert: 'ignored',
+    type: 'string',
+    env: ['TUNNEL_TRACE_OUTPUT'],
+    fromFile: true,
+    description: 'File for a trace of the runtime',
+  },
+  {
+    name: 'stdin-control',
+    inert: 'ignored',
+    type: 'boolean',
+    env: ['STDIN_CONTROL'],
+    fromFile: true,
+    description: 'Take commands from standard input',
+  },
+  {
+    name: 'dial-edge-timeout',
+    inert: 'ignored',
+    type: 'duration',
+    env: ['DIAL_EDGE_TIMEOUT'],
+    fromFile: true,
+    description: 'Limit for dialling the edge',
   },
 ] as const satisfies readonly Flag[];

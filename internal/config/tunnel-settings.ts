@@ -34,11 +34,16 @@ export function resolveTunnelSettings(inputs: TunnelSettingsInputs): TunnelSetti
   return Object.freeze({ ...values, sources: Object.freeze(sources) });
 }
 
-/** Names of flags that are set, and whose wish is not granted. */
-export function inertSettings(settings: TunnelSettings): readonly string[] {
+/** What is set and whose wish is not granted: `--retries`, `TUNNEL_RETRIES`, or `retries in the config file`. */
+export function inertSettings(settings: TunnelSettings, env: Environment): readonly string[] {
   return (tunnelSettingFlags as readonly Flag[])
-    .filter(flag => flag.inert === 'ignored' && settings.sources[flag.name] !== undefined)
-    .map(flag => flag.name);
+    .filter(flag => flag.inert === 'ignored')
+    .flatMap(flag => {
+      const source = settings.sources[flag.name];
+      if (source === 'flag') return `--${flag.name}`;
+      if (source === 'env') return flag.env?.find(name => env[name]) ?? flag.name;
+      return source === undefined ? [] : `${flag.name} in the config file`;
+    });
 }
 
 /** The flags that are set, as texts, secrets masked: for the log line `Settings` and the local configuration. */
@@ -50,4 +55,10 @@ export function describeSettings(settings: TunnelSettings): Readonly<Record<stri
     texts[flag.name] = flag.secret === true ? '*****' : formatFlagValue(flag, values[settingKey(flag)] as FlagValue);
   }
   return texts;
+}
+
+/** The same without the secret ones: for what leaves the machine. */
+export function describeOpenSettings(settings: TunnelSettings): Readonly<Record<string, string>> {
+  const secret = new Set((tunnelSettingFlags as readonly Flag[]).filter(flag => flag.secret).map(({ name }) => name));
+  return Object.fromEntries(Object.entries(describeSettings(settings)).filter(([name]) => !secret.has(name)));
 }

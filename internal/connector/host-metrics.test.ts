@@ -144,6 +144,8 @@ const overview = [
   'cloudflared_proxy_connect_latency_bucket',
   'cloudflared_proxy_connect_streams_errors',
   'cloudflared_tcp_total_sessions',
+  'cloudflared_rpc_client_operations',
+  'cloudflared_rpc_client_latency_secs_bucket',
   'cloudflared_udp_active_sessions',
   'cloudflared_udp_total_sessions',
   'cloudflared_icmp_total_requests',

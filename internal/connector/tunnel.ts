@@ -8,6 +8,7 @@ import { openEchoProxy } from '../icmp/open-echo.ts';
 import type { EchoSourceFlags } from '../icmp/source-address.ts';
 import { createMatcher } from '../ingress/match.ts';
 import { connectorMetrics } from '../management/connector-metrics.ts';
+import type { DiagnosticSource } from '../management/diagnostic-source.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
@@ -24,8 +25,9 @@ import { RegistrationClient } from '../rpc/registration-client.ts';
 import { encodeFullIngressJson, encodeLocalConfiguration } from '../schema/encode-ingress.ts';
 import type { IngressConfig } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { gauge, type MetricFamily } from '../telemetry/metrics.ts';
+import { counter, type MetricFamily } from '../telemetry/metrics.ts';
 import { platformName } from '../telemetry/platform-name.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { ConnectorConnection, DialOptions, Protocol } from '../transport/transport.ts';
 import { advertisedFeatures, chooseDatagramVersion } from '../wire/features.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -83,6 +85,8 @@ export interface TunnelOptions {
   readonly rollout?: RolloutWatch | undefined;
   /** Where health and metrics are served; 'default' tries the usual ports on localhost, undefined = nowhere. */
   readonly metrics: { readonly host: string; readonly port: number } | 'default' | undefined;
+  /** What the metrics address tells `tunnel diag`; undefined = nothing. */
+  readonly diagnostics?: Pick<DiagnosticSource, 'settings' | 'checkEdge'> | undefined;
   /** Host name of a quick tunnel, '' for others. */
   readonly quickTunnelHost: string;
   /** Version text of this program. */
@@ -93,6 +97,8 @@ export interface TunnelOptions {
   readonly remote?: RemoteAccess | undefined;
   /** Told of each request; closed with the tunnel. Undefined = none. */
   readonly accessLog?: AccessLog | undefined;
+  /** Traces requests; closed with the tunnel. Undefined = only what an edge asks for. */
+  readonly tracer?: Tracer | undefined;
   /** For lines about connections to the edge. Default: `logger`. */
   readonly transportLogger?: Logger | undefined;
   readonly clock?: Clock | undefined;
@@ -194,9 +200,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     });
   opened.defer(() => management?.close());
   opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
+  opened.defer(() => options.tracer?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
     log: logger,
     accessLog: options.accessLog,
+    tracer: options.tracer,
     metrics,
     connectorId,
     tags: options.tags,
@@ -232,6 +240,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const traffic = new PrivateTraffic({ openUdp, limiter, allowDestination, resolvers, echo: echoProxy, log: logger });
   opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
+  metrics.families.push(...(options.tracer?.metrics ?? []));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     localIp = plainAddress(connection.localAddress);
@@ -243,6 +252,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
         stream: incoming => proxy.stream(incoming),
         configure: pushed => applyPushed(orchestrator, pushed),
         sessions,
+        rpcFigures: metrics.rpcServer,
       },
     };
   };
@@ -261,7 +271,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     directory,
     trust: createTrust(options.edge, clock, transportLogger),
     dial: options.dial,
-    openRegistration: control => new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs }),
+    openRegistration: control =>
+      new RegistrationClient(control, { timeoutMs: options.rpcTimeoutMs, figures: metrics.rpcClient }),
     attach,
     localConfiguration: () => {
       const { config } = proxy;
@@ -295,6 +306,14 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
         metrics: exposed,
+        diagnostics: options.diagnostics && {
+          ...options.diagnostics,
+          version: options.version,
+          tunnelId: options.tunnelId,
+          connectorId,
+          connections: () => connector.connections,
+          icmpSources: () => echoProxy?.sources ?? [],
+        },
       },
     });
     const served = health;
@@ -337,7 +356,7 @@ function userHostnames(quickTunnelHost: string): readonly MetricFamily[] {
   if (quickTunnelHost === '') return [];
   const name = 'cloudflared_tunnel_user_hostnames_counts';
   const read = () => [[{ userHostname: `https://${quickTunnelHost}` }, 1]] as const;
-  return [gauge(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
+  return [counter(name, 'Which user hostnames cloudflared is serving', ['userHostname'], read)];
 }
 
 /** A configuration that the edge pushed, whichever way its transport has for that. */

@@ -8,7 +8,7 @@ import { createApiClient } from '../api/client.ts';
 import { encodeOriginCert, type OriginCert, parseOriginCert } from '../credentials/origin-cert.ts';
 import { readPrivateFile, replacePrivateFile } from '../credentials/private-file.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
-import { createTag } from '../schema/api-id.ts';
+import { createTag } from '../schema/api/id.ts';
 import type { AccountRecord, ZoneRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';

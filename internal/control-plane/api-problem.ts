@@ -8,6 +8,8 @@ import type { ErrorCode } from '../errors/table.ts';
 /** Numbers in `errors[].code`. Those that stock tools know keep their meaning; the rest are ours. */
 export const problemCodes = {
   internal: 1000,
+  /** As the v4 API answers about a token that is not one. */
+  invalidToken: 1000,
   invalid: 1001,
   notFound: 1002,
   hostnameTaken: 1003,
@@ -18,6 +20,7 @@ export const problemCodes = {
   defaultNetwork: 1031,
   noPrivateRoute: 1040,
   noRoute: 7003,
+  forbidden: 9109,
   unauthorized: 10_000,
   rateLimited: 10_429,
 } as const;
@@ -26,6 +29,7 @@ export type ProblemName = keyof typeof problemCodes;
 
 const errorCodes: Readonly<Record<ProblemName, ErrorCode>> = {
   internal: 'api.failed',
+  invalidToken: 'api.unauthorized',
   invalid: 'api.invalid',
   notFound: 'api.not-found',
   hostnameTaken: 'api.invalid',
@@ -36,6 +40,7 @@ const errorCodes: Readonly<Record<ProblemName, ErrorCode>> = {
   defaultNetwork: 'api.invalid',
   noPrivateRoute: 'api.not-found',
   noRoute: 'api.not-found',
+  forbidden: 'api.unauthorized',
   unauthorized: 'api.unauthorized',
   rateLimited: 'api.rate-limited',
 };
@@ -48,9 +53,14 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   'api.rate-limited': 429,
 };
 
+/** Statuses that differ from that of the error's code. */
+const ownStatuses: Partial<Record<ProblemName, number>> = { invalidToken: 401 };
+
 /** An error that the caller is told about. */
 export function apiProblem(name: ProblemName, message: string): PosternError {
-  return new PosternError(errorCodes[name], message, { details: { apiCode: problemCodes[name] } });
+  return new PosternError(errorCodes[name], message, {
+    details: { apiCode: problemCodes[name], status: ownStatuses[name] },
+  });
 }
 
 /** How an error is answered; `undefined` for one that is not the caller's business. */
@@ -59,7 +69,8 @@ export function answerOf(
 ): { readonly status: number; readonly code: number; readonly message: string } | undefined {
   if (!(error instanceof PosternError)) return undefined;
   const apiCode = error.details?.apiCode;
-  const status = statuses[error.code];
+  const own = error.details?.status;
+  const status = typeof own === 'number' ? own : statuses[error.code];
   return typeof apiCode === 'number' && status !== undefined
     ? { status, code: apiCode, message: error.message }
     : undefined;

@@ -10,14 +10,14 @@ import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { LiveTunnels, liveClient, liveConnection } from '../../test/support/live-tunnels.ts';
 import { type ApiClient, createApiClient } from '../api/client.ts';
 import { requestQuickTunnel } from '../api/quick-tunnel-client.ts';
-import type { ActiveClient } from '../carriers/live-connections.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { parseToken } from '../credentials/tunnel-token.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels, type QuickTunnelFeature } from '../features/quick-tunnels/open.ts';
-import { createTag, createTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { authenticateTunnel } from '../store/authenticate-tunnel.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../store/secret-box.ts';
@@ -40,24 +40,17 @@ describe('control plane', () => {
   let nowMs: number;
   let client: ApiClient;
   let account: string;
-  const liveClients = new Map<TunnelId, ActiveClient[]>();
-  const disconnected: (readonly [TunnelId, string | undefined])[] = [];
+  let live: LiveTunnels;
   const pushed: unknown[] = [];
 
   beforeEach(async () => {
     directory = mkdtempSync(join(tmpdir(), 'postern-control-'));
     store = await openSqliteStore({ path: join(directory, 'edge.db') });
     nowMs = Date.parse('2026-01-02T03:04:05.000Z');
-    liveClients.clear();
-    disconnected.length = 0;
+    live = new LiveTunnels();
     pushed.length = 0;
     const now = (): number => nowMs;
     const secrets = createSecretBox(randomBytes(32));
-    const live = {
-      list: async (id: TunnelId) => liveClients.get(id) ?? [],
-      tunnels: async () => new Set(liveClients.keys()),
-      disconnect: (id: TunnelId, clientId?: string) => disconnected.push([id, clientId]),
-    };
     const logger = silentLogger();
     accounts = await ensureLocalAccounts(store, {
       stateDir: directory,
@@ -200,13 +193,13 @@ describe('control plane', () => {
     const clientId = randomUUID();
     const connection = {
       id: randomUUID(),
-      location: 'lhr01',
-      originIp: '192.0.2.9',
       openedAtMs: nowMs,
-      pendingReconnect: false,
     };
-    liveClients.set(tunnel.id as TunnelId, [
-      { id: clientId, features: ['f'], version: '1', arch: 'linux_amd64', runAtMs: nowMs, connections: [connection] },
+    live.clients.set(tunnel.id as TunnelId, [
+      liveClient({
+        ...{ id: clientId, features: ['f'], version: '1', arch: 'linux_amd64', runAtMs: nowMs },
+        connections: [liveConnection(connection)],
+      }),
     ]);
     const shown = {
       colo_name: 'lhr01',
@@ -227,7 +220,7 @@ describe('control plane', () => {
     });
     await client.cleanupConnections({ params: { account, id: tunnel.id }, query: { client_id: clientId } });
     await client.cleanupConnections({ params: { account, id: tunnel.id } });
-    assert.deepEqual(disconnected, [
+    assert.deepEqual(live.disconnected, [
       [tunnel.id, clientId],
       [tunnel.id, undefined],
     ]);
@@ -237,13 +230,13 @@ describe('control plane', () => {
     const tunnel = await create('web');
     const params = { account, id: tunnel.id };
     const id = tunnel.id as TunnelId;
-    liveClients.set(id, [{ id: randomUUID(), features: [], version: '', arch: '', runAtMs: 0, connections: [] }]);
+    live.clients.set(id, [liveClient()]);
     await assert.rejects(client.deleteTunnel({ params }), { code: 'api.invalid', message: /1022.*active connections/ });
-    liveClients.clear();
+    live.clients.clear();
     await client.addIpRoute({ params: { account }, body: { network: '10.0.0.0/8', tunnel_id: id } });
     await assert.rejects(client.deleteTunnel({ params }), { message: /1022.*private routes/ });
     await client.deleteTunnel({ params, query: { cascade: true } });
-    assert.deepEqual(disconnected, [[id, undefined]]);
+    assert.deepEqual(live.disconnected, [[id, undefined]]);
     assert.notEqual((await client.getTunnel({ params })).deleted_at, null);
     await assert.rejects(client.deleteTunnel({ params }), { code: 'api.not-found' });
     await assert.rejects(client.getTunnelToken({ params }), { code: 'api.not-found' });
@@ -435,7 +428,7 @@ describe('control plane', () => {
       code: 'api.not-found',
     });
     assert.deepEqual(await other.client.listTunnels({ params: { account: other.tag } }), []);
-    assert.equal(disconnected.length, 0);
+    assert.equal(live.disconnected.length, 0);
   });
 
   it('refuses wrong tokens, and too many of them', async () => {

@@ -1,18 +1,19 @@
-// The control plane's HTTP side: finds the call among those served, checks how often and who calls, and that the path's
-// account is the caller's own, reads and validates the documents, runs the handler and writes the envelope.
+// The control plane's HTTP side: finds the call among those served, checks how often an address calls and (authorization.ts)
+// that the call is the caller's, reads and validates the documents, runs the handler and writes the envelope.
 // Source: docs/protocol/commands-and-api.md §9.1.
 
-import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
 import { matchPath, splitPath } from '../api/path.ts';
-import type { ApiRoute } from '../api/routes.ts';
+import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
+import type { ErrorCode } from '../errors/table.ts';
 import { countedAddress, createRateLimiter } from '../net/limits/rate-limiter.ts';
-import { nothingSchema } from '../schema/api-common.ts';
-import { digestApiToken } from '../store/secret-box.ts';
+import { nothingSchema } from '../schema/api/common.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { answerOf, apiProblem, problemCodes } from './api-problem.ts';
+import { type Audit, createAudit } from './audit.ts';
+import { createAuthorization } from './authorization.ts';
 import type { Caller, ControlPlaneParts, Stranger } from './handler-context.ts';
 import { createHostnameHandlers } from './hostname-handlers.ts';
 import { perPageOf } from './paging.ts';
@@ -32,9 +33,6 @@ export const apiBasePath = '/client/v4';
 
 /** Calls an address may make at once and in the long run: far above any tool of ours, far below what a loop makes. */
 export const callLimits = { burst: 300, perSecond: 30 };
-/** Wrong tokens an address may show: guessing 240 bits is hopeless anyway; this keeps the attempt cheap for us. */
-export const refusalLimits = { burst: 20, perSecond: 0.2 };
-
 /** All calls of an edge: those on tunnels and public host names, and those of features. */
 export function servedCalls(parts: ControlPlaneParts, calls: readonly ServedCall[] = []): readonly ServedCall[] {
   return [...serveTable({ ...createTunnelHandlers(parts), ...createHostnameHandlers(parts) }), ...calls];
@@ -49,27 +47,11 @@ export function createControlPlane(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const now = options.now ?? Date.now;
   const { store, logger } = options;
-  const known = servedCalls({ ...options, now }, options.calls).map(withTemplate);
+  const served = servedCalls({ ...options, now }, options.calls);
+  const known = served.map(withTemplate);
+  const audit = createAudit({ store, logger, now }, served);
   const calls = createRateLimiter({ ...callLimits, now });
-  const refusals = createRateLimiter({ ...refusalLimits, now });
-
-  const authenticate = async (request: IncomingMessage, address: string): Promise<Caller> => {
-    const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(request.headers.authorization ?? '') ?? [];
-    if (token !== undefined) {
-      const digest = digestApiToken(token);
-      const found = await store.accounts.tokenByDigest(digest);
-      if (found !== undefined && timingSafeEqual(found.digest, digest))
-        return { accountTag: found.accountTag, address };
-    }
-    if (!refusals.take(address)) throw apiProblem('rateLimited', 'Too many requests with a wrong API token');
-    throw unauthorized();
-  };
-
-  /** Throws `api.unauthorized` unless the path's account, or that of its zone, is the caller's own. */
-  const authorize = async ({ owner }: ApiRoute, params: Record<string, string>, caller: Caller): Promise<void> => {
-    const tag = owner === 'account' ? params.account : (await store.accounts.zone(params.zone ?? ''))?.accountTag;
-    if (tag !== caller.accountTag) throw unauthorized();
-  };
+  const authorization = createAuthorization({ store, now });
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
     const address = countedAddress(request.socket.remoteAddress);
@@ -81,10 +63,10 @@ export function createControlPlane(
       if (method !== 'GET') requireJson(request);
       return run(found.call.served, found.params, url, request, { address });
     }
-    const caller = await authenticate(request, address);
+    const caller = await authorization.authenticate(request, address, found.call?.route);
     if (found.call === undefined) throw notRouted(url.pathname, found.why);
-    await authorize(found.call.route, found.params, caller);
-    return run(found.call.served, found.params, url, request, caller);
+    await authorization.authorize(found.call.route, found.params, caller);
+    return run(found.call.served, found.params, url, request, caller, audit);
   };
 
   return (request, response) => {
@@ -149,27 +131,26 @@ function notRouted(pathname: string, why: string): PosternError {
   return apiProblem('noRoute', `Could not route to ${pathname.slice(0, 200)}, ${why}`);
 }
 
-function unauthorized(): PosternError {
-  return apiProblem('unauthorized', 'Authentication error');
-}
-
 /** A web page may send a plain form to loopback, but not this type without the browser asking us first. */
 function requireJson(request: IncomingMessage): void {
   if (!/^application\/json\b/i.test(request.headers['content-type'] ?? ''))
     throw apiProblem('invalid', 'Content-Type must be application/json');
 }
 
-/** Parses the documents and runs the handler. A call of anyone has no account: its handler's type does not know of one. */
+/** Parses the documents, runs the handler and has the change recorded. A call of anyone has no account: its handler's type does not know of one. */
 async function run(
   { route, handle }: ServedCall,
   params: Record<string, string>,
   url: URL,
   request: IncomingMessage,
   caller: Stranger | Caller,
+  audit?: Audit,
 ): Promise<Answer> {
   const query = parseDocument(route.query, queryOf(route, url), 'query');
   const body = parseDocument(route.body, await bodyOf(route, request), 'body');
+  const recorded = await audit?.watch(route, params, caller as Caller);
   const result = await handle({ params, query, body }, caller as Caller);
+  await recorded?.(result);
   return route.paged ? pagedAnswer(result as AnyPage, query as AnyPageQuery) : { status: 200, result };
 }
 
@@ -221,7 +202,25 @@ function pagedAnswer(page: AnyPage, query: AnyPageQuery): Answer {
   };
 }
 
-const busy = 'The store of the edge is locked by another program: nothing was changed, try again later';
+/** What callers are told when the edge's store is at fault; particulars are in its log. */
+const storeTexts: Partial<Record<ErrorCode, { readonly status: number; readonly message: string }>> = {
+  'store.busy': {
+    status: 503,
+    message: 'The store of the edge is locked by another program: nothing was changed, try again later',
+  },
+  'store.full': {
+    status: 507,
+    message:
+      "The disk of the edge is full: nothing was changed. Its operator must make room on the disk of the edge's state directory; then try again",
+  },
+  'store.failed': {
+    status: 500,
+    message:
+      "The store of the edge failed. Its operator finds the reason in the edge's log: look at the disk and permissions of its state directory",
+  },
+};
+
+const internalText = { status: 500, message: 'Internal error' };
 
 function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answer {
   const known = answerOf(error);
@@ -230,9 +229,8 @@ function refuse(error: unknown, request: IncomingMessage, logger: Logger): Answe
     return { status: known.status, error: { code: known.code, message: known.message } };
   }
   logger.error({ method: request.method, error: describeError(error) }, 'Control-plane call failed');
-  if (isPosternError(error, 'store.busy'))
-    return { status: 503, error: { code: problemCodes.internal, message: busy } };
-  return { status: 500, error: { code: problemCodes.internal, message: 'Internal error' } };
+  const { status, message } = (isPosternError(error) ? storeTexts[error.code] : undefined) ?? internalText;
+  return { status, error: { code: problemCodes.internal, message } };
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {

@@ -1,8 +1,8 @@
 // What the API handlers work with, and the small conversions they share.
 
 import type { LiveConnections } from '../carriers/live-connections.ts';
-import { parseTunnelId } from '../schema/api-id.ts';
-import type { TunnelRecord } from '../store/contract/records.ts';
+import { parseTunnelId } from '../schema/api/id.ts';
+import type { ApiTokenRecord, TunnelRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
 import { apiProblem } from './api-problem.ts';
@@ -38,6 +38,8 @@ export interface Stranger {
 /** The caller of one request, whose path names this account or a zone of it. */
 export interface Caller extends Stranger {
   readonly accountTag: string;
+  /** What the call was made with. */
+  readonly token: ApiTokenRecord;
 }
 
 /** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */

@@ -8,8 +8,10 @@ import { describe, it, type TestContext } from 'node:test';
 import { openTestControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts';
 import { createApiClient } from '../api/client.ts';
 import { formatPath } from '../api/path.ts';
-import { type ApiRoute, apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api-id.ts';
+import { peopleRoutes } from '../api/people-routes.ts';
+import type { ApiRoute } from '../api/route.ts';
+import { apiRoutes } from '../api/routes.ts';
+import { createTag } from '../schema/api/id.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 interface Reply {
@@ -163,7 +165,9 @@ describe('every call of the API', () => {
     const harmless = new Set(['createTunnel', 'listTunnels', 'listIpRoutes', 'listHostnameRoutes', 'listNetworks']);
     const ids = [id, prefix.id ?? '', named.id, network];
     const before = await snapshot(client, account, id);
-    for (const [name, route] of Object.entries(apiRoutes) as [string, ApiRoute][]) {
+    // Those on people are walked by edge/owners.test.ts, as all are.
+    const routes = Object.entries(apiRoutes).filter(([name]) => !(name in peopleRoutes));
+    for (const [name, route] of routes as [string, ApiRoute][]) {
       const body = bodies[name] === undefined ? '' : JSON.stringify(bodies[name]);
       for (const object of ids) {
         const path = (of: { account: string; zone: string }): string =>

@@ -1,7 +1,7 @@
 // Page sizes of listings. Source: docs/protocol/commands-and-api.md §9.1 (pagination), §3 (max-fetch-size: 0 = the
 // server's default).
 
-import { maxPerPage } from '../schema/api-common.ts';
+import { maxPerPage } from '../schema/api/common.ts';
 
 const defaultPerPage = 100;
 

@@ -1,6 +1,7 @@
 // A call of the API together with what answers it, as the control plane serves it: the core's and those of features.
 
-import { type ApiCall, type ApiHandler, type ApiHandlers, type ApiRoute, apiRoutes } from '../api/routes.ts';
+import type { ApiRoute } from '../api/route.ts';
+import { type ApiCall, type ApiHandler, type ApiHandlers, apiRoutes } from '../api/routes.ts';
 import type { Caller, Stranger } from './handler-context.ts';
 
 export interface ServedCall {

@@ -6,8 +6,8 @@ import type { ActiveClient, LiveConnection } from '../carriers/live-connections.
 import { decodeBase64 } from '../credentials/base64.ts';
 import { encodeToken } from '../credentials/tunnel-token.ts';
 import { isPosternError } from '../errors/error.ts';
-import { createTunnelId, isUuid, parseTunnelId } from '../schema/api-id.ts';
-import type { ApiActiveClient, ApiConnection } from '../schema/api-tunnel.ts';
+import { createTunnelId, isUuid, parseTunnelId } from '../schema/api/id.ts';
+import type { ApiActiveClient, ApiConnection } from '../schema/api/tunnel.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { apiProblem } from './api-problem.ts';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
 import { listen } from '../../test/support/origin-server.ts';
 import { until } from '../../test/support/wait.ts';
-import { createTunnelId } from '../schema/api-id.ts';
+import { createTunnelId } from '../schema/api/id.ts';
 import { keepEdgePointer, readEdgePointer, writeEdgePointer } from './edge-pointer.ts';
 import { encodeOriginCert, parseOriginCert, requireAccount } from './origin-cert.ts';
 import { createPrivateFile, readOrCreatePrivateFile, readPrivateFile, replacePrivateFile } from './private-file.ts';

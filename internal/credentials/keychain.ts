@@ -4,7 +4,7 @@
 // kernel's keyring, which forgets everything at a restart.
 
 import { describeError, PosternError } from '../errors/error.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import { encodeCredentials, parseCredentials, type TunnelCredentials } from './tunnel-credentials.ts';
 import type { TunnelToken } from './tunnel-token.ts';
 

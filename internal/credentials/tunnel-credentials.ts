@@ -4,7 +4,7 @@
 
 import * as z from 'zod';
 import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import { createPrivateFile } from './private-file.ts';
 import { readSecretFile } from './secret-file.ts';

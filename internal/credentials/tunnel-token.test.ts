@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isPosternError } from '../errors/error.ts';
-import { createTunnelId } from '../schema/api-id.ts';
+import { createTunnelId } from '../schema/api/id.ts';
 import { encodeToken, parseToken, type TunnelToken } from './tunnel-token.ts';
 
 const secret = Buffer.alloc(32, 7);

@@ -4,7 +4,7 @@
 
 import * as z from 'zod';
 import { PosternError } from '../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 
 /** Everything a connector needs to register, and where our edge is if the token is ours. */

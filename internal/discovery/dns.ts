@@ -1,9 +1,10 @@
 // The DNS look-ups that discovery makes, behind one small interface: the machine's resolver, or given servers.
 // The DNS-over-TLS variant is in dns-over-tls.ts. Source: docs/protocol/edge-protocol.md §2.1, §3.2, §3.3.
 
-import { lookup, Resolver } from 'node:dns/promises';
+import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { hostAddresses } from '../net/address/lookup-host.ts';
 import { withDeadline } from '../net/time/deadline.ts';
 
 export interface SrvRecord {
@@ -46,9 +47,7 @@ export function createDns(options: DnsOptions = {}): Dns {
     addresses: host => {
       if (isIP(host) !== 0) return Promise.resolve([host]);
       return ask('address', host, timeoutMs, async () =>
-        servers === undefined
-          ? (await lookup(host, { all: true })).map(entry => entry.address)
-          : bothFamilies(resolver, host),
+        servers === undefined ? await hostAddresses(host) : bothFamilies(resolver, host),
       );
     },
   };

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
+import { ConnectionEchoes } from '../carriers/connection-echoes.ts';
 import { openConnectorListener } from '../carriers/connector-listener.ts';
 import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
@@ -33,8 +34,7 @@ const connectorDrainMs = 5_000;
 
 /**
  * Opens everything. What was opened is closed again when a later part fails. Throws 'config.invalid', 'file.failed',
- * 'listen.failed',
- * 'store.failed', 'tls.failed', and what features throw (features.ts).
+ * 'listen.failed', 'store.failed', 'tls.failed', and what features throw (features.ts).
  */
 export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
@@ -59,6 +59,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   opened.use(new Liveness({ registry }));
+  opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   const connectors = opened.use(
@@ -110,6 +111,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       build: { version: options.version ?? '', runtime: `node ${process.version}` },
       families: features.flatMap(feature => feature.metrics ?? []),
       connections: () => registry.all().length,
+      certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
         await store.accounts.byName('local');

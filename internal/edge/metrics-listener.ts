@@ -1,6 +1,8 @@
 // The edge's local HTTP endpoint for its operator: /metrics, /healthcheck (the process answers) and /ready (200 while it
 // serves, else 503 with the reason). Source: docs/protocol/commands-and-api.md §13, for the connector's.
 
+import { X509Certificate } from 'node:crypto';
+import type { Certificates } from '../certificates/open-certificates.ts';
 import { describeError, PosternError } from '../errors/error.ts';
 import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from '../management/local-server.ts';
@@ -14,6 +16,7 @@ export interface MetricsListenerOptions {
   readonly families: readonly MetricFamily[];
   /** Registered connections of connectors now. */
   readonly connections: () => number;
+  readonly certificates: Pick<Certificates, 'tls' | 'visitorTls'>;
   /** Why visitors cannot be served, as one line; undefined = they can. A rejection is a reason too. */
   readonly unready: () => Promise<string | undefined>;
 }
@@ -25,8 +28,14 @@ const noAnswer = (): PosternError =>
 
 /** Listens. Rejects with 'listen.failed'. */
 export function openMetricsListener(options: MetricsListenerOptions): Promise<LocalServer> {
-  const { build, connections, families, listen } = options;
+  const { build, certificates, connections, families, listen } = options;
+  let isReady = false;
   const all: MetricFamily[] = [
+    gauge('postern_ready', 'Whether visitors can be served, as /ready says', [], () => [[{}, isReady ? 1 : 0]]),
+    gauge('postern_certificate_expiry_timestamp_seconds', 'When certificates end', ['listener'], () => [
+      [{ listener: 'connectors' }, endOf(certificates.tls.cert)],
+      [{ listener: 'visitors' }, endOf(certificates.visitorTls.cert)],
+    ]),
     gauge('postern_connector_connections', 'Registered connections of connectors', [], () => [[{}, connections()]]),
     ...families,
   ];
@@ -36,9 +45,11 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
       case '/ready':
         return readiness(connections(), await reasonOf(options.unready));
       case '/healthcheck':
-        return { status: 200, text: 'OK\n' };
+        return { status: 200, body: 'OK\n' };
       case '/metrics': {
-        return { status: 200, ...(await expose()) };
+        isReady = (await reasonOf(options.unready)) === undefined;
+        const { text, contentType } = await expose();
+        return { status: 200, body: text, contentType };
       }
       default:
         return undefined;
@@ -48,7 +59,12 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
 
 function readiness(connections: number, reason: string | undefined): LocalAnswer {
   const status = reason === undefined ? 200 : 503;
-  return { status, text: JSON.stringify({ status, connections, reason }) };
+  return { status, body: JSON.stringify({ status, connections, reason }) };
+}
+
+/** Of the first certificate of the chain, in seconds since the epoch. */
+function endOf(pem: string): number {
+  return new X509Certificate(pem).validToDate.getTime() / 1_000;
 }
 
 async function reasonOf(unready: () => Promise<string | undefined>): Promise<string | undefined> {

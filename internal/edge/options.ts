@@ -1,10 +1,12 @@
 // What an edge is opened with, and what it is once it is open.
 
+import type { EchoTimes } from '../carriers/connection-echoes.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { VisitorTimeouts } from '../visitors/limits.ts';
 import type { VisitorLimits } from '../visitors/places.ts';
 import type { EdgeFeature } from './feature.ts';
@@ -53,6 +55,8 @@ export interface EdgeOptions {
   readonly unregistered?: AddressLimits;
   /** Default: that of carriers/serve-connector.ts. */
   readonly maxConnectionsPerTunnel?: number | undefined;
+  /** Echoes through the connections of connectors. Default: `echoTimes` of carriers/connection-echoes.ts. */
+  readonly echoTimes?: EchoTimes | undefined;
   /** Ways into private networks; none by default. */
   readonly onRamps?: OnRampSettings;
   /** Where metrics are served, without authentication; undefined = nowhere. */
@@ -60,6 +64,8 @@ export interface EdgeOptions {
   /** Version text of this program, for the metrics. */
   readonly version?: string | undefined;
   readonly logger: Logger;
+  /** Traces visitors' requests; closed with the edge. Undefined = no traces. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Its disposal is `stop`. */

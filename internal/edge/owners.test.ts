@@ -2,32 +2,25 @@
 // the path, ids that are another's under one's own account, and no token at all. Nothing is told, nothing changes.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { request } from 'node:http';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it, type TestContext } from 'node:test';
-import * as z from 'zod';
+import { type Answer, ask, type Named, paramsOf } from '../../test/support/api-walk.ts';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
-import { formatPath } from '../api/path.ts';
-import { type ApiRoute, apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api-id.ts';
+import type { ApiRoute } from '../api/route.ts';
+import { scopeOf } from '../api/route-scope.ts';
+import { apiRoutes } from '../api/routes.ts';
+import { createTag } from '../schema/api/id.ts';
+import { hasScope, scopeNames } from '../schema/api/scopes.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 /** Stands in every text that the owner alone may read. */
 const marker = 'of-the-owner';
 
-interface Owned {
+interface Owned extends Named {
   readonly tag: string;
   readonly zone: string;
-  readonly tunnel: string;
-  /** Ids and names of its things, of whatever kind. */
-  readonly ids: readonly string[];
-}
-
-interface Answer {
-  readonly status: number;
-  readonly text: string;
 }
 
 async function openWorld(t: TestContext) {
@@ -45,12 +38,23 @@ async function openWorld(t: TestContext) {
   const route = { ...at, networkId: first, tunnelId: tunnel.id };
   await store.ipRoutes.create({ ...route, id: prefix, prefix: '10.1.0.0/16' });
   await store.privateHostnames.create({ ...route, id: name, hostname: `${marker}.internal` });
+  const [user, device] = [randomUUID(), randomUUID()];
+  await store.users.create({ id: user, accountTag, name: `${marker} user`, scopes: ['all'], createdAtMs: 0 });
+  await store.devices.create({ id: device, accountTag, userId: user, name: `${marker} device`, createdAtMs: 0 });
+  const group = { id: randomUUID(), accountTag, name: `${marker} group`, createdAtMs: 0, members: [user] };
+  await store.groups.create(group);
+  const own = { accountTag, label: `${marker} token`, createdAtMs: 0, userId: user, deviceId: device };
+  const { id: ownToken } = await store.accounts.addToken({ ...own, digest: randomBytes(32) });
+  const entry = { accountTag, atMs: 0, action: marker, target: marker, before: undefined, after: `"${marker}"` };
+  const actor = { userId: user, userName: '', tokenId: ownToken, tokenName: '', address: '' };
+  await store.audit.add({ ...entry, ...actor });
   const [zone] = await store.accounts.zonesOf(accountTag);
   const owner: Owned = {
     tag: accountTag,
     zone: zone?.id ?? assert.fail(),
     tunnel: tunnel.id,
-    ids: [tunnel.id, first, second, prefix, name, tunnel.host],
+    user,
+    ids: [tunnel.id, first, second, prefix, name, tunnel.host, user, device, group.id, ownToken],
   };
 
   const other = createTag();
@@ -70,7 +74,8 @@ async function openWorld(t: TestContext) {
     connector,
     token,
     other: { tag: other, zone: otherZone },
-    routes: [...routes].filter(one => one.owner !== 'anyone'),
+    routes: [...routes].filter(one => one.owner === 'account' || one.owner === 'zone'),
+    callerRoutes: [...routes].filter(one => one.owner === 'caller'),
     /** What the store holds of the owner, but for which connectors are here at the moment. */
     owned: (): string[] => rowsOf(world.stateDir, [owner.tag, ...owner.ids]),
   };
@@ -94,102 +99,13 @@ function rowsOf(stateDir: string, ids: readonly string[]): string[] {
   }
 }
 
-/** Parameters of the path: the account's, and `thing` for whatever else it names. */
-function paramsOf(route: ApiRoute, { tag, zone }: { tag: string; zone: string }, thing: string) {
-  const known: Record<string, string> = { account: tag, zone, ip: '10.1.0.1' };
-  const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
-  return Object.fromEntries(names.map(name => [name, known[name] ?? thing]));
-}
-
-let calls = 0;
-
-/** Each call from an address of its own, where the system has many, so that no limit of an address is met. */
-function ask(apiUrl: string, route: ApiRoute, params: Record<string, string>, ids: Owned, token?: string) {
-  calls += 1;
-  const url = new URL(apiUrl + formatPath(route.path, params));
-  const query = sample(route.query, ids);
-  for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, String(value));
-  const body = sample(route.body, ids);
-  return new Promise<Answer>((resolve, reject) => {
-    const call = request(
-      url,
-      {
-        method: route.method,
-        agent: false,
-        ...(process.platform === 'linux' ? { localAddress: `127.1.${calls >> 8}.${calls & 0xff}` } : {}),
-        headers: {
-          'Content-Type': 'application/json',
-          ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
-        },
-      },
-      response => {
-        let text = '';
-        response.on('data', piece => (text += String(piece)));
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, text }));
-      },
-    );
-    call.once('error', reject).end(body === undefined ? undefined : JSON.stringify(body));
-  });
-}
-
-interface JsonSchema {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly required?: readonly string[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly oneOf?: readonly JsonSchema[];
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-}
-
-/** A document of the schema that names the owner's things wherever it can; undefined where there is none. */
-function sample(schema: z.ZodType, ids: Owned): Record<string, unknown> | undefined {
-  if (schema.safeParse(undefined).success) return undefined;
-  const whole = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  const { properties = {} } = whole.anyOf?.[0] ?? whole.oneOf?.[0] ?? whole;
-  return Object.fromEntries(Object.entries(properties).map(([name, one]) => [name, sampleValue(name, one, ids)]));
-}
-
-/** Texts that are checked further than their schema says, by the name of the key. */
-const texts: Readonly<Record<string, (ids: Owned) => string>> = {
-  tunnel_id: ids => ids.tunnel,
-  uuid: ids => ids.tunnel,
-  id: ids => ids.tunnel,
-  client_id: ids => ids.tunnel,
-  session: ids => ids.tunnel,
-  virtual_network_id: ids => ids.ids[1] ?? '',
-  network: () => '10.2.0.0/16',
-  network_subset: () => '10.0.0.0/8',
-  network_superset: () => '10.1.0.0/24',
-  tunnel_secret: () => Buffer.alloc(32, 7).toString('base64'),
-  existed_at: () => '2026-01-01T00:00:00Z',
-  destination: () => '10.1.0.1',
-};
-
-function sampleValue(name: string, schema: JsonSchema, ids: Owned): unknown {
-  const given = texts[name]?.(ids);
-  if (given !== undefined) return given;
-  if (schema.const !== undefined) return schema.const;
-  if (schema.enum !== undefined) return schema.enum[0];
-  const [option] = schema.anyOf ?? [];
-  if (option !== undefined) return sampleValue(name, option, ids);
-  if (schema.type === 'boolean') return true;
-  if (schema.type === 'integer' || schema.type === 'number')
-    return Math.max(1, schema.minimum ?? (schema.exclusiveMinimum ?? 0) + 1);
-  if (schema.type === 'object') return {};
-  if (schema.type === 'array') return [];
-  return 'given';
-}
-
 const refusals = [401, 403, 404];
 
 describe('every call of the API', () => {
   it('gives the token of another account nothing', async t => {
-    const { connector, other, owned, owner, routes, token, world } = await openWorld(t);
+    const { callerRoutes, connector, other, owned, owner, routes, token, world } = await openWorld(t);
     const { apiUrl } = world.edge;
-    assert.ok(routes.length >= Object.keys(apiRoutes).length);
+    assert.ok(routes.length + callerRoutes.length >= Object.keys(apiRoutes).length);
     const before = owned();
     assert.ok(before.length >= 8, before.join('\n'));
     for (const route of routes) {
@@ -210,7 +126,43 @@ describe('every call of the API', () => {
         assert.deepEqual(owned(), before, `${what} changed what is the owner's`);
       }
     }
+    for (const route of callerRoutes) {
+      const bare = await ask(apiUrl, route, {}, owner);
+      assert.equal(bare.status, 401, `${route.path}: ${bare.text}`);
+      const { status, text } = await ask(apiUrl, route, {}, owner, token);
+      assert.equal(status, 200, `${route.path}: ${text}`);
+      assert.ok(!owner.ids.some(id => text.includes(id)) && !text.includes(owner.tag), `${route.path} told ${text}`);
+    }
     assert.equal(connector.connector.readyCount, 1);
+  });
+
+  it('takes the scope that its table says, and no other', async t => {
+    const { owner, routes, world } = await openWorld(t);
+    const { apiUrl, store } = world.edge;
+    const tokenWith = async (scopes: readonly string[]): Promise<string> => {
+      const token = createApiToken();
+      const digest = digestApiToken(token);
+      await store.accounts.addToken({ digest, accountTag: owner.tag, label: '', createdAtMs: 0, scopes });
+      return token;
+    };
+    const known = scopeNames.filter(name => name !== 'all');
+    const tokens = new Map<string, { readonly just: string; readonly others: string }>();
+    for (const scope of known) {
+      const others = known.filter(name => !hasScope([name], scope));
+      tokens.set(scope, { just: await tokenWith([scope]), others: await tokenWith(others) });
+    }
+    for (const route of routes) {
+      const what = `${route.method} ${route.path}`;
+      const scope = scopeOf(route) ?? assert.fail(what);
+      assert.ok(scope !== 'all', `${what}: say what it is about, by its resource`);
+      const { just, others } = tokens.get(scope) ?? assert.fail(`${what}: ${scope}`);
+      const params = paramsOf(route, owner, randomUUID());
+      const refused = await ask(apiUrl, route, params, owner, others);
+      assert.deepEqual([refused.status, refused.text.includes('"code":9109')], [403, true], `${what}: ${refused.text}`);
+      assert.ok(refused.text.includes(scope), refused.text);
+      const admitted = await ask(apiUrl, route, params, owner, just);
+      assert.doesNotMatch(admitted.text, /"code":9109,"message":"[^"]*needs the scope/, `${what}: ${admitted.text}`);
+    }
   });
 
   it('is served by an edge', async t => {

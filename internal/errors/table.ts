@@ -21,8 +21,8 @@ export type Retry = 'never' | 'later' | 'elsewhere';
 export interface ErrorKind {
   readonly scope: ErrorScope;
   readonly retry: Retry;
-  /** Process exit code when this error ends the program: 1 failure, 2 credentials refused, 3 bad configuration, 64 usage. */
-  readonly exit: 1 | 2 | 3 | 64;
+  /** Process exit code when this error ends the program: 1 failure, 2 credentials refused, 3 bad configuration, 10 no update, 64 usage. */
+  readonly exit: 1 | 2 | 3 | 10 | 64;
   /** What happened, in a sentence for docs/errors.md; nothing at run time reads it. */
   readonly meaning: string;
   /** What a person can do about it, likewise. */
@@ -295,6 +295,13 @@ export const errorTable = {
     remedy:
       'Check disk space and permissions of the state directory; if the file is damaged, restore a backup (docs/operating.md).',
   },
+  'store.full': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning: "The disk of the edge's database is full. Nothing was changed.",
+    remedy: 'Make room on the disk of the state directory, and try again.',
+  },
   'stream.aborted': {
     scope: 'visitor',
     retry: 'never',
@@ -316,12 +323,36 @@ export const errorTable = {
     meaning: 'The TLS handshake failed, or a certificate or key cannot be used.',
     remedy: "Compare the name and the CA with what the message says; check the clock; --cacert names the edge's CA.",
   },
+  'trace.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 1,
+    meaning: 'The collector of traces did not take what was exported; requests are served all the same.',
+    remedy:
+      'Check OTEL_EXPORTER_OTLP_ENDPOINT and the headers it wants, and whether the collector takes OTLP over HTTP.',
+  },
   unavailable: {
     scope: 'internal',
     retry: 'never',
     exit: 1,
     meaning: 'Something needed is not there: it is stopping, it is full, or this build lacks it.',
     remedy: 'Try again when it is up; the message says what is missing.',
+  },
+  'update.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 10,
+    meaning:
+      'An update could not be fetched or written, or the new program did not come up. The earlier one is in place.',
+    remedy: 'Do what the message says; what the new program printed stands in it.',
+  },
+  'update.refused': {
+    scope: 'network',
+    retry: 'later',
+    exit: 10,
+    meaning:
+      'What was offered as an update is not signed, out of date, not what was released, or older than what runs.',
+    remedy: 'Try again later, or fetch the program from where it is published. Nothing was changed.',
   },
   'usage.invalid': {
     scope: 'usage',

@@ -2,7 +2,7 @@
 // returns replies as whole IP packets; answers TTL 1 itself, so that traceroute sees a hop. Source:
 // docs/protocol/datagrams.md §7. Knows no operating system: see echo-platform.ts.
 
-import type { IpBytes } from '../net/address/ip.ts';
+import { formatIp, type IpBytes } from '../net/address/ip.ts';
 import {
   encodeIcmpPacket,
   IcmpPacketView,
@@ -104,6 +104,12 @@ export class EchoProxy {
     this.#flowLimit = options.flowLimit ?? 1024;
     this.#idleMs = options.idleMs ?? 10_000;
     this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Addresses that time exceeded comes from, of the families that have a socket. */
+  get sources(): readonly string[] {
+    const { platforms, sources } = this.#options;
+    return ([4, 6] as const).filter(family => platforms[family] !== undefined).map(family => formatIp(sources[family]));
   }
 
   get activeFlows(): number {

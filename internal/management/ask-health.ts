@@ -21,7 +21,7 @@ const maxAnswerBytes = 64 * 1024;
  * @param path `/ready` or `/healthcheck`
  */
 export async function askHealth(address: LocalAddress, path: string, timeoutMs: number): Promise<HealthAnswer> {
-  const url = `http://${formatHostPort(reachable(address.host), address.port)}${path}`;
+  const url = `${localUrl(address)}${path}`;
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     const { status, text } = await requestWeb({ url, signal, maxBytes: maxAnswerBytes });
@@ -30,6 +30,11 @@ export async function askHealth(address: LocalAddress, path: string, timeoutMs: 
     const why = signal.aborted ? `no answer within ${timeoutMs / 1_000} s` : describeError(error);
     throw new PosternError('health.failed', `${url} cannot be asked: ${why}`);
   }
+}
+
+/** The URL of a local endpoint, without a path. */
+export function localUrl({ host, port }: LocalAddress): string {
+  return `http://${formatHostPort(reachable(host), port)}`;
 }
 
 /** A listener on every address is asked on loopback. */

@@ -3,6 +3,7 @@
 
 import { hostMetrics } from '../telemetry/host-figures.ts';
 import { counter, gauge, histogram, type MetricFamily } from '../telemetry/metrics.ts';
+import { rpcFailures, rpcMetrics } from '../telemetry/rpc-figures.ts';
 import type { ConnectorMetrics } from './metric-values.ts';
 
 const tunnel = 'cloudflared_tunnel';
@@ -13,6 +14,8 @@ export function connectorMetrics(metrics: ConnectorMetrics): readonly MetricFami
     ...requestMetrics(metrics),
     ...hostMetrics(tunnel, () => metrics.hosts.all()),
     ...registrationMetrics(metrics),
+    ...rpcMetrics('client', metrics.rpcClient),
+    ...rpcMetrics('server', metrics.rpcServer),
     ...metrics.families,
   ];
 }
@@ -52,6 +55,9 @@ function registrationMetrics(metrics: ConnectorMetrics): readonly MetricFamily[]
     ]),
     counter(`${tunnel}_tunnel_register_fail`, 'Count of tunnel registration errors by type', ['error', 'rpcName'], () =>
       [...metrics.registrationFailures].map(([error, count]) => [{ error, rpcName }, count]),
+    ),
+    counter(`${tunnel}_tunnel_rpc_fail`, 'Count of other failed calls by type', ['error', 'rpcName'], () =>
+      rpcFailures(metrics.rpcClient),
     ),
     counter('cloudflared_config_local_config_pushes', 'Number of local configuration pushes to the edge', [], () => [
       [{}, metrics.configurationPushes],

@@ -1,7 +1,14 @@
-// The connector's local HTTP endpoint: /ready, /healthcheck, /metrics, /config, /quicktunnel. How it is served, and to
-// whom, is local-server.ts. Source: docs/protocol/commands-and-api.md §13.
+// The connector's local HTTP endpoint: /ready, /healthcheck, /metrics, /config, /quicktunnel, and what answer-diagnostic.ts adds. How
+// it is served, and to whom, is local-server.ts. Source: docs/protocol/commands-and-api.md §13.
 
-import { type LocalAddress, type LocalAnswer, type LocalServer, openLocalServer } from './local-server.ts';
+import type { DiagnosticSource } from './diagnostic-source.ts';
+import {
+  type LocalAddress,
+  type LocalAnswer,
+  type LocalRequest,
+  type LocalServer,
+  openLocalServer,
+} from './local-server.ts';
 
 export interface HealthSource {
   /** Registered connections now. */
@@ -13,6 +20,8 @@ export interface HealthSource {
   configuration(): string;
   /** Prometheus text and its content type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
+  /** For /diag/* and /debug/pprof/*; undefined = not served. */
+  readonly diagnostics?: DiagnosticSource | undefined;
 }
 
 export interface HealthServerOptions {
@@ -29,25 +38,40 @@ export const defaultPorts: readonly number[] = [20241, 20242, 20243, 20244, 2024
 /** Rejects with 'listen.failed'. */
 export function openHealthServer({ listen, source }: HealthServerOptions): Promise<HealthServer> {
   const candidates = listen === undefined ? defaultPorts.map(port => ({ host: 'localhost', port })) : [listen];
-  return openLocalServer(candidates, path => answer(path, source));
+  return openLocalServer(candidates, (path, request) => answer(path, request, source));
 }
 
-async function answer(path: string, source: HealthSource): Promise<LocalAnswer | undefined> {
+async function answer(path: string, request: LocalRequest, source: HealthSource): Promise<LocalAnswer | undefined> {
   switch (path) {
     case '/ready': {
       const readyConnections = source.readyConnections();
       const status = readyConnections > 0 ? 200 : 503;
-      return { status, text: JSON.stringify({ status, readyConnections, connectorId: source.connectorId }) };
+      return { status, body: JSON.stringify({ status, readyConnections, connectorId: source.connectorId }) };
     }
     case '/healthcheck':
-      return { status: 200, text: 'OK\n' };
+      return { status: 200, body: 'OK\n' };
     case '/quicktunnel':
-      return { status: 200, text: JSON.stringify({ hostname: source.quickTunnelHost() }) };
+      return { status: 200, body: JSON.stringify({ hostname: source.quickTunnelHost() }) };
     case '/config':
-      return { status: 200, text: source.configuration() };
-    case '/metrics':
-      return { status: 200, ...(await source.metrics()) };
+      return { status: 200, body: source.configuration() };
+    case '/metrics': {
+      const { text, contentType } = await source.metrics();
+      return { status: 200, body: text, contentType };
+    }
     default:
-      return undefined;
+      return answerDiagnostics(path, request, source.diagnostics);
   }
+}
+
+const diagnosticPath = /^\/(diag|debug\/pprof)\//;
+
+/** Loaded when somebody asks. */
+async function answerDiagnostics(
+  path: string,
+  request: LocalRequest,
+  source: DiagnosticSource | undefined,
+): Promise<LocalAnswer | undefined> {
+  if (source === undefined || !diagnosticPath.test(path)) return undefined;
+  const { answerDiagnostic } = await import('./answer-diagnostic.ts');
+  return answerDiagnostic(path, request, source);
 }

@@ -19,9 +19,21 @@ export interface LocalAddress {
   readonly port: number;
 }
 
+/** What an answer may depend on beside the path. */
+export interface LocalRequest {
+  readonly query: URLSearchParams;
+  /** Aborted when the asker goes away, or says no more: one that only waits still gets its answer. */
+  readonly signal: AbortSignal;
+  /**
+   * A page in a browser may have sent it: browsers say so, or the host is a full name, which a page that rebinds its DNS name
+   * would send. On loopback the latter never gets here.
+   */
+  readonly fromPage: boolean;
+}
+
 export interface LocalAnswer {
   readonly status: number;
-  readonly text: string;
+  readonly body: string | Uint8Array;
   /** Default: plain text in UTF-8. */
   readonly contentType?: string | undefined;
 }
@@ -38,23 +50,31 @@ const requestTimeoutMs = 10_000;
 
 /**
  * Listens on the first of `candidates` whose port is free. Rejects with 'listen.failed'.
- * @param answer the answer for a path without query; undefined = there is none
+ * @param answer the answer for a path; undefined = there is none
  */
 export async function openLocalServer(
   candidates: readonly LocalAddress[],
-  answer: (path: string) => LocalAnswer | undefined | Promise<LocalAnswer | undefined>,
+  answer: (path: string, request: LocalRequest) => LocalAnswer | undefined | Promise<LocalAnswer | undefined>,
 ): Promise<LocalServer> {
   let onLoopback = true;
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     request.resume();
     if (isForeign(request, onLoopback)) {
-      send(response, { status: 403, text: 'forbidden\n' });
+      send(response, { status: 403, body: 'forbidden\n' });
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
-      send(response, { status: 405, text: 'Method Not Allowed\n' });
+      send(response, { status: 405, body: 'Method Not Allowed\n' });
     } else {
-      const found = await answer(request.url?.split('?', 1)[0] ?? '/');
-      send(response, found ?? { status: 404, text: '404 page not found\n' });
+      const { path, query } = targetOf(request);
+      const left = new AbortController();
+      const leave = (): void => left.abort();
+      request.socket.once('end', leave);
+      response.once('close', () => {
+        request.socket.off('end', leave);
+        leave();
+      });
+      const found = await answer(path, { query, signal: left.signal, fromPage: isFromPage(request) });
+      send(response, found ?? { status: 404, body: '404 page not found\n' });
     }
   };
   const server = nodeHttp.createServer((request, response) => {
@@ -108,11 +128,22 @@ function isForeign(request: IncomingMessage, onLoopback: boolean): boolean {
   );
 }
 
+function targetOf({ url = '/' }: IncomingMessage): { path: string; query: URLSearchParams } {
+  const [path = '/', ...rest] = url.split('?');
+  return { path, query: new URLSearchParams(rest.join('?')) };
+}
+
+/** Whoever types an address into a browser is no page. */
+function isFromPage({ headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site'];
+  return headers.origin !== undefined || (site !== undefined && site !== 'none') || !isLocalHost(headers.host);
+}
+
 function send(
   response: ServerResponse,
-  { status, text, contentType = 'text/plain; charset=utf-8' }: LocalAnswer,
+  { status, body, contentType = 'text/plain; charset=utf-8' }: LocalAnswer,
 ): void {
-  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }).end(text);
+  response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) }).end(body);
 }
 
 /** An IP address, or a name without a dot such as `localhost`, with or without a port. */

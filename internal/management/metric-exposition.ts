@@ -5,11 +5,16 @@ import { gauge, type HistogramSample, type MetricFamily } from '../telemetry/met
 import type { BuildInfo, MetricsText } from './metric-values.ts';
 import { processMetrics } from './process-metrics.ts';
 
-/** `build_info`, the families of the process, and those given. Throws Error when two have one name. */
+/** `exposedFamilies` as text. Throws Error when two have one name. */
 export function createExposition(build: BuildInfo, families: readonly MetricFamily[]): () => Promise<MetricsText> {
   const registry = new Registry();
-  for (const family of [buildInfo(build), ...processMetrics(), ...families]) expose(registry, family);
+  for (const family of exposedFamilies(build, families)) expose(registry, family);
   return async () => ({ text: await registry.metrics(), contentType: registry.contentType });
+}
+
+/** `build_info`, the families of the process, and those given: all that a program tells. */
+export function exposedFamilies(build: BuildInfo, families: readonly MetricFamily[]): readonly MetricFamily[] {
+  return [buildInfo(build), ...processMetrics(), ...families];
 }
 
 function buildInfo({ runtime, version }: BuildInfo): MetricFamily {

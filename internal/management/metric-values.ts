@@ -2,6 +2,7 @@
 
 import { type HostFigures, HostTable } from '../telemetry/host-figures.ts';
 import { Histogram, type MetricFamily } from '../telemetry/metrics.ts';
+import { RpcFigures } from '../telemetry/rpc-figures.ts';
 
 /** What a scrape is answered with. */
 export interface MetricsText {
@@ -43,6 +44,10 @@ export class ConnectorMetrics {
   readonly locations = new Map<number, string>();
   /** Times of connecting to origins, in milliseconds. */
   readonly connectLatency = new Histogram([1, 10, 25, 50, 100, 500, 1_000, 5_000]);
+  /** Calls of the edge by this connector. */
+  readonly rpcClient = new RpcFigures();
+  /** Calls of this connector by the edge. */
+  readonly rpcServer = new RpcFigures();
   /** Requests by the hosts of rules. */
   readonly hosts = new HostTable();
   /** Those of other rooms; added before the first exposition. */

@@ -18,6 +18,9 @@ export function processMetrics(): MetricFamily[] {
     gauge('process_virtual_memory_bytes', 'Virtual memory size in bytes', [], () =>
       ofLinux(() => Number(/^VmSize:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]) * 1024),
     ),
+    gauge('process_virtual_memory_max_bytes', 'Maximum amount of virtual memory available in bytes', [], () =>
+      ofLinux(() => limit('address space', noLimitBytes)),
+    ),
     gauge('process_start_time_seconds', 'Start time of the process since the Unix epoch in seconds', [], () => [
       [{}, startedAtS],
     ]),
@@ -25,7 +28,7 @@ export function processMetrics(): MetricFamily[] {
       ofLinux(() => readdirSync('/proc/self/fd').length),
     ),
     gauge('process_max_fds', 'Maximum number of open file descriptors', [], () =>
-      ofLinux(() => Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1])),
+      ofLinux(() => limit('open files', Number.POSITIVE_INFINITY)),
     ),
     counter('process_network_receive_bytes_total', 'Bytes received in the network namespace of the process', [], () =>
       ofLinux(() => octets('InOctets')),
@@ -34,6 +37,15 @@ export function processMetrics(): MetricFamily[] {
       ofLinux(() => octets('OutOctets')),
     ),
   ];
+}
+
+/** What Prometheus's own clients tell where there is no limit. */
+const noLimitBytes = 2 ** 64;
+
+function limit(name: string, unlimited: number): number {
+  const limits = readFileSync('/proc/self/limits', 'latin1');
+  const value = new RegExp(`^Max ${name}\\s+(\\w+)`, 'm').exec(limits)?.[1];
+  return value === 'unlimited' ? unlimited : Number(value);
 }
 
 /** `IpExt:` begins two lines: names, and values in the same order. */

@@ -107,8 +107,9 @@ export async function openPrivateServices(options: PrivateServicesOptions): Prom
         `--${name}-open needs a loopback address, --${name} is on ${settings.host}`,
       );
   }
-  const admission = new Admission({ store, routes, logger });
-  const openAdmission = new Admission({ store, routes, logger, openAccountTag: accountTag });
+  const onEnd = (tokenId: string): void => tracker.revoke(tokenId);
+  const admission = opened.use(new Admission({ store, routes, logger, onEnd }));
+  const openAdmission = opened.use(new Admission({ store, routes, logger, onEnd, openAccountTag: accountTag }));
   const socksServer =
     socks && keep(await openSocksServer({ ...shared, ...socks, admission: socks.open ? openAdmission : admission }));
   const proxyServer =

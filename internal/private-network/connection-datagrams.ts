@@ -11,7 +11,7 @@ import { describeError, PosternError } from '../errors/error.ts';
 import { withDeadline } from '../net/time/deadline.ts';
 import { ConnectorClient } from '../rpc/connector-client.ts';
 import { serveSessionEvents } from '../rpc/session-events.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 

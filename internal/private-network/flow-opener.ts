@@ -8,7 +8,7 @@ import { IdleWheel } from '../datagram/channel/idle-wheel.ts';
 import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import type { ConnectionDatagrams } from './connection-datagrams.ts';

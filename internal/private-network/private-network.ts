@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { EdgeEcho } from '../datagram/edge/edge-echo.ts';
 import type { EdgeFlows } from '../datagram/edge/edge-flow.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { NetworkRecord } from '../store/contract/records.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { ConnectionDatagrams } from './connection-datagrams.ts';

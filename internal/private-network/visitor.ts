@@ -9,6 +9,8 @@ import { formatPrivateHost, type PrivateHost } from './routes/private-host.ts';
 export interface Visitor {
   readonly onRamp: OnRamp;
   readonly network: NetworkRecord;
+  /** Id of the API token that it came in with, where one was needed. */
+  readonly tokenId?: string | undefined;
   /** Address text. */
   readonly sourceAddress: string;
   readonly sourcePort: number;
@@ -21,6 +23,7 @@ export function subjectOf(who: Visitor, protocol: FlowProtocol, host: PrivateHos
     protocol,
     accountTag: who.network.accountTag,
     networkId: who.network.id,
+    tokenId: who.tokenId,
     sourceAddress: who.sourceAddress,
     sourcePort: who.sourcePort,
     destination: formatPrivateHost(host),

@@ -13,6 +13,7 @@ import type { IncomingStream } from '../transport/transport.ts';
 import type { AccessLog } from './access-log.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import { logRequest, logResponse, requestIdOf } from './request-log.ts';
+import type { RequestTrace } from './request-trace.ts';
 
 /** What an exchange tells about itself in the log. */
 export interface ExchangeSubject {
@@ -48,13 +49,21 @@ export class StreamExchange implements Exchange {
   readonly #incoming: IncomingStream;
   readonly #subject: ExchangeSubject;
   readonly #owner: ExchangeOwner;
+  readonly #trace: RequestTrace | undefined;
   #failed = false;
   #responded = false;
   #upgraded = false;
 
-  constructor(incoming: IncomingStream, head: ExchangeHead, subject: ExchangeSubject, owner: ExchangeOwner) {
+  constructor(
+    incoming: IncomingStream,
+    head: ExchangeHead,
+    subject: ExchangeSubject,
+    owner: ExchangeOwner,
+    trace?: RequestTrace,
+  ) {
     this.#incoming = incoming;
-    this.head = head;
+    this.head = trace?.head ?? head;
+    this.#trace = trace;
     this.body = incoming.body;
     this.#subject = subject;
     this.#owner = owner;
@@ -73,9 +82,7 @@ export class StreamExchange implements Exchange {
     const headers = status < 200 || status === 204 ? withoutLength(given) : given;
     try {
       checkStatus(status);
-      const head = { status, headers };
-      if (endStream) this.#incoming.respond(head, { endStream: true });
-      else this.#incoming.respond(head);
+      this.#send(status, headers, endStream);
     } catch (error) {
       // A head that the transport cannot carry: the visitor gets to know that the origin failed, the origin that it is over.
       if (!(error instanceof PosternError)) throw error;
@@ -89,6 +96,20 @@ export class StreamExchange implements Exchange {
     this.#upgraded = status === 101;
     this.#subject.metrics?.responded(status);
     logResponse(this.#subject.log, this.head, { status, headers }, this.#subject);
+  }
+
+  #send(status: number, headers: HeaderList, endStream: boolean): void {
+    const options = endStream ? { endStream } : undefined;
+    const spans = this.#trace?.responded(status);
+    if (spans !== undefined)
+      try {
+        this.#incoming.respond({ status, headers, spans }, options);
+        return;
+      } catch (error) {
+        // No answer fails for want of room for its trace.
+        if (spans === '') throw error;
+      }
+    this.#incoming.respond({ status, headers }, options);
   }
 
   trailers(list: HeaderList): void {
@@ -119,6 +140,7 @@ export class StreamExchange implements Exchange {
 
   #logFailure(error: PosternError): void {
     const { figures, log, metrics, ruleIndex, service } = this.#subject;
+    this.#trace?.failed(error);
     const { head } = this;
     const fields = {
       event: 1,
@@ -158,6 +180,7 @@ export class StreamExchange implements Exchange {
       );
     this.#subject.metrics?.requestEnded();
     this.#subject.figures?.ended(this.#startMs, this.#headMs, this.#status, this.bytesUp, this.bytesDown);
+    this.#trace?.ended(this.bytesUp, this.bytesDown);
     this.#subject.access?.record({
       ...{ head: this.head, status: this.#status, bytesUp: this.bytesUp, bytesDown: this.bytesDown },
       ...{

@@ -14,6 +14,7 @@ import { createTagHeaders } from '../origin/http/request-headers.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
 import { AccessGuard } from './access-guard.ts';
 import type { AccessLog } from './access-log.ts';
@@ -21,6 +22,7 @@ import { type ExchangeSubject, StreamExchange } from './exchange.ts';
 import { FlowLimiter } from './flow-limiter.ts';
 import { LoadedConfiguration, type Route } from './loaded-configuration.ts';
 import type { ProxyMetrics } from './metrics.ts';
+import { beginTrace } from './request-trace.ts';
 import { serveTcp } from './tcp.ts';
 
 export interface ProxyOptions {
@@ -28,6 +30,8 @@ export interface ProxyOptions {
   readonly metrics?: ProxyMetrics | undefined;
   /** The caller's to close, after the proxy. */
   readonly accessLog?: AccessLog | undefined;
+  /** Traces requests; the caller's to close, after the proxy. Undefined = only for an edge that asks. */
+  readonly tracer?: Tracer | undefined;
   /** UUID of this connector, sent as `Cf-Warp-Tag-Id`. */
   readonly connectorId: string;
   /** `--tag KEY=VALUE` pairs. */
@@ -189,7 +193,8 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     if (route === undefined) throw new PosternError('internal', `Rule ${rule.index} has no origin.`);
     const { origin, subject } = route;
     loaded.exchangeStarted();
-    const exchange = new StreamExchange(incoming, head, subject, loaded);
+    const trace = beginTrace(this.#options.tracer, head, subject);
+    const exchange = new StreamExchange(incoming, head, subject, loaded, trace);
     const { access } = rule.originRequest;
     if (access?.required === true) this.#access.check(access, exchange, () => origin.serve(exchange));
     else origin.serve(exchange);

@@ -3,6 +3,7 @@
 
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
+import type { RpcFigures, RpcHandler } from '../telemetry/rpc-figures.ts';
 import {
   type ConfigurationResult,
   type ConfigurationUpdate,
@@ -37,6 +38,8 @@ export interface ConnectorServiceOptions {
   /** Largest message accepted, in bytes. */
   readonly maxMessageBytes?: number;
   readonly onError?: (error: unknown) => void;
+  /** Counts the calls. */
+  readonly figures?: RpcFigures | undefined;
 }
 
 const defaultTimeoutMs = 5000;
@@ -51,23 +54,31 @@ export function serveConnector(
   handler: ConnectorService,
   options: ConnectorServiceOptions = {},
 ): Promise<PosternError | undefined> {
+  const { figures } = options;
+  const counted = <T>(of: RpcHandler, method: string, call: Promise<T>): Promise<T> =>
+    figures?.watch(of, method, call) ?? call;
   const session = new RpcSession(stream, {
     maxMessageBytes: options.maxMessageBytes,
     onServiceError: options.onError,
     service: (interfaceId, methodId, params) => {
       if (interfaceId === configurationManager.interfaceId && methodId === configurationManager.updateConfiguration) {
-        return handler
-          .updateConfiguration(decodeUpdateParams(params))
-          .then(result => payload => encodeUpdateResults(payload, result));
+        const call = handler.updateConfiguration(decodeUpdateParams(params));
+        return counted('config', 'updateConfiguration', call).then(
+          result => payload => encodeUpdateResults(payload, result),
+        );
       }
       if (interfaceId !== sessionManager.interfaceId) return undefined;
       switch (methodId) {
-        case sessionManager.registerUdpSession:
-          return handler
-            .registerUdpSession(decodeSessionParams(params))
-            .then(error => payload => encodeSessionResults(payload, { error, spans: noSpans }));
-        case sessionManager.unregisterUdpSession:
-          return handler.unregisterUdpSession(decodeSessionEndParams(params)).then(() => encodeNothing);
+        case sessionManager.registerUdpSession: {
+          const call = handler.registerUdpSession(decodeSessionParams(params));
+          return counted('session', 'registerUdpSession', call).then(
+            error => payload => encodeSessionResults(payload, { error, spans: noSpans }),
+          );
+        }
+        case sessionManager.unregisterUdpSession: {
+          const call = handler.unregisterUdpSession(decodeSessionEndParams(params));
+          return counted('session', 'unregisterUdpSession', call).then(() => encodeNothing);
+        }
         default:
           return undefined;
       }

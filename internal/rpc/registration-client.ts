@@ -3,7 +3,9 @@
 
 import type { Duplex } from 'node:stream';
 import { isPosternError, PosternError } from '../errors/error.ts';
+import type { RpcFigures } from '../telemetry/rpc-figures.ts';
 import type { StructReader } from '../wire/capnp/capnp-reader.ts';
+import type { StructWriter } from '../wire/capnp/capnp-writer.ts';
 import {
   type ConnectionDetails,
   decodeRegisterResults,
@@ -15,6 +17,7 @@ import {
   type RegistrationRequest,
   registrationServer,
 } from '../wire/rpc/registration.ts';
+import type { RpcMethod } from './questions.ts';
 import { RpcSession } from './session.ts';
 
 const { interfaceId } = registrationServer;
@@ -27,6 +30,8 @@ const methods = {
 export interface RegistrationClientOptions {
   /** Deadline of each call; the recorded connector uses 5 s. */
   readonly timeoutMs: number;
+  /** Counts the calls. */
+  readonly figures?: RpcFigures | undefined;
 }
 
 /**
@@ -38,11 +43,13 @@ export class RegistrationClient {
   readonly closed: Promise<void>;
   readonly #session: RpcSession;
   readonly #timeoutMs: number;
+  readonly #figures: RpcFigures | undefined;
 
   /** Takes the stream over. */
   constructor(stream: Duplex, options: RegistrationClientOptions) {
     this.#session = new RpcSession(stream);
     this.#timeoutMs = options.timeoutMs;
+    this.#figures = options.figures;
     this.closed = this.#session.closed.then(() => undefined);
   }
 
@@ -50,7 +57,11 @@ export class RegistrationClient {
    * Rejects with 'registration.duplicate', 'credentials.refused', or 'registration.refused' with the details
    * `retryable` and `retryAfterMs`; a connection id that is not 16 bytes is 'protocol.malformed'.
    */
-  async registerConnection(request: RegistrationRequest): Promise<ConnectionDetails> {
+  registerConnection(request: RegistrationRequest): Promise<ConnectionDetails> {
+    return this.#counted(methods.register, this.#register(request));
+  }
+
+  async #register(request: RegistrationRequest): Promise<ConnectionDetails> {
     const result = await this.#session
       .call(methods.register, payload => encodeRegisterParams(payload, request), decodeRegisterResults, this.#timeoutMs)
       .catch((error: unknown) => {
@@ -63,22 +74,24 @@ export class RegistrationClient {
 
   /** `config`: UTF-8 JSON of docs/protocol/edge-protocol.md §8.4. Also rejects with 'rpc.exception'. */
   async updateLocalConfiguration(config: Uint8Array): Promise<void> {
-    await this.#session.call(
-      methods.configure,
-      payload => encodeLocalConfigurationParams(payload, config),
-      nothing,
-      this.#timeoutMs,
-    );
+    const params = (payload: StructWriter): void => encodeLocalConfigurationParams(payload, config);
+    const call = this.#session.call(methods.configure, params, nothing, this.#timeoutMs);
+    await this.#counted(methods.configure, call);
   }
 
   /** Asks the edge to send nothing new here. Also rejects with 'rpc.exception'. */
   async unregisterConnection(timeoutMs: number): Promise<void> {
-    await this.#session.call(methods.unregister, encodeNothing, nothing, timeoutMs);
+    const call = this.#session.call(methods.unregister, encodeNothing, nothing, timeoutMs);
+    await this.#counted(methods.unregister, call);
   }
 
   /** Ends the conversation in order, and the stream with it. Idempotent. */
   close(): void {
     this.#session.close();
+  }
+
+  #counted<T>({ name }: RpcMethod, call: Promise<T>): Promise<T> {
+    return this.#figures?.watch('registration', name, call) ?? call;
   }
 }
 

@@ -106,7 +106,9 @@ function parseRule(source: RuleSource): IngressRule {
   const pathExpression = fields.path ?? '';
   const merged = resolveOriginRequest(own, originRequest);
   const parsed = parseService(fields.service ?? '', merged.bastionMode);
-  if ('fault' in parsed && !failed.has('service'))
+  if (fields.service === undefined && !failed.has('service') && 'fault' in parsed)
+    issues.error(path, `the rule has no service: "" ${parsed.fault.text.trim()}`, parsed.fault.remedy);
+  else if ('fault' in parsed && !failed.has('service'))
     issues.error([...path, 'service'], parsed.fault.text, parsed.fault.remedy);
   const service: Service = 'service' in parsed ? parsed.service : unavailableRule(originRequest).service;
   if (service.kind === 'socks-proxy') checkIpRules(own, originPath, issues);

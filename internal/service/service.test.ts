@@ -1,13 +1,17 @@
 // Definitions for every service manager, read by that manager's own tools or by a parser that is not ours.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -22,6 +26,7 @@ import { launchd } from './launchd.ts';
 import { openrc } from './openrc.ts';
 import type { ServicePlatform, ServiceSpec, ServiceSystem } from './service.ts';
 import { systemd } from './systemd.ts';
+import { updateFiles } from './systemd-update.ts';
 import { sysv } from './sysv.ts';
 import { windows } from './windows.ts';
 
@@ -45,6 +50,7 @@ const withConfig: ServiceSpec = {
   config: 'tunnel: web\ningress: [{ service: http_status:204 }]\n',
 };
 const edge: ServiceSpec = { ...token, name: 'edge', kind: 'edge', secret: undefined, flags: ['--domain=example.com'] };
+const updated: ServiceSpec = { ...token, name: 'updated', program: ['/usr/bin/env'], updates: true };
 const specs = [token, withConfig, edge];
 const platforms = [systemd, openrc, sysv, launchd, windows];
 const system: ServiceSystem = { root: '', homeDir: '/home/someone', isAdmin: true, uid: 0 };
@@ -104,12 +110,21 @@ describe('service definitions', () => {
     const root = await temporaryDirectory(t);
     mkdirSync(join(root, 'usr/bin'), { recursive: true });
     // Stand for the program, and for what the units name beside it.
-    for (const name of ['usr/bin/env', 'bin/kill']) {
+    for (const name of ['usr/bin/env', 'bin/kill', 'bin/sh']) {
       mkdirSync(dirname(join(root, name)), { recursive: true });
       writeFileSync(join(root, name), '', { mode: 0o755 });
     }
     mkdirSync(join(root, 'usr/lib/systemd/system'), { recursive: true });
-    for (const unit of ['sysinit', 'basic', 'shutdown', 'multi-user', 'network-online'])
+    for (const unit of [
+      'sysinit',
+      'basic',
+      'shutdown',
+      'multi-user',
+      'network-online',
+      'timers',
+      'time-sync',
+      'time-set',
+    ])
       writeFileSync(
         join(root, `usr/lib/systemd/system/${unit}.target`),
         '[Unit]\nDescription=x\nDefaultDependencies=no\n',
@@ -128,6 +143,19 @@ describe('service definitions', () => {
       const link = join(root, `etc/systemd/system/multi-user.target.wants/${definition.split('/').at(-1)}`);
       assert.ok(lstatSync(link).isSymbolicLink());
     }
+    await installService(updated, systemd, here);
+    for (const unit of ['postern-update@updated.service', 'postern-update@updated.timer']) {
+      const checked = spawnSync('systemd-analyze', ['verify', `--root=${root}`, unit], { encoding: 'utf8' });
+      assert.equal(`${checked.stderr}${checked.status}`, '0', unit);
+    }
+    assert.ok(lstatSync(join(root, 'etc/systemd/system/timers.target.wants/postern-update@updated.timer')));
+    await uninstallService('updated', systemd, here);
+    assert.deepEqual(
+      readdirSync(join(root, 'etc/systemd/system'), { recursive: true, encoding: 'utf8' }).filter(name =>
+        /update/.test(name),
+      ),
+      [],
+    );
     // The check does find faults.
     const broken = join(root, 'etc/systemd/system/broken.service');
     writeFileSync(broken, definitionText(systemd, token).replace('/usr/bin/env', '/usr/bin/nothing'));
@@ -135,6 +163,46 @@ describe('service definitions', () => {
       spawnSync('systemd-analyze', ['verify', `--root=${root}`, '/etc/systemd/system/broken.service']).status,
       0,
     );
+  });
+
+  it('update the program and restart a connector that runs an older one, with systemd', async t => {
+    const folder = await temporaryDirectory(t);
+    const program = join(folder, "it's postern");
+    const [service] = updateFiles({ ...updated, program: [program] });
+    assert.match(definitionText(systemd, updated), /^ExecStart=\/usr\/bin\/env tunnel --no-autoupdate run$/m);
+    const word = /^ExecStart=\/bin\/sh -c "(.*)"$/m.exec(service?.text ?? '')?.[1] ?? assert.fail();
+    const script = word.replaceAll('$$', '$').replaceAll('\\"', '"').replaceAll('\\\\', '\\').replaceAll('%%', '%');
+    // The manager that says which process it is, and is told to restart.
+    const restarted = join(folder, 'restarted');
+    writeFileSync(
+      join(folder, 'systemctl'),
+      '#!/bin/sh\nif [ "$1" = show ]; then echo "$MAIN_PID"; else echo "$*" >>"$RESTARTED"; fi\n',
+      { mode: 0o755 },
+    );
+    copyFileSync('/bin/sleep', program);
+    const connector = spawn(program, ['60'], { stdio: 'ignore' });
+    t.after(() => connector.kill('SIGKILL'));
+    await once(connector, 'spawn');
+    const updateWith = (code: number, pid: number | undefined) => {
+      const update = `#!/bin/sh\n[ "$*" = update ] || exit 99\nexit ${code}\n`;
+      // A new file under the name, as an update makes it.
+      if (code === 11) {
+        renameSync(program, `${program}.old`);
+        writeFileSync(program, update, { mode: 0o755 });
+      }
+      const env = { PATH: `${folder}:/usr/bin:/bin`, MAIN_PID: String(pid), RESTARTED: restarted };
+      return spawnSync('/bin/sh', ['-c', script], { env }).status;
+    };
+    assert.equal(updateWith(11, connector.pid), 0);
+    assert.equal(readFileSync(restarted, 'utf8'), 'restart postern@updated.service\n');
+    // One that does not run is left so.
+    assert.equal(
+      spawnSync('/bin/sh', ['-c', script.replace('update;', 'fail;')], { env: { MAIN_PID: '0' } }).status,
+      99,
+    );
+    rmSync(restarted);
+    assert.equal(updateWith(0, 0), 0);
+    assert.ok(!existsSync(restarted));
   });
 
   it('quote words for the unit, the shells and the XML they stand in', () => {

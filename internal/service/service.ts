@@ -20,6 +20,8 @@ export interface ServiceSpec {
   readonly config: string | undefined;
   /** The user it runs as; undefined leaves the choice to the system. */
   readonly user: string | undefined;
+  /** Whether `program` looks for newer releases of itself: the service cannot, where it may not write its own program. */
+  readonly updates?: boolean;
 }
 
 /** Where an instance has its things; absolute. */

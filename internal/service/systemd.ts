@@ -14,6 +14,7 @@ import {
   takesReload,
   unnamed,
 } from './service.ts';
+import { updateFiles, updatePaths, updateUnits } from './systemd-update.ts';
 import { unixPaths } from './unix-paths.ts';
 
 const label = (name: string | undefined): string => (name === undefined ? 'postern' : `postern@${name}`);
@@ -33,11 +34,13 @@ export const systemd: ServicePlatform = {
         ...secretFiles(spec, where),
         ...configFiles(spec, where),
         { path: where.definition, text: unitText(spec), mode: 0o644 },
+        ...updateFiles(spec),
       ],
       links: {},
       commands: [
         live('systemctl', 'daemon-reload'),
         onFiles(system, 'enable', unit),
+        ...updateCommands(spec, system),
         { ...live('systemctl', 'start', unit), starts: true },
       ],
     };
@@ -45,12 +48,15 @@ export const systemd: ServicePlatform = {
   removal(name, system) {
     const unit = unitOf(name);
     const { definition, token } = paths(name);
+    const update = updateUnits(name);
     return {
       before: [
+        { ...live('systemctl', 'stop', update.timer), mayFail: true },
+        { ...onFiles(system, 'disable', update.timer), mayFail: true },
         { ...live('systemctl', 'stop', unit), mayFail: true },
         { ...onFiles(system, 'disable', unit), mayFail: true },
       ],
-      files: [definition, token],
+      files: [definition, token, ...updatePaths(name)],
       after: [live('systemctl', 'daemon-reload'), { ...live('systemctl', 'reset-failed', unit), mayFail: true }],
     };
   },
@@ -71,7 +77,15 @@ function onFiles({ root }: ServiceSystem, verb: string, unit: string): ServiceCo
   return { words: ['systemctl', ...at, '--quiet', verb, unit], live: false };
 }
 
-function unitText(spec: ServiceSpec): string {
+function updateCommands(spec: ServiceSpec, system: ServiceSystem): readonly ServiceCommand[] {
+  if (spec.updates !== true) return [];
+  const { timer } = updateUnits(spec.name);
+  return [onFiles(system, 'enable', timer), live('systemctl', 'start', timer)];
+}
+
+function unitText(given: ServiceSpec): string {
+  // In its sandbox it cannot write its program.
+  const spec = given.updates === true ? { ...given, flags: ['--no-autoupdate', ...given.flags] } : given;
   const where = paths(spec.name);
   const words = [...spec.program, ...serviceArguments(spec, where, { secretByFlag: false })];
   return systemdUnit({

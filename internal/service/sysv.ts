@@ -95,7 +95,8 @@ start() {
 	echo "Starting $NAME"
 	umask 077
 	cd / || return 1
-	nohup ${command} >>"$LOGFILE" 2>&1 </dev/null &
+	# Nobody starts it again after an update: it takes its own place.
+	POSTERN_RESTART=exec nohup ${command} >>"$LOGFILE" 2>&1 </dev/null &
 	echo $! >"$PIDFILE"
 	# A wrong configuration ends it at once.
 	sleep 1

@@ -1,7 +1,7 @@
 // Checks what a registration claims: account, tunnel id and secret. Source: docs/protocol/edge-protocol.md §8.1, §13.2
 // point 7.
 
-import { parseTunnelId } from '../schema/api-id.ts';
+import { parseTunnelId } from '../schema/api/id.ts';
 import type { Store } from './contract/store.ts';
 import { matchesSecret } from './secret-box.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { createTag, createTunnelId } from '../schema/api-id.ts';
+import { createTag, createTunnelId } from '../schema/api/id.ts';
 import { authenticateTunnel } from './authenticate-tunnel.ts';
 import { createApiToken, createSecretBox, digestApiToken, matchesSecret, openSecretBox } from './secret-box.ts';
 import { openSqliteStore } from './sqlite/thread/sqlite-store.ts';

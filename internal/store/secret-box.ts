@@ -10,7 +10,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEq
 import { join } from 'node:path';
 import { readOrCreatePrivateFile } from '../credentials/private-file.ts';
 import { PosternError } from '../errors/error.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { StoredSecret } from './contract/records.ts';
 
 const saltBytes = 16;

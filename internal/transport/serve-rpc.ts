@@ -2,18 +2,19 @@
 // of the seam's handler. Source: docs/protocol/edge-protocol.md §9.4.
 
 import type { Duplex } from 'node:stream';
-import { type SessionService, serveConnector } from '../rpc/connector-service.ts';
+import { type ConnectorService, type SessionService, serveConnector } from '../rpc/connector-service.ts';
 import type { ConnectorHandler } from './transport.ts';
 
 /** Takes the stream over. */
 export function serveRpc(stream: Duplex, handler: ConnectorHandler): void {
-  void serveConnector(stream, {
+  const service: ConnectorService = {
     updateConfiguration: async ({ version, config }) => {
       const answer = await handler.configure({ version, json: Buffer.from(config).toString('utf8') });
       return { latestAppliedVersion: answer.version, error: answer.error ?? '' };
     },
     ...(handler.sessions ?? noSessions),
-  });
+  };
+  void serveConnector(stream, service, { figures: handler.rpcFigures });
 }
 
 const noSessions: SessionService = {

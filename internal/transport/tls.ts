@@ -6,6 +6,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTlsSocket, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
+import { socketLookup } from '../net/address/lookup-host.ts';
 import { dialThroughProxy, type ProxiedSocket } from '../net/proxy/dial-proxy.ts';
 import { boundUnsent, unsentBytesOfMany } from '../net/stream/bound-unsent.ts';
 import { spkiPin } from '../net/trust/spki-pin.ts';
@@ -62,6 +63,7 @@ function connectSocket(options: DialOptions, deadline: number): Promise<Socket> 
     const socket = connectTcp({
       host: options.host,
       port: options.port,
+      lookup: socketLookup,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 15_000,

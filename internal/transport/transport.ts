@@ -15,6 +15,7 @@ import type { PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
+import type { RpcFigures } from '../telemetry/rpc-figures.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
 
 export type Protocol = 'http2' | 'quic';
@@ -43,6 +44,8 @@ export interface ResponseHead {
   /** Origin's status; 101 for an accepted upgrade on every transport (HTTP/2 maps it to 200 on the wire). */
   readonly status: number;
   readonly headers: HeaderList;
+  /** Spans for the edge, as text; '' = none, and none that an origin made up either. Undefined where nobody traces. */
+  readonly spans?: string | undefined;
 }
 
 /** Why the connector could not serve a stream; the edge answers the visitor with 502 (503 when rate limited). */
@@ -86,6 +89,8 @@ export interface ConnectorHandler {
   configure(pushed: PushedConfiguration): Promise<ConfigurationAnswer>;
   /** UDP sessions of datagram v2, which the edge asks for by RPC (QUIC only). Undefined = refused. */
   readonly sessions?: SessionService | undefined;
+  /** Counts the calls by RPC that come. */
+  readonly rpcFigures?: RpcFigures | undefined;
 }
 
 /** Unreliable messages beside the streams (QUIC only). */
@@ -166,6 +171,8 @@ export interface ConnectorConnection extends Connection {
 export interface EdgeResponse {
   readonly status: number;
   readonly headers: HeaderList;
+  /** Spans that the connector says it recorded. */
+  readonly spans?: string | undefined;
 }
 
 /** One request stream at the edge's end. */

@@ -121,6 +121,7 @@ class Visit {
   async run(): Promise<void> {
     this.#startDeadline();
     const { stream, answer } = await this.#ask().finally(() => this.#endDeadline());
+    if (answer.spans !== undefined) this.#response.reported(answer.spans);
     // gRPC's errors that come at once are trailers alone, and must be the end of the answer at the visitor's as well.
     const isOnlyHead = answer.headers.some(isGrpcStatus) && !(await hasBytes(stream.body));
     if (this.#gone) stream.reset();

@@ -6,6 +6,8 @@ import type { HeaderList } from '../net/http/header-list.ts';
 export interface ResponseObserver {
   /** The request was handed to a connection of a connector; again when it is tried with another. */
   carried?(): void;
+  /** Spans of the connector came with the head of its answer: base64 of OTLP, if it is honest. */
+  reported?(spans: string): void;
   /**
    * The head is about to be sent, 101 for an upgrade: returns the headers to send. Those that frame the message
    * (Content-Length, Transfer-Encoding, Connection, Upgrade) must stay as they are.
@@ -42,6 +44,11 @@ export class ObservedResponse implements BodyBytes {
   /** For the forwarder. */
   carried(): void {
     for (const observer of this.#observers) observer.carried?.();
+  }
+
+  /** For the forwarder. */
+  reported(spans: string): void {
+    for (const observer of this.#observers) observer.reported?.(spans);
   }
 
   protected get isObserved(): boolean {

@@ -4,8 +4,8 @@
 
 import type { HeaderList } from '../net/http/header-list.ts';
 import { isHopByHop, withoutHopByHop } from '../net/http/hop-by-hop.ts';
+import { edgeTraceHeader } from '../telemetry/tracing/trace-context.ts';
 import { isProtocolHeader } from '../wire/stream/response-headers.ts';
-import { traceHeader } from '../wire/stream/upgrade-header.ts';
 import { requestIdHeader } from './request-id.ts';
 import type { VisitorRequest } from './visitor.ts';
 
@@ -17,7 +17,7 @@ const edgeOwned = new Set([
   'host',
   'te',
   requestIdHeader.toLowerCase(),
-  traceHeader,
+  edgeTraceHeader,
   'forwarded',
   'proxy',
   'true-client-ip',
@@ -72,6 +72,7 @@ export function requestHeaders(request: VisitorRequest): HeaderList {
     'Cf-Ray',
     request.id,
   );
+  if (request.trace !== undefined) headers.push('Cf-Trace-Id', request.trace);
   return headers;
 }
 

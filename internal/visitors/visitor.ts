@@ -2,7 +2,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { HeaderList } from '../net/http/header-list.ts';
-import type { TunnelId } from '../schema/api-id.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
@@ -24,6 +24,8 @@ export interface VisitorRequest {
   readonly body: Readable;
   /** A WebSocket upgrade: the answer is 101 and then raw bytes. */
   readonly upgrade: boolean;
+  /** For the connector, which then records its part of the trace; see telemetry/tracing/trace-context.ts. */
+  readonly trace?: string | undefined;
   /** Set by a step that knows where the request goes, in place of its host's route. The path is then kept out of the log. */
   readonly target?: VisitorTarget | undefined;
 }
@@ -43,6 +45,8 @@ export interface VisitorResponse {
   observe(observer: ResponseObserver): void;
   /** For the forwarder: the request was handed to a connection of a connector. */
   carried(): void;
+  /** For the forwarder: spans that the connector recorded, as they came. */
+  reported(spans: string): void;
   /** Calls `handler` once if the visitor goes away before the answer is complete. */
   onGone(handler: () => void): void;
   /** Ask for the body that the visitor announced with Expect: 100-continue. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { bundleSingle, workers } from './bundle.ts';
 import { nativePartsOf } from './native-parts.ts';
-import { workerName } from './plugins.ts';
+import { type BuildIdentity, workerName } from './plugins.ts';
 import { bringPackage } from './registry-package.ts';
 import { hostTarget, type Target } from './targets.ts';
 import { thirdPartyText } from './third-party.ts';
@@ -20,13 +20,13 @@ export interface Binary {
 }
 
 /** Makes the binary for `target` at `path`, with THIRD-PARTY.txt beside it as `<path>.THIRD-PARTY.txt`. */
-export async function buildBinary(target: Target, path: string): Promise<Binary> {
+export async function buildBinary(target: Target, path: string, identity: BuildIdentity = {}): Promise<Binary> {
   if (hostTarget === undefined)
     throw new Error(`A binary cannot be made on ${process.platform}-${process.arch}, for which npm has no Node`);
   const notes: string[] = [];
   const work = mkdtempSync(join(tmpdir(), 'postern-binary-'));
   try {
-    const metafile = await bundleSingle(work);
+    const metafile = await bundleSingle(work, identity);
     const base = join(work, 'node');
     copyFileSync(nodeProgram(target), base);
     chmodSync(base, 0o755);

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { type BuildOptions, build, type Metafile } from 'esbuild';
 import {
   addonModule,
+  type BuildIdentity,
   keyringPlugin,
   koffiPlugin,
+  manifestPlugin,
   packageNamesPlugin,
   sourceFormsPlugin,
   stringWidthPlugin,
@@ -51,8 +53,9 @@ const withRequire = (from: string) => ({
  * One file `main.cjs` in `folder`, and one for each worker, for the single binary. CommonJS, because a module loads all of
  * Node's modules that are named anywhere in it before it begins, which takes longer than most commands.
  */
-export async function bundleSingle(folder: string): Promise<Metafile> {
+export async function bundleSingle(folder: string, identity: BuildIdentity): Promise<Metafile> {
   const plugins = [
+    manifestPlugin(identity),
     packageNamesPlugin(),
     koffiPlugin('embedded'),
     keyringPlugin('embedded'),
@@ -98,6 +101,7 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
     chunkNames: '[name]-[hash]',
     banner: withRequire('import.meta.url'),
     plugins: [
+      manifestPlugin({}),
       packageNamesPlugin(),
       koffiPlugin('beside'),
       keyringPlugin('beside'),

@@ -36,6 +36,28 @@ function nativeModule(fileName: string, place: NativePlace): string {
   return contents[place];
 }
 
+/** What a build says of itself where it differs from the checkout. */
+export interface BuildIdentity {
+  /** Default: the manifest's. */
+  readonly version?: string;
+  /** Where the program finds releases and whose signatures it takes; without it there is no `postern update`. */
+  readonly updates?: { readonly url: string; readonly roots: readonly string[] };
+}
+
+/** The checkout's manifest as the program sees it: what nobody reads at run time is left out. */
+export function manifestPlugin({ version, updates }: BuildIdentity): Plugin {
+  return {
+    name: 'manifest',
+    setup(build) {
+      build.onLoad({ filter: /[\\/]package\.json$/ }, async ({ path }) => {
+        if (path !== resolve(root, 'package.json')) return undefined;
+        const { version: own } = JSON.parse(await readFile(path, 'utf8')) as { readonly version: string };
+        return { contents: JSON.stringify({ version: version ?? own, updates }), loader: 'json' };
+      });
+    },
+  };
+}
+
 /**
  * koffi without its search for a binary. Its ESM entry makes a `require` of its own, which a bundler cannot follow, so the
  * CommonJS one is taken.

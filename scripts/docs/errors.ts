@@ -37,11 +37,13 @@ export function errorTableText(): string {
   return table(['code', 'where', 'exit code', 'try again', 'meaning', 'what to do'], rows);
 }
 
-const exitTexts: Readonly<Record<0 | ErrorKind['exit'], string>> = {
+const exitTexts: Readonly<Record<0 | 11 | ErrorKind['exit'], string>> = {
   0: 'Success, and a graceful stop',
   1: 'Any other failure',
   2: 'Credentials missing, invalid or refused',
   3: 'Configuration missing or invalid',
+  10: 'There was no update: it failed, or what was offered was refused',
+  11: 'The program was updated: by `postern update`, or by `tunnel run`, which is to be started again',
   64: 'The command line is wrong',
 };
 

@@ -3,7 +3,8 @@
 import { maxBytes as logFileBytes } from '../../cmd/log-file.ts';
 import { maxFileBytes as configFileBytes } from '../../internal/config/config-file.ts';
 import { maxConnections as apiConnections } from '../../internal/control-plane/api-listener.ts';
-import { callLimits, refusalLimits as wrongTokens } from '../../internal/control-plane/control-plane.ts';
+import { refusalLimits as wrongTokens } from '../../internal/control-plane/authorization.ts';
+import { callLimits } from '../../internal/control-plane/control-plane.ts';
 import { maxBodyBytes } from '../../internal/control-plane/request-body.ts';
 import { maxFileBytes as credentialsFileBytes } from '../../internal/credentials/private-file.ts';
 import { maxTokenLength } from '../../internal/credentials/tunnel-token.ts';
@@ -35,7 +36,7 @@ const controlRows: readonly Row[] = [
     'wrong API tokens of one address',
     rate(wrongTokens),
     '429, `api.rate-limited`',
-    source('refusalLimits', 'control-plane/control-plane.ts'),
+    source('refusalLimits', 'control-plane/authorization.ts'),
   ],
   [
     'connections to the API',

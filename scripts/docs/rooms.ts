@@ -25,6 +25,7 @@ const owns: Readonly<Record<string, string>> = {
   api: 'routes of the control plane, and their client',
   management: 'health and metrics',
   service: 'word to the service manager that started the program',
+  update: 'releases: their signed list, and the exchange of the program',
   store: 'state of the edge and the feed of its changes',
   certificates: 'keys and certificates of the edge',
   carriers: 'the connections that can carry a request',

@@ -36,6 +36,9 @@ export function sourceDate(): number {
   throw new RangeError(`SOURCE_DATE_EPOCH must be a number of seconds, not ${JSON.stringify(text.trim())}`);
 }
 
+/** For who watches the program: below packaging/ here, among the examples there. */
+const observability = ['grafana/connector.json', 'grafana/edge.json', 'prometheus/alerts.yml'];
+
 /** Everything around the program; made once for all packages. `binary` has its THIRD-PARTY.txt beside it. */
 export async function packageFiles(binary: string, kind: PackageKind, epoch: number): Promise<readonly PackageFile[]> {
   const tree = await loadCommandTree();
@@ -50,6 +53,10 @@ export async function packageFiles(binary: string, kind: PackageKind, epoch: num
     { path: `${kind.zshFolder}/_postern`, content: zshCompletion(tree) },
     { path: '/usr/share/fish/vendor_completions.d/postern.fish', content: fishCompletion(tree) },
     { path: `${doc}/examples/config.yml`, content: { file: join(root, 'packaging/linux/config.example.yml') } },
+    ...observability.map(file => ({
+      path: `${doc}/examples/${file}`,
+      content: { file: join(root, 'packaging', file) },
+    })),
     { path: `${doc}/THIRD-PARTY.txt.gz`, content: zipped(readFileSync(`${binary}.THIRD-PARTY.txt`)) },
     { path: `${doc}/changelog.gz`, content: zipped(readFileSync(join(root, 'CHANGES.md'))) },
     { path: kind.licencePath, content: licenceText() },

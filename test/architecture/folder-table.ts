@@ -31,6 +31,11 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     rpc: ['capnp'],
     stream: ['capnp'],
   },
+  // What users write (configuration files, rules) and what the API exchanges.
+  schema: {
+    '.': [],
+    api: [],
+  },
   // One seam in the room's own files, a folder a variant, and `open`, which alone names the variants.
   transport: {
     '.': [],

@@ -8,7 +8,7 @@ import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { openEdge } from '../../internal/edge/edge.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { parsePrivateHost } from '../../internal/private-network/routes/private-host.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
 import { until } from '../support/wait.ts';

@@ -8,7 +8,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { repository } from '../support/child-program.ts';
 import { hearing } from './child-events.ts';
 import { type ConnectorProgram, sourcesOf, startConnector } from './connector.ts';

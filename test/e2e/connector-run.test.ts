@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { parseTunnelId } from '../../internal/schema/api-id.ts';
+import { parseTunnelId } from '../../internal/schema/api/id.ts';
 import { listen } from '../support/origin-server.ts';
 import { startProgram, temporaryDirectory } from '../support/program.ts';
 import { refusal, SmallEdge } from '../support/small-edge.ts';

@@ -17,10 +17,13 @@ describe('choosing the protocol', () => {
     // The dial that waited for QUIC names it nowhere as a failure: nothing is wrong.
     assert.equal(countOf(connector, /Unable to establish connection/g), 0);
     await world.untilServed();
+    // The checks at start send packets over UDP too: only what comes after them is a probe.
+    await connector.logged(/precheck complete/);
     const probes = path.udp.counts.blocked;
     await until('a probe of QUIC', () => path.udp.counts.blocked > probes, 60_000);
     path.udp.cut(false);
-    await connector.logged(/QUIC gets through again/);
+    // Two probes prove it, 10 s apart; one that the block still failed puts the next one off for more than a minute.
+    await until('QUIC to get through', () => countOf(connector, /QUIC gets through again/g) === 1, 120_000);
     await until('both connections to move', () => registrations(connector).length === 4, 60_000);
     assert.deepEqual(registrations(connector), ['http2', 'http2', 'quic', 'quic']);
     assert.equal(countOf(connector, /Moving this connection to \S+ over quic/g), 2);

@@ -145,4 +145,24 @@ describe('between two hosts', () => {
     assert.equal(world.visit(), bodyBytes);
     assert.deepEqual(registrations(quic), []);
   });
+
+  for (const protocol of ['quic', 'http2']) {
+    it(`serves on from another address of its machine, over ${protocol}`, async t => {
+      const hosts = openHosts(t);
+      if (hosts === undefined) return;
+      const world = await openWorld(t, hosts);
+      const connector = world.connect(protocol);
+      await connector.logged(/Registered tunnel connection/);
+      hosts.run(hosts.connector, 'ip', 'address', 'delete', '10.77.1.1/24', 'dev', 'wire');
+      hosts.run(hosts.connector, 'ip', 'address', 'add', '10.77.1.9/24', 'dev', 'wire');
+      await connector.logged(/The machine woke up or its network changed, checking connections change=addresses/);
+      // QUIC goes on from the new address; a TCP connection is bound to the old one, and replaced.
+      if (protocol === 'http2') {
+        await connector.logged(/This machine no longer has the address 10\.77\.1\.1/);
+        await until('another registration', () => countOf(connector, /Registered tunnel connection/g) === 2);
+      }
+      assert.equal(world.visit(), bodyBytes);
+      assert.equal(countOf(connector, /Registered tunnel connection/g), protocol === 'http2' ? 2 : 1);
+    });
+  }
 });

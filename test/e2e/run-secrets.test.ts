@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { type Program, startProgram, temporaryDirectory } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';
 import { SmallEdge } from '../support/small-edge.ts';

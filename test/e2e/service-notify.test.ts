@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { openNotifyPeer } from '../support/notify-peer.ts';
 import { listen } from '../support/origin-server.ts';
 import { startProgram, temporaryDirectory } from '../support/program.ts';

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
-import { createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId } from '../../internal/schema/api/id.ts';
 import { posternCommand, startChild } from '../support/child-program.ts';
 import { temporaryDirectory } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';

@@ -66,6 +66,7 @@ describe('packages of Linux', { skip: overlayLacks() ?? false, timeout: 280_000 
       postern completion fish | cmp - /usr/share/fish/vendor_completions.d/postern.fish
       systemd-analyze verify /usr/lib/systemd/system/postern*.service && echo units: ok
       zcat /usr/share/man/man1/postern-tunnel-run.1.gz | grep -q 'token' && echo pages: ok
+      echo "update: $(postern update)"
       touch /etc/postern/token
       apt-get purge -q -y postern
       echo "left: $(${traces})"
@@ -76,6 +77,7 @@ describe('packages of Linux', { skip: overlayLacks() ?? false, timeout: 280_000 
       'mode: 755 root /usr/bin/postern\nmode: 755 root /etc/postern',
       'units: ok',
       'pages: ok',
+      'update: postern was installed by dpkg. Please update using the same method: sudo apt-get update && sudo apt-get install',
       'left: \nno user',
     ])
       assert.match(output, typeof line === 'string' ? new RegExp(literally(line)) : line);
@@ -175,6 +177,7 @@ Nothing.
         rpm --verify postern && echo verified
         systemd-analyze verify /usr/lib/systemd/system/postern*.service && echo units: ok
         rpm --query --qf 'signed: %{RSAHEADER:pgpsig}\\n' postern
+        echo "update: $(postern update)"
         dnf --assumeyes remove postern
         ls /usr/bin/postern /etc/postern 2>&1 || true`);
       for (const line of [
@@ -183,6 +186,7 @@ Nothing.
         /^verified$/m,
         /^units: ok$/m,
         /^signed: RSA\/SHA512/m,
+        /^update: postern was installed by rpm\. .*: sudo dnf upgrade postern$/m,
         /'\/usr\/bin\/postern': No such file[\s\S]*'\/etc\/postern': No such file/,
       ])
         assert.match(output, line);

@@ -12,12 +12,14 @@ import type { ActiveClient } from '../../internal/carriers/live-connections.ts';
 import { ensureLocalAccounts, type LocalAccounts } from '../../internal/control-plane/accounts.ts';
 import { createControlPlane } from '../../internal/control-plane/control-plane.ts';
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
+import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
-import type { TunnelId } from '../../internal/schema/api-id.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
 import { openSqliteStore, type SqliteStoreOptions } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { silentLogger } from '../../internal/telemetry/logger.ts';
+import { LiveTunnels } from './live-tunnels.ts';
 
 export interface TestControlPlane extends AsyncDisposable {
   /** A home directory whose ~/.postern/edge.json names this edge. */
@@ -38,19 +40,14 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
   const home = mkdtempSync(join(tmpdir(), 'postern-home-'));
   const stateDir = mkdtempSync(join(tmpdir(), 'postern-state-'));
   const store = await openSqliteStore({ path: join(stateDir, 'edge.db'), ...options });
-  const live = new Map<TunnelId, ActiveClient[]>();
-  const disconnected: TunnelId[] = [];
+  const live = new LiveTunnels();
   const server = createServer(
     createControlPlane({
       store,
       secrets: createSecretBox(randomBytes(32)),
-      live: {
-        list: async id => live.get(id) ?? [],
-        tunnels: async () => new Set(live.keys()),
-        disconnect: id => disconnected.push(id),
-      },
+      live,
       describeEdge: () => testEdge,
-      calls: openPrivateNetworkApi({ store }).api,
+      calls: [...openPrivateNetworkApi({ store }).api, ...openPeople({ store }).api],
       logger: silentLogger(),
     }),
   );
@@ -61,7 +58,10 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
   const accounts = await ensureLocalAccounts(store, { stateDir, domain: 'example.com', apiUrl });
   writeEdgePointer(join(home, '.postern'), { apiUrl, quickServiceUrl: origin, stateDir, pid: process.pid });
   return {
-    ...{ home, stateDir, apiUrl, store, accounts, live, disconnected },
+    ...{ home, stateDir, apiUrl, store, accounts, live: live.clients },
+    get disconnected() {
+      return live.disconnected.map(([id]) => id);
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();

@@ -7,7 +7,7 @@ import { fixedProtocol } from '../../internal/connector/protocol/protocol-policy
 import { openTunnel, type Tunnel, type TunnelOptions } from '../../internal/connector/tunnel.ts';
 import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge, EdgeOptions } from '../../internal/edge/options.ts';
-import { createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';

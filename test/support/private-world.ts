@@ -29,7 +29,7 @@ import { type FlowLimits, FlowTracker } from '../../internal/private-network/flo
 import { PrivateNetwork } from '../../internal/private-network/private-network.ts';
 import { openRouteTable, type RouteTable } from '../../internal/private-network/routes/route-table.ts';
 import { reportSessionEnd } from '../../internal/rpc/session-events.ts';
-import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import type { NetworkRecord } from '../../internal/store/contract/records.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createApiToken, createSecretBox, digestApiToken } from '../../internal/store/secret-box.ts';
@@ -78,7 +78,8 @@ export class PrivateWorld {
   readonly accountTag: string;
   readonly token: string;
   readonly vnet: NetworkRecord;
-  readonly #directory: string;
+  /** Holds the store's files. */
+  readonly directory: string;
   readonly #closers: (() => unknown)[] = [];
 
   private constructor(parts: {
@@ -95,7 +96,7 @@ export class PrivateWorld {
     this.routes = parts.routes;
     this.accountTag = parts.accountTag;
     this.token = parts.token;
-    this.#directory = parts.directory;
+    this.directory = parts.directory;
     const vnet = parts.routes.networkOf(parts.accountTag);
     if (vnet === undefined) throw new Error('The account has no default network');
     this.vnet = vnet;
@@ -306,7 +307,7 @@ export class PrivateWorld {
     });
     const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const apiUrl = `${origin}/client/v4`;
-    const stateDir = this.#directory;
+    const stateDir = this.directory;
     await ensureLocalAccounts(store, { stateDir, domain: 'localhost', apiUrl });
     writeEdgePointer(join(stateDir, '.postern'), { apiUrl, quickServiceUrl: origin, stateDir, pid: process.pid });
     return stateDir;
@@ -323,7 +324,7 @@ export class PrivateWorld {
     this.network.close();
     this.routes.close();
     await this.store.close();
-    rmSync(this.#directory, { recursive: true });
+    rmSync(this.directory, { recursive: true });
     if (this.tracker.size !== 0) throw new Error(`${this.tracker.size} flows were left`);
   }
 }

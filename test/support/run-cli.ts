@@ -33,6 +33,7 @@ export async function runPostern(
       platform: 'linux',
     },
     onSignal: () => () => undefined,
+    runAgain: () => undefined,
     exitNow: exitCode => {
       throw new Error(`exitNow(${exitCode})`);
     },

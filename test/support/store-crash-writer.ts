@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { createTag, createTunnelId } from '../../internal/schema/api-id.ts';
+import { createTag, createTunnelId } from '../../internal/schema/api/id.ts';
 import { openSqliteStore } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 
 const store = await openSqliteStore({ path: process.argv[2] ?? '' });

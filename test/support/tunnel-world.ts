@@ -14,6 +14,10 @@ export interface WorldOptions {
   readonly origin?: RequestListener;
   /** Further flags of `edge run`. */
   readonly edgeFlags?: readonly string[];
+  /** Further variables of the edge. */
+  readonly edgeEnv?: Readonly<Record<string, string>>;
+  /** Words that run the first edge somewhere else. */
+  readonly edgePrefix?: readonly string[];
 }
 
 export interface ConnectOptions {
@@ -24,6 +28,8 @@ export interface ConnectOptions {
   readonly connections?: number;
   /** Further flags of `tunnel`. */
   readonly flags?: readonly string[];
+  /** Further variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Answer {
@@ -42,13 +48,16 @@ export class TunnelWorld {
   readonly originPort: number;
   readonly #t: TestContext;
   readonly #edgeArgs: readonly string[];
+  readonly #edgeEnv: Readonly<Record<string, string>>;
 
   private constructor(
     t: TestContext,
     parts: Pick<TunnelWorld, 'connectorPort' | 'edge' | 'home' | 'httpPort' | 'originPort'>,
     edgeArgs: readonly string[],
+    edgeEnv: Readonly<Record<string, string>>,
   ) {
     this.#t = t;
+    this.#edgeEnv = edgeEnv;
     this.home = parts.home;
     this.edge = parts.edge;
     this.connectorPort = parts.connectorPort;
@@ -64,7 +73,8 @@ export class TunnelWorld {
     const fixed = ['edge', 'run', '--https-port', '-1', '--grace-period', '5s', '--loglevel', 'debug'];
     const edgeArgs = [...fixed, ...(options.edgeFlags ?? [])];
     const ports = ['--connector-port', '0', '--http-port', '0', '--api', '127.0.0.1:0'];
-    const edge = startProgram(t, [...edgeArgs, ...ports], { home });
+    const { edgeEnv = {}, edgePrefix = [] } = options;
+    const edge = startProgram(t, [...edgeArgs, ...ports], { home, env: edgeEnv, prefix: edgePrefix });
     const port = async (pattern: RegExp): Promise<number> => Number((await edge.logged(pattern))[1]);
     const connectorPort = await port(/Listening for connectors address=\S+?:(\d+)/);
     const httpPort = await port(/Listening for HTTP visitors address=\S+?:(\d+)/);
@@ -79,7 +89,7 @@ export class TunnelWorld {
     }
     const kept = ['--connector-port', connectorPort, '--http-port', httpPort, '--api', `127.0.0.1:${apiPort}`];
     const parts = { home, edge, connectorPort, httpPort, originPort };
-    return new TunnelWorld(t, parts, [...edgeArgs, ...kept.map(String)]);
+    return new TunnelWorld(t, parts, [...edgeArgs, ...kept.map(String)], edgeEnv);
   }
 
   /** Starts a connector and waits until all its connections are registered. */
@@ -94,7 +104,7 @@ export class TunnelWorld {
   }
 
   /** Starts a connector and waits for nothing. */
-  startConnector({ port, protocol = 'auto', connections = 1, flags = [] }: ConnectOptions = {}): Program {
+  startConnector({ port, protocol = 'auto', connections = 1, flags = [], env = {} }: ConnectOptions = {}): Program {
     return startProgram(
       this.#t,
       [
@@ -103,15 +113,15 @@ export class TunnelWorld {
         ...['--metrics', '127.0.0.1:0', '--grace-period', '5s', ...flags],
         ...['run', '--credentials-file', 'tunnel.json', 'app'],
       ],
-      { home: this.home },
+      { home: this.home, env },
     );
   }
 
   /** One request of a visitor; rejects when the edge does not answer. */
-  get(path = '/'): Promise<Answer> {
+  get(path = '/', headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const sent = request(
-        { host: '127.0.0.1', port: this.httpPort, path, headers: { Host: host }, agent: false },
+        { host: '127.0.0.1', port: this.httpPort, path, headers: { Host: host, ...headers }, agent: false },
         response => resolve(readAnswer(response)),
       );
       sent.once('error', reject);
@@ -136,7 +146,7 @@ export class TunnelWorld {
 
   /** Starts the edge again on the same ports and state. */
   async startEdge(): Promise<void> {
-    this.edge = startProgram(this.#t, this.#edgeArgs, { home: this.home });
+    this.edge = startProgram(this.#t, this.#edgeArgs, { home: this.home, env: this.#edgeEnv });
     await this.edge.logged(/Edge ready/);
   }
 }

@@ -1,9 +1,10 @@
 // `tunnel vnet list`. Source: docs/protocol/commands-and-api.md §5.5, §9.6.
 
 import { PosternError } from '../../../internal/errors/error.ts';
-import { isUuid } from '../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../../output.ts';
+import { printNetworks } from '../../printed/private-documents.ts';
 import { formatSeconds, formatTable } from '../../table.ts';
 import { openApi } from '../api.ts';
 
@@ -32,7 +33,7 @@ export const command = defineCommand({
       },
     });
     if (format !== undefined) {
-      writeFormatted(context, format, networks);
+      writePrinted(context, format, printNetworks(networks));
       return;
     }
     if (networks.length === 0) {

@@ -84,7 +84,15 @@ export function connectionMetrics(
     gauge('congestion_window', 'Congestion window in bytes', stats => stats.congestionWindow),
     counter('sent_bytes', 'Bytes sent on the present connection', stats => stats.sentBytes),
     counter('receive_bytes', 'Bytes received on the present connection', stats => stats.receivedBytes),
-    counter('lost_packets', 'Packets lost on the present connection', stats => stats.lostPackets),
+    {
+      kind: 'counter',
+      name: 'quic_client_lost_packets',
+      help: 'Packets lost on the present connection',
+      // The engine does not tell packets that were overtaken from those that were late.
+      labelNames: ['conn_index', 'reason'],
+      read: () =>
+        perQuic(stats => stats.lostPackets)().map(([labels, value]) => [{ ...labels, reason: 'unknown' }, value]),
+    },
     {
       kind: 'gauge',
       name: 'postern_connection_info',

@@ -6,8 +6,8 @@
 // refuses requests that carry a tunnel's headers, since a name may resolve differently later. A local configuration is the
 // user's own word and is not checked; destinations that visitors name are, see destination-policy.ts.
 
-import { lookup } from 'node:dns/promises';
 import { formatIp, type IpBytes, isLoopback, isUnspecified, parseIp, sameIp, unmapIpv4 } from '../../net/address/ip.ts';
+import { hostAddresses } from '../../net/address/lookup-host.ts';
 import type { IngressConfig, IngressRule } from '../../schema/ingress-rule.ts';
 
 export interface OwnEndpoint {
@@ -22,7 +22,7 @@ export type ResolveHost = (host: string) => Promise<readonly string[]>;
 /** Resolves like the origin dialler does. Unknown names have no addresses: they cannot be dialled either. */
 export const resolveHost: ResolveHost = async host => {
   try {
-    return (await lookup(host, { all: true })).map(entry => entry.address);
+    return await hostAddresses(host);
   } catch {
     // Names that do not resolve now are no business of this check.
     return [];

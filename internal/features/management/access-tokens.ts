@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import * as z from 'zod';
 import { readOrCreatePrivateFile } from '../../credentials/private-file.ts';
 import { PosternError } from '../../errors/error.ts';
-import { type ManagementResource, managementResources } from '../../schema/api-management.ts';
+import { type ManagementResource, managementResources } from '../../schema/api/management.ts';
 
 export interface ManagementGrant {
   readonly tunnelId: string;

@@ -10,7 +10,7 @@ import {
   formatTime,
 } from '../../control-plane/handler-context.ts';
 import { isPosternError } from '../../errors/error.ts';
-import { isUuid } from '../../schema/api-id.ts';
+import { isUuid } from '../../schema/api/id.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 
 type NetworkHandlers = Pick<ApiHandlers<Caller>, 'listNetworks' | 'addNetwork' | 'updateNetwork' | 'deleteNetwork'>;

@@ -1,14 +1,14 @@
 // Quick tunnels as a feature of an edge: POST /tunnel gives a tunnel to whoever asks.
 // Source: docs/protocol/commands-and-api.md §10.
 
-import { openRoute } from '../../api/routes.ts';
+import { openRoute } from '../../api/route.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import type { EdgeAddress } from '../../control-plane/handler-context.ts';
 import { type ServedCall, serveCall } from '../../control-plane/served-call.ts';
 import { encodeBase64 } from '../../credentials/base64.ts';
 import { isPosternError } from '../../errors/error.ts';
-import { nothingSchema } from '../../schema/api-common.ts';
-import { quickTunnelSchema } from '../../schema/api-quick-tunnel.ts';
+import { nothingSchema } from '../../schema/api/common.ts';
+import { quickTunnelSchema } from '../../schema/api/quick-tunnel.ts';
 import { type QuickTunnelOptions, type QuickTunnels, startQuickTunnels } from './quick-tunnels.ts';
 
 /** As stock connectors ask for one: no token, and a body that nobody reads. */

@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import type { ActiveClient, LiveConnections } from '../../carriers/live-connections.ts';
+import { liveClient } from '../../../test/support/live-tunnels.ts';
+import type { LiveConnections } from '../../carriers/live-connections.ts';
 import { ensureLocalAccounts } from '../../control-plane/accounts.ts';
-import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import { authenticateTunnel } from '../../store/authenticate-tunnel.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createSecretBox } from '../../store/secret-box.ts';
@@ -49,9 +50,9 @@ describe('quick tunnels', () => {
   let nowMs = 1_000_000;
   const connected = new Set<TunnelId>();
   const disconnected: TunnelId[] = [];
-  const client: ActiveClient = { id: 'c', features: [], version: '', arch: '', runAtMs: 0, connections: [] };
   const live: LiveConnections = {
-    list: async id => (connected.has(id) ? [client] : []),
+    list: async id => (connected.has(id) ? [liveClient()] : []),
+    states: async () => new Map(),
     tunnels: async () => connected,
     disconnect: id => disconnected.push(id),
   };

@@ -6,7 +6,7 @@ import type { LiveConnections } from '../../carriers/live-connections.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import { PlaceLimiter } from '../../net/limits/address-limiter.ts';
 import { countedNetwork, createRateLimiter } from '../../net/limits/rate-limiter.ts';
-import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import type { Store } from '../../store/contract/store.ts';
 import type { SecretBox } from '../../store/secret-box.ts';
 import type { Logger } from '../../telemetry/logger.ts';

@@ -1,12 +1,12 @@
 // One web request outside the data path (control-plane calls, documents and key sets): undici with a trust of its own, no kept
 // connections, and bounds on the answer. Origins have their own client in internal/origin.
 
-import { lookup } from 'node:dns';
 import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
-import { isIP, type LookupFunction, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Agent, buildConnector } from 'undici';
+import { socketLookup } from '../address/lookup-host.ts';
 import { dialThroughProxy } from '../proxy/dial-proxy.ts';
 import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
@@ -30,25 +30,40 @@ export interface WebAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  readonly bytes: Buffer;
 }
 
 export type WebAgentOptions = Pick<WebRequest, 'ca' | 'proxy' | 'signal'> & { readonly isSecure: boolean };
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
-export async function requestWeb(options: WebRequest): Promise<WebAnswer> {
+export function requestWeb(options: WebRequest): Promise<WebAnswer> {
+  return streamWeb(options, async ({ status, headers }, body) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of body) {
+      bytes += chunk.byteLength;
+      if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+    const all = Buffer.concat(chunks);
+    return { status, headers, text: all.toString('utf8'), bytes: all };
+  });
+}
+
+/**
+ * The same for an answer that is too long to hold: `take` gets its head, and its body as it comes. What `take` leaves unread is
+ * not fetched. Rejects with undici's, Node's or `take`'s errors.
+ */
+export async function streamWeb<T>(
+  options: Omit<WebRequest, 'maxBytes'>,
+  take: (head: Pick<WebAnswer, 'status' | 'headers'>, body: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
   const { request: send } = await import('undici');
   await using agent = await openWebAgent({ ...options, isSecure: url.startsWith('https:') });
   const answer = await send(url, { method, headers, body, signal, dispatcher: agent.dispatcher });
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    bytes += chunk.byteLength;
-    if (bytes > options.maxBytes) throw new Error(`the answer is too large: larger than ${options.maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return { status: answer.statusCode, headers: answer.headers, text: Buffer.concat(chunks).toString('utf8') };
+  return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);
 }
 
 /** Connects for undici. Disposal ends every connection at once, also one that has become a WebSocket. */
@@ -62,7 +77,9 @@ export async function openWebAgent({ ca, isSecure, proxy, signal }: WebAgentOpti
   const roots = isSecure ? [...(ca ?? systemRoots())] : [];
   const sockets = new Set<Socket>();
   const connectOne =
-    proxy === undefined ? buildConnector({ ca: roots, lookup: lookUp, allowH2: false }) : connectBy(proxy, roots, signal);
+    proxy === undefined
+      ? buildConnector({ ca: roots, lookup: socketLookup, allowH2: false })
+      : connectBy(proxy, roots, signal);
   const dispatcher = new Agent({
     connect: (options, done) => {
       connectOne(options, (error, socket) => {
@@ -81,11 +98,6 @@ export async function openWebAgent({ ca, isSecure, proxy, signal }: WebAgentOpti
     },
   };
 }
-
-/** RFC 6761 §6.3: names below `localhost` are this machine's, and resolvers may not know them. */
-const lookUp: LookupFunction = (host, options, done) => {
-  lookup(host.endsWith('.localhost') ? '127.0.0.1' : host, options, done);
-};
 
 /** For the dial alone; the whole request has its own deadline in `signal`. */
 const proxyTimeoutMs = 15_000;

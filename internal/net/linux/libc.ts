@@ -60,6 +60,8 @@ export interface LibC {
     from: Uint8Array,
     fromLength: Uint8Array,
   ): number;
+  /** `status` is not wanted. */
+  waitpid(pid: number, status: null, options: number): number;
   errno(): number;
   strerror(code: number): string;
   /** Memory outside the JavaScript heap, zeroed, never freed: for structures that name addresses. */
@@ -112,6 +114,7 @@ async function load(): Promise<LibC> {
         'long sendto(int fd, const uint8_t *b, size_t n, int flags, const uint8_t *to, uint32_t len)',
       ),
       recvfrom: library.func('long recvfrom(int fd, uint8_t *b, size_t n, int flags, uint8_t *from, uint8_t *len)'),
+      waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       errno: () => koffi.errno(),
       strerror: library.func('const char *strerror(int code)'),
       allocate: length => {

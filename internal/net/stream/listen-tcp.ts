@@ -3,6 +3,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { formatHostPort } from '../address/host-port.ts';
+import { isLocalName } from '../address/lookup-host.ts';
 import { boundUnsent } from './bound-unsent.ts';
 
 /**
@@ -10,7 +11,20 @@ import { boundUnsent } from './bound-unsent.ts';
  * system's error. Later errors are connections that could not be accepted (no memory, no descriptors, a firewall): they
  * concern no other, and unheard they would end the process.
  */
-export function listenTcp(server: Server, host: string, port: number): Promise<number> {
+export async function listenTcp(server: Server, host: string, port: number): Promise<number> {
+  try {
+    return await listenOn(server, host, port);
+  } catch (error) {
+    if (!isLocalName(host) || !isUnresolved(error)) throw error;
+    return listenOn(server, '127.0.0.1', port);
+  }
+}
+
+function isUnresolved(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'getaddrinfo';
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
       server.off('error', fail);

@@ -119,7 +119,7 @@ async function visitorOf(
   const credentials = readBasic(request.headers['proxy-authorization']);
   return {
     onRamp: 'http-proxy',
-    network: await admission.admit(credentials, socket.remoteAddress ?? ''),
+    ...(await admission.admit(credentials, socket)),
     sourceAddress: plainAddress(socket.remoteAddress),
     sourcePort: socket.remotePort ?? 0,
   };

@@ -18,9 +18,8 @@ import {
 } from '../../net/socks/codec.ts';
 import type { PrivateNetwork } from '../../private-network/private-network.ts';
 import type { Visitor } from '../../private-network/visitor.ts';
-import type { NetworkRecord } from '../../store/contract/records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { Admission } from '../entrance/admission.ts';
+import type { Admission, Admitted } from '../entrance/admission.ts';
 import { joinFlow } from '../entrance/join-flow.ts';
 import { handshakeLimits, type ListenOptions, openListener, type TcpListener } from '../entrance/listener.ts';
 import { privateHostOf } from './private-host-of.ts';
@@ -90,11 +89,11 @@ async function serve(socket: Socket, options: Serving): Promise<void> {
     return;
   }
   const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
-  let network: NetworkRecord | undefined;
+  let admitted: Admitted | undefined;
   let request: SocksRequest;
   try {
-    network = await authenticate(socket, options);
-    if (network === undefined) return;
+    admitted = await authenticate(socket, options);
+    if (admitted === undefined) return;
     request = await readRequest(socket, () => socket.end(encodeReply(reply.address)));
   } finally {
     clearTimeout(deadline);
@@ -102,7 +101,7 @@ async function serve(socket: Socket, options: Serving): Promise<void> {
   }
   const visitor: Visitor = {
     onRamp: 'socks',
-    network,
+    ...admitted,
     sourceAddress: plainAddress(socket.remoteAddress),
     sourcePort: socket.remotePort ?? 0,
   };
@@ -111,17 +110,16 @@ async function serve(socket: Socket, options: Serving): Promise<void> {
   else refuse(socket, encodeReply(reply.command));
 }
 
-/** The network that the client may use; undefined when it was told that it may not. */
-async function authenticate(socket: Socket, { admission }: SocksServerOptions): Promise<NetworkRecord | undefined> {
+/** Where the client may go; undefined when it was told that it may not. */
+async function authenticate(socket: Socket, { admission }: SocksServerOptions): Promise<Admitted | undefined> {
   const methods = await readGreeting(socket);
-  const address = socket.remoteAddress ?? '';
   if (methods.includes(method.password)) {
     socket.write(Buffer.from([socksVersion, method.password]));
     const credentials = await readCredentials(socket);
     try {
-      const network = await admission.admit(credentials, address);
+      const admitted = await admission.admit(credentials, socket);
       socket.write(Buffer.from([1, 0]));
-      return network;
+      return admitted;
     } catch (error) {
       // RFC 1929 leaves the number to the server: 2 says that the password was right and the user name was not.
       socket.end(Buffer.from([1, isPosternError(error, 'flow.denied') ? 2 : 1]));
@@ -132,15 +130,15 @@ async function authenticate(socket: Socket, { admission }: SocksServerOptions): 
     refuse(socket, Buffer.from([socksVersion, method.noneAcceptable]));
     return undefined;
   }
-  let network: NetworkRecord;
+  let admitted: Admitted;
   try {
-    network = await admission.admit(undefined, address);
+    admitted = await admission.admit(undefined, socket);
   } catch (error) {
     socket.end(Buffer.from([socksVersion, method.noneAcceptable]));
     throw error;
   }
   socket.write(Buffer.from([socksVersion, method.none]));
-  return network;
+  return admitted;
 }
 
 async function connect(

@@ -2,12 +2,13 @@
 // wait has a deadline. Source: docs/protocol/ingress-and-origin.md §4 (connectTimeout, tlsTimeout, tcpKeepAlive,
 // noHappyEyeballs), §8.1.
 
-import { type LookupAddress, type LookupAllOptions, lookup } from 'node:dns';
+import type { LookupAddress, LookupAllOptions } from 'node:dns';
 import { connect, isIP, type LookupFunction, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import { formatHostPort, parseHostPort } from '../../net/address/host-port.ts';
 import { type IpBytes, parseIp } from '../../net/address/ip.ts';
+import { lookupHost, socketLookup } from '../../net/address/lookup-host.ts';
 import type { ForwardProxy } from '../../net/proxy/forward-proxy.ts';
 import { openProxyTunnel } from '../../net/proxy/proxy-tunnel.ts';
 import { boundUnsent } from '../../net/stream/bound-unsent.ts';
@@ -118,9 +119,9 @@ function notAllowed(dest: string): PosternError {
   });
 }
 
-function lookupOption({ allow, lookup: named }: DialSettings, port: number): { lookup?: LookupFunction } {
-  if (allow === undefined && named === undefined) return {};
-  return { lookup: guardedLookup(allow ?? (() => true), port, named ?? lookup) };
+function lookupOption({ allow, lookup: named }: DialSettings, port: number): { lookup: LookupFunction } {
+  if (allow === undefined && named === undefined) return { lookup: socketLookup };
+  return { lookup: guardedLookup(allow ?? (() => true), port, named ?? lookupHost) };
 }
 
 /** A look-up without the addresses that are not allowed; fails when none is left. */

@@ -10,12 +10,19 @@ export type Hop = 'resolve' | 'connect' | 'tls' | 'request' | 'response';
 export function originFailure(hop: Hop, dest: string, cause: unknown): PosternError {
   if (cause instanceof PosternError) return cause;
   const code = hop === 'request' || hop === 'response' ? 'origin.failed' : 'origin.unreachable';
-  const remedy = hop === 'tls' ? tlsRemedy(foreignCode(cause)) : '';
+  const remedy = noDescriptor.has(foreignCode(cause) ?? '')
+    ? '. The connector has no free descriptor: raise its limit (ulimit -n, or LimitNOFILE= of its service)'
+    : hop === 'tls'
+      ? tlsRemedy(foreignCode(cause))
+      : '';
   return new PosternError(code, `${hopTexts[hop]} ${dest}: ${describeError(cause)}${remedy}`, {
     cause,
     details: { hop, dest, cause: foreignCode(cause) },
   });
 }
+
+/** Of this process, and of the machine. */
+const noDescriptor: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);
 
 /** Which setting of the rule mends a certificate that was not accepted; '' for other faults. */
 function tlsRemedy(code: string | undefined): string {

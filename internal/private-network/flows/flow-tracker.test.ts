@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isPosternError } from '../../errors/error.ts';
-import { createTunnelId } from '../../schema/api-id.ts';
+import { createTunnelId } from '../../schema/api/id.ts';
 import type { FlowEvent, FlowSubject } from './flow.ts';
 import { FlowTracker } from './flow-tracker.ts';
 

@@ -2,7 +2,7 @@
 // socket: whoever opened a flow closes what carries it.
 
 import { PosternError } from '../../errors/error.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { Flow, FlowBytes, FlowDenialReason, FlowEndReason, FlowEvent, FlowSubject } from './flow.ts';
 
 /** Flows at once, at most. */
@@ -94,6 +94,11 @@ export class FlowTracker {
     this.#tell({ kind: 'denied', subject, reason, atMs: this.#now() });
   }
 
+  /** Cuts the flows of clients that came in with this API token. */
+  revoke(tokenId: string): void {
+    for (const flow of this.active()) if (flow.tokenId === tokenId) flow.cut('revoked');
+  }
+
   /** Cuts every flow. */
   close(): void {
     for (const flow of this.active()) flow.cut('edge-stopped');
@@ -117,6 +122,7 @@ class TrackedFlow implements OpenFlow {
   readonly protocol: FlowSubject['protocol'];
   readonly accountTag: string;
   readonly networkId: string;
+  readonly tokenId: string | undefined;
   readonly sourceAddress: string;
   readonly sourcePort: number;
   readonly destination: string;
@@ -140,6 +146,7 @@ class TrackedFlow implements OpenFlow {
     this.protocol = subject.protocol;
     this.accountTag = subject.accountTag;
     this.networkId = subject.networkId;
+    this.tokenId = subject.tokenId;
     this.sourceAddress = subject.sourceAddress;
     this.sourcePort = subject.sourcePort;
     this.destination = subject.destination;

@@ -1,7 +1,7 @@
 // One flow from an on-ramp into a private network, as logs, limits, policy and discovery see it. Plain data and the
 // events of its life.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** `names`: the edge itself, asking about the names that visitors of the others gave. */
 export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names';
@@ -20,6 +20,8 @@ export interface FlowSubject {
   readonly accountTag: string;
   /** UUID of the virtual network. */
   readonly networkId: string;
+  /** Id of the API token that its client came in with, where one was needed. */
+  readonly tokenId?: string | undefined;
   /** Address text of whoever began it. */
   readonly sourceAddress: string;
   /** 0 where the protocol has none. */
@@ -43,9 +45,17 @@ export interface Flow extends FlowSubject {
 /**
  * Why a flow ended. `closed`: by either side in order; `reset`: broken off by either side; `idle`; `refused` by the
  * connector; `unreachable`: no connection, or none that answered; `route-changed`: its route was taken away or leads
- * elsewhere now; `edge-stopped`.
+ * elsewhere now; `revoked`: the API token of its client is good no more; `edge-stopped`.
  */
-export type FlowEndReason = 'closed' | 'reset' | 'idle' | 'refused' | 'unreachable' | 'route-changed' | 'edge-stopped';
+export type FlowEndReason =
+  | 'closed'
+  | 'reset'
+  | 'idle'
+  | 'refused'
+  | 'unreachable'
+  | 'route-changed'
+  | 'revoked'
+  | 'edge-stopped';
 
 /** Why there was no flow: no route leads there, the destination is the connector's own machine, a limit, no address for the name. */
 export type FlowDenialReason = 'no-route' | 'special-destination' | 'limit' | 'unresolved';

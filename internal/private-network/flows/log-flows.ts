@@ -32,6 +32,7 @@ function fieldsOf(subject: FlowSubject): Readonly<Record<string, string>> {
     onRamp: subject.onRamp,
     protocol: subject.protocol,
     vnet: subject.networkId,
+    ...(subject.tokenId === undefined ? {} : { apiToken: subject.tokenId }),
     src: joinPort(subject.sourceAddress, subject.sourcePort),
     dst: joinPort(subject.destination, subject.destinationPort),
   };

@@ -3,7 +3,7 @@
 
 import { PosternError } from '../../errors/error.ts';
 import { virtualDns } from '../../net/address/virtual-dns.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 import type { Flow, FlowSubject } from '../flows/flow.ts';
 import type { FlowTracker } from '../flows/flow-tracker.ts';

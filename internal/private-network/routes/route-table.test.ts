@@ -8,7 +8,7 @@ import { LateStore } from '../../../test/support/late-store.ts';
 import { until } from '../../../test/support/wait.ts';
 import { ensureLocalAccounts } from '../../control-plane/accounts.ts';
 import { parseIp } from '../../net/address/ip.ts';
-import { createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';

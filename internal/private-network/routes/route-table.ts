@@ -4,7 +4,7 @@
 import { type IpBytes, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
 import { parsePrefix } from '../../net/address/prefix.ts';
 import { PrefixTable } from '../../net/address/prefix-table.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../../store/contract/changes.ts';
 import type { IpRouteRecord, NetworkRecord, PrivateHostnameRecord } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
@@ -82,6 +82,7 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
       case 'configuration':
       case 'hostname-routed':
       case 'hostname-removed':
+      case 'token-revoked':
         return false;
     }
   };

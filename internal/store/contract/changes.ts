@@ -3,7 +3,7 @@
 // read may show a change that is still to be told. SQLite tells its own process before the writing call returns, and of
 // other processes' writes by a `reset`. follow/follow-table.ts is the way to keep a table right under these rules.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type {
   ConfigurationRecord,
   HostnameRecord,
@@ -25,6 +25,8 @@ export type StoreChange =
   | { readonly kind: 'ip-route-deleted'; readonly route: IpRouteRecord }
   | { readonly kind: 'private-hostname-added'; readonly route: PrivateHostnameRecord }
   | { readonly kind: 'private-hostname-deleted'; readonly route: PrivateHostnameRecord }
+  /** The token is no longer good: removed by itself, or with its user or device. Expiry is not told. */
+  | { readonly kind: 'token-revoked'; readonly tokenId: string }
   /** Another process changed the store, anything may be different: read tables again. */
   | { readonly kind: 'reset' };
 

@@ -1,7 +1,7 @@
 // What the edge's store keeps, as plain data. Times are milliseconds since the epoch; a deletion time of undefined means
 // alive. Source: docs/protocol/commands-and-api.md §9.2.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 
 /** Owner of tunnels, zones, networks and API tokens. */
 export interface AccountRecord {
@@ -21,15 +21,93 @@ export interface ZoneRecord {
   readonly domain: string;
 }
 
-/** An API token; only its digest is kept. */
+/** Somebody of an account. */
+export interface UserRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  /** Unique in the account, perhaps an e-mail address. */
+  readonly name: string;
+  /** What tokens of this user may be good for at most; see api/scopes.ts. */
+  readonly scopes: readonly string[];
+  readonly createdAtMs: number;
+}
+
+/** Users under one name, for policies. */
+export interface GroupRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  /** Unique in the account. */
+  readonly name: string;
+  readonly createdAtMs: number;
+  /** Ids of users, sorted. */
+  readonly members: readonly string[];
+}
+
+/** A machine of a user. */
+export interface DeviceRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  readonly userId: string;
+  /** Unique in the account. */
+  readonly name: string;
+  readonly createdAtMs: number;
+}
+
+/** An API token; only its digest is kept. Without a user it is a service's, or the operator's own. */
 export interface ApiTokenRecord {
+  /** 32 hex digits. */
+  readonly id: string;
   /** SHA-256 of the token text. */
   readonly digest: Uint8Array;
   readonly accountTag: string;
+  readonly userId: string | undefined;
+  readonly deviceId: string | undefined;
   /** For people: where the token went. */
   readonly label: string;
+  /** What it is good for; see api/scopes.ts. */
+  readonly scopes: readonly string[];
   readonly createdAtMs: number;
+  /** From then on it is as good as revoked; undefined = never. */
+  readonly expiresAtMs: number | undefined;
 }
+
+/** A token to be kept; what is left out: a new id, nobody's, good for everything, for ever. */
+export type NewApiToken = Pick<ApiTokenRecord, 'digest' | 'accountTag' | 'label' | 'createdAtMs'> &
+  Partial<ApiTokenRecord>;
+
+/** A code that lets a user log in once; only its digest is kept. */
+export interface LoginCodeRecord {
+  /** SHA-256 of the code. */
+  readonly digest: Uint8Array;
+  readonly userId: string;
+  readonly expiresAtMs: number;
+}
+
+/** One change, as the audit log keeps it. Names are those of its time. */
+export interface AuditRecord {
+  readonly accountTag: string;
+  readonly atMs: number;
+  /** Words of what was done: `create tunnel`. */
+  readonly action: string;
+  /** What it was done to, as a path: `/accounts/…/cfd_tunnel/…`. */
+  readonly target: string;
+  /** Empty for a token of nobody. */
+  readonly userId: string;
+  readonly userName: string;
+  readonly tokenId: string;
+  readonly tokenName: string;
+  /** Address the call came from. */
+  readonly address: string;
+  /** JSON texts without secrets; undefined where there was nothing. */
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+/** An entry of the log; ids count up. */
+export type AuditEntry = AuditRecord & { readonly id: number };
 
 /** A tunnel's secret at rest: see secret-box.ts. */
 export interface StoredSecret {
@@ -46,8 +124,10 @@ export interface TunnelRecord {
   readonly name: string;
   readonly createdAtMs: number;
   readonly deletedAtMs: number | undefined;
-  /** 0 = locally managed; else the version of the remote configuration. */
+  /** 0 = none was set; else the version of the remote configuration. */
   readonly configVersion: number;
+  /** Whether it was made to be configured from the edge, or has been since. */
+  readonly remote: boolean;
 }
 
 export interface NewTunnel {
@@ -56,6 +136,8 @@ export interface NewTunnel {
   readonly name: string;
   readonly secret: StoredSecret;
   readonly createdAtMs: number;
+  /** Made to be configured from the edge. Default false. */
+  readonly remote?: boolean | undefined;
 }
 
 export interface ConfigurationRecord {
@@ -67,13 +149,23 @@ export interface ConfigurationRecord {
   readonly updatedAtMs: number;
 }
 
-/** A public host name that leads to a tunnel. */
-export interface HostnameRecord {
+/** A public host name, as it is given to the store. */
+export interface NewHostname {
   /** Lower case ASCII; `*.suffix` for a wildcard. */
   readonly hostname: string;
   readonly tunnelId: TunnelId;
   readonly accountTag: string;
   readonly createdAtMs: number;
+  /** Default empty. */
+  readonly comment?: string | undefined;
+}
+
+/** A public host name that leads to a tunnel. */
+export interface HostnameRecord extends NewHostname {
+  /** 32 hex digits, given by the store; it stays when the name changes. */
+  readonly id: string;
+  readonly comment: string;
+  readonly modifiedAtMs: number;
 }
 
 export interface QuickTunnelRecord {
@@ -89,6 +181,15 @@ export interface EdgeRecord {
   readonly id: string;
   /** Grows while the edge lives; a number that stands still tells of one that is gone, whatever its clock shows. */
   readonly beat: number;
+}
+
+/** Since when a tunnel is connected, or not. */
+export interface TunnelActivity {
+  readonly tunnelId: TunnelId;
+  /** When the first of its connections came, of those that followed each other without a gap. */
+  readonly activeAtMs: number;
+  /** When the last one went; undefined while it is connected. */
+  readonly inactiveAtMs: number | undefined;
 }
 
 /** The connectors of one tunnel that are connected to one edge. */

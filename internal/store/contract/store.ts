@@ -3,23 +3,32 @@
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
 // prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
 import type {
   AccountRecord,
   ApiTokenRecord,
+  AuditEntry,
+  AuditRecord,
   ConfigurationRecord,
+  DeviceRecord,
   EdgeRecord,
+  GroupRecord,
   HostnameRecord,
   IpRouteRecord,
+  LoginCodeRecord,
   NetworkRecord,
+  NewApiToken,
+  NewHostname,
   NewTunnel,
   Page,
   PresentClients,
   PrivateHostnameRecord,
   QuickTunnelRecord,
   StoredSecret,
+  TunnelActivity,
   TunnelRecord,
+  UserRecord,
   ZoneRecord,
 } from './records.ts';
 
@@ -27,12 +36,78 @@ export interface AccountStore {
   /** Makes the account, its zone and its default virtual network in one step. `store.conflict` when the name is taken. */
   create(account: AccountRecord, zone: ZoneRecord, network: NetworkRecord): Promise<void>;
   byName(name: string): Promise<AccountRecord | undefined>;
+  get(tag: string): Promise<AccountRecord | undefined>;
   zone(id: string): Promise<ZoneRecord | undefined>;
   zonesOf(accountTag: string): Promise<readonly ZoneRecord[]>;
   setZoneDomain(id: string, domain: string): Promise<void>;
-  addToken(token: ApiTokenRecord): Promise<void>;
+  /** Returns it as it is kept. `store.failed` when its user or device is not the account's, or the device not the user's. */
+  addToken(token: NewApiToken): Promise<ApiTokenRecord>;
+  /** Expired ones too. */
   tokenByDigest(digest: Uint8Array): Promise<ApiTokenRecord | undefined>;
-  removeToken(digest: Uint8Array): Promise<boolean>;
+  /** Expired ones too; oldest first. */
+  tokens(accountTag: string): Promise<readonly ApiTokenRecord[]>;
+  /** Which of these tokens there still are. */
+  knownTokens(ids: readonly string[]): Promise<readonly string[]>;
+  /** Forgets a token, which is told; false when the account has none of that id. */
+  revokeToken(accountTag: string, id: string): Promise<boolean>;
+}
+
+export interface UserStore {
+  /** `store.conflict` when the account has a user of the name. */
+  create(user: UserRecord): Promise<void>;
+  get(accountTag: string, id: string): Promise<UserRecord | undefined>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly UserRecord[]>;
+  /** With devices, memberships, login codes, and tokens, which are told as revoked. False when there is none of that id. */
+  remove(accountTag: string, id: string): Promise<boolean>;
+  /** One code at a time: an earlier one of the user is forgotten. */
+  setLoginCode(code: LoginCodeRecord): Promise<void>;
+  /** The user of a code, once: the code is forgotten. Undefined for one that is not known or expired. */
+  takeLoginCode(digest: Uint8Array, atMs: number): Promise<UserRecord | undefined>;
+}
+
+export interface GroupStore {
+  /** `store.conflict` when the account has a group of the name. Members must be the account's. */
+  create(group: GroupRecord): Promise<void>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly GroupRecord[]>;
+  remove(accountTag: string, id: string): Promise<boolean>;
+  /** Makes a user a member, or no longer. False when the account has no such group or user. */
+  setMember(accountTag: string, groupId: string, userId: string, isMember: boolean): Promise<boolean>;
+}
+
+export interface DeviceStore {
+  /** `store.conflict` when the account has a device of the name. The user must be the account's. */
+  create(device: DeviceRecord): Promise<void>;
+  /** By name. */
+  list(accountTag: string): Promise<readonly DeviceRecord[]>;
+  /** With its tokens, which are told as revoked. */
+  remove(accountTag: string, id: string): Promise<boolean>;
+}
+
+export interface AuditFilter {
+  readonly sinceMs?: number | undefined;
+  readonly beforeMs?: number | undefined;
+  /** Name or id of a user. */
+  readonly user?: string | undefined;
+  readonly action?: string | undefined;
+  /** From 1. */
+  readonly page: number;
+  readonly perPage: number;
+}
+
+/** What changed and by whom. Bounded for each account: the oldest entries make room. */
+export interface AuditStore {
+  add(entry: AuditRecord): Promise<void>;
+  /** Newest first. */
+  list(accountTag: string, filter: AuditFilter): Promise<Page<AuditEntry>>;
+}
+
+/** When tokens were last used. May be lost in a power cut. */
+export interface TokenUseStore {
+  mark(tokenId: string, atMs: number): Promise<void>;
+  /** By token id; a token that was never used is not in it. */
+  of(tokenIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
 }
 
 export interface TunnelFilter {
@@ -49,6 +124,12 @@ export interface TunnelFilter {
   readonly perPage: number;
 }
 
+/** What may change of a tunnel. */
+export interface TunnelChanges {
+  readonly name?: string | undefined;
+  readonly secret?: StoredSecret | undefined;
+}
+
 /** `busy`: private routes lead through it and no cascade was asked for. */
 export type RemoveTunnel = 'removed' | 'missing' | 'busy';
 
@@ -59,6 +140,8 @@ export interface TunnelStore {
   find(id: TunnelId): Promise<TunnelRecord | undefined>;
   /** By id, within an account; deleted ones too. */
   get(accountTag: string, id: TunnelId): Promise<TunnelRecord | undefined>;
+  /** `store.conflict` as `create`; undefined when the account has no such live tunnel. */
+  update(accountTag: string, id: TunnelId, changes: TunnelChanges): Promise<TunnelRecord | undefined>;
   /** Newest first. */
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
   /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
@@ -78,12 +161,23 @@ export interface TunnelStore {
 /** `taken`: leads to another tunnel of the account and overwriting was not asked; `foreign`: belongs to another account. */
 export type RouteHostname = 'new' | 'updated' | 'unchanged' | 'taken' | 'foreign';
 
+/** What may change of a host name, and when it did. */
+export type HostnameChanges = {
+  readonly [Key in 'hostname' | 'tunnelId' | 'comment']?: HostnameRecord[Key] | undefined;
+} & { readonly atMs: number };
+
 export interface HostnameStore {
-  route(record: HostnameRecord, options: { overwrite: boolean }): Promise<RouteHostname>;
+  route(record: NewHostname, options: { overwrite: boolean }): Promise<RouteHostname>;
   get(hostname: string): Promise<HostnameRecord | undefined>;
-  /** All of them, for the router's table; sorted by name. */
-  list(): Promise<readonly HostnameRecord[]>;
-  remove(accountTag: string, hostname: string): Promise<boolean>;
+  /** All of them, for the router's table, or those of an account; sorted by name. */
+  list(accountTag?: string): Promise<readonly HostnameRecord[]>;
+  /**
+   * `store.conflict` when the new name leads somewhere, of whichever account; undefined when the account has none of that
+   * id. Followers see the old name go and the new one come, in one change. The tunnel must be the account's.
+   */
+  update(accountTag: string, id: string, changes: HostnameChanges): Promise<HostnameRecord | undefined>;
+  /** By id; false when the account has none of that id. */
+  remove(accountTag: string, id: string): Promise<boolean>;
 }
 
 export interface QuickTunnelStore {
@@ -98,16 +192,21 @@ export interface QuickTunnelStore {
 export interface PresenceStore {
   /**
    * Counts the edge's beat on, and replaces what is known of the tunnels named; an undefined text removes one. Resolves to
-   * false when the edge was not known: it is now, with nothing but these.
+   * false when the edge was not known: it is now, with nothing but these. `atMs` is when a tunnel that came first, or went
+   * last, of all edges did so.
    */
-  beat(edgeId: string, changed: ReadonlyMap<TunnelId, string | undefined>): Promise<boolean>;
+  beat(edgeId: string, changed: ReadonlyMap<TunnelId, string | undefined>, atMs: number): Promise<boolean>;
   edges(): Promise<readonly EdgeRecord[]>;
   /** Of one tunnel, on all edges. */
   clientsOf(tunnelId: TunnelId): Promise<readonly PresentClients[]>;
   /** Tunnels with clients, by edge. */
   tunnels(): Promise<readonly Pick<PresentClients, 'edgeId' | 'tunnelId'>[]>;
+  /** Of the tunnels that were ever connected, without those that the store has forgotten. */
+  activity(): Promise<readonly TunnelActivity[]>;
   /** Forgets an edge and its clients; with `beat` only if the edge has not counted on since. */
-  forget(edgeId: string, beat?: number): Promise<void>;
+  forget(edgeId: string, atMs: number, beat?: number): Promise<void>;
+  /** Forgets the activity of tunnels that are gone for good. */
+  forgetTunnels(ids: readonly TunnelId[]): Promise<void>;
 }
 
 export interface NetworkChanges {
@@ -132,17 +231,21 @@ export interface NetworkStore {
   list(accountTag?: string): Promise<readonly NetworkRecord[]>;
 }
 
-/** What may change of a route: where it leads, and what it is for. */
+/** What may change of a route: from where it leads where to, and what it is for. */
 export type IpRouteChanges = {
-  readonly [Key in 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+  readonly [Key in 'networkId' | 'prefix' | 'tunnelId' | 'comment']?: IpRouteRecord[Key] | undefined;
+};
+
+export type PrivateHostnameChanges = {
+  readonly [Key in 'networkId' | 'hostname' | 'tunnelId' | 'comment']?: PrivateHostnameRecord[Key] | undefined;
 };
 
 export interface IpRouteStore {
   /** `store.conflict` when the network has a live route for exactly this prefix. Tunnel and network must be the account's. */
   create(route: IpRouteRecord): Promise<void>;
   /**
-   * Changes what is given of a live route; undefined when the account has none of that id. Followers see the old one go and
-   * the new one come, in one change. The tunnel must be the account's.
+   * Changes what is given of a live route; undefined when the account has none of that id. `store.conflict` as `create`.
+   * Followers see the old one go and the new one come, in one change. Tunnel and network must be the account's.
    */
   update(accountTag: string, id: string, changes: IpRouteChanges): Promise<IpRouteRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<IpRouteRecord | undefined>;
@@ -153,6 +256,8 @@ export interface IpRouteStore {
 export interface PrivateHostnameStore {
   /** `store.conflict` when the network has a live route for the name. Tunnel and network must be the account's. */
   create(route: PrivateHostnameRecord): Promise<void>;
+  /** As that of routes by prefix. */
+  update(accountTag: string, id: string, changes: PrivateHostnameChanges): Promise<PrivateHostnameRecord | undefined>;
   remove(accountTag: string, id: string, atMs: number): Promise<PrivateHostnameRecord | undefined>;
   /** Deleted ones too; oldest first. Without a tag those of all accounts. */
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;
@@ -168,6 +273,11 @@ export interface StoreParts {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
+  readonly users: UserStore;
+  readonly groups: GroupStore;
+  readonly devices: DeviceStore;
+  readonly audit: AuditStore;
+  readonly tokenUses: TokenUseStore;
 }
 
 export interface Store extends StoreParts, AsyncDisposable {

@@ -1,13 +1,15 @@
-// Accounts, zones and API tokens in SQLite.
+// Accounts and zones in SQLite; their tokens are tokens.ts.
 
 import type { AccountRecord, ZoneRecord } from '../contract/records.ts';
 import type { AccountStore } from '../contract/store.ts';
-import { blob, integer, text } from './columns.ts';
+import { integer, text } from './columns.ts';
 import type { Database, Row } from './database.ts';
 import { insertNetwork } from './networks.ts';
+import { createTokenCalls } from './tokens.ts';
 
 export function createAccountStore(database: Database): AccountStore {
   return {
+    ...createTokenCalls(database),
     async create(account, zone, network) {
       await database.write(emit => {
         database.run('INSERT INTO accounts VALUES (?, ?, ?)', account.tag, account.name, account.createdAtMs);
@@ -20,6 +22,10 @@ export function createAccountStore(database: Database): AccountStore {
       const row = database.row('SELECT * FROM accounts WHERE name = ?', name);
       return row === undefined ? undefined : toAccount(row);
     },
+    async get(tag) {
+      const row = database.row('SELECT * FROM accounts WHERE tag = ?', tag);
+      return row === undefined ? undefined : toAccount(row);
+    },
     async zone(id) {
       const row = database.row('SELECT * FROM zones WHERE id = ?', id);
       return row === undefined ? undefined : toZone(row);
@@ -29,26 +35,6 @@ export function createAccountStore(database: Database): AccountStore {
     },
     async setZoneDomain(id, domain) {
       await database.write(() => database.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
-    },
-    async addToken(token) {
-      const { digest, accountTag, label, createdAtMs } = token;
-      await database.write(() =>
-        database.run('INSERT INTO api_tokens VALUES (?, ?, ?, ?)', digest, accountTag, label, createdAtMs),
-      );
-    },
-    async tokenByDigest(digest) {
-      const row = database.row('SELECT * FROM api_tokens WHERE digest = ?', digest);
-      if (row === undefined) return undefined;
-      return {
-        digest: blob(row, 'digest'),
-        accountTag: text(row, 'account_tag'),
-        label: text(row, 'label'),
-        createdAtMs: integer(row, 'created_ms'),
-      };
-    },
-    async removeToken(digest) {
-      const removed = await database.write(() => database.run('DELETE FROM api_tokens WHERE digest = ?', digest));
-      return removed > 0;
     },
   };
 }

@@ -1,7 +1,7 @@
 // Reads typed values out of rows. Tables are STRICT, so a wrong type means a foreign file or a wrong query.
 
 import { PosternError } from '../../errors/error.ts';
-import { parseTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { parseTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import type { Row } from './database.ts';
 
 export function text(row: Row, column: string): string {
@@ -16,6 +16,10 @@ export function integer(row: Row, column: string): number {
 
 export function optionalInteger(row: Row, column: string): number | undefined {
   return row[column] === null ? undefined : integer(row, column);
+}
+
+export function optionalText(row: Row, column: string): string | undefined {
+  return row[column] === null ? undefined : text(row, column);
 }
 
 export function blob(row: Row, column: string): Uint8Array {

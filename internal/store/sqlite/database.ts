@@ -89,6 +89,19 @@ export class Database {
     return turn;
   }
 
+  /** Reads the whole file; closes it and throws 'store.failed', which isDamaged knows, when it is damaged. For small ones. */
+  requireSound(): void {
+    try {
+      const [found] = this.rows('PRAGMA quick_check(1)');
+      if (found?.quick_check === 'ok') return;
+      const cause = Object.assign(new Error(String(found?.quick_check)), { errcode: corruptCode });
+      throw new PosternError('store.failed', `The database ${this.#path} is damaged`, { cause });
+    } catch (error) {
+      this.#inner.close();
+      throw error;
+    }
+  }
+
   /** Publishes a `reset` when another process has changed the file since the last call. */
   noticeForeignChanges(): void {
     let version: number;
@@ -196,11 +209,25 @@ export class Database {
   }
 }
 
-/** SQLITE_BUSY, whose extended codes have it in their lowest byte. */
+/** SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_FULL and SQLITE_NOTADB. */
 const busyCode = 5;
+const corruptCode = 11;
+const fullCode = 13;
+const notDatabaseCode = 26;
+
+/** Extended codes have the primary one in their lowest byte. */
+function primaryCode(error: unknown): number | undefined {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined;
+}
 
 function isLocked(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === busyCode;
+  return primaryCode(error) === busyCode;
+}
+
+/** Whether the file's own content is at fault. */
+export function isDamaged(error: unknown): boolean {
+  const code = error instanceof PosternError ? primaryCode(error.cause) : undefined;
+  return code === corruptCode || code === notDatabaseCode;
 }
 
 /** SQLITE_CONSTRAINT_UNIQUE and SQLITE_CONSTRAINT_PRIMARYKEY of SQLite's extended result codes. */
@@ -213,8 +240,12 @@ function translate(error: unknown, path: string): unknown {
     if (conflictCodes.includes(Number(error.errcode))) {
       return new PosternError('store.conflict', 'That name or route exists already', { cause: error });
     }
+    if (primaryCode(error) === fullCode)
+      return new PosternError('store.full', `The disk of ${path} is full: nothing was changed`, { cause: error });
     return new PosternError('store.failed', `The database ${path} failed`, { cause: error });
   }
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new PosternError('store.full', `The disk of ${path} is full: nothing was changed`, { cause: error });
   if (code !== undefined)
     return new PosternError('store.failed', `The database ${path} cannot be used`, { cause: error });
   return error;

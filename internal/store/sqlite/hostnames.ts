@@ -1,11 +1,12 @@
 // Public host names in SQLite.
 
-import type { TunnelId } from '../../schema/api-id.ts';
+import { createTag, type TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
-import type { HostnameRecord } from '../contract/records.ts';
+import type { HostnameRecord, NewHostname } from '../contract/records.ts';
 import type { HostnameStore } from '../contract/store.ts';
 import { integer, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
+import { requireTunnelOf } from './ownership.ts';
 
 export function createHostnameStore(database: Database): HostnameStore {
   const get = (hostname: string): HostnameRecord | undefined => {
@@ -23,37 +24,74 @@ export function createHostnameStore(database: Database): HostnameStore {
         if (present.accountTag !== record.accountTag) return 'foreign';
         if (present.tunnelId === record.tunnelId) return 'unchanged';
         if (!overwrite) return 'taken';
-        database.run('UPDATE hostnames SET tunnel_id = ? WHERE hostname = ?', record.tunnelId, record.hostname);
-        emit({ kind: 'hostname-routed', route: { ...present, tunnelId: record.tunnelId } });
+        change(database, present, { tunnelId: record.tunnelId, atMs: record.createdAtMs }, emit);
         return 'updated';
       });
     },
     async get(hostname) {
       return get(hostname);
     },
-    async list() {
-      return database.rows('SELECT * FROM hostnames ORDER BY hostname').map(toHostname);
+    async list(accountTag) {
+      const rows =
+        accountTag === undefined
+          ? database.rows('SELECT * FROM hostnames ORDER BY hostname')
+          : database.rows('SELECT * FROM hostnames WHERE account_tag = ? ORDER BY hostname', accountTag);
+      return rows.map(toHostname);
     },
-    async remove(accountTag, hostname) {
+    async update(accountTag, id, changes) {
       return database.write(emit => {
-        const row = database.row(
-          'DELETE FROM hostnames WHERE hostname = ? AND account_tag = ? RETURNING *',
-          hostname,
-          accountTag,
-        );
+        const row = database.row('SELECT * FROM hostnames WHERE id = ? AND account_tag = ?', id, accountTag);
+        if (row === undefined) return undefined;
+        if (changes.tunnelId !== undefined) requireTunnelOf(database, accountTag, changes.tunnelId);
+        return change(database, toHostname(row), changes, emit);
+      });
+    },
+    async remove(accountTag, id) {
+      return database.write(emit => {
+        const row = database.row('DELETE FROM hostnames WHERE id = ? AND account_tag = ? RETURNING *', id, accountTag);
         if (row === undefined) return false;
-        emit({ kind: 'hostname-removed', hostname, tunnelId: toHostname(row).tunnelId });
+        const { hostname, tunnelId: leads } = toHostname(row);
+        emit({ kind: 'hostname-removed', hostname, tunnelId: leads });
         return true;
       });
     },
   };
 }
 
+/** Changes a host name inside the caller's transaction. */
+function change(
+  database: Database,
+  old: HostnameRecord,
+  { atMs, ...changes }: Parameters<HostnameStore['update']>[2],
+  emit: (change: StoreChange) => void,
+): HostnameRecord {
+  const route: HostnameRecord = {
+    ...old,
+    hostname: changes.hostname ?? old.hostname,
+    tunnelId: changes.tunnelId ?? old.tunnelId,
+    comment: changes.comment ?? old.comment,
+    modifiedAtMs: atMs,
+  };
+  database.run(
+    'UPDATE hostnames SET hostname = ?, tunnel_id = ?, comment = ?, modified_ms = ? WHERE id = ?',
+    ...[route.hostname, route.tunnelId, route.comment, atMs, old.id],
+  );
+  if (route.hostname !== old.hostname)
+    emit({ kind: 'hostname-removed', hostname: old.hostname, tunnelId: old.tunnelId });
+  emit({ kind: 'hostname-routed', route });
+  return route;
+}
+
 /** Inserts a host name inside the caller's transaction. */
-export function insertHostname(database: Database, record: HostnameRecord, emit: (change: StoreChange) => void): void {
-  const { hostname, tunnelId: id, accountTag, createdAtMs } = record;
-  database.run('INSERT INTO hostnames VALUES (?, ?, ?, ?)', hostname, id, accountTag, createdAtMs);
-  emit({ kind: 'hostname-routed', route: record });
+export function insertHostname(database: Database, record: NewHostname, emit: (change: StoreChange) => void): void {
+  const { comment = '', createdAtMs } = record;
+  const route: HostnameRecord = { ...record, comment, id: createTag(), modifiedAtMs: createdAtMs };
+  database.run(
+    `INSERT INTO hostnames (id, hostname, tunnel_id, account_tag, comment, created_ms, modified_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    ...[route.id, route.hostname, route.tunnelId, route.accountTag, comment, createdAtMs, createdAtMs],
+  );
+  emit({ kind: 'hostname-routed', route });
 }
 
 /** Removes the names of a tunnel inside the caller's transaction. */
@@ -65,9 +103,12 @@ export function removeHostnamesOf(database: Database, id: TunnelId, emit: (chang
 
 function toHostname(row: Row): HostnameRecord {
   return {
+    id: text(row, 'id'),
     hostname: text(row, 'hostname'),
     tunnelId: tunnelId(row, 'tunnel_id'),
     accountTag: text(row, 'account_tag'),
+    comment: text(row, 'comment'),
     createdAtMs: integer(row, 'created_ms'),
+    modifiedAtMs: integer(row, 'modified_ms'),
   };
 }

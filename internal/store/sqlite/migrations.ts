@@ -92,6 +92,91 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX private_hostnames_live ON private_hostnames (network_id, hostname) WHERE deleted_ms IS NULL;
   CREATE INDEX private_hostnames_tunnel ON private_hostnames (tunnel_id);
   `,
+  `
+  CREATE TABLE users (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    UNIQUE (account_tag, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE groups (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    UNIQUE (account_tag, name)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE group_members (
+    group_id TEXT NOT NULL REFERENCES groups ON DELETE CASCADE,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    PRIMARY KEY (group_id, user_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX group_members_user ON group_members (user_id);
+
+  CREATE TABLE devices (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    user_id TEXT NOT NULL REFERENCES users ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    UNIQUE (account_tag, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX devices_user ON devices (user_id);
+
+  CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    user_id TEXT REFERENCES users ON DELETE CASCADE,
+    device_id TEXT REFERENCES devices ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tokens_account ON tokens (account_tag, created_ms);
+  CREATE INDEX tokens_user ON tokens (user_id);
+  CREATE INDEX tokens_device ON tokens (device_id);
+  INSERT INTO tokens (id, digest, account_tag, label, scopes, created_ms)
+    SELECT lower(hex(randomblob(16))), digest, account_tag, label, 'all', created_ms FROM api_tokens;
+  DROP TABLE api_tokens;
+
+  CREATE TABLE login_codes (
+    digest BLOB PRIMARY KEY,
+    user_id TEXT NOT NULL UNIQUE REFERENCES users ON DELETE CASCADE,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    at_ms INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    token_id TEXT NOT NULL,
+    token_name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    before TEXT,
+    after TEXT
+  ) STRICT;
+  CREATE INDEX audit_account ON audit (account_tag, id);
+  `,
+  `
+  ALTER TABLE tunnels ADD COLUMN remote INTEGER NOT NULL DEFAULT 0 CHECK (remote IN (0, 1));
+  UPDATE tunnels SET remote = 1 WHERE config_version > 0;
+
+  ALTER TABLE hostnames ADD COLUMN id TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN comment TEXT NOT NULL DEFAULT '';
+  ALTER TABLE hostnames ADD COLUMN modified_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE hostnames SET id = lower(hex(randomblob(16))), modified_ms = created_ms;
+  CREATE UNIQUE INDEX hostnames_id ON hostnames (id);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */
@@ -109,5 +194,18 @@ export const presenceMigrations: readonly string[] = [
     PRIMARY KEY (edge_id, tunnel_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX clients_tunnel ON clients (tunnel_id);
+  `,
+  `
+  CREATE TABLE token_uses (
+    token_id TEXT PRIMARY KEY,
+    used_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE activity (
+    tunnel_id TEXT PRIMARY KEY,
+    active_ms INTEGER NOT NULL,
+    inactive_ms INTEGER
+  ) STRICT, WITHOUT ROWID;
   `,
 ];

@@ -4,11 +4,12 @@ import type { PrivateHostnameRecord } from '../contract/records.ts';
 import type { PrivateHostnameStore } from '../contract/store.ts';
 import { text } from './columns.ts';
 import type { Database, Row } from './database.ts';
-import { addRoute, listRoutes, type RouteTable, readRoute, removeRoute } from './removable-routes.ts';
+import { addRoute, listRoutes, type RouteTable, readRoute, removeRoute, updateRoute } from './removable-routes.ts';
 
 /** For those who remove the names of a tunnel or network that goes. */
 export const privateHostnames: RouteTable<PrivateHostnameRecord> = {
   name: 'private_hostnames',
+  column: 'hostname',
   read: toPrivateHostname,
   target: route => route.hostname,
   added: route => ({ kind: 'private-hostname-added', route }),
@@ -19,6 +20,9 @@ export function createPrivateHostnameStore(database: Database): PrivateHostnameS
   return {
     async create(route) {
       await addRoute(database, privateHostnames, route);
+    },
+    async update(accountTag, id, changes) {
+      return updateRoute(database, privateHostnames, accountTag, id, changes);
     },
     async remove(accountTag, id, atMs) {
       return removeRoute(database, privateHostnames, accountTag, id, atMs);

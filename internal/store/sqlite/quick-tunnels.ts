@@ -1,5 +1,6 @@
 // Quick tunnels in SQLite: an ordinary tunnel, its host name, and who asked for it.
 
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { QuickTunnelRecord } from '../contract/records.ts';
 import type { QuickTunnelStore } from '../contract/store.ts';
 import { integer, text, tunnelId } from './columns.ts';
@@ -7,7 +8,11 @@ import type { Database, Row } from './database.ts';
 import { insertHostname, removeHostnamesOf } from './hostnames.ts';
 import { insertTunnel } from './tunnels.ts';
 
-export function createQuickTunnelStore(database: Database): QuickTunnelStore {
+/** @param forgetActivity of tunnels that are gone; the caller's other file knows it */
+export function createQuickTunnelStore(
+  database: Database,
+  forgetActivity: (ids: readonly TunnelId[]) => Promise<void>,
+): QuickTunnelStore {
   return {
     async create(tunnel, quick) {
       const { hostname, clientAddress, createdAtMs } = quick;
@@ -21,7 +26,7 @@ export function createQuickTunnelStore(database: Database): QuickTunnelStore {
       return database.rows('SELECT * FROM quick_tunnels ORDER BY created_ms, tunnel_id').map(toQuickTunnel);
     },
     async remove(ids) {
-      return database.write(emit => {
+      const count = await database.write(emit => {
         let removed = 0;
         for (const id of ids) {
           if (database.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id) === 0) continue;
@@ -32,6 +37,8 @@ export function createQuickTunnelStore(database: Database): QuickTunnelStore {
         }
         return removed;
       });
+      await forgetActivity(ids);
+      return count;
     },
   };
 }

@@ -13,6 +13,8 @@ export type RouteRow = Omit<IpRouteRecord, 'prefix'>;
 /** One such table: how a row is read, and what a deleted one tells those who follow the store. */
 export interface RouteTable<T extends RouteRow> {
   readonly name: 'ip_routes' | 'private_hostnames';
+  /** The column of what the route is for. */
+  readonly column: 'prefix' | 'hostname';
   readonly read: (row: Row) => T;
   /** What the route is for: a prefix, a host name. */
   readonly target: (route: T) => string;
@@ -42,6 +44,35 @@ export function readRoute(row: Row): RouteRow {
     createdAtMs: integer(row, 'created_ms'),
     deletedAtMs: optionalInteger(row, 'deleted_ms'),
   };
+}
+
+/** Changes a live route; undefined when the account has none of that id. Rejects as `addRoute`. */
+export function updateRoute<T extends RouteRow>(
+  database: Database,
+  table: RouteTable<T>,
+  accountTag: string,
+  id: string,
+  changes: { readonly [Key in keyof T]?: T[Key] | undefined },
+): Promise<T | undefined> {
+  return database.write(emit => {
+    const row = database.row(
+      `SELECT * FROM ${table.name} WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL`,
+      id,
+      accountTag,
+    );
+    if (row === undefined) return undefined;
+    const old = table.read(row);
+    const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+    const route: T = { ...old, ...Object.fromEntries(given) };
+    requireOwnership(database, route);
+    database.run(
+      `UPDATE ${table.name} SET network_id = ?, ${table.column} = ?, tunnel_id = ?, comment = ? WHERE id = ?`,
+      ...[route.networkId, table.target(route), route.tunnelId, route.comment, id],
+    );
+    emit(table.deleted(old));
+    emit(table.added(route));
+    return route;
+  });
 }
 
 /** Marks the live route deleted and returns it, or undefined when the account has none of that id. */

@@ -1,7 +1,7 @@
 // Tunnels, their secrets and remote configurations in SQLite.
 
 import type { SQLInputValue } from 'node:sqlite';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
 import type { ConfigurationRecord, NewTunnel, TunnelRecord } from '../contract/records.ts';
 import type { TunnelFilter, TunnelStore } from '../contract/store.ts';
@@ -31,6 +31,18 @@ export function createTunnelStore(database: Database): TunnelStore {
     async get(accountTag, id) {
       const tunnel = find(id);
       return tunnel?.accountTag === accountTag ? tunnel : undefined;
+    },
+    async update(accountTag, id, { name, secret }) {
+      return database.write(() => {
+        const present = liveIn(accountTag, id);
+        if (present === undefined) return undefined;
+        if (name !== undefined) database.run('UPDATE tunnels SET name = ? WHERE id = ?', name, id);
+        if (secret !== undefined) {
+          const { hash, sealed } = secret;
+          database.run('UPDATE tunnels SET secret_hash = ?, secret_sealed = ? WHERE id = ?', hash, sealed, id);
+        }
+        return { ...present, name: name ?? present.name };
+      });
     },
     async list(accountTag, filter) {
       const { where, values } = whereOf(accountTag, filter);
@@ -78,7 +90,8 @@ export function createTunnelStore(database: Database): TunnelStore {
       return database.write(emit => {
         if (liveIn(accountTag, id) === undefined) return undefined;
         const row = database.row(
-          'UPDATE tunnels SET config = ?, config_ms = ?, config_version = config_version + 1 WHERE id = ? RETURNING *',
+          `UPDATE tunnels SET config = ?, config_ms = ?, config_version = config_version + 1, remote = 1
+           WHERE id = ? RETURNING *`,
           config,
           atMs,
           id,
@@ -94,17 +107,13 @@ export function createTunnelStore(database: Database): TunnelStore {
 
 /** Inserts a tunnel inside the caller's transaction. */
 export function insertTunnel(database: Database, tunnel: NewTunnel, emit: (change: StoreChange) => void): TunnelRecord {
-  const { id, accountTag, name, secret, createdAtMs } = tunnel;
+  const { id, accountTag, name, secret, createdAtMs, remote = false } = tunnel;
   database.run(
-    'INSERT INTO tunnels (id, account_tag, name, secret_hash, secret_sealed, created_ms) VALUES (?, ?, ?, ?, ?, ?)',
-    id,
-    accountTag,
-    name,
-    secret.hash,
-    secret.sealed,
-    createdAtMs,
+    `INSERT INTO tunnels (id, account_tag, name, secret_hash, secret_sealed, created_ms, remote)
+     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    ...[id, accountTag, name, secret.hash, secret.sealed, createdAtMs, remote ? 1 : 0],
   );
-  const record: TunnelRecord = { id, accountTag, name, createdAtMs, deletedAtMs: undefined, configVersion: 0 };
+  const record: TunnelRecord = { id, accountTag, name, createdAtMs, deletedAtMs: undefined, configVersion: 0, remote };
   emit({ kind: 'tunnel-created', tunnel: record });
   return record;
 }
@@ -143,6 +152,7 @@ function toTunnel(row: Row): TunnelRecord {
     createdAtMs: integer(row, 'created_ms'),
     deletedAtMs: optionalInteger(row, 'deleted_ms'),
     configVersion: integer(row, 'config_version'),
+    remote: integer(row, 'remote') === 1,
   };
 }
 

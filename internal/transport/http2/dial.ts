@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
 import { formatHostPort } from '../../net/address/host-port.ts';
 import type { HeaderList } from '../../net/http/header-list.ts';
-import { headerListBytes } from '../../net/http/header-list.ts';
+import { headerListBytes, headerValue } from '../../net/http/header-list.ts';
 import { endOnlyWhenClean, resetStream } from '../../net/http2/clean-end.ts';
 import { pairHeaders } from '../../net/http2/pair-headers.ts';
 import { sentHeaderBytes } from '../../net/http2/sizes.ts';
@@ -192,7 +192,8 @@ class Http2IncomingStream implements IncomingStream {
     // An HTTP answer may be complete before the request is: then the edge is told to stop sending (RFC 9113 §8.1).
     const early = this.head.kind === 'http' && this.head.bodyLength !== 0;
     // Trailers exist only where the length was not announced; waiting for them costs an extra event per stream.
-    const waitForTrailers = !endStream && this.head.kind === 'http' && raw.length === 6;
+    const isLengthKnown = headerValue(raw, 'content-length') !== undefined;
+    const waitForTrailers = !endStream && this.head.kind === 'http' && !isLengthKnown;
     if (waitForTrailers)
       body.once('wantTrailers', () => {
         body.sendTrailers(pairHeaders(this.#trailers));

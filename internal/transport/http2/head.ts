@@ -11,6 +11,7 @@ import {
   classifyRequest,
   responseHeadersHeader,
   responseMetaHeader,
+  spansHeader,
   tcpSourceHeader,
   upgradeHeader,
   upgradeValues,
@@ -152,6 +153,7 @@ export function encodeResponseHead(head: ResponseHead): string[] {
     if (name.length === 14 && name.toLowerCase() === 'content-length')
       raw.push('content-length', headers[index + 1] ?? '');
   }
+  if (head.spans !== undefined && head.spans !== '') raw.push(spansHeader, head.spans);
   return raw;
 }
 
@@ -178,6 +180,7 @@ export function decodeResponseHead(
   status: number,
   serialized: string | undefined,
   meta: string | undefined,
+  spans: string | undefined,
 ): EdgeResponse {
   const source = meta === undefined ? 'origin' : parseResponseMeta(meta);
   if (source === 'rate-limited') throw new PosternError('flow.limit', 'The connector is at its limit of active flows.');
@@ -186,7 +189,8 @@ export function decodeResponseHead(
     throw new PosternError('origin.unreachable', 'The connector could not reach the origin; its log names the cause.');
   }
   const headers = serialized === undefined ? [] : withoutProtocolHeaders(decodeResponseHeaders(serialized));
-  return { status: kind === 'websocket' && status === 200 && acceptsUpgrade(headers) ? 101 : status, headers };
+  const shown = kind === 'websocket' && status === 200 && acceptsUpgrade(headers) ? 101 : status;
+  return spans === undefined ? { status: shown, headers } : { status: shown, headers, spans };
 }
 
 function acceptsUpgrade(headers: readonly string[]): boolean {

@@ -22,7 +22,7 @@ import {
   encodeConfigurationRequest,
   type PushedConfiguration,
 } from '../../wire/stream/configuration-request.ts';
-import { responseHeadersHeader, responseMetaHeader } from '../../wire/stream/upgrade-header.ts';
+import { responseHeadersHeader, responseMetaHeader, spansHeader } from '../../wire/stream/upgrade-header.ts';
 import { preferredGroups } from '../tls.ts';
 import type {
   ConnectionEnd,
@@ -277,7 +277,8 @@ function decodeHead(kind: StreamKind, headers: IncomingHttpHeaders & { ':status'
     const value = headers[name];
     return typeof value === 'string' ? value : value?.join(', ');
   };
-  return decodeResponseHead(kind, headers[':status'] ?? 502, text(responseHeadersHeader), text(responseMetaHeader));
+  const [serialized, meta, spans] = [text(responseHeadersHeader), text(responseMetaHeader), text(spansHeader)];
+  return decodeResponseHead(kind, headers[':status'] ?? 502, serialized, meta, spans);
 }
 
 function closeReason(stream: ClientHttp2Stream, link: Http2Link): PosternError {

@@ -1,11 +1,11 @@
 // The connector's end over QUIC: we dial, open stream 0 for control, and answer the streams that the edge opens.
 // Source: docs/protocol/edge-protocol.md §4.5, §5, §9.
 
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
 import { formatHostPort, hostOf, splitHostPort } from '../../net/address/host-port.ts';
+import { hostAddresses } from '../../net/address/lookup-host.ts';
 import { systemRoots } from '../../net/trust/system-roots.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
@@ -58,7 +58,7 @@ export async function dialQuic(options: QuicDialOptions): Promise<QuicConnector>
 async function resolve(host: string): Promise<string> {
   if (isIP(host) !== 0) return host;
   try {
-    return (await lookup(host)).address;
+    return (await hostAddresses(host))[0] ?? host;
   } catch (error) {
     throw new PosternError(
       'dial.failed',

@@ -9,7 +9,9 @@ import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { encodeBodyEnd, encodeBodyFrame } from '../../wire/stream/body-frames.ts';
+import { withoutProtocolHeaders } from '../../wire/stream/response-headers.ts';
 import { encodeRefusalHead, encodeResponseHead, type RequestStreamHead } from '../../wire/stream/stream-head.ts';
+import { spansHeader } from '../../wire/stream/upgrade-header.ts';
 import type { IncomingStream, RequestHead, ResponseHead, StreamRefusal } from '../transport.ts';
 import { noCode } from './settings.ts';
 
@@ -34,7 +36,8 @@ export class QuicIncomingStream implements IncomingStream {
     this.#answered = true;
     const endStream = options?.endStream === true;
     const isFramed = this.#takesFrames && !endStream && headerValue(head.headers, 'content-length') === undefined;
-    this.body.sendHead(encodeResponseHead(this.head.kind, head, this.#halfClose, isFramed), endStream);
+    const sent = head.spans === undefined ? head : { ...head, headers: withSpans(head.headers, head.spans) };
+    this.body.sendHead(encodeResponseHead(this.head.kind, sent, this.#halfClose, isFramed), endStream);
     if (isFramed) this.body.trailers = [];
     if (endStream) this.body.end();
   }
@@ -58,6 +61,11 @@ export class QuicIncomingStream implements IncomingStream {
   reset(): void {
     this.body.abort(noCode);
   }
+}
+
+function withSpans(headers: HeaderList, spans: string): HeaderList {
+  const list = withoutProtocolHeaders(headers);
+  return spans === '' ? list : [...list, spansHeader, spans];
 }
 
 class IncomingBody extends QuicDuplex {

@@ -6,7 +6,7 @@
 // came for a while, so that an origin that waits for the end is not left waiting for ever.
 
 import { PosternError } from '../../errors/error.ts';
-import type { HeaderList } from '../../net/http/header-list.ts';
+import { type HeaderList, headerValue } from '../../net/http/header-list.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { BodyFrameReader } from '../../wire/stream/body-frames.ts';
@@ -17,6 +17,7 @@ import {
   measureStreamHead,
   type RequestStreamHead,
 } from '../../wire/stream/stream-head.ts';
+import { spansHeader } from '../../wire/stream/upgrade-header.ts';
 import { heldEndMs } from '../held-end.ts';
 import type { EdgeResponse, OutgoingStream } from '../transport.ts';
 import { ignore, type QuicLink } from './link.ts';
@@ -149,7 +150,11 @@ class OutgoingBody extends QuicDuplex {
     if (answer.isFramed === true) this.frames = new BodyFrameReader();
     this.lead(bytes.subarray(length));
     // A stock connector passes these through on QUIC (docs/protocol/edge-protocol.md §15 trap 23).
-    this.#settle.resolve({ status: answer.status, headers: withoutProtocolHeaders(answer.headers) });
+    const spans = headerValue(answer.headers, spansHeader);
+    const headers = withoutProtocolHeaders(answer.headers);
+    this.#settle.resolve(
+      spans === undefined ? { status: answer.status, headers } : { status: answer.status, headers, spans },
+    );
     if (this.#wanted) super._read();
   }
 

@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { LateStore } from '../../../test/support/late-store.ts';
 import { temporaryDirectory } from '../../../test/support/program.ts';
 import { until } from '../../../test/support/wait.ts';
-import { createTag, createTunnelId, type TunnelId } from '../../schema/api-id.ts';
+import { createTag, createTunnelId, type TunnelId } from '../../schema/api/id.ts';
 import { openSqliteStore } from '../../store/sqlite/thread/sqlite-store.ts';
 import { openHostnameTable } from './hostname-table.ts';
 
@@ -26,7 +26,8 @@ async function openWorld(t: TestContext) {
   await store.tunnels.create({ id: tunnelId, accountTag, name: 't', secret, createdAtMs: 1 });
   const route = (hostname: string): Promise<unknown> =>
     store.hostnames.route({ hostname, tunnelId, accountTag, createdAtMs: 1 }, { overwrite: true });
-  const remove = (hostname: string): Promise<boolean> => store.hostnames.remove(accountTag, hostname);
+  const remove = async (hostname: string): Promise<boolean> =>
+    store.hostnames.remove(accountTag, (await store.hostnames.get(hostname))?.id ?? '');
   const table = await openHostnameTable(store, error => assert.fail(String(error)));
   t.after(() => table.close());
   return { late, store, table, tunnelId, route, remove };

@@ -2,7 +2,7 @@
 // An exact name wins over a wildcard, a longer wildcard over a shorter one.
 
 import { hostOf } from '../../net/address/host-port.ts';
-import type { TunnelId } from '../../schema/api-id.ts';
+import type { TunnelId } from '../../schema/api/id.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { followTable } from '../../store/follow/follow-table.ts';
 

@@ -15,8 +15,8 @@ export const tcpSourceHeader = 'cf-cloudflared-proxy-src';
 export const responseHeadersHeader = 'cf-cloudflared-response-headers';
 /** Who made the response (response-meta.ts). */
 export const responseMetaHeader = 'cf-cloudflared-response-meta';
-/** Trace context of a request. */
-export const traceHeader = 'cf-trace-id';
+/** Spans that the connector recorded of a request: base64 of OTLP's TracesData. */
+export const spansHeader = 'cf-int-cloudflared-tracing';
 
 export type UpgradeKind = 'control' | 'configuration' | 'websocket' | 'tcp' | 'http';
 

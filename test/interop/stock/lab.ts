@@ -35,6 +35,8 @@ export interface LabOptions {
   readonly prefix?: readonly string[];
   /** Further flags of the edge. */
   readonly edgeFlags?: readonly string[];
+  /** Further variables of the edge. */
+  readonly edgeEnv?: Readonly<Record<string, string>>;
 }
 
 /** Ports of the edge's listeners, all on loopback. */
@@ -69,7 +71,7 @@ export class Lab {
     this.apiUrl = `${this.quickServiceUrl}/client/v4`;
   }
 
-  static async open(stage: Stage, { prefix = [], edgeFlags = [] }: LabOptions = {}): Promise<Lab> {
+  static async open(stage: Stage, { edgeEnv = {}, edgeFlags = [], prefix = [] }: LabOptions = {}): Promise<Lab> {
     const home = join(stage.directory, 'operator');
     for (const directory of [home, join(stage.directory, 'home')]) await mkdir(directory);
     const flags = [
@@ -77,7 +79,7 @@ export class Lab {
       ...['--connector-port', '0', '--http-port', '0', '--https-port', '0', '--api', '127.0.0.1:0'],
       ...['--socks', '127.0.0.1:0', '--socks-open', ...edgeFlags],
     ];
-    const edge = startChild([...prefix, ...posternCommand(), 'edge', 'run', ...flags], { home });
+    const edge = startChild([...prefix, ...posternCommand(), 'edge', 'run', ...flags], { home, env: edgeEnv });
     stage.after(() => edge.stop());
     await edge.logged(/Edge ready/);
     const portOf = (what: string): number =>

@@ -13,6 +13,7 @@ import { quickScenarios } from './quick.ts';
 import { runScenario } from './run-scenario.ts';
 import type { Family, Scenario, ScenarioOutcome, TriedProgram } from './scenario.ts';
 import { formatTable, type ResultRow } from './table.ts';
+import { traceScenarios } from './traces.ts';
 
 const scenarios: Readonly<Record<Family, readonly Scenario[]>> = {
   quick: quickScenarios,
@@ -21,6 +22,7 @@ const scenarios: Readonly<Record<Family, readonly Scenario[]>> = {
   configuration: configurationScenarios,
   management: managementScenarios,
   access: accessScenarios,
+  traces: traceScenarios,
 };
 const usageExit = 64;
 

@@ -18,7 +18,7 @@ export interface Stage extends Closing {
   readonly directory: string;
 }
 
-export const families = ['quick', 'named', 'private', 'configuration', 'management', 'access'] as const;
+export const families = ['quick', 'named', 'private', 'configuration', 'management', 'access', 'traces'] as const;
 export type Family = (typeof families)[number];
 
 export interface Scenario {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { type IncomingMessage, request } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import { WebSocket } from 'ws';
 import { within } from '../../support/wait.ts';
 import { big } from '../visited-origin.ts';
@@ -10,6 +10,7 @@ import type { Lab } from './lab.ts';
 
 export interface Answer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
@@ -21,7 +22,10 @@ export function visit(lab: Lab, host: string, path: string, method = 'GET', body
       (response: IncomingMessage) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk)).once('error', reject);
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }));
+        response.once('end', () => {
+          const { headers, statusCode: status = 0 } = response;
+          resolve({ status, headers, body: Buffer.concat(chunks) });
+        });
       },
     );
     sent.once('error', reject).end(body);

@@ -1,7 +1,7 @@
 // `tunnel route hostname delete ROUTE-ID|HOSTNAME`.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../../command.ts';
 import { type ApiSession, openApi } from '../../api.ts';
 import { findOptionalNetwork, networkFlag } from '../../find-network.ts';

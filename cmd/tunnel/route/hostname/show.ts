@@ -1,7 +1,8 @@
 // `tunnel route hostname show`: the private host names of the account.
 
 import { defineCommand } from '../../../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../../../output.ts';
+import { printPrivateHostnames } from '../../../printed/private-documents.ts';
 import { formatSeconds, formatTable } from '../../../table.ts';
 import { openApi } from '../../api.ts';
 import { findOptionalNetwork, networkFlag } from '../../find-network.ts';
@@ -24,7 +25,7 @@ export const command = defineCommand({
       },
     });
     if (format !== undefined) {
-      writeFormatted(context, format, routes);
+      writePrinted(context, format, printPrivateHostnames(routes));
       return;
     }
     if (routes.length === 0) {

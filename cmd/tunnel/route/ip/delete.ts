@@ -1,6 +1,6 @@
 // `tunnel route ip delete ROUTE-ID|CIDR`. Source: docs/protocol/commands-and-api.md §5.5, §9.5.
 
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../../command.ts';
 import { openApi } from '../../api.ts';
 import { networkFlag } from '../../find-network.ts';

@@ -1,7 +1,7 @@
 // From what a person calls a private route, its ID or its network, to its ID.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import type { ApiSession } from '../../api.ts';
 import { findOptionalNetwork } from '../../find-network.ts';
 import { parseNetwork } from './parse-network.ts';

@@ -3,7 +3,8 @@
 import { PosternError } from '../../../../internal/errors/error.ts';
 import { formatIp, parseIp } from '../../../../internal/net/address/ip.ts';
 import { defineCommand } from '../../../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';
+import { outputFlag, parseOutputFormat, writeFormatted, writePrinted } from '../../../output.ts';
+import { printIpRoute } from '../../../printed/private-documents.ts';
 import { openApi } from '../../api.ts';
 import { findOptionalNetwork, networkFlag } from '../../find-network.ts';
 import { formatRoutes } from './route-table-text.ts';
@@ -31,7 +32,10 @@ export const command = defineCommand({
       query: { virtual_network_id: await findOptionalNetwork(api, invocation.flags.vnet) },
     });
     const matches = route?.tunnel_id !== undefined && route.tunnel_id !== noTunnel;
-    if (format !== undefined) writeFormatted(context, format, matches ? route : null);
-    else context.stdout.write(matches ? formatRoutes([route]) : `No route matches the IP ${ip}\n`);
+    if (!matches) {
+      if (format === undefined) context.stdout.write(`No route matches the IP ${ip}\n`);
+      else writeFormatted(context, format, null);
+    } else if (format === undefined) context.stdout.write(formatRoutes([route]));
+    else writePrinted(context, format, printIpRoute(route));
   },
 });

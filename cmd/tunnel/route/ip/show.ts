@@ -2,9 +2,10 @@
 // unlike  cloudflared --filter-network-is-subset-of asks for what its name says.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../../command.ts';
-import { outputFlag, parseOutputFormat, writeFormatted } from '../../../output.ts';
+import { outputFlag, parseOutputFormat, writePrinted } from '../../../output.ts';
+import { printIpRoutes } from '../../../printed/private-documents.ts';
 import { openApi } from '../../api.ts';
 import { findOptionalNetwork } from '../../find-network.ts';
 import { parseNetwork } from './parse-network.ts';
@@ -60,7 +61,7 @@ export const command = defineCommand({
         virtual_network_id: await findOptionalNetwork(api, flags.filterVnetId),
       },
     });
-    if (format !== undefined) writeFormatted(context, format, routes);
+    if (format !== undefined) writePrinted(context, format, printIpRoutes(routes));
     else if (routes.length > 0) context.stdout.write(formatRoutes(routes));
     else {
       context.stdout.write(

@@ -1,7 +1,7 @@
 // `tunnel route ip update ROUTE-ID|CIDR`: leads a route through another tunnel, without a moment in which it is gone.
 
 import { PosternError } from '../../../../internal/errors/error.ts';
-import { isUuid } from '../../../../internal/schema/api-id.ts';
+import { isUuid } from '../../../../internal/schema/api/id.ts';
 import { defineCommand } from '../../../command.ts';
 import { openApi } from '../../api.ts';
 import { networkFlag } from '../../find-network.ts';

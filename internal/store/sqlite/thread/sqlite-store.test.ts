@@ -10,11 +10,14 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
+import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
-import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api-id.ts';
+import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
 import type { IpRouteRecord } from '../../contract/records.ts';
+import { maxAuditEntries } from '../audit.ts';
 import { migrations } from '../migrations.ts';
 import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
 
@@ -35,6 +38,8 @@ describeStoreContract('sqlite, told late', async () => {
   return { ...place, open: async () => new LateStore(await place.open()).store };
 });
 describePresenceContract('sqlite', createPlace);
+describePeopleContract('sqlite', createPlace);
+describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
   let directory = '';
@@ -83,7 +88,7 @@ describe('sqlite store', () => {
     const umask = process.umask(0);
     try {
       await using store = await openSqliteStore({ path });
-      await store.accounts.removeToken(new Uint8Array(32));
+      await store.accounts.revokeToken('', '');
       for (const name of [path, `${path}-wal`, `${path}-shm`]) assert.equal(statSync(name).mode & 0o077, 0, name);
     } finally {
       process.umask(umask);
@@ -100,6 +105,50 @@ describe('sqlite store', () => {
     raw.close();
     await assert.rejects(openSqliteStore({ path: newer }), { code: 'store.failed', message: /newer Postern/ });
     await assert.rejects(openSqliteStore({ path: join(directory, 'none', 'x.db') }), { code: 'store.failed' });
+  });
+
+  it('keeps the API tokens of an earlier schema, good for everything as they were', async () => {
+    const path = join(directory, 'earlier.db');
+    const raw = new DatabaseSync(path);
+    raw.exec(`${migrations[0]}; PRAGMA user_version = 1`);
+    const [tag, digest] = [createTag(), new Uint8Array(32).fill(9)];
+    raw.prepare('INSERT INTO accounts VALUES (?, ?, ?)').run(tag, 'local', 1);
+    raw.prepare('INSERT INTO api_tokens VALUES (?, ?, ?, ?)').run(digest, tag, 'local credential file', 7);
+    raw.close();
+    await using store = await openSqliteStore({ path });
+    const { id, ...token } = (await store.accounts.tokenByDigest(digest)) ?? assert.fail();
+    assert.match(id, /^[0-9a-f]{32}$/);
+    assert.deepEqual(
+      { ...token, digest: [...token.digest] },
+      {
+        ...{ digest: [...digest], accountTag: tag, label: 'local credential file', scopes: ['all'], createdAtMs: 7 },
+        ...{ userId: undefined, deviceId: undefined, expiresAtMs: undefined },
+      },
+    );
+  });
+
+  it('keeps the newest entries of an audit log only', async () => {
+    const path = join(directory, 'audit.db');
+    await using store = await openSqliteStore({ path });
+    const tag = createTag();
+    const network = { id: randomUUID(), accountTag: tag, name: 'default', comment: '', isDefault: true };
+    const zone = { id: createTag(), accountTag: tag, domain: 'localhost' };
+    await store.accounts.create({ tag, name: 'a', createdAtMs: 0 }, zone, {
+      ...network,
+      createdAtMs: 0,
+      deletedAtMs: undefined,
+    });
+    const raw = new DatabaseSync(path);
+    raw.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${maxAuditEntries + 50})
+      INSERT INTO audit SELECT i, '${tag}', i, 'a', 't', '', '', '', '', '', NULL, NULL FROM n`);
+    raw.close();
+    const entry = { accountTag: tag, action: 'b', target: 't', address: '', before: undefined, after: undefined };
+    const nobody = { userId: '', userName: '', tokenId: '', tokenName: '' };
+    for (let i = 0; i < 100; i += 1) await store.audit.add({ ...entry, ...nobody, atMs: 1_000_000 + i });
+    const { total } = await store.audit.list(tag, { page: 1, perPage: 1 });
+    assert.ok(total >= maxAuditEntries && total < maxAuditEntries + 100, `${total}`);
+    const newest = await store.audit.list(tag, { page: 1, perPage: 100 });
+    assert.ok(newest.items.every(item => item.action === 'b'));
   });
 
   it('forgets what was deleted a month ago, and nothing else', async () => {

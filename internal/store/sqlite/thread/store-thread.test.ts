@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../../../../test/support/program.ts';
 import { holdLock } from '../../../../test/support/store-lock.ts';
 import { until, within } from '../../../../test/support/wait.ts';
 import type { PosternError } from '../../../errors/error.ts';
-import { createTag } from '../../../schema/api-id.ts';
+import { createTag } from '../../../schema/api/id.ts';
 import type { Store } from '../../contract/store.ts';
 import { openSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts';
 
