@@ -15,12 +15,12 @@ export const helpTopics: Readonly<Record<string, readonly string[]>> = {
   ],
   'The way to the edge:': [
     ...['protocol', 'edge', 'region', 'edge-ip-version', 'edge-bind-address', 'cacert', 'post-quantum'],
-    ...['ha-connections', 'retries', 'features', 'no-prechecks'],
+    ...['ha-connections', 'retries', 'features', 'no-prechecks', 'edge-proxy', 'edge-proxy-auth-file'],
   ],
   'Private networks:': ['max-active-flows', 'dns-resolver-addrs', 'allow-destination', 'icmpv4-src', 'icmpv6-src'],
   'Files, logs and metrics:': [
     ...['config', 'loglevel', 'transport-loglevel', 'logfile', 'log-directory', 'log-format', 'output', 'access-log'],
-    ...['metrics', 'pidfile', 'grace-period'],
+    ...['metrics', 'pidfile', 'grace-period', 'label', 'management-diagnostics'],
   ],
 };
 

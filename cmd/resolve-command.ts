@@ -6,7 +6,8 @@ import { ignoredFlags } from '../internal/config/ignored-flags.ts';
 import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { nearest } from '../internal/schema/nearest.ts';
-import { type CommandEntry, commands, groups } from './commands.ts';
+import { groups } from './command-groups.ts';
+import { type CommandEntry, commands } from './commands.ts';
 
 /** What was found: the longest path of command words, and the other tokens in order. */
 export interface ResolvedCommand {

@@ -1,8 +1,9 @@
 // Loads every command of the program into one tree.
 
 import type { Flag } from '../../internal/config/flag.ts';
+import { groups } from '../command-groups.ts';
 import { inheritedFlags, loadSyntax } from '../command-syntax.ts';
-import { type CommandEntry, commands, groups } from '../commands.ts';
+import { type CommandEntry, commands } from '../commands.ts';
 import { effectiveFlags, helpFlag } from '../parse-command-line.ts';
 import { childrenOf } from '../resolve-command.ts';
 import type { CommandTree, TreeNode } from './command-tree.ts';

@@ -1,18 +1,19 @@
 // Lets somebody listen to the log of a running program at a level of their own, without a line more in the log itself. While
 // nobody listens, a line costs one comparison.
 
-import type { Logger, LogLevel } from './logger.ts';
-
-/** Levels that a line can have, most talkative first. */
-export const lineLevels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
-export type LineLevel = (typeof lineLevels)[number];
+import { type LineLevel, type LogLevel, lineLevels, rank } from './log-level.ts';
 
 /** Gets lines as JSON, one an object. Must not throw, nor log. */
 export type LineListener = (line: string, level: LineLevel) => void;
 
+/** What a tap needs of a logger. */
+interface LeveledLogger {
+  level: string;
+}
+
 /** One for a program; loggers are made with it (LoggerOptions). */
 export class LogTap {
-  readonly #loggers: { readonly logger: Logger; readonly level: LogLevel }[] = [];
+  readonly #loggers: { readonly logger: LeveledLogger; readonly level: LogLevel }[] = [];
   readonly #listeners = new Set<{ readonly level: LineLevel; readonly listener: LineListener }>();
 
   /** Whether anybody listens. */
@@ -21,7 +22,7 @@ export class LogTap {
   }
 
   /** For createLogger: a logger whose own level is `level`. */
-  add(logger: Logger, level: LogLevel): void {
+  add(logger: LeveledLogger, level: LogLevel): void {
     this.#loggers.push({ logger, level });
     this.#setLevels();
   }
@@ -60,8 +61,3 @@ export function levelOfLine(line: string): LineLevel {
 }
 
 const prefix = '{"level":"';
-
-/** Position among the levels; silent is above all. */
-export function rank(level: LogLevel): number {
-  return level === 'silent' ? lineLevels.length : lineLevels.indexOf(level);
-}

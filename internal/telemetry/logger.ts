@@ -2,10 +2,11 @@
 // (`2026-08-20T10:00:00Z INF message key=value`). Source: docs/protocol/commands-and-api.md §15.
 
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
-import { type LogTap, levelOfLine, rank } from './log-tap.ts';
+import { type LogLevel, rank } from './log-level.ts';
+import { type LogTap, levelOfLine } from './log-tap.ts';
 import { printable } from './printable.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type { LogLevel };
 export type Logger = PinoLogger;
 
 export interface LoggerOptions {

@@ -10,7 +10,7 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
   net: {
     address: [],
     file: [],
-    http: ['proxy', 'trust'],
+    http: ['address', 'proxy', 'trust'],
     http2: ['http', 'limits'],
     limits: ['address'],
     linux: ['address'],

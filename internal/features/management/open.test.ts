@@ -9,13 +9,16 @@ import { describe, it, type TestContext } from 'node:test';
 import { WebSocket } from 'ws';
 import { EdgeWorld, type KnownTunnel } from '../../../test/support/edge-world.ts';
 import { until, within } from '../../../test/support/wait.ts';
-import type { RemoteAccess, Tunnel } from '../../connector/tunnel.ts';
 import { parseOriginCert } from '../../credentials/origin-cert.ts';
 import { LogTap } from '../../telemetry/log-tap.ts';
 import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { type ManagementGrant, openManagementTokens } from './access-tokens.ts';
 
 const host = 'postern-management.example.test';
+
+type Connect = EdgeWorld['connect'];
+type Tunnel = Awaited<ReturnType<Connect>>;
+type RemoteAccess = NonNullable<NonNullable<Parameters<Connect>[2]>['remote']>;
 
 interface Lab {
   readonly world: EdgeWorld;

@@ -77,13 +77,18 @@ export async function openManagement(parts: ManagementParts): Promise<Management
     ],
     api: serveTable({
       async getManagementToken({ params }, caller) {
+        const tunnel = await requireTunnel({ store }, caller, params.id);
         const resource = managementResources.find(known => known === params.resource);
         if (resource === undefined) {
           const known = managementResources.join(', ');
           throw apiProblem('invalid', `invalid resource '${params.resource}': must be one of: ${known}`);
         }
-        const tunnel = await requireTunnel({ store }, caller, params.id);
-        const grant = { tunnelId: tunnel.id, accountTag: caller.accountTag, actor: caller.accountTag, resource };
+        const grant = {
+          tunnelId: tunnel.id,
+          accountTag: caller.accountTag,
+          actor: caller.token.userId ?? caller.token.id,
+          resource,
+        };
         return tokens.issue(grant, parts.secureUrlOf(host));
       },
     }),
