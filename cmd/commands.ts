@@ -108,6 +108,13 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./healthcheck.ts'),
   },
   {
+    path: 'login',
+    summary: 'Log in to an edge',
+    hidden: true,
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'management token',
     summary: 'Print an access token for the connectors of a tunnel',
     ...{ hidden: true, inherits: 'tunnel' },
@@ -246,6 +253,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/list.ts'),
   },
   {
+    path: 'tunnel login',
+    summary: 'Log in to an edge',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/login.ts'),
+  },
+  {
     path: 'tunnel ready',
     summary: 'Ask a connector whether it has a connection',
     inherits: 'tunnel',
@@ -256,6 +269,24 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Lead a public host name to a tunnel',
     inherits: 'tunnel',
     load: () => import('./tunnel/route/dns.ts'),
+  },
+  {
+    path: 'tunnel route dns delete',
+    summary: 'Lead a public host name nowhere',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/delete.ts'),
+  },
+  {
+    path: 'tunnel route dns list',
+    summary: 'List public host names that lead to tunnels',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/dns/list.ts'),
+  },
+  {
+    path: 'tunnel route explain',
+    summary: 'Say where a private network, address or name leads',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/explain.ts'),
   },
   {
     path: 'tunnel route hostname add',
@@ -306,6 +337,12 @@ export const commands: readonly CommandEntry[] = [
     hidden: true,
     inherits: 'tunnel',
     load: () => import('./tunnel/route/ip/show.ts'),
+  },
+  {
+    path: 'tunnel route ip overlaps',
+    summary: 'List private routes that lie in others',
+    inherits: 'tunnel',
+    load: () => import('./tunnel/route/ip/overlaps.ts'),
   },
   {
     path: 'tunnel route ip show',

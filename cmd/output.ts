@@ -1,8 +1,8 @@
 // `--output json|yaml` of the management commands. Source: docs/protocol/commands-and-api.md §5, §5.5.
 
-import { stringify } from 'yaml';
 import type { Flag } from '../internal/config/flag.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { loadYaml } from '../internal/schema/load-yaml.ts';
 import type { CommandContext } from './context.ts';
 import type { Printed } from './printed/tunnel-documents.ts';
 
@@ -31,5 +31,5 @@ export function writeFormatted(context: CommandContext, format: 'json' | 'yaml',
 /** Writes to stdout what each format has a form of its own for. */
 export function writePrinted(context: CommandContext, format: 'json' | 'yaml', printed: Printed): void {
   const { json, yaml } = printed;
-  context.stdout.write(format === 'json' ? `${JSON.stringify(json, null, 2)}\n` : stringify(yaml));
+  context.stdout.write(format === 'json' ? `${JSON.stringify(json, null, 2)}\n` : loadYaml().stringify(yaml));
 }

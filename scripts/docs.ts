@@ -6,14 +6,17 @@ import { dirname, join } from 'node:path';
 import { commandsDocument } from './docs/commands.ts';
 import { errorTableText, exitCodeTable } from './docs/errors.ts';
 import { limitTables } from './docs/limits.ts';
+import { openApiText } from './docs/openapi.ts';
 import { outputSchemas } from './docs/output-schemas.ts';
 import { roomPicture, roomTable } from './docs/rooms.ts';
+import { scopeTable } from './docs/scopes.ts';
 import { edgeFlagsTable, originRequestTable, settingsTable } from './docs/settings.ts';
 
 /** What is generated: file → parts by name, as Markdown. Every part has its markers in that file. */
 export const generatedParts: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'CONTRIBUTING.md': { rooms: roomTable },
   'README.md': { picture: roomPicture },
+  'docs/accounts.md': { scopes: scopeTable },
   'docs/errors.md': { codes: errorTableText, 'exit-codes': exitCodeTable },
   'docs/limits.md': limitTables,
   'docs/settings.md': { settings: settingsTable, 'edge-flags': edgeFlagsTable, 'origin-request': originRequestTable },
@@ -22,6 +25,7 @@ export const generatedParts: Readonly<Record<string, Readonly<Record<string, () 
 /** Files that are generated as a whole: file → text. */
 export const generatedFiles: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/commands.md': commandsDocument,
+  'docs/openapi.json': openApiText,
   ...outputSchemas,
 };
 

@@ -164,6 +164,20 @@ describe('printed documents', () => {
     assert.equal(((await shown('tunnel route ip list')) as unknown[]).length, 1);
     assert.equal(((await shown('tunnel route hostname list')) as unknown[]).length, 1);
     assert.notEqual(await shown('tunnel route ip get', '10.1.2.3'), null);
+    await run('tunnel', 'route', 'ip', 'add', '10.1.0.0/16', 'web');
+    await run('tunnel', 'route', 'dns', 'web', 'app');
+    for (const line of [
+      ['tunnel route ip get', '--all-vnets', '10.1.2.3'],
+      ['tunnel route ip overlaps'],
+      ['tunnel route explain', '10.0.0.0/8'],
+      ['tunnel route explain', 'db.internal'],
+      ['tunnel route dns list'],
+      ['tunnel list', '--long'],
+      ['tunnel info', '--long', 'web'],
+    ] as const) {
+      const [path, ...rest] = line;
+      assert.notEqual((await shown(path, ...rest)) ?? [], [], path);
+    }
     assert.equal(await shown('tunnel route ip get', '192.0.2.1'), null);
     for (const path of ['tunnel list', 'tunnel vnet list', 'version']) await shown(path);
     await shown('tunnel info', 'web');

@@ -51,10 +51,9 @@ export function printNetworks(networks: readonly ApiNetwork[]): Printed {
 
 /** Of `route hostname show`, which cloudflared does not have: one form for both formats. */
 export function printPrivateHostnames(routes: readonly ApiPrivateHostname[]): Printed {
-  const printed = routes.map(({ created_at, deleted_at, ...route }) => ({
-    ...route,
-    created_at: printTime(created_at),
-    deleted_at: printTime(deleted_at),
+  const printed = routes.map(({ id, hostname, tunnel_id, tunnel_name, virtual_network_id, comment, ...times }) => ({
+    ...{ id, hostname, tunnel_id, tunnel_name, virtual_network_id, comment },
+    ...{ created_at: printTime(times.created_at), deleted_at: printTime(times.deleted_at) },
   }));
   return { json: printed, yaml: printed };
 }

@@ -2,7 +2,9 @@
 // commands to it. No command loads it.
 
 import * as z from 'zod';
+import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
+import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
 const time = z.iso.datetime();
@@ -14,7 +16,16 @@ const connection = z.strictObject({
   is_pending_reconnect: z.boolean().describe('Whether it was lost and is expected back'),
   origin_ip: z.string().describe('Address that the connector dials from'),
   opened_at: time,
+  protocol: z.string().optional().describe('With --long: quic or http2'),
 });
+
+/** What `--long` adds. */
+const standing = {
+  status: tunnelStatusSchema.optional().describe('With --long, as the rest'),
+  config_src: z.enum(['local', 'cloudflare']).optional(),
+  conns_active_at: time.optional().describe('Since when it is connected; the zero time while it is not'),
+  conns_inactive_at: time.optional().describe('When it lost its last connection; the zero time while it has one'),
+};
 
 const tunnel = z.strictObject({
   id,
@@ -22,6 +33,7 @@ const tunnel = z.strictObject({
   created_at: time,
   deleted_at: time,
   connections: z.array(connection),
+  ...standing,
 });
 
 const connector = z.strictObject({
@@ -43,6 +55,12 @@ const ipRoute = z.strictObject({
   deleted_at: time,
   tunnel_name: z.string(),
 });
+
+const askedRoute = z.strictObject({
+  ...{ id, network: z.string(), virtual_network_id: id.optional(), virtual_network_name: z.string() },
+  ...{ tunnel_id: id.optional(), tunnel_name: z.string() },
+});
+const explainedRoute = askedRoute.extend({ tunnel_status: z.string() });
 
 const hostnameRoute = ipRoute.omit({ network: true }).extend({ hostname: z.string() });
 
@@ -77,8 +95,8 @@ const hop = z.strictObject({
   remedy: z.string().optional(),
 });
 
-/** By the words of the command, sorted. */
-export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...peopleSchemas,
   doctor: z.strictObject({
     checks: z.array(check),
     hardFail: z.boolean(),
@@ -110,16 +128,52 @@ export const printedSchemas: Readonly<Record<string, z.ZodType>> = {
     hops: z.array(z.strictObject({ ttl: z.int(), answers: z.array(echoAnswer) })),
   }),
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
-  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector) }),
+  'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector), ...standing }),
   'tunnel list': z.array(tunnel).nullable().describe('null when there is none'),
+  'tunnel route dns list': z.array(
+    z.strictObject({
+      ...{ id: z.string(), hostname: z.string(), tunnel_id: id, tunnel_name: z.string() },
+      ...{ comment: z.string(), created_at: time },
+    }),
+  ),
+  'tunnel route explain': z.union([
+    z.array(
+      z.strictObject({
+        virtual_network: z.string(),
+        covering: explainedRoute.nullable().describe('What takes the whole, but for the parts of the next'),
+        inside: z.array(explainedRoute),
+        uncovered: z.array(z.string()).describe('Networks that lead nowhere'),
+      }),
+    ),
+    z
+      .array(
+        z.strictObject({
+          virtual_network: z.string(),
+          id,
+          hostname: z.string(),
+          tunnel_id: id,
+          tunnel_name: z.string(),
+        }),
+      )
+      .describe('Of a host name'),
+  ]),
   'tunnel route hostname list': z.array(hostnameRoute),
   'tunnel route hostname show': z.array(hostnameRoute),
-  'tunnel route ip get': ipRoute.nullable().describe('null when no route matches'),
+  'tunnel route ip get': z
+    .union([ipRoute, z.array(ipRoute)])
+    .nullable()
+    .describe('null when no route matches; with --all-vnets a list, or null'),
   'tunnel route ip list': z.array(ipRoute).nullable().describe('null when there is none'),
+  'tunnel route ip overlaps': z.array(z.strictObject({ inner: askedRoute, outer: askedRoute })),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel vnet list': z.array(network),
   version: z.strictObject({ version: z.string() }),
 };
+
+/** By the words of the command, sorted. */
+export const printedSchemas: Readonly<Record<string, z.ZodType>> = Object.fromEntries(
+  Object.entries(schemas).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+);
 
 /** The JSON Schema (draft 2020-12) of what a command prints. */
 export function printedJsonSchema(path: string): object {

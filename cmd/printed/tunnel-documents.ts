@@ -23,29 +23,41 @@ export function printNullableList(items: readonly Printed[]): Printed {
   return { json: items.length === 0 ? null : items.map(({ json }) => json), yaml: items.map(({ yaml }) => yaml) };
 }
 
-function printConnection(connection: ApiConnection): Printed {
+function printConnection(connection: ApiConnection, long: boolean): Printed {
   const { colo_name, id, is_pending_reconnect, origin_ip } = connection;
   const opened = printTime(connection.opened_at);
+  const more = long ? { protocol: connection.protocol ?? '' } : {};
   return {
-    json: { colo_name, id, is_pending_reconnect, origin_ip, opened_at: opened },
-    yaml: { coloname: colo_name, id, ispendingreconnect: is_pending_reconnect, originip: origin_ip, openedat: opened },
+    json: { colo_name, id, is_pending_reconnect, origin_ip, opened_at: opened, ...more },
+    yaml: {
+      ...{ coloname: colo_name, id, ispendingreconnect: is_pending_reconnect, originip: origin_ip, openedat: opened },
+      ...more,
+    },
   };
 }
 
-function printTunnel({ id, name, created_at, deleted_at, connections }: ApiTunnel): {
-  readonly json: object;
-  readonly yaml: object;
-} {
-  const [created, deleted, printed] = [printTime(created_at), printTime(deleted_at), connections.map(printConnection)];
+/** What cloudflared does not print: only `--long` does, in both formats alike. */
+function standingOf({ status, conns_active_at: active, conns_inactive_at: inactive, config_src: source }: ApiTunnel) {
   return {
-    json: { id, name, created_at: created, deleted_at: deleted, connections: printed.map(({ json }) => json) },
-    yaml: { id, name, createdat: created, deletedat: deleted, connections: printed.map(({ yaml }) => yaml) },
+    ...{ status: status ?? '', config_src: source ?? '' },
+    ...{ conns_active_at: printTime(active), conns_inactive_at: printTime(inactive) },
+  };
+}
+
+function printTunnel(tunnel: ApiTunnel, long = false): { readonly json: object; readonly yaml: object } {
+  const { id, name, connections } = tunnel;
+  const [created, deleted] = [printTime(tunnel.created_at), printTime(tunnel.deleted_at)];
+  const printed = connections.map(one => printConnection(one, long));
+  const more = long ? standingOf(tunnel) : {};
+  return {
+    json: { id, name, created_at: created, deleted_at: deleted, connections: printed.map(({ json }) => json), ...more },
+    yaml: { id, name, createdat: created, deletedat: deleted, connections: printed.map(({ yaml }) => yaml), ...more },
   };
 }
 
 /** Of `tunnel list`. */
-export function printTunnels(tunnels: readonly ApiTunnel[]): Printed {
-  return printNullableList(tunnels.map(printTunnel));
+export function printTunnels(tunnels: readonly ApiTunnel[], long = false): Printed {
+  return printNullableList(tunnels.map(tunnel => printTunnel(tunnel, long)));
 }
 
 /** Of `tunnel create`. */
@@ -55,21 +67,20 @@ export function printCreatedTunnel(tunnel: ApiTunnel & { readonly token: string 
 }
 
 /** Of `tunnel info`. */
-export function printTunnelInfo(
-  { id, name, created_at }: Pick<ApiTunnel, 'created_at' | 'id' | 'name'>,
-  clients: readonly ApiActiveClient[],
-): Printed {
-  const created = printTime(created_at);
+export function printTunnelInfo(tunnel: ApiTunnel, clients: readonly ApiActiveClient[], long = false): Printed {
+  const { id, name } = tunnel;
+  const created = printTime(tunnel.created_at);
+  const more = long ? standingOf(tunnel) : {};
   const printed = clients.map(({ id: client, features, version, arch, run_at, conns }) => {
     const run = printTime(run_at);
-    const connections = conns.map(printConnection);
+    const connections = conns.map(one => printConnection(one, long));
     return {
       json: { id: client, features, version, arch, run_at: run, conns: connections.map(({ json }) => json) },
       yaml: { id: client, features, version, arch, runat: run, connections: connections.map(({ yaml }) => yaml) },
     };
   });
   return {
-    json: { id, name, createdAt: created, conns: printed.map(({ json }) => json) },
-    yaml: { id, name, createdat: created, connectors: printed.map(({ yaml }) => yaml) },
+    json: { id, name, createdAt: created, conns: printed.map(({ json }) => json), ...more },
+    yaml: { id, name, createdat: created, connectors: printed.map(({ yaml }) => yaml), ...more },
   };
 }

@@ -21,6 +21,8 @@ export interface ApiSession {
   readonly client: ApiClient;
   /** Base URL with /client/v4. */
   readonly apiUrl: string;
+  /** The private CA of the edge. */
+  readonly caPem: string | undefined;
   /** Where the credential came from: a path, or the name of a variable. */
   readonly source: string;
   readonly cert: OriginCert;
@@ -63,6 +65,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   return {
     client,
     apiUrl: found.apiUrl,
+    caPem: found.caPem,
     source: found.source,
     cert,
     account: cert.accountId,
@@ -73,7 +76,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
   };
 }
 
-const userAgent = `postern/${version}`;
+export const userAgent = `postern/${version}`;
 /** The variable that gives an API token, for programs that keep no file. */
 const tokenVariable = 'POSTERN_API_TOKEN';
 
@@ -142,7 +145,8 @@ async function ofToken(apiToken: string, settings: TunnelSettings, context: Comm
   return { cert, source: tokenVariable, apiUrl, caPem, edgeCa, credentialsDir: join(context.homeDir, '.postern') };
 }
 
-function namedCa({ cacert }: TunnelSettings, context: CommandContext): string | undefined {
+/** That of --cacert. */
+export function namedCa({ cacert }: Pick<TunnelSettings, 'cacert'>, context: CommandContext): string | undefined {
   if (cacert === undefined || cacert === '') return undefined;
   const path = resolvePath(cacert, context);
   const text = readCa(path);

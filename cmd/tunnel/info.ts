@@ -8,7 +8,8 @@ import { printTime, printTunnelInfo } from '../printed/tunnel-documents.ts';
 import { formatSeconds, formatTable } from '../table.ts';
 import { openApi } from './api.ts';
 import { findTunnel } from './find-tunnel.ts';
-import { countByLocation, sortBy } from './list.ts';
+import { countByLocation, longFlag, sortBy } from './list.ts';
+import { formatUptime } from './tunnel-uptime.ts';
 
 const sortKeys = {
   createdAt: (client: ApiActiveClient) => client.run_at,
@@ -32,6 +33,7 @@ export const command = defineCommand({
       type: 'boolean',
       description: 'Also show connections that were lost and are expected back',
     },
+    longFlag,
     {
       name: 'sort-by',
       type: 'string',
@@ -72,7 +74,7 @@ export const command = defineCommand({
     }
     const conns = sortBy(shown, key ?? sortKeys.createdAt, flags.invertSort);
     if (format !== undefined) {
-      writePrinted(context, format, printTunnelInfo(tunnel, conns));
+      writePrinted(context, format, printTunnelInfo(tunnel, conns, flags.long));
       return;
     }
     if (conns.length === 0) {
@@ -86,10 +88,16 @@ export const command = defineCommand({
       client.version,
       client.conns[0]?.origin_ip ?? '',
       countByLocation(client.conns, true),
+      ...(flags.long ? [protocolsOf(client), formatUptime(client.run_at)] : []),
     ]);
+    const header = ['CONNECTOR ID', 'CREATED', 'ARCHITECTURE', 'VERSION', 'ORIGIN IP', 'EDGE'];
+    if (flags.long) header.push('PROTOCOL', 'UPTIME');
+    const standing = flags.long
+      ? `STATUS:   ${tunnel.status ?? ''}\nUPTIME:   ${formatUptime(tunnel.conns_active_at)}\n`
+      : '';
     context.stdout.write(
-      `NAME:     ${printableLine(tunnel.name)}\nID:       ${id}\nCREATED:  ${formatGoTime(tunnel.created_at)}\n\n` +
-        formatTable(['CONNECTOR ID', 'CREATED', 'ARCHITECTURE', 'VERSION', 'ORIGIN IP', 'EDGE'], rows),
+      `NAME:     ${printableLine(tunnel.name)}\nID:       ${id}\nCREATED:  ${formatGoTime(tunnel.created_at)}\n${standing}\n` +
+        formatTable(header, rows),
     );
   },
 });
@@ -97,4 +105,9 @@ export const command = defineCommand({
 /** `2024-01-01 00:00:00.123 +0000 UTC`. */
 function formatGoTime(time: string): string {
   return printTime(time).replace('T', ' ').replace('Z', ' +0000 UTC');
+}
+
+/** `quic`, or both with a comma. */
+function protocolsOf({ conns }: ApiActiveClient): string {
+  return [...new Set(conns.map(({ protocol }) => protocol ?? ''))].sort().join(',');
 }

@@ -1,13 +1,26 @@
 // `tunnel list`: the tunnels of the account as a table, JSON or YAML. Source: docs/protocol/commands-and-api.md §5.3.
 
+import type { Flag } from '../../internal/config/flag.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import { isUuid } from '../../internal/schema/api/id.ts';
-import type { ApiConnection, ApiTunnel } from '../../internal/schema/api/tunnel.ts';
+import { type ApiConnection, type ApiTunnel, tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
+import { parseDuration } from '../../internal/schema/duration.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writePrinted } from '../output.ts';
 import { printTunnels } from '../printed/tunnel-documents.ts';
 import { formatSeconds, formatTable } from '../table.ts';
 import { openApi } from './api.ts';
+import { formatUptime } from './tunnel-uptime.ts';
+
+const statuses = tunnelStatusSchema.options;
+
+/** What a table in the form of cloudflared has no column for. */
+export const longFlag = {
+  name: 'long',
+  aliases: ['l'],
+  type: 'boolean',
+  description: 'Also show status, uptime and protocols',
+} as const satisfies Flag;
 
 const sortKeys = {
   name: (tunnel: ApiTunnel) => tunnel.name,
@@ -52,6 +65,25 @@ export const command = defineCommand({
       description: 'Also count connections that were lost and are expected back',
     },
     {
+      name: 'status',
+      type: 'string',
+      valueName: 'STATUS',
+      description: `Only tunnels that stand like this: ${statuses.join(', ')}`,
+    },
+    {
+      name: 'active-at',
+      type: 'string',
+      valueName: 'TIME',
+      description: 'Only tunnels that were connected at this RFC 3339 time, the last time they were',
+    },
+    {
+      name: 'min-uptime',
+      type: 'string',
+      valueName: 'DURATION',
+      description: 'Only tunnels that have been connected for at least this long, such as 1h30m',
+    },
+    longFlag,
+    {
       name: 'sort-by',
       type: 'string',
       env: ['TUNNEL_LIST_SORT_BY'],
@@ -70,11 +102,12 @@ export const command = defineCommand({
     const { flags } = invocation;
     const format = parseOutputFormat(flags.output);
     if (flags.id && !isUuid(flags.id)) throw new PosternError('usage.invalid', `${flags.id} is not a valid tunnel ID`);
-    if (flags.when && Number.isNaN(Date.parse(flags.when))) {
-      throw new PosternError('usage.invalid', `--when must be an RFC 3339 time, not ${JSON.stringify(flags.when)}`);
-    }
+    requireTime('--when', flags.when);
+    requireTime('--active-at', flags.activeAt);
+    const status = parseStatus(flags.status);
+    const minUptimeMs = flags.minUptime ? parseDuration(flags.minUptime) : undefined;
     const api = await openApi(invocation, context);
-    const tunnels = await api.client.listTunnels({
+    const listed = await api.client.listTunnels({
       params: { account: api.account },
       query: {
         name: flags.name || undefined,
@@ -83,11 +116,18 @@ export const command = defineCommand({
         existed_at: flags.when || undefined,
         uuid: flags.id || undefined,
         is_deleted: flags.showDeleted ? undefined : false,
+        status,
+        was_active_at: flags.activeAt || undefined,
       },
     });
+    const connectedBefore = Date.now() - (minUptimeMs ?? 0);
+    const tunnels =
+      minUptimeMs === undefined
+        ? listed
+        : listed.filter(({ conns_active_at: since }) => since && Date.parse(since) <= connectedBefore);
     const sorted = sortBy(tunnels, sortKeyOf(flags.sortBy, context.stderr), flags.invertSort);
     if (format !== undefined) {
-      writePrinted(context, format, printTunnels(sorted));
+      writePrinted(context, format, printTunnels(sorted, flags.long));
       return;
     }
     if (sorted.length === 0) {
@@ -101,13 +141,31 @@ export const command = defineCommand({
       tunnel.name,
       formatSeconds(tunnel.created_at),
       countByLocation(tunnel.connections, flags.showRecentlyDisconnected),
+      ...(flags.long ? [tunnel.status ?? '', formatUptime(tunnel.conns_active_at)] : []),
     ]);
+    const header = ['ID', 'NAME', 'CREATED', 'CONNECTIONS', ...(flags.long ? ['STATUS', 'UPTIME'] : [])];
     context.stdout.write(
       'You can obtain more detailed information for each tunnel with `postern tunnel info <name/uuid>`\n' +
-        formatTable(['ID', 'NAME', 'CREATED', 'CONNECTIONS'], rows),
+        formatTable(header, rows),
     );
   },
 });
+
+/** Throws 'usage.invalid'. */
+function requireTime(flag: string, text: string | undefined): void {
+  if (text && Number.isNaN(Date.parse(text)))
+    throw new PosternError('usage.invalid', `${flag} must be an RFC 3339 time, not ${JSON.stringify(text)}`);
+}
+
+/** Throws 'usage.invalid'. */
+function parseStatus(text: string | undefined): (typeof statuses)[number] | undefined {
+  if (!text) return undefined;
+  // As dashboards call it.
+  const wanted = text.toLowerCase() === 'active' ? 'healthy' : text.toLowerCase();
+  const status = statuses.find(one => one === wanted);
+  if (status !== undefined) return status;
+  throw new PosternError('usage.invalid', `There is no status ${JSON.stringify(text)}: use ${statuses.join(', ')}`);
+}
 
 /** `2xlhr01, 1xlhr05`, sorted by location. */
 export function countByLocation(connections: readonly ApiConnection[], withPending: boolean): string {

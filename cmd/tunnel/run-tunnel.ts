@@ -39,10 +39,12 @@ import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
 import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
+import { updateSource } from '../update/own-build.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside, checkWay } from './check-beside.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
+import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
 export interface RunTunnelInputs {
@@ -96,6 +98,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     inputs.onReady?.();
   });
   tunnel.connector.on('ready', count => notifier.status(connectionText(count)));
+  const endSettling = settleMemory(tunnel);
   const endChecks = settings.noPrechecks
     ? undefined
     : checkBeside(tunnel, options, {
@@ -115,6 +118,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   } finally {
     endChecks?.();
     endUpdates();
+    endSettling();
     endSignals();
     await watcher?.close();
     if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
@@ -127,7 +131,7 @@ async function watchUpdates(
   context: CommandContext,
   onUpdated: (version: string) => void,
 ): Promise<() => void> {
-  if (quickTunnelHost !== '') return () => undefined;
+  if (quickTunnelHost !== '' || updateSource === undefined) return () => undefined;
   const { watchForUpdates } = await import('./auto-update.ts');
   return watchForUpdates({ settings, logger, onUpdated }, context);
 }

@@ -1,6 +1,8 @@
 // What a user must be told to log in for the first time.
 
+import { X509Certificate } from 'node:crypto';
 import type { Flag } from '../../internal/config/flag.ts';
+import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
 import { formatSeconds } from '../table.ts';
 
 export const codeTtlFlag = {
@@ -13,8 +15,12 @@ export const codeTtlFlag = {
 
 export function loginLines(
   code: { readonly login_code: string; readonly login_code_expires_on: string },
-  { apiUrl }: { readonly apiUrl: string },
+  { apiUrl, caPem }: { readonly apiUrl: string; readonly caPem: string | undefined },
 ): string {
   const until = formatSeconds(code.login_code_expires_on);
-  return `Login code: ${code.login_code} (good once, until ${until})\nThe user logs in with: postern tunnel login ${new URL(apiUrl).origin}\n`;
+  const pin = caPem === undefined ? '' : ` --ca-pin ${spkiPin(new X509Certificate(caPem))}`;
+  return (
+    `Login code: ${code.login_code} (good once, until ${until})\n` +
+    `The user logs in with: postern tunnel login ${new URL(apiUrl).origin}${pin}\n`
+  );
 }

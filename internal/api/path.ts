@@ -24,7 +24,14 @@ export function formatPath(template: string, params: Readonly<Record<string, str
   });
 }
 
-/** Matches decoded path segments against a template; the parameters, or undefined when it is another path. */
+/** The one kind of value that holds a slash, and the name of the parameters that take it. */
+const prefixParam = '{prefix}';
+const prefixPattern = /^[0-9a-f:.]+\/\d{1,3}$/i;
+
+/**
+ * Matches decoded path segments against a template; the parameters, or undefined when it is another path. A value that
+ * hides a separator fits no parameter but a `{prefix}`.
+ */
 export function matchPath(
   template: readonly string[],
   segments: readonly string[],
@@ -35,6 +42,7 @@ export function matchPath(
     const segment = segments[index] ?? '';
     if (part.startsWith('{')) {
       if (segment === '') return undefined;
+      if (/[/\\]/.test(segment) && !(part === prefixParam && prefixPattern.test(segment))) return undefined;
       params[part.slice(1, -1)] = segment;
     } else if (part !== segment) {
       return undefined;
@@ -43,11 +51,10 @@ export function matchPath(
   return params;
 }
 
-/** The decoded segments of a path, or undefined when its percent-encoding is broken or hides a separator. */
+/** The decoded segments of a path, or undefined when its percent-encoding is broken. */
 export function splitPath(path: string): string[] | undefined {
   try {
-    const segments = path.split('/').map(decodeURIComponent);
-    return segments.some(segment => /[/\\]/.test(segment)) ? undefined : segments;
+    return path.split('/').map(decodeURIComponent);
   } catch {
     // decodeURIComponent throws for `%zz`; such a path names nothing.
     return undefined;

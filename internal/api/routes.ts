@@ -1,27 +1,10 @@
 // The one table of the control-plane API: every call's method, path, owner, documents and the words its errors use. The
-// client (client.ts) is derived from it; the server checks owner and scope before a handler of the right type runs.
+// client (client.ts) is derived from it; the server checks the owner before a handler of the right type runs.
 // Source: docs/protocol/commands-and-api.md §9.
 
 import * as z from 'zod';
 import { nothingSchema } from '../schema/api/common.ts';
-import { echoResultSchema, sendEchoSchema } from '../schema/api/echo.ts';
 import { addRouteResultSchema, addRouteSchema, foundRouteSchema } from '../schema/api/hostname-route.ts';
-import {
-  createIpRouteSchema,
-  createNetworkSchema,
-  createPrivateHostnameSchema,
-  deleteNetworkQuerySchema,
-  detailedIpRouteSchema,
-  ipLookupQuerySchema,
-  ipRouteQuerySchema,
-  ipRouteSchema,
-  networkQuerySchema,
-  networkSchema,
-  privateHostnameQuerySchema,
-  privateHostnameSchema,
-  updateIpRouteSchema,
-  updateNetworkSchema,
-} from '../schema/api/private-route.ts';
 import {
   activeClientSchema,
   cleanupQuerySchema,
@@ -32,22 +15,26 @@ import {
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
+  rotatedTokenSchema,
+  rotateTokenSchema,
+  updateTunnelSchema,
 } from '../schema/api/tunnel.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
+import { privateRoutes } from './private-routes.ts';
 import { type ApiRoute, route } from './route.ts';
+import { zoneRoutes } from './zone-routes.ts';
 
 const tunnels = '/accounts/{account}/cfd_tunnel';
 const tunnel = `${tunnels}/{id}` as const;
-const ipRoutes = '/accounts/{account}/teamnet/routes';
-const networks = '/accounts/{account}/teamnet/virtual_networks';
-const hostnameRoutes = '/accounts/{account}/zerotrust/routes/hostname';
 const none = nothingSchema;
 /** Results that callers do not look at. */
 const ignored = z.unknown();
 
 export const apiRoutes = {
   ...peopleRoutes,
+  ...privateRoutes,
+  ...zoneRoutes,
   createTunnel: route({
     method: 'POST',
     path: tunnels,
@@ -73,6 +60,15 @@ export const apiRoutes = {
     query: none,
     body: none,
     paged: false,
+    result: tunnelSchema,
+  }),
+  updateTunnel: route({
+    method: 'PATCH',
+    path: tunnel,
+    op: 'update tunnel',
+    query: none,
+    paged: false,
+    body: updateTunnelSchema,
     result: tunnelSchema,
   }),
   deleteTunnel: route({
@@ -103,6 +99,15 @@ export const apiRoutes = {
     body: none,
     result: z.array(activeClientSchema),
   }),
+  getConnector: route({
+    method: 'GET',
+    path: `${tunnel}/connectors/{connector}`,
+    op: 'get connector',
+    query: none,
+    paged: false,
+    body: none,
+    result: activeClientSchema,
+  }),
   cleanupConnections: route({
     method: 'DELETE',
     path: `${tunnel}/connections`,
@@ -130,6 +135,11 @@ export const apiRoutes = {
     body: putConfigurationSchema,
     result: configurationSchema,
   }),
+  rotateTunnelToken: route({
+    ...{ method: 'POST', path: `${tunnel}/token/rotate`, op: 'rotate tunnel token', query: none, paged: false },
+    body: rotateTokenSchema,
+    result: rotatedTokenSchema,
+  }),
   getManagementToken: route({
     ...{ method: 'POST', path: `${tunnel}/management/{resource}`, op: 'get tunnel token', query: none, paged: false },
     body: none,
@@ -148,123 +158,6 @@ export const apiRoutes = {
     ...{ method: 'GET', path: '/accounts/{account}/hostnames/{host}', op: 'find route', query: none, paged: false },
     body: none,
     result: foundRouteSchema,
-  }),
-  listIpRoutes: route({
-    method: 'GET',
-    path: ipRoutes,
-    op: 'list routes',
-    body: none,
-    paged: true,
-    query: ipRouteQuerySchema,
-    result: detailedIpRouteSchema,
-  }),
-  addIpRoute: route({
-    method: 'POST',
-    path: ipRoutes,
-    op: 'add route',
-    query: none,
-    paged: false,
-    body: createIpRouteSchema,
-    result: ipRouteSchema,
-  }),
-  updateIpRoute: route({
-    method: 'PATCH',
-    path: `${ipRoutes}/{id}`,
-    op: 'update route',
-    query: none,
-    paged: false,
-    body: updateIpRouteSchema,
-    result: ipRouteSchema,
-  }),
-  deleteIpRoute: route({
-    method: 'DELETE',
-    path: `${ipRoutes}/{id}`,
-    op: 'delete route',
-    query: none,
-    body: none,
-    paged: false,
-    result: ipRouteSchema,
-  }),
-  getIpRoute: route({
-    method: 'GET',
-    path: `${ipRoutes}/ip/{ip}`,
-    op: 'get route',
-    body: none,
-    paged: false,
-    query: ipLookupQuerySchema,
-    result: detailedIpRouteSchema.partial().nullable(),
-  }),
-  listHostnameRoutes: route({
-    method: 'GET',
-    path: hostnameRoutes,
-    op: 'list hostname routes',
-    body: none,
-    paged: true,
-    query: privateHostnameQuerySchema,
-    result: privateHostnameSchema,
-  }),
-  addHostnameRoute: route({
-    method: 'POST',
-    path: hostnameRoutes,
-    op: 'add hostname route',
-    query: none,
-    paged: false,
-    body: createPrivateHostnameSchema,
-    result: privateHostnameSchema,
-  }),
-  deleteHostnameRoute: route({
-    method: 'DELETE',
-    path: `${hostnameRoutes}/{id}`,
-    op: 'delete hostname route',
-    query: none,
-    paged: false,
-    body: none,
-    result: privateHostnameSchema,
-  }),
-  sendEcho: route({
-    method: 'POST',
-    path: '/accounts/{account}/teamnet/echo',
-    op: 'send echo request',
-    query: none,
-    paged: false,
-    body: sendEchoSchema,
-    result: echoResultSchema,
-  }),
-  listNetworks: route({
-    method: 'GET',
-    path: networks,
-    op: 'list virtual networks',
-    body: none,
-    paged: false,
-    query: networkQuerySchema,
-    result: z.array(networkSchema),
-  }),
-  addNetwork: route({
-    method: 'POST',
-    path: networks,
-    op: 'add virtual network',
-    query: none,
-    paged: false,
-    body: createNetworkSchema,
-    result: networkSchema,
-  }),
-  updateNetwork: route({
-    method: 'PATCH',
-    path: `${networks}/{id}`,
-    op: 'update virtual network',
-    query: none,
-    paged: false,
-    body: updateNetworkSchema,
-    result: networkSchema,
-  }),
-  deleteNetwork: route({
-    method: 'DELETE',
-    path: `${networks}/{id}`,
-    op: 'delete virtual network',
-    body: none,
-    paged: false,
-    query: deleteNetworkQuerySchema,
-    result: networkSchema,
   }),
 } as const;
 

@@ -5,7 +5,6 @@ import { describe, it } from 'node:test';
 import { claimFor, dialBare } from '../../test/support/bare-connector.ts';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { within } from '../../test/support/wait.ts';
-import { fixedProtocol } from '../connector/protocol/protocol-policy.ts';
 import { PosternError } from '../errors/error.ts';
 import { RegistrationClient } from '../rpc/registration-client.ts';
 import { dialHttp2 } from '../transport/http2/dial.ts';
@@ -22,7 +21,7 @@ describe('an echo through each connection', () => {
     it(`ends one that registered over ${protocol} and carries nothing, and no other`, async t => {
       const world = await EdgeWorld.open(t, { echoTimes });
       const tunnel = await world.makeTunnel();
-      const good = await world.connect(tunnel, [{ service: 'http_status:204' }], { policy: fixedProtocol(protocol) });
+      const good = await world.connect(tunnel, [{ service: 'http_status:204' }], { protocol });
       const hung = await dialHung(t, world, protocol);
       await new RegistrationClient(await hung.control, { timeoutMs: 5_000 }).registerConnection(claimFor(tunnel));
       const registeredMs = performance.now();

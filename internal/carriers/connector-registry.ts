@@ -25,6 +25,8 @@ export interface RegisteredConnection {
   readonly version: string;
   readonly arch: string;
   readonly openedAtMs: number;
+  /** What it registered with; never shown. */
+  readonly secret: Uint8Array;
   /** Set once it unregistered: running requests go on, new ones go elsewhere. */
   draining: boolean;
   /** Takes the tunnel's configurations to it, and knows what it said of them. */
@@ -210,10 +212,11 @@ export class ConnectorRegistry {
     return this.#byTunnel.get(tunnelId)?.length ?? 0;
   }
 
-  /** Closes the connections of a tunnel, or of one of its connectors only. */
-  disconnect(tunnelId: TunnelId, clientId?: string): void {
+  /** Closes the connections of a tunnel, or of one of its connectors only, or one of those. */
+  disconnect(tunnelId: TunnelId, clientId?: string, connIndex?: number): void {
     for (const one of this.connectionsOf(tunnelId)) {
       if (clientId !== undefined && one.clientId !== clientId) continue;
+      if (connIndex !== undefined && one.connIndex !== connIndex) continue;
       one.draining = true;
       one.connection.abort(new PosternError('connection.closed', 'The connection was closed by an API call.'));
     }

@@ -1,6 +1,7 @@
 // Where the control-plane API is listened for: plain HTTP on loopback, HTTPS with the edge's own certificate anywhere else,
 // because bearer tokens and tunnel secrets pass here. Web pages are kept out (request-source.ts).
 
+import { X509Certificate } from 'node:crypto';
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Certificates } from '../certificates/open-certificates.ts';
@@ -41,14 +42,21 @@ export async function openApiListener(options: ApiListenerOptions): Promise<ApiL
   const server: Server = secure ?? createHttpServer(limits);
   server.maxConnections = maxConnections;
   answerHalfClosed(server);
+  let leaf = secure === undefined ? undefined : new X509Certificate(certificates.tls.cert);
   const stopRenewal =
-    secure === undefined ? undefined : certificates.onRenewed(() => secure.setSecureContext({ ...certificates.tls }));
+    secure === undefined
+      ? undefined
+      : certificates.onRenewed(() => {
+          secure.setSecureContext({ ...certificates.tls });
+          leaf = new X509Certificate(certificates.tls.cert);
+        });
   const port = await listen(server, options);
   const ready = Promise.withResolvers<RequestListener>();
-  // A page cannot get at what TLS protects by a name of its own: the certificate would not be for it.
-  const names = local ? new Set([options.host, options.name].map(text => text.toLowerCase())) : undefined;
+  const names = new Set([options.host, options.name].map(text => text.toLowerCase()));
+  // Nobody who checks certificates comes by a name that this one is not for.
+  const isOwn = (name: string): boolean => names.has(name) || (name !== '' && leaf?.checkHost(name) !== undefined);
   server.on('request', (request, response) => {
-    const problem = judgeSource(request, names);
+    const problem = judgeSource(request, isOwn);
     if (problem === undefined) void ready.promise.then(handler => handler(request, response));
     else refuse(response, problem);
   });

@@ -23,6 +23,8 @@ export const problemCodes = {
   forbidden: 9109,
   unauthorized: 10_000,
   rateLimited: 10_429,
+  recordMissing: 81_044,
+  recordExists: 81_053,
 } as const;
 
 export type ProblemName = keyof typeof problemCodes;
@@ -43,6 +45,8 @@ const errorCodes: Readonly<Record<ProblemName, ErrorCode>> = {
   forbidden: 'api.unauthorized',
   unauthorized: 'api.unauthorized',
   rateLimited: 'api.rate-limited',
+  recordMissing: 'api.not-found',
+  recordExists: 'api.invalid',
 };
 
 const statuses: Partial<Record<ErrorCode, number>> = {

@@ -156,7 +156,7 @@ describe('control plane', () => {
       errors: [],
       messages: [],
       result: [],
-      result_info: { count: 0, page: 1, per_page: 2, total_count: 0 },
+      result_info: { count: 0, page: 1, per_page: 2, total_count: 0, total_pages: 0 },
     });
     const missing = await raw(`/client/v4/accounts/${account}/cfd_tunnel/${createTunnelId()}`);
     assert.equal(missing.status, 404);
@@ -204,6 +204,7 @@ describe('control plane', () => {
     const shown = {
       colo_name: 'lhr01',
       id: connection.id,
+      ...{ uuid: connection.id, client_id: clientId, client_version: '1', protocol: 'quic' },
       is_pending_reconnect: false,
       origin_ip: '192.0.2.9',
       opened_at: '2026-01-02T03:04:05.000Z',
@@ -217,6 +218,7 @@ describe('control plane', () => {
       arch: 'linux_amd64',
       conns: [shown],
       run_at: '2026-01-02T03:04:05.000Z',
+      config_version: 0,
     });
     await client.cleanupConnections({ params: { account, id: tunnel.id }, query: { client_id: clientId } });
     await client.cleanupConnections({ params: { account, id: tunnel.id } });
@@ -270,7 +272,7 @@ describe('control plane', () => {
     const { id } = await create('web');
     const params = { account, id };
     assert.deepEqual(await client.getConfiguration({ params }), {
-      tunnel_id: id,
+      ...{ tunnel_id: id, account_id: account },
       version: 0,
       config: null,
       source: 'local',
@@ -465,7 +467,7 @@ describe('control plane', () => {
     assert.deepEqual(await statusOf(path, { method: 'PUT' }), [404, 7003]);
     assert.deepEqual(await statusOf(path, { method: 'POST', body: '{"name":' }), [400, 1001]);
     assert.deepEqual(await statusOf(path, { method: 'POST' }), [400, 1001]);
-    assert.deepEqual(await statusOf(path, { method: 'POST', body: '{"name":"x"}' }), [400, 1001]);
+    assert.deepEqual(await statusOf(path, { method: 'POST', body: '{"tunnel_secret":"x"}' }), [400, 1001]);
     assert.deepEqual(await statusOf(`${path}?page=0`), [400, 1001]);
     assert.deepEqual(await statusOf(`${path}/nonsense`), [404, 1002]);
     assert.deepEqual(await statusOf('/tunnel'), [404, 7003]);

@@ -4,6 +4,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
+import { openApiDocument } from '../api/openapi.ts';
 import { matchPath, splitPath } from '../api/path.ts';
 import type { ApiRoute } from '../api/route.ts';
 import { describeError, isPosternError, type PosternError } from '../errors/error.ts';
@@ -30,6 +31,8 @@ export interface ControlPlaneOptions extends Omit<ControlPlaneParts, 'now'> {
 
 /** Where the API begins, as the API's clients expect it. */
 export const apiBasePath = '/client/v4';
+/** Where the description of the API is, for whoever asks: it tells nothing of an edge but its version. */
+export const descriptionPath = `${apiBasePath}/openapi.json`;
 
 /** Calls an address may make at once and in the long run: far above any tool of ours, far below what a loop makes. */
 export const callLimits = { burst: 300, perSecond: 30 };
@@ -51,6 +54,17 @@ export function createControlPlane(
   const known = served.map(withTemplate);
   const audit = createAudit({ store, logger, now }, served);
   const calls = createRateLimiter({ ...callLimits, now });
+  let described: string | undefined;
+  /** Made when it is first asked for: most edges are never asked. */
+  const description = (): string => {
+    described ??= JSON.stringify(
+      openApiDocument(
+        known.map(({ route }) => route),
+        apiBasePath,
+      ),
+    );
+    return described;
+  };
   const authorization = createAuthorization({ store, now });
 
   const answer = async (request: IncomingMessage): Promise<Answer> => {
@@ -58,6 +72,7 @@ export function createControlPlane(
     if (!calls.take(address)) throw apiProblem('rateLimited', 'Too many requests');
     const url = parseUrl(request.url ?? '/');
     const method = request.method ?? 'GET';
+    if (method === 'GET' && url.pathname === descriptionPath) return { status: 200, text: description() };
     const found = findCall(known, method, url.pathname);
     if (found.call !== undefined && found.call.route.owner === 'anyone') {
       if (method !== 'GET') requireJson(request);
@@ -85,8 +100,16 @@ export function createControlPlane(
 export interface Answer {
   readonly status: number;
   readonly result?: unknown;
-  readonly resultInfo?: { count: number; page: number; per_page: number; total_count: number };
+  readonly resultInfo?: {
+    readonly count: number;
+    readonly page: number;
+    readonly per_page: number;
+    readonly total_count: number;
+    readonly total_pages: number;
+  };
   readonly error?: { readonly code: number; readonly message: string };
+  /** Sent as it is, without an envelope. */
+  readonly text?: string;
 }
 
 interface AnyPage {
@@ -189,15 +212,18 @@ function parseDocument(schema: z.ZodType, value: unknown, where: 'query' | 'body
   throw apiProblem('invalid', `Invalid request ${where}: ${issues.join('; ')}`);
 }
 
-function pagedAnswer(page: AnyPage, query: AnyPageQuery): Answer {
+function pagedAnswer({ items, total }: AnyPage, query: AnyPageQuery): Answer {
+  const perPage = perPageOf(query);
+  const pages = Math.ceil(total / perPage);
   return {
     status: 200,
-    result: page.items,
+    result: items,
     resultInfo: {
-      count: page.items.length,
+      count: items.length,
       page: query.page,
-      per_page: perPageOf(query),
-      total_count: page.total,
+      per_page: perPage,
+      total_count: total,
+      total_pages: pages,
     },
   };
 }
@@ -243,7 +269,7 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     // Left out of the text where it is undefined.
     result_info: answer.resultInfo,
   };
-  const text = JSON.stringify(envelope);
+  const text = answer.text ?? JSON.stringify(envelope);
   response.statusCode = answer.status;
   // Exactly this value: clients hide the error texts of any other (docs/protocol/commands-and-api.md §9.1).
   response.setHeader('Content-Type', 'application/json');

@@ -25,8 +25,6 @@ export interface ControlPlaneParts {
   /** Asked for every token made, so a changed address is seen. */
   readonly describeEdge: () => EdgeAddress;
   readonly now: () => number;
-  /** A host name that nobody may route: requests there carry access tokens of every account. */
-  readonly reservedHost?: string | undefined;
 }
 
 /** Somebody without a token. */
@@ -61,6 +59,22 @@ export function formatTime(ms: number): string {
 
 export function formatOptionalTime(ms: number | undefined): string | null {
   return ms === undefined ? null : formatTime(ms);
+}
+
+/** Throws `api.invalid` for a text that is no time; `key` names it. */
+export function parseOptionalTime(key: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw apiProblem('invalid', `${key} must be an RFC 3339 time, not ${JSON.stringify(text)}`);
+  return ms;
+}
+
+/** Whether something was there at a time; at any where none is asked for. */
+export function existedAt(
+  { createdAtMs, deletedAtMs }: { readonly createdAtMs: number; readonly deletedAtMs: number | undefined },
+  atMs: number | undefined,
+): boolean {
+  return atMs === undefined || (createdAtMs <= atMs && (deletedAtMs === undefined || deletedAtMs > atMs));
 }
 
 /** The items of one page, of a list that is held whole. */

@@ -2,17 +2,12 @@
 // every call of the route table against what belongs to somebody else.
 
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { openTestControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts';
 import { createApiClient } from '../api/client.ts';
 import { formatPath } from '../api/path.ts';
-import { peopleRoutes } from '../api/people-routes.ts';
-import type { ApiRoute } from '../api/route.ts';
-import { apiRoutes } from '../api/routes.ts';
-import { createTag } from '../schema/api/id.ts';
-import { createApiToken, digestApiToken } from '../store/secret-box.ts';
 
 interface Reply {
   readonly status: number;
@@ -70,6 +65,10 @@ describe('paths that may be read in two ways', () => {
       `/client/v4/accounts/${account}/cfd_tunnel/${id}%2Ftoken`,
       `/client/v4/accounts/${account}/cfd_tunnel/${id}%5Ctoken`,
       `/client/v4/accounts/${account}/cfd_tunnel/x%2f..%2f${id}`,
+      `/client/v4/accounts/${account}/cfd_tunnel/10.0.0.0%2F8`,
+      `/client/v4/accounts/${account}/teamnet/routes/network/..%2F8`,
+      `/client/v4/accounts/${account}/teamnet/routes/network/10.0.0.0%2F8%2F..`,
+      `/client/v4/accounts/${account}/teamnet/routes/network/10.0.0.0%5C8`,
       `${list}#/../x`,
       `${list}//`,
       `${list}${'/'.repeat(8_000)}x`,
@@ -127,76 +126,3 @@ describe('documents made to overflow', () => {
     assert.equal(await ended, 400);
   });
 });
-
-describe('every call of the API', () => {
-  it('refuses a stranger, and shows or changes nothing of another account', async t => {
-    const { edge, account, zone, client, id } = await open(t);
-    const { store } = edge;
-    const network = (await client.listNetworks({ params: { account } }))[0]?.id ?? '';
-    const prefix = await client.addIpRoute({ params: { account }, body: { network: '10.0.0.0/8', tunnel_id: id } });
-    const named = await client.addHostnameRoute({ params: { account }, body: { hostname: 'a.lan', tunnel_id: id } });
-    const own = { account: createTag(), zone: createTag() };
-    const other = { id: randomUUID(), accountTag: own.account, name: 'default', comment: '', isDefault: true };
-    await store.accounts.create(
-      { tag: own.account, name: 'other', createdAtMs: 0 },
-      { id: own.zone, accountTag: own.account, domain: 'other.com' },
-      { ...other, createdAtMs: 0, deletedAtMs: undefined },
-    );
-    const apiToken = createApiToken();
-    await store.accounts.addToken({
-      digest: digestApiToken(apiToken),
-      accountTag: own.account,
-      label: '',
-      createdAtMs: 0,
-    });
-
-    const bodies: Readonly<Record<string, unknown>> = {
-      createTunnel: { name: 'mine', tunnel_secret: randomBytes(32).toString('base64') },
-      putConfiguration: { config: { ingress: [] } },
-      addRoute: { type: 'dns', user_hostname: 'app', overwrite_existing: true },
-      addIpRoute: { network: '10.1.0.0/16', tunnel_id: id, virtual_network_id: network },
-      addHostnameRoute: { hostname: 'b.lan', tunnel_id: id, virtual_network_id: network },
-      sendEcho: { destination: '10.0.0.1', virtual_network_id: network, session: randomUUID(), sequence: 0 },
-      addNetwork: { name: 'net' },
-      updateIpRoute: { comment: 'theirs' },
-      updateNetwork: { name: 'theirs' },
-    };
-    /** Calls on the caller's own account that name nothing of another. */
-    const harmless = new Set(['createTunnel', 'listTunnels', 'listIpRoutes', 'listHostnameRoutes', 'listNetworks']);
-    const ids = [id, prefix.id ?? '', named.id, network];
-    const before = await snapshot(client, account, id);
-    // Those on people are walked by edge/owners.test.ts, as all are.
-    const routes = Object.entries(apiRoutes).filter(([name]) => !(name in peopleRoutes));
-    for (const [name, route] of routes as [string, ApiRoute][]) {
-      const body = bodies[name] === undefined ? '' : JSON.stringify(bodies[name]);
-      for (const object of ids) {
-        const path = (of: { account: string; zone: string }): string =>
-          `/client/v4${formatPath(route.path, { ...of, id: object, ip: '10.0.0.1', host: 'app.example.com' })}`;
-        const suffix = route.method === 'DELETE' ? '?cascade=true&force=true' : '';
-        const theirs = await ask(edge, route.method, path({ account, zone }) + suffix, apiToken, body);
-        assert.ok(theirs.status === 403 || theirs.status === 404, `${name} in their account: ${theirs.status}`);
-        if (harmless.has(name) || name === 'addNetwork') continue;
-        const mine = await ask(edge, route.method, path(own) + suffix, apiToken, body);
-        const empty = name === 'getIpRoute' && mine.status === 200;
-        assert.ok(mine.status === 404 || empty, `${name} on their ${object}: ${mine.status}`);
-      }
-    }
-    assert.deepEqual(await snapshot(client, account, id), before);
-    assert.deepEqual(edge.disconnected, []);
-    const stranger = createApiToken();
-    const refused = await ask(edge, 'GET', `/client/v4/accounts/${account}/cfd_tunnel`, stranger);
-    assert.deepEqual(refused, { status: 403, code: 10_000 });
-  });
-});
-
-/** All that the account has. */
-async function snapshot(client: ReturnType<typeof createApiClient>, account: string, id: string): Promise<unknown> {
-  const params = { account };
-  return [
-    await client.listTunnels({ params }),
-    await client.listIpRoutes({ params }),
-    await client.listHostnameRoutes({ params }),
-    await client.listNetworks({ params }),
-    await client.getConfiguration({ params: { account, id } }),
-  ];
-}

@@ -11,7 +11,7 @@ const bodyTimeoutMs = 10_000;
 
 /** The body's JSON value, undefined for an empty one. Throws `api.invalid`. */
 export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
-  const text = await readText(request);
+  const text = await readText(request, maxBodyBytes);
   if (text === '') return undefined;
   if (isDeeperThan(text, maxJsonDepth))
     throw apiProblem('invalid', `The request body is nested more than ${maxJsonDepth} levels deep`);
@@ -23,7 +23,8 @@ export async function readJsonBody(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function readText(request: IncomingMessage): Promise<string> {
+/** The body as text. Throws `api.invalid` for one that is too long, late or broken off. */
+export function readText(request: IncomingMessage, maxBytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -35,7 +36,7 @@ function readText(request: IncomingMessage): Promise<string> {
     };
     const onData = (chunk: Buffer): void => {
       length += chunk.byteLength;
-      if (length > maxBodyBytes) stop(`The request body is larger than ${maxBodyBytes} bytes`);
+      if (length > maxBytes) stop(`The request body is larger than ${maxBytes} bytes`);
       else chunks.push(chunk);
     };
     const timer = setTimeout(() => stop('The request body did not arrive in time'), bodyTimeoutMs);

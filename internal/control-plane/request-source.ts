@@ -11,28 +11,25 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/**
- * `names`: besides addresses and `localhost`, the only names a request may be for; undefined: any, where TLS vouches for the
- * name already.
- */
+/** `isOwn`: besides addresses and `localhost`, the names a request may be for; asked in lower case. */
 export function judgeSource(
-  { headers }: IncomingMessage,
-  names: ReadonlySet<string> | undefined,
+  { headers, method }: IncomingMessage,
+  isOwn: (name: string) => boolean,
 ): SourceProblem | undefined {
   const { host = '', origin } = headers;
-  if (names !== undefined && !isKnown(hostnameOf(host), names)) {
+  const name = hostnameOf(host);
+  if (isIP(name) === 0 && name !== 'localhost' && !isOwn(name)) {
     return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
   }
   const site = headers['sec-fetch-site'];
-  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
+  // A link that somebody follows: it changes nothing, and the page that it stands in learns nothing.
+  const isFollowed =
+    method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  const isForeignSite = site !== undefined && site !== 'same-origin' && site !== 'none' && !isFollowed;
   if (isForeignSite || (origin !== undefined && authorityOf(origin) !== host.toLowerCase())) {
     return { status: 403, message: 'Web pages of other sites may not use this API' };
   }
   return undefined;
-}
-
-function isKnown(name: string, names: ReadonlySet<string>): boolean {
-  return isIP(name) !== 0 || name === 'localhost' || names.has(name);
 }
 
 /** In lower case, without port, brackets and the root's dot. */

@@ -1,33 +1,30 @@
-// API calls on tunnels: create, list, get, delete, token, connections, configuration. Source:
+// API calls on tunnels: create, change, list, get, delete, token, connections, configuration. Source:
 // docs/protocol/commands-and-api.md §9.3.
 
+import { randomBytes } from 'node:crypto';
 import type { ApiHandlers } from '../api/routes.ts';
-import type { ActiveClient, LiveConnection } from '../carriers/live-connections.ts';
 import { decodeBase64 } from '../credentials/base64.ts';
 import { encodeToken } from '../credentials/tunnel-token.ts';
 import { isPosternError } from '../errors/error.ts';
 import { createTunnelId, isUuid, parseTunnelId } from '../schema/api/id.ts';
-import type { ApiActiveClient, ApiConnection } from '../schema/api/tunnel.ts';
 import { parseRemoteConfig } from '../schema/remote-config.ts';
 import type { TunnelRecord } from '../store/contract/records.ts';
 import { apiProblem } from './api-problem.ts';
-import {
-  type Caller,
-  type ControlPlaneParts,
-  formatOptionalTime,
-  formatTime,
-  requireTunnel,
-} from './handler-context.ts';
-import { perPageOf } from './paging.ts';
+import { type Caller, type ControlPlaneParts, formatTime, requireTunnel } from './handler-context.ts';
+import { listTunnels } from './list-tunnels.ts';
+import { showClient, showTunnel } from './show-tunnel.ts';
 
 type TunnelHandlers = Pick<
   ApiHandlers<Caller>,
   | 'createTunnel'
+  | 'updateTunnel'
   | 'listTunnels'
   | 'getTunnel'
   | 'deleteTunnel'
   | 'getTunnelToken'
+  | 'rotateTunnelToken'
   | 'listConnections'
+  | 'getConnector'
   | 'cleanupConnections'
   | 'getConfiguration'
   | 'putConfiguration'
@@ -44,13 +41,15 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
     const { addresses, ...edge } = parts.describeEdge();
     return encodeToken({ accountTag: tunnel.accountTag, tunnelId: tunnel.id, secret, ...edge, edge: addresses });
   };
+  const stateAndShow = async (tunnel: TunnelRecord) => {
+    // A tunnel that was deleted has nobody, also while its connectors are being cut off.
+    const states = await live.states(tunnel.deletedAtMs === undefined ? [tunnel.id] : []);
+    return showTunnel(tunnel, states.get(tunnel.id));
+  };
   return {
     async createTunnel({ body }, caller) {
-      if (isUuid(body.name)) throw apiProblem('invalid', 'you cannot use UUIDs as tunnel names');
-      const secret = decodeBase64(body.tunnel_secret);
-      if (secret === undefined || secret.byteLength < minSecretBytes || secret.byteLength > maxSecretBytes) {
-        throw apiProblem('invalid', `tunnel_secret must be base64 of ${minSecretBytes} to ${maxSecretBytes} bytes`);
-      }
+      requireName(body.name);
+      const secret = body.tunnel_secret ? parseSecret(body.tunnel_secret) : randomBytes(minSecretBytes);
       const id = createTunnelId();
       const { accountTag } = caller;
       const stored = secrets.seal(id, secret);
@@ -61,27 +60,30 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
           name: body.name,
           secret: stored,
           createdAtMs: now(),
+          remote: body.config_src === 'cloudflare',
         });
-        return { ...(await showTunnel(parts, tunnel)), token: tokenOf(tunnel, secret) };
+        return { ...(await stateAndShow(tunnel)), token: tokenOf(tunnel, secret) };
       } catch (error) {
-        if (!isPosternError(error, 'store.conflict')) throw error;
-        throw apiProblem('nameTaken', 'You already have a tunnel with this name.');
+        throw nameTaken(error);
       }
     },
 
+    async updateTunnel({ params, body: { name, tunnel_secret: text } }, caller) {
+      const { id } = await requireTunnel(parts, caller, params.id);
+      if (name !== undefined) requireName(name);
+      const secret = text === undefined ? undefined : secrets.seal(id, parseSecret(text));
+      let tunnel: TunnelRecord | undefined;
+      try {
+        tunnel = await store.tunnels.update(caller.accountTag, id, { name, secret });
+      } catch (error) {
+        throw nameTaken(error);
+      }
+      if (tunnel === undefined) throw apiProblem('notFound', 'Tunnel not found');
+      return stateAndShow(tunnel);
+    },
+
     async listTunnels({ query }, caller) {
-      const page = await store.tunnels.list(caller.accountTag, {
-        name: query.name,
-        namePrefix: query.name_prefix,
-        excludePrefix: query.exclude_prefix,
-        id: query.uuid,
-        deleted: query.is_deleted,
-        existedAtMs: query.existed_at === undefined ? undefined : parseTime(query.existed_at),
-        page: query.page,
-        perPage: perPageOf(query),
-      });
-      const items = await Promise.all(page.items.map(tunnel => showTunnel(parts, tunnel)));
-      return { items, total: page.total };
+      return listTunnels(parts, caller.accountTag, query);
     },
 
     async getTunnel({ params }, caller) {
@@ -89,7 +91,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       // Deleted ones are shown: `tunnel delete` tells a deleted tunnel from an unknown one by this.
       const tunnel = id === undefined ? undefined : await store.tunnels.get(caller.accountTag, id);
       if (tunnel === undefined) throw apiProblem('notFound', 'Tunnel not found');
-      return showTunnel(parts, tunnel);
+      return stateAndShow(tunnel);
     },
 
     async deleteTunnel({ params, query }, caller) {
@@ -106,7 +108,7 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
         throw apiProblem('tunnelInUse', "You can't delete a tunnel with private routes: delete them or use --force");
       }
       live.disconnect(tunnel.id);
-      return showTunnel(parts, { ...tunnel, deletedAtMs: now() });
+      return stateAndShow({ ...tunnel, deletedAtMs: now() });
     },
 
     async getTunnelToken({ params }, caller) {
@@ -116,9 +118,33 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       return tokenOf(tunnel, secrets.open(tunnel.id, found.secret));
     },
 
+    async rotateTunnelToken({ params, body }, caller) {
+      const tunnel = await requireTunnel(parts, caller, params.id);
+      const present = await store.tunnels.secret(tunnel.id);
+      const atMs = now();
+      if (present?.old !== undefined && present.old.untilMs > atMs && body.overlap_seconds > 0) {
+        const until = formatTime(present.old.untilMs);
+        const remedy = 'wait, or rotate without an overlap, which ends all old tokens now';
+        throw apiProblem('invalid', `The token before the present one is good until ${until}: ${remedy}`);
+      }
+      const secret = randomBytes(minSecretBytes);
+      const oldSecretUntilMs = atMs + body.overlap_seconds * 1_000;
+      const changes = { secret: secrets.seal(tunnel.id, secret), oldSecretUntilMs };
+      const changed = await store.tunnels.update(caller.accountTag, tunnel.id, changes);
+      if (changed === undefined) throw apiProblem('notFound', 'Tunnel not found');
+      return { token: tokenOf(tunnel, secret), old_token_valid_until: formatTime(oldSecretUntilMs) };
+    },
+
     async listConnections({ params }, caller) {
       const tunnel = await requireTunnel(parts, caller, params.id);
       return (await live.list(tunnel.id)).map(showClient);
+    },
+
+    async getConnector({ params }, caller) {
+      const tunnel = await requireTunnel(parts, caller, params.id);
+      const client = (await live.list(tunnel.id)).find(one => one.id === params.connector.toLowerCase());
+      if (client === undefined) throw apiProblem('notFound', 'Connector not found: it is not connected now');
+      return showClient(client);
     },
 
     async cleanupConnections({ params, query }, caller) {
@@ -131,9 +157,10 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       const tunnel = await requireTunnel(parts, caller, params.id);
       const stored = await store.tunnels.configuration(tunnel.id);
       if (stored === undefined) {
-        return { tunnel_id: tunnel.id, version: 0, config: null, source: 'local', created_at: null };
+        const source = tunnel.remote ? 'cloudflare' : 'local';
+        return { ...configurationOf(tunnel), version: 0, config: null, source, created_at: null };
       }
-      return showConfiguration(stored);
+      return { ...configurationOf(tunnel), ...showConfiguration(stored) };
     },
 
     async putConfiguration({ params, body }, caller) {
@@ -142,9 +169,32 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       requireUsable(config);
       const stored = await store.tunnels.setConfiguration(caller.accountTag, tunnel.id, config, now());
       if (stored === undefined) throw apiProblem('notFound', 'Tunnel not found');
-      return showConfiguration(stored);
+      return { ...configurationOf(tunnel), ...showConfiguration(stored) };
     },
   };
+}
+
+/** Throws 'api.invalid'. */
+function requireName(name: string): void {
+  if (isUuid(name)) throw apiProblem('invalid', 'you cannot use UUIDs as tunnel names');
+}
+
+/** Throws 'api.invalid'. */
+function parseSecret(text: string): Uint8Array {
+  const secret = decodeBase64(text);
+  if (secret === undefined || secret.byteLength < minSecretBytes || secret.byteLength > maxSecretBytes)
+    throw apiProblem('invalid', `tunnel_secret must be base64 of ${minSecretBytes} to ${maxSecretBytes} bytes`);
+  return secret;
+}
+
+function nameTaken(error: unknown): unknown {
+  return isPosternError(error, 'store.conflict')
+    ? apiProblem('nameTaken', 'You already have a tunnel with this name.')
+    : error;
+}
+
+function configurationOf(tunnel: TunnelRecord) {
+  return { tunnel_id: tunnel.id, account_id: tunnel.accountTag };
 }
 
 /** Throws 'api.invalid' with what connectors would say of the configuration: they use the same rules. */
@@ -157,51 +207,11 @@ function requireUsable(config: string): void {
   }
 }
 
-async function showTunnel(parts: ControlPlaneParts, tunnel: TunnelRecord) {
-  const clients = tunnel.deletedAtMs === undefined ? await parts.live.list(tunnel.id) : [];
+function showConfiguration(stored: { version: number; config: string; updatedAtMs: number }) {
   return {
-    id: tunnel.id,
-    account_tag: tunnel.accountTag,
-    name: tunnel.name,
-    created_at: formatTime(tunnel.createdAtMs),
-    deleted_at: formatOptionalTime(tunnel.deletedAtMs),
-    connections: clients.flatMap(client => client.connections.map(showConnection)),
-  };
-}
-
-function showClient(client: ActiveClient): ApiActiveClient {
-  return {
-    id: client.id,
-    features: [...client.features],
-    version: client.version,
-    arch: client.arch,
-    run_at: formatTime(client.runAtMs),
-    conns: client.connections.map(showConnection),
-  };
-}
-
-function showConnection(connection: LiveConnection): ApiConnection {
-  return {
-    colo_name: connection.location,
-    id: connection.id,
-    is_pending_reconnect: connection.pendingReconnect,
-    origin_ip: connection.originIp,
-    opened_at: formatTime(connection.openedAtMs),
-  };
-}
-
-function showConfiguration(stored: { tunnelId: string; version: number; config: string; updatedAtMs: number }) {
-  return {
-    tunnel_id: stored.tunnelId,
     version: stored.version,
     config: JSON.parse(stored.config) as Record<string, unknown>,
     source: 'cloudflare',
     created_at: formatTime(stored.updatedAtMs),
   };
-}
-
-function parseTime(text: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) throw apiProblem('invalid', `existed_at must be an RFC 3339 time, not ${JSON.stringify(text)}`);
-  return ms;
 }

@@ -9,10 +9,12 @@ import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
 import { LiveClients } from '../carriers/live-clients.ts';
 import { Liveness } from '../carriers/liveness.ts';
+import { OldSecrets } from '../carriers/old-secrets.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
+import { servePages } from '../control-plane/served-page.ts';
 import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
@@ -58,6 +60,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const registry = new ConnectorRegistry();
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
+  const oldSecrets = new OldSecrets({ store, registry, logger });
+  opened.defer(() => oldSecrets.close());
   opened.use(new Liveness({ registry }));
   opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
@@ -70,6 +74,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       registry,
       certificates,
       drainTimeoutMs: gracePeriodMs,
+      onOldSecret: tunnelId => void oldSecrets.watch(tunnelId),
     }),
   );
   const { errorPageFile } = options;
@@ -120,16 +125,20 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }));
   opened.defer(() => metrics?.close());
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
+  const controlPlane = createControlPlane({
+    store,
+    secrets,
+    live,
+    logger,
+    describeEdge,
+    calls: features.flatMap(feature => feature.api ?? []),
+  });
   api.serve(
-    createControlPlane({
-      store,
-      secrets,
-      live,
-      logger,
-      describeEdge,
-      reservedHost: managementHost,
-      calls: features.flatMap(feature => feature.api ?? []),
-    }),
+    servePages(
+      features.flatMap(feature => feature.pages ?? []),
+      controlPlane,
+      { logger },
+    ),
   );
 
   phase = 'serving';

@@ -5,6 +5,7 @@
 // edge could not be opened.
 
 import type { ServedCall } from '../control-plane/served-call.ts';
+import type { ServedPage } from '../control-plane/served-page.ts';
 import type { MetricFamily } from '../telemetry/metrics.ts';
 import type { VisitorStep } from '../visitors/visitor.ts';
 
@@ -13,6 +14,8 @@ export interface EdgeFeature extends AsyncDisposable {
   readonly steps?: readonly VisitorStep[];
   /** Calls of the API. The owner of the path is checked before they run. */
   readonly api?: readonly ServedCall[];
+  /** Pages beside the API, without an account: whoever can reach it may ask for them. */
+  readonly pages?: readonly ServedPage[];
   /** Shown where the edge serves metrics. */
   readonly metrics?: readonly MetricFamily[];
   /** First phase of stopping: takes no new work; settles when what runs has ended, at the latest after `timeoutMs`. */

@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { openLogin } from '../features/login/open.ts';
 import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
@@ -12,6 +13,7 @@ import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
@@ -61,7 +63,9 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));
+  add(openZoneApi({ store }));
   add(openPeople({ store }));
+  add(openLogin({ ...parts, logger }));
   const privateServices = add(
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );

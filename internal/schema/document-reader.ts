@@ -2,19 +2,10 @@
 // says which keys exist and how scalars are taken; it is applied by the caller afterwards. JSON is json-reader.ts.
 // Source: docs/protocol/ingress-and-origin.md §2.
 
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  type Scalar,
-} from 'yaml';
+import type { Document, Node, Scalar } from 'yaml';
 import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
+import { loadYaml } from './load-yaml.ts';
 import { describeSyntaxError, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
 
 /** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */
@@ -56,6 +47,7 @@ export interface DocumentReader {
 
 /** Parses YAML; never throws. `file` names the text in locations. */
 export function createDocumentReader(text: string, file: string): DocumentReader {
+  const { LineCounter, parseDocument } = loadYaml();
   const lineCounter = new LineCounter();
   const locateOffset = (offset: number): TextLocation => {
     const { line, col } = lineCounter.linePos(offset);
@@ -118,8 +110,8 @@ class Reader implements DocumentReader {
     this.syntaxIssues = syntaxIssues;
     this.#locateOffset = locateOffset;
     const contents = document?.contents ?? undefined;
-    this.empty = contents === undefined || (isScalar(contents) && contents.value === null);
-    this.rootIsMap = isMap(contents);
+    this.empty = contents === undefined || (loadYaml().isScalar(contents) && contents.value === null);
+    this.rootIsMap = loadYaml().isMap(contents);
     if (contents !== undefined && this.rootIsMap && syntaxIssues.length === 0) {
       for (const entry of this.#entries(contents, 0)) this.#root.set(entry.key, entry);
     }
@@ -155,8 +147,8 @@ class Reader implements DocumentReader {
     const target = this.#resolve(node, depth);
     if (target === undefined) return undefined;
     const type = unwrap(schema);
-    if (isMap(target)) return this.#map(target, type, path, depth);
-    if (isSeq(target)) {
+    if (loadYaml().isMap(target)) return this.#map(target, type, path, depth);
+    if (loadYaml().isSeq(target)) {
       const element = type instanceof z.ZodArray ? (type.element as z.ZodType) : undefined;
       return target.items.map((item, at) => {
         const itemPath = [...path, at];
@@ -168,7 +160,7 @@ class Reader implements DocumentReader {
         );
       });
     }
-    return isScalar(target) ? this.#scalar(target, type) : undefined;
+    return loadYaml().isScalar(target) ? this.#scalar(target, type) : undefined;
   }
 
   #map(node: Node, type: z.ZodType | undefined, path: DocumentPath, depth: number): Record<string, unknown> {
@@ -204,11 +196,11 @@ class Reader implements DocumentReader {
   #entries(node: Node, depth: number): Entry[] {
     const own = new Map<string, Entry>();
     const merged = new Map<string, Entry>();
-    if (!isMap(node)) return [];
+    if (!loadYaml().isMap(node)) return [];
     for (const pair of node.items) {
       const keyNode = pair.key as Node;
       const value = (pair.value ?? undefined) as Node | undefined;
-      if (!isScalar(keyNode)) continue;
+      if (!loadYaml().isScalar(keyNode)) continue;
       const key = String(keyNode.value);
       if (key === '<<' && keyNode.type === 'PLAIN') {
         for (const entry of this.#mergeSources(value, depth)) if (!merged.has(entry.key)) merged.set(entry.key, entry);
@@ -221,7 +213,7 @@ class Reader implements DocumentReader {
 
   #mergeSources(value: Node | undefined, depth: number): Entry[] {
     const target = this.#resolve(value, depth + 1);
-    if (isSeq(target)) return target.items.flatMap(item => this.#mergeSources(item as Node, depth + 1));
+    if (loadYaml().isSeq(target)) return target.items.flatMap(item => this.#mergeSources(item as Node, depth + 1));
     return target === undefined ? [] : this.#entries(target, depth + 1);
   }
 
@@ -235,7 +227,7 @@ class Reader implements DocumentReader {
       }
       return undefined;
     }
-    if (!isAlias(node)) return node;
+    if (!loadYaml().isAlias(node)) return node;
     const target = this.#document === undefined ? undefined : node.resolve(this.#document);
     if (target === undefined && this.syntaxIssues.length === 0)
       this.syntaxIssues.push(this.#issue(missingAnchor(node.source), node.range?.[0] ?? 0));

@@ -8,6 +8,8 @@ import {
   type BuildIdentity,
   keyringPlugin,
   koffiPlugin,
+  latePackageFile,
+  latePackagesIn,
   manifestPlugin,
   packageNamesPlugin,
   sourceFormsPlugin,
@@ -19,14 +21,14 @@ import { root } from './root.ts';
 
 const program = 'cmd/postern.ts';
 
+/** What `find` finds in the sources, each once, sorted. */
+function inSources(find: (text: string, file: string) => readonly string[]): readonly string[] {
+  const files = globSync('{cmd,internal}/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] });
+  return [...new Set(files.flatMap(file => find(readFileSync(join(root, file), 'utf8'), file)))].sort();
+}
+
 /** Files of code that run by themselves, named by the sources. */
-export const workers: readonly string[] = [
-  ...new Set(
-    globSync('{cmd,internal}/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] }).flatMap(file =>
-      workersIn(readFileSync(join(root, file), 'utf8'), file),
-    ),
-  ),
-].sort();
+export const workers = inSources(workersIn);
 
 const common = {
   absWorkingDir: root,
@@ -60,7 +62,7 @@ export async function bundleSingle(folder: string, identity: BuildIdentity): Pro
     koffiPlugin('embedded'),
     keyringPlugin('embedded'),
     stringWidthPlugin(),
-    sourceFormsPlugin(name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
+    sourceFormsPlugin('embedded', name => `require(${JSON.stringify(addonModule)}).embeddedModule('${name}.js')`),
   ];
   const { metafile } = await build({
     ...common,
@@ -106,8 +108,17 @@ export async function bundleFiles(folder: string): Promise<Metafile> {
       koffiPlugin('beside'),
       keyringPlugin('beside'),
       stringWidthPlugin(),
-      sourceFormsPlugin(name => `new URL('./${name}.js', import.meta.url)`),
+      sourceFormsPlugin('beside', name => `new URL('./${name}.js', import.meta.url)`),
     ],
   });
-  return metafile;
+  // A file of its own: what nobody asks for is not even read.
+  const ofPackages = await build({
+    ...common,
+    format: 'cjs',
+    define: {},
+    entryPoints: inSources(latePackagesIn).map(name => ({ in: name, out: latePackageFile(name).replace('.cjs', '') })),
+    outdir: folder,
+    outExtension: { '.js': '.cjs' },
+  });
+  return { ...metafile, inputs: { ...metafile.inputs, ...ofPackages.metafile.inputs } };
 }

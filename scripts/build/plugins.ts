@@ -147,19 +147,33 @@ export function workersIn(text: string, file: string): string[] {
 /** `createRequire(import.meta.url)('package')`: how sources load a package when it is first needed, without waiting. */
 const lateRequire = /createRequire\(import\.meta\.url\)\(\s*('[^'./][^']*')\s*\)/g;
 
+/** Packages that sources load by themselves when they are first needed. */
+export function latePackagesIn(text: string): string[] {
+  return [...text.matchAll(lateRequire)].map(([, quoted = '']) => quoted.slice(1, -1));
+}
+
+/** Names the file of such a package in a build: `@scope/name` is `package-scope-name.cjs`. */
+export function latePackageFile(name: string): string {
+  return `package-${name.replaceAll(/[^\w]+/g, '-').replace(/^-/, '')}.cjs`;
+}
+
 /**
- * The two forms of the sources that a bundler does not follow: a late `require` of a package, and the file of a worker, for
- * which `worker` gives the expression that `new Worker` takes.
+ * The two forms of the sources that a bundler does not follow: a late `require` of a package, whose code is a file `beside` those
+ * of the build or inside of the one that asks; and the file of a worker, for which `worker` gives the expression that `new Worker`
+ * takes.
  */
-export function sourceFormsPlugin(worker: (name: string) => string): Plugin {
+export function sourceFormsPlugin(place: NativePlace, worker: (name: string) => string): Plugin {
   return {
     name: 'source-forms',
     setup(build) {
+      build.onResolve({ filter: /^\.\/package-[\w-]+\.cjs$/ }, ({ path }) => ({ path, external: true }));
       build.onLoad({ filter: /[\\/](cmd|internal)[\\/].*\.ts$/ }, async ({ path }) => {
         const text = await readFile(path, 'utf8');
         const contents = text
           .replaceAll(ownFile, (_, named: string) => worker(workerName(ownPath(path, named))))
-          .replaceAll(lateRequire, (_, name: string) => `require(${name})`);
+          .replaceAll(lateRequire, (_, name: string) =>
+            place === 'embedded' ? `require(${name})` : `require('./${latePackageFile(name.slice(1, -1))}')`,
+          );
         return { contents, loader: 'ts' };
       });
     },

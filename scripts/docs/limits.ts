@@ -3,11 +3,16 @@
 import { maxBytes as logFileBytes } from '../../cmd/log-file.ts';
 import { maxFileBytes as configFileBytes } from '../../internal/config/config-file.ts';
 import { maxConnections as apiConnections } from '../../internal/control-plane/api-listener.ts';
+import { maxAuditDocument } from '../../internal/control-plane/audit.ts';
 import { refusalLimits as wrongTokens } from '../../internal/control-plane/authorization.ts';
 import { callLimits } from '../../internal/control-plane/control-plane.ts';
 import { maxBodyBytes } from '../../internal/control-plane/request-body.ts';
+import { maxFormBytes, pageLimits } from '../../internal/control-plane/served-page.ts';
 import { maxFileBytes as credentialsFileBytes } from '../../internal/credentials/private-file.ts';
 import { maxTokenLength } from '../../internal/credentials/tunnel-token.ts';
+import { loginLimits, loginMs } from '../../internal/features/login/grants.ts';
+import { maxTokens } from '../../internal/features/people/token-handlers.ts';
+import { maxUsers } from '../../internal/features/people/user-handlers.ts';
 import {
   maxPerAddress,
   maxPerNetwork,
@@ -16,6 +21,8 @@ import {
   requestLimits,
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
 import { maxAccessLogBytes } from '../../internal/proxy/access-log.ts';
+import { formatDuration } from '../../internal/schema/duration.ts';
+import { maxAuditEntries } from '../../internal/store/sqlite/audit.ts';
 import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
 import { maxTemplateBytes } from '../../internal/visitors/error-template.ts';
 import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
@@ -50,6 +57,49 @@ const controlRows: readonly Row[] = [
     '`api.invalid`',
     source('maxBodyBytes', 'control-plane/request-body.ts'),
   ],
+  [
+    'users, groups and devices of one account, each',
+    count(maxUsers),
+    '`api.invalid`',
+    source('maxUsers', 'features/people/user-handlers.ts'),
+  ],
+  [
+    'API tokens of one account, expired ones too',
+    count(maxTokens),
+    '`api.invalid`',
+    source('maxTokens', 'features/people/token-handlers.ts'),
+  ],
+  [
+    'entries of the audit log of one account',
+    count(maxAuditEntries),
+    'the oldest are forgotten',
+    source('maxAuditEntries', 'store/sqlite/audit.ts'),
+  ],
+  [
+    'a document in the audit log, before or after a change',
+    `${count(maxAuditDocument)} characters`,
+    'its length and SHA-256 are kept',
+    source('maxAuditDocument', 'control-plane/audit.ts'),
+  ],
+  [
+    'requests of pages and of programs that log in, one address',
+    rate(pageLimits),
+    '429',
+    source('pageLimits', 'control-plane/served-page.ts'),
+  ],
+  [
+    'logins under way',
+    `${count(loginLimits.total)}; ${count(loginLimits.perAddress)} of one address`,
+    '429',
+    source('loginLimits', 'features/login/grants.ts'),
+  ],
+  [
+    'time for a person to confirm a login',
+    formatDuration(loginMs),
+    'the program is told to begin again',
+    source('loginMs', 'features/login/grants.ts'),
+  ],
+  ['form of the login page', bytes(maxFormBytes), '400', source('maxFormBytes', 'control-plane/served-page.ts')],
   ['quick tunnels', count(maxTunnels), '429', source('maxTunnels', quickTunnels)],
   ['quick tunnels of one address', count(maxPerAddress), '429', source('maxPerAddress', quickTunnels)],
   [

@@ -558,6 +558,22 @@ export function transportConformance(
       }),
     );
 
+    for (const spans of ['CgA=', ''])
+      it(
+        `carries ${spans === '' ? 'no spans that an origin made up' : 'spans of a trace'} with a head, and trailers after them`,
+        withStream(call, async (outgoing, incoming) => {
+          outgoing.body.end();
+          const forged = ['Cf-Int-Cloudflared-Tracing', 'AAAA', 'x', 'y'];
+          incoming.respond({ status: 200, headers: forged, spans });
+          incoming.trailers(['x-sum', 'abc']);
+          incoming.body.end('answer');
+          const { headers, spans: arrived } = await outgoing.response;
+          assert.deepEqual([headers, arrived], [['x', 'y'], spans === '' ? undefined : spans]);
+          assert.equal((await readAll(outgoing.body)).toString(), 'answer');
+          assert.deepEqual(outgoing.trailers, ['x-sum', 'abc']);
+        }),
+      );
+
     it(
       'carries the trailers of an answer that is complete before the request is',
       withStream(call, async (outgoing, incoming) => {

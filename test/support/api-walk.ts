@@ -20,7 +20,7 @@ export interface Answer {
 
 /** Parameters of the path: the account's, and `thing` for whatever else it names. */
 export function paramsOf(route: ApiRoute, { tag, zone }: { tag: string; zone: string }, thing: string) {
-  const known: Record<string, string> = { account: tag, zone, ip: '10.1.0.1' };
+  const known: Record<string, string> = { account: tag, zone, ip: '10.1.0.1', prefix: '10.1.0.0/16' };
   const names = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
   return Object.fromEntries(names.map(name => [name, known[name] ?? thing]));
 }
@@ -81,6 +81,8 @@ const texts: Readonly<Record<string, (ids: Named) => unknown>> = {
   name: () => `given-${calls}`,
   tunnel_id: ids => ids.tunnel,
   uuid: ids => ids.tunnel,
+  route_id: ids => ids.tunnel,
+  content: ids => `${ids.tunnel}.cfargotunnel.com`,
   id: ids => ids.tunnel,
   client_id: ids => ids.tunnel,
   session: ids => ids.tunnel,
@@ -90,6 +92,8 @@ const texts: Readonly<Record<string, (ids: Named) => unknown>> = {
   network_superset: () => '10.1.0.0/24',
   tunnel_secret: () => Buffer.alloc(32, 7).toString('base64'),
   existed_at: () => '2026-01-01T00:00:00Z',
+  was_active_at: () => '2026-01-01T00:00:00Z',
+  was_inactive_at: () => '2026-01-01T00:00:00Z',
   destination: () => '10.1.0.1',
   scopes: () => ['connect'],
   user_id: ids => ids.user,

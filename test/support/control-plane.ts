@@ -14,6 +14,7 @@ import { createControlPlane } from '../../internal/control-plane/control-plane.t
 import { writeEdgePointer } from '../../internal/credentials/edge-pointer.ts';
 import { openPeople } from '../../internal/features/people/open.ts';
 import { openPrivateNetworkApi } from '../../internal/features/private-network-api/open.ts';
+import { openZoneApi } from '../../internal/features/zone-api/open.ts';
 import type { TunnelId } from '../../internal/schema/api/id.ts';
 import type { Store } from '../../internal/store/contract/store.ts';
 import { createSecretBox } from '../../internal/store/secret-box.ts';
@@ -47,7 +48,7 @@ export async function openTestControlPlane(options: Partial<SqliteStoreOptions> 
       secrets: createSecretBox(randomBytes(32)),
       live,
       describeEdge: () => testEdge,
-      calls: [...openPrivateNetworkApi({ store }).api, ...openPeople({ store }).api],
+      calls: [...openPrivateNetworkApi({ store }).api, ...openZoneApi({ store }).api, ...openPeople({ store }).api],
       logger: silentLogger(),
     }),
   );

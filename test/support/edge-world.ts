@@ -12,6 +12,7 @@ import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';
 import { openSecretBox } from '../../internal/store/secret-box.ts';
 import { createLogger, type Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/open/dial.ts';
+import type { Protocol } from '../../internal/transport/transport.ts';
 import { temporaryDirectory } from './program.ts';
 import { until, within } from './wait.ts';
 
@@ -94,13 +95,13 @@ export class EdgeWorld {
   async connect(
     tunnel: KnownTunnel,
     ingress: readonly Record<string, unknown>[],
-    options: Partial<TunnelOptions> = {},
+    { protocol = 'http2', ...options }: Partial<TunnelOptions> & { readonly protocol?: Protocol } = {},
   ): Promise<Tunnel> {
     const running = await openTunnel({
       ...this.identity(tunnel),
       ingress: parseRemoteConfig({ ingress }),
       shownFlags: {},
-      policy: fixedProtocol('http2'),
+      policy: fixedProtocol(protocol),
       haConnections: 1,
       retries: 5,
       gracePeriodMs: 5_000,

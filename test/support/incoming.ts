@@ -60,6 +60,7 @@ export function createPair(highWaterMark = 16 * 1024): [PairEnd, PairEnd] {
 export interface TestAnswer {
   readonly status: number;
   readonly headers: HeaderList;
+  readonly spans?: string | undefined;
 }
 
 /** An IncomingStream and the edge's end of it. */
@@ -110,7 +111,7 @@ export class TestIncoming implements IncomingStream {
   respond(head: ResponseHead, options?: { endStream?: boolean }): void {
     if (this.#answered) throw new Error('respond called twice');
     this.#answered = true;
-    this.#resolve({ status: head.status, headers: [...head.headers] });
+    this.#resolve({ ...head, headers: [...head.headers] });
     this.#stopUnread();
     if (options?.endStream === true) this.body.end();
   }

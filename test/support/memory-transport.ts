@@ -276,7 +276,11 @@ class MemoryIncoming implements IncomingStream {
     this.#responded = true;
     if (this.head.kind === 'http' && this.head.bodyLength !== 0)
       this.body.once('finish', () => this.#stopUnreadRequest());
-    this.#outgoing.settle.resolve({ status: head.status, headers: withoutProtocolHeaders(head.headers) });
+    this.#outgoing.settle.resolve({
+      status: head.status,
+      headers: withoutProtocolHeaders(head.headers),
+      spans: head.spans === '' ? undefined : head.spans,
+    });
     if (options?.endStream === true) this.body.end();
   }
 

@@ -129,7 +129,7 @@ describe('the management host', () => {
     assert.ok(!text.includes(logs.split('.')[2] ?? 'none'), 'a token is in a log');
   });
 
-  it('gives tokens out by the API to the tunnel’s account alone, and keeps its name from routes', async t => {
+  it('gives tokens out by the API to the tunnel’s account alone, and its name stays the edge’s', async t => {
     const lab = await openLab(t);
     const cert = parseOriginCert(await readFile(join(lab.world.stateDir, 'cert.pem'), 'utf8'));
     const call = async (method: string, path: string, body?: unknown) => {
@@ -153,10 +153,11 @@ describe('the management host', () => {
     );
     const other = `${base}/11111111-2222-4333-8444-555555555555/management/logs`;
     assert.match((await call('POST', other)).errors[0]?.message ?? '', /not found/);
-    const taken = await call('PUT', `/zones/${cert.zoneId}/tunnels/${lab.tunnel.id}/routes`, {
+    // Whoever routes that very name to a tunnel gets none of its requests, which carry tokens of every account.
+    await call('PUT', `/zones/${cert.zoneId}/tunnels/${lab.tunnel.id}/routes`, {
       ...{ type: 'dns', user_hostname: host, overwrite_existing: true },
     });
-    assert.match(taken.errors[0]?.message ?? '', /kept for this edge itself/);
+    assert.equal((await lab.ask('/', '')).status, 400);
   });
 
   it('offers no metrics where they are switched off', async t => {

@@ -20,7 +20,7 @@ export interface ManagementParts {
   readonly store: Store;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
-  /** Host name of the requests; nobody may route it to a tunnel. */
+  /** Host name of the requests; a route of that name leads nowhere. */
   readonly host: string;
   /** See FeatureParts. */
   readonly secureUrlOf: (hostname: string) => string;

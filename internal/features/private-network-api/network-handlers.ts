@@ -13,7 +13,10 @@ import { isPosternError } from '../../errors/error.ts';
 import { isUuid } from '../../schema/api/id.ts';
 import type { NetworkRecord } from '../../store/contract/records.ts';
 
-type NetworkHandlers = Pick<ApiHandlers<Caller>, 'listNetworks' | 'addNetwork' | 'updateNetwork' | 'deleteNetwork'>;
+type NetworkHandlers = Pick<
+  ApiHandlers<Caller>,
+  'listNetworks' | 'addNetwork' | 'getNetwork' | 'updateNetwork' | 'deleteNetwork'
+>;
 
 export function createNetworkHandlers(parts: Pick<ControlPlaneParts, 'store' | 'now'>): NetworkHandlers {
   const { store, now } = parts;
@@ -43,6 +46,12 @@ export function createNetworkHandlers(parts: Pick<ControlPlaneParts, 'store' | '
         deletedAtMs: undefined,
       };
       await conflictsAreNames(() => store.networks.create(network));
+      return showNetwork(network);
+    },
+
+    async getNetwork({ params }, caller) {
+      const network = await store.networks.get(caller.accountTag, params.id.toLowerCase());
+      if (network === undefined) throw apiProblem('notFound', 'Virtual network not found');
       return showNetwork(network);
     },
 

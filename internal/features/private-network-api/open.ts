@@ -5,8 +5,9 @@ import { type ServedCall, serveTable } from '../../control-plane/served-call.ts'
 import type { EchoService } from '../../on-ramps/echo/echo-service.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { createEchoHandler } from './echo-handler.ts';
+import { createHostnameRouteHandlers } from './hostname-route-handlers.ts';
+import { createIpRouteHandlers } from './ip-route-handlers.ts';
 import { createNetworkHandlers } from './network-handlers.ts';
-import { createPrivateRouteHandlers } from './private-route-handlers.ts';
 
 export interface PrivateNetworkApiParts {
   readonly store: Store;
@@ -25,7 +26,8 @@ export function openPrivateNetworkApi({ store, echo, now = Date.now }: PrivateNe
   const parts = { store, now };
   return {
     api: serveTable({
-      ...createPrivateRouteHandlers(parts),
+      ...createIpRouteHandlers(parts),
+      ...createHostnameRouteHandlers(parts),
       ...createNetworkHandlers(parts),
       ...(echo === undefined ? {} : createEchoHandler(echo)),
     }),

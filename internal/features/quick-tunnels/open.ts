@@ -12,7 +12,7 @@ import { quickTunnelSchema } from '../../schema/api/quick-tunnel.ts';
 import { type QuickTunnelOptions, type QuickTunnels, startQuickTunnels } from './quick-tunnels.ts';
 
 /** As stock connectors ask for one: no token, and a body that nobody reads. */
-const makeQuickTunnel = openRoute({
+export const makeQuickTunnel = openRoute({
   method: 'POST',
   path: '/tunnel',
   op: 'make a quick tunnel',

@@ -37,6 +37,11 @@ export function prefixContains(prefix: Prefix, address: IpBytes): boolean {
   return (((address[whole] ?? 0) ^ (prefix.bytes[whole] ?? 0)) & (0xff << (8 - rest)) & 0xff) === 0;
 }
 
+/** Whether all of `inner` lies in `outer`; equal ones do. */
+export function prefixCovers(outer: Prefix, inner: Prefix): boolean {
+  return outer.bits <= inner.bits && prefixContains(outer, inner.bytes);
+}
+
 /** A copy of `address` with all bits behind the first `bits` cleared. */
 export function maskAddress(address: IpBytes, bits: number): IpBytes {
   const masked = new Uint8Array(address.length);

@@ -1,5 +1,5 @@
-// The C library's socket calls through koffi, for Linux and macOS: only what ICMP and UDP sockets of ours need. Loaded on
-// first use. Source: Linux and Darwin headers; socket(2), bind(2), connect(2), sendmsg(2), recvmmsg(2), epoll_ctl(2).
+// The C library's socket calls through koffi, for Linux and macOS: only what ICMP and UDP sockets of ours need, and a call about
+// memory. Loaded on first use. Source: Linux and Darwin headers; socket(2), bind(2), connect(2), sendmsg(2), recvmmsg(2), epoll_ctl(2).
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpBytes } from '../address/ip.ts';
@@ -83,6 +83,12 @@ export interface PollHandle {
 }
 
 let loaded: Promise<LibC> | undefined;
+let trim: (() => unknown) | undefined;
+
+/** Has the C library give back what it holds free, where it is glibc and its calls are loaded anyway; else does nothing. */
+export function returnFreeMemory(): void {
+  trim?.();
+}
 
 /** Loads koffi and the calls once. Rejects 'unavailable' where this build has no koffi binary. */
 export function openLibC(): Promise<LibC> {
@@ -96,6 +102,9 @@ async function load(): Promise<LibC> {
     // Symbols of the process itself: the C library is loaded already.
     const library = koffi.load(null);
     // Looked up on Linux alone: a missing symbol would fail the whole load.
+    // musl has none, and holds less.
+    const symbol = process.platform === 'linux' ? optional(() => library.func('int malloc_trim(size_t)')) : undefined;
+    if (symbol !== undefined) trim = () => symbol(0);
     const ofLinux = (signature: string) => (process.platform === 'linux' ? library.func(signature) : () => -1);
     return {
       socket: library.func('int socket(int domain, int type, int protocol)'),
@@ -133,6 +142,15 @@ async function load(): Promise<LibC> {
     };
   } catch (error) {
     throw new PosternError('unavailable', 'System calls are not available in this build', { cause: error });
+  }
+}
+
+/** Undefined for a symbol that is not there. */
+function optional<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch {
+    return undefined;
   }
 }
 

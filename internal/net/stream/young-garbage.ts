@@ -3,7 +3,7 @@
 // third of the CPU samples of a bulk download. A collection of the young generation frees them too, so we ask for that.
 
 import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collectGarbage } from './collect-garbage.ts';
 
 /**
  * Garbage between two collections. Bulk downloads took 9.6 M instructions a MB and 157 MB RSS without, 5.1 M and 124 MB at
@@ -11,10 +11,7 @@ import { runInNewContext } from 'node:vm';
  */
 const collectEveryBytes = 8 << 20;
 
-type Collect = (options: { readonly type: 'minor' }) => void;
-
 let garbageBytes = 0;
-let collect: Collect | undefined;
 
 /**
  * Says that so many bytes of short-lived memory were allocated, inside V8's heap or outside. Costs an addition, and now and
@@ -24,12 +21,11 @@ export function countGarbage(bytes: number): void {
   garbageBytes += bytes;
   if (garbageBytes < collectEveryBytes) return;
   garbageBytes = 0;
-  collect ??= exposeCollect();
   // The buffers are freed at once, by this thread. Freed later by another one, as V8 does by itself, they still count as
   // memory in use when the next ones come: on a busy machine V8 then marked the whole heap after all, every half second.
   // Only meanwhile: V8 takes code from its cache on disk only under the flags with which it was put there.
   for (const name of threads) setFlagsFromString(`--no-${name}`);
-  collect({ type: 'minor' });
+  collectGarbage({ type: 'minor' });
   for (const name of threads) setFlagsFromString(`--${name}`);
 }
 
@@ -39,13 +35,4 @@ const threads = ['parallel-scavenge', 'concurrent-array-buffer-sweeping'] as con
 /** The same for a chunk, to listen with to the data of a stream that is piped. */
 export function countChunk(chunk: Uint8Array): void {
   countGarbage(chunk.length);
-}
-
-/** V8 gives its collector to contexts made while the flag is on: one, which has nothing else. */
-function exposeCollect(): Collect {
-  setFlagsFromString('--expose-gc');
-  const exposed: unknown = runInNewContext('globalThis.gc');
-  setFlagsFromString('--no-expose-gc');
-  // A V8 without it would only collect as it always did.
-  return typeof exposed === 'function' ? (exposed as Collect) : () => undefined;
 }

@@ -2,7 +2,7 @@
 
 import { formatHostPort, parseHostPort } from '../../net/address/host-port.ts';
 import { formatIp, type IpBytes, isSpecialDestination, parseIp, unmapIpv4 } from '../../net/address/ip.ts';
-import { type Prefix, parsePrefix, prefixContains } from '../../net/address/prefix.ts';
+import { type Prefix, parsePrefix, prefixCovers } from '../../net/address/prefix.ts';
 
 export type PrivateHost =
   | { readonly kind: 'address'; readonly address: IpBytes }
@@ -62,8 +62,5 @@ const specialPrefixes: readonly Prefix[] = [
 export function routeAllows(prefixText: string, address: IpBytes): boolean {
   if (!isSpecialDestination(address)) return true;
   const prefix = parsePrefix(prefixText);
-  return (
-    prefix !== undefined &&
-    specialPrefixes.some(special => special.bits <= prefix.bits && prefixContains(special, prefix.bytes))
-  );
+  return prefix !== undefined && specialPrefixes.some(special => prefixCovers(special, prefix));
 }

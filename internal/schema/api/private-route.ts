@@ -16,9 +16,14 @@ export const ipRouteSchema = z.object({
   comment: z.string().default(''),
   created_at: timeSchema.nullish(),
   deleted_at: optionalTimeSchema,
+  tun_type: z.string().optional(),
 });
 
-export const detailedIpRouteSchema = ipRouteSchema.extend({ id: uuidSchema, tunnel_name: z.string().default('') });
+export const detailedIpRouteSchema = ipRouteSchema.extend({
+  id: uuidSchema,
+  tunnel_name: z.string().default(''),
+  virtual_network_name: z.string().optional(),
+});
 export type ApiIpRoute = z.output<typeof detailedIpRouteSchema>;
 
 export const createIpRouteSchema = z.object({
@@ -28,14 +33,24 @@ export const createIpRouteSchema = z.object({
   virtual_network_id: optionalUuid,
 });
 
-export const updateIpRouteSchema = z.object({
+/** The prefix is in the path. */
+export const namedIpRouteSchema = createIpRouteSchema.omit({ network: true });
+
+export const updateNamedIpRouteSchema = z.object({
   tunnel_id: optionalUuid,
   comment: lineSchema(1024).optional(),
+});
+
+export const updateIpRouteSchema = updateNamedIpRouteSchema.extend({
+  network: z.string().max(64).optional(),
+  virtual_network_id: optionalUuid,
 });
 
 export const ipRouteQuerySchema = z.object({
   tun_types: z.string().optional(),
   is_deleted: queryFlagSchema.optional(),
+  existed_at: z.string().optional(),
+  route_id: uuidSchema.optional(),
   network_subset: z.string().optional(),
   network_superset: z.string().optional(),
   comment: z.string().optional(),
@@ -45,6 +60,10 @@ export const ipRouteQuerySchema = z.object({
 });
 
 export const ipLookupQuerySchema = z.object({ virtual_network_id: uuidSchema.optional() });
+export const namedIpRouteQuerySchema = z.object({
+  virtual_network_id: uuidSchema.optional(),
+  tunnel_id: uuidSchema.optional(),
+});
 
 export const privateHostnameSchema = z.object({
   id: uuidSchema,
@@ -55,6 +74,7 @@ export const privateHostnameSchema = z.object({
   comment: z.string().default(''),
   created_at: timeSchema,
   deleted_at: optionalTimeSchema,
+  tun_type: z.string().optional(),
 });
 export type ApiPrivateHostname = z.output<typeof privateHostnameSchema>;
 
@@ -65,7 +85,18 @@ export const createPrivateHostnameSchema = z.object({
   virtual_network_id: optionalUuid,
 });
 
+export const updatePrivateHostnameSchema = z.object({
+  hostname: z.string().min(1).max(253).optional(),
+  tunnel_id: optionalUuid,
+  comment: lineSchema(1024).optional(),
+  virtual_network_id: optionalUuid,
+});
+
 export const privateHostnameQuerySchema = z.object({
+  id: uuidSchema.optional(),
+  comment: z.string().optional(),
+  existed_at: z.string().optional(),
+  /** Any part of the name, in any case. */
   hostname: z.string().optional(),
   tunnel_id: uuidSchema.optional(),
   virtual_network_id: uuidSchema.optional(),

@@ -10,6 +10,12 @@ const connectionSchema = z.object({
   is_pending_reconnect: z.boolean().default(false),
   origin_ip: z.string(),
   opened_at: timeSchema,
+  /** `id` again; what follows stands in the later public API. */
+  uuid: uuidSchema.optional(),
+  client_id: uuidSchema.optional(),
+  client_version: z.string().optional(),
+  /** `quic` or `http2`; our edges alone tell it. */
+  protocol: z.string().optional(),
 });
 export type ApiConnection = z.output<typeof connectionSchema>;
 
@@ -29,8 +35,11 @@ export const activeClientSchema = z.object({
   arch: z.string().default(''),
   run_at: timeSchema,
   conns: connectionsSchema,
+  config_version: z.number().optional(),
 });
 export type ApiActiveClient = z.output<typeof activeClientSchema>;
+
+export const tunnelStatusSchema = z.enum(['inactive', 'degraded', 'healthy', 'down']);
 
 export const tunnelSchema = z.object({
   id: uuidSchema,
@@ -38,23 +47,52 @@ export const tunnelSchema = z.object({
   created_at: timeSchema,
   deleted_at: optionalTimeSchema,
   connections: connectionsSchema,
+  account_tag: z.string().optional(),
+  tun_type: z.string().optional(),
+  status: tunnelStatusSchema.optional(),
+  /** Since when it has had a connection without a gap; null while it has none. */
+  conns_active_at: timeSchema.nullish(),
+  /** When it lost its last connection; null while it has one, and when it never had. */
+  conns_inactive_at: timeSchema.nullish(),
+  /** Where its configuration is kept: at the connector, or at the edge. */
+  config_src: z.enum(['local', 'cloudflare']).optional(),
+  /** The same, as older clients read it. */
+  remote_config: z.boolean().optional(),
+  metadata: z.looseObject({}).nullish(),
 });
 export type ApiTunnel = z.output<typeof tunnelSchema>;
 
 export const tunnelWithTokenSchema = tunnelSchema.extend({ token: z.string() });
 
-/** `tunnel_secret`: base64 of at least 32 bytes; checked where it is decoded. */
+const nameSchema = lineSchema(255).min(1);
+/** Base64 of at least 32 bytes; checked where it is decoded. */
+const secretSchema = z.string().max(2048);
+
+/** Without a secret the edge makes one; the token in the answer holds it. */
 export const createTunnelSchema = z.object({
-  name: lineSchema(255).min(1),
-  tunnel_secret: z.string().max(2048),
+  name: nameSchema,
+  tunnel_secret: secretSchema.nullish(),
+  config_src: z.enum(['local', 'cloudflare']).optional(),
 });
+
+export const updateTunnelSchema = z.object({ name: nameSchema.optional(), tunnel_secret: secretSchema.optional() });
+
+/** A week is enough to bring a new token to every machine. */
+export const maxOverlapSeconds = 7 * 24 * 60 * 60;
+export const rotateTokenSchema = z.object({ overlap_seconds: z.int().min(0).max(maxOverlapSeconds) });
+export const rotatedTokenSchema = z.object({ token: z.string(), old_token_valid_until: timeSchema });
 
 export const tunnelQuerySchema = z.object({
   name: z.string().optional(),
   name_prefix: z.string().optional(),
+  /** `name_prefix`, as the later public API calls it. */
+  include_prefix: z.string().optional(),
   exclude_prefix: z.string().optional(),
   is_deleted: queryFlagSchema.optional(),
   existed_at: z.string().optional(),
+  was_active_at: z.string().optional(),
+  was_inactive_at: z.string().optional(),
+  status: tunnelStatusSchema.optional(),
   uuid: z.string().optional(),
   ...pageQuery,
 });
@@ -106,4 +144,5 @@ export const configurationSchema = z.object({
   config: z.looseObject({}).nullable(),
   source: z.string().default(''),
   created_at: z.string().nullish(),
+  account_id: z.string().optional(),
 });

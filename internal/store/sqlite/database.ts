@@ -97,6 +97,8 @@ export class Database {
       const cause = Object.assign(new Error(String(found?.quick_check)), { errcode: corruptCode });
       throw new PosternError('store.failed', `The database ${this.#path} is damaged`, { cause });
     } catch (error) {
+      // Somebody makes or recovers it just now, and will notice.
+      if (error instanceof PosternError && isLocked(error.cause)) return;
       this.#inner.close();
       throw error;
     }

@@ -177,6 +177,10 @@ export const migrations: readonly string[] = [
   UPDATE hostnames SET id = lower(hex(randomblob(16))), modified_ms = created_ms;
   CREATE UNIQUE INDEX hostnames_id ON hostnames (id);
   `,
+  `
+  ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
+  ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */

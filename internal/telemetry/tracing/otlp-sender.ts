@@ -1,5 +1,6 @@
 // One batch of spans to a collector, over HTTP by POST, again while the collector is only busy. Source: the OpenTelemetry
-// protocol, "OTLP/HTTP" (which statuses to try again, Retry-After, partial success).
+// protocol, "OTLP/HTTP" (which statuses to try again, Retry-After, partial success). By node:http, which the data path has
+// loaded already, and not by undici.
 
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { setTimeout as after } from 'node:timers/promises';

@@ -1,8 +1,9 @@
 // Where a scenario takes place: an edge of ours as a process, and the tried program beside it with a home of its own, told
 // by environment and flags where everything is, as a stock one has to be. Every word goes to both programs alike.
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { unzipSync } from 'fflate';
 import { parseOriginCert } from '../../../internal/credentials/origin-cert.ts';
 import { type ChildProgram, posternCommand, startChild } from '../../support/child-program.ts';
 import { until, within } from '../../support/wait.ts';
@@ -47,6 +48,12 @@ interface EdgePorts {
   readonly socks: number;
   readonly api: number;
 }
+
+/** Of a bundle of `tunnel diag`. */
+export type BundleFile =
+  | `${'tunnelstate' | 'systeminformation' | 'configuration' | 'cli-configuration'}.json`
+  | 'metrics.txt'
+  | `${'heap' | 'goroutine'}.pprof`;
 
 export class Lab {
   readonly ports: EdgePorts;
@@ -168,6 +175,21 @@ export class Lab {
     );
     await registered(connector, connections);
     return connector;
+  }
+
+  /** Runs `tunnel diag` of a program for a connector; gives the files of the bundle, one byte a character. */
+  async bundle(words: readonly string[], connector: ChildProgram): Promise<Record<BundleFile, string>> {
+    const [, metrics = ''] = await connector.logged(/Starting metrics server on (\S+)\/metrics/);
+    const directory = await mkdtemp(join(this.#stage.directory, 'diag-'));
+    const flags = ['tunnel', '--metrics', metrics, 'diag', '--no-diag-network', '--no-diag-logs'];
+    const child = startChild([...this.#prefix, ...words, ...flags], { home: directory });
+    this.#stage.after(() => child.stop());
+    const code = await within('the end of diag', child.exited, commandMs);
+    const [name = ''] = (await readdir(directory)).filter(file => file.endsWith('.zip'));
+    if (code !== 0 || name === '') throw new Error(`diag ended with ${code}:\n${child.log()}`);
+    const files = unzipSync(await readFile(join(directory, name)));
+    const texts = Object.entries(files).map(([file, bytes]) => [file, Buffer.from(bytes).toString('latin1')]);
+    return Object.fromEntries(texts) as Record<BundleFile, string>;
   }
 
   /** Calls the edge's API as the operator; gives the result of the answer, and rejects when it is no success. */

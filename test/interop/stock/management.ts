@@ -1,9 +1,10 @@
 // The management commands against our API, by cert.pem and the API's address.
 
 import assert from 'node:assert/strict';
+import { posternCommand, startChild } from '../../support/child-program.ts';
 import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
-import { Lab } from './lab.ts';
+import { Lab, registered } from './lab.ts';
 import type { Scenario, Stage } from './scenario.ts';
 import { tailScenarios } from './tail.ts';
 import { checkVisits } from './visit.ts';
@@ -15,6 +16,7 @@ export const managementScenarios: readonly Scenario[] = [
   { name: 'tunnel vnet', run: manageNetworks },
   { name: 'tunnel route ip', run: manageRoutes },
   { name: 'tunnel ready', run: askReady },
+  { name: 'tunnel diag, of its own connector and of ours', run: diagnose },
   ...tailScenarios,
 ];
 
@@ -163,4 +165,35 @@ async function askReady(stage: Stage): Promise<void> {
   await connector.stop();
   const { code } = await lab.command(['tunnel', '--metrics', metrics, 'ready']);
   assert.notEqual(code, 0, 'a connector that has gone is ready');
+}
+
+/** Bundles of the tried program, of its own connector and of ours, and ours of its connector. */
+async function diagnose(stage: Stage): Promise<void> {
+  const lab = await Lab.open(stage);
+  const { token } = await lab.makeTunnel('app');
+  const own = await lab.run({ protocol: 'quic', connections: 1, flags: ['--hello-world'], token });
+  const ours = startChild(
+    [...posternCommand(), 'tunnel', ...lab.edgeFlags(1), '--hello-world', '--ha-connections', '1', 'run'],
+    { home: lab.home, env: { TUNNEL_TOKEN: token } },
+  );
+  stage.after(() => ours.stop());
+  await registered(ours, 1);
+  const { tunnelID }: { tunnelID: string } = JSON.parse(
+    (await lab.bundle(stage.program.words, own))['tunnelstate.json'],
+  );
+  for (const [words, connector] of [
+    [stage.program.words, ours],
+    [posternCommand(), own],
+  ] as const) {
+    const files = await lab.bundle(words, connector);
+    const state = JSON.parse(files['tunnelstate.json']);
+    assert.equal(state.tunnelID, tunnelID);
+    assert.deepEqual(state.connections, [{ isConnected: true, protocol: 1, edgeAddress: '127.0.0.1' }]);
+    assert.ok(JSON.parse(files['systeminformation.json']).info.memoryMaximum > 0);
+    assert.match(files['metrics.txt'], /cloudflared_tunnel_ha_connections/);
+    assert.equal(JSON.parse(files['configuration.json']).version, -1);
+    assert.equal(JSON.parse(files['cli-configuration.json'])['hello-world'], 'true');
+    // Gzip, as profiles are.
+    for (const name of ['heap.pprof', 'goroutine.pprof'] as const) assert.match(files[name], /^\u001f\u008b/);
+  }
 }

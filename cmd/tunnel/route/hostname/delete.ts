@@ -25,10 +25,13 @@ export const command = defineCommand({
 });
 
 async function findRoute(api: ApiSession, hostname: string, vnet: string | undefined): Promise<string> {
-  const found = await api.client.listHostnameRoutes({
+  const wanted = hostname.toLowerCase().replace(/\.$/, '');
+  const listed = await api.client.listHostnameRoutes({
     params: { account: api.account },
-    query: { hostname: hostname.replace(/\.$/, ''), is_deleted: false, virtual_network_id: vnet },
+    query: { hostname: wanted, is_deleted: false, virtual_network_id: vnet },
   });
+  // The API also gives names that hold this one.
+  const found = listed.filter(route => route.hostname === wanted);
   const [route] = found;
   if (route !== undefined && found.length === 1) return route.id;
   const why = found.length === 0 ? '' : `: ${found.length} virtual networks have one, name it with --vnet`;
