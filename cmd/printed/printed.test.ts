@@ -55,7 +55,8 @@ describe('printed documents', () => {
       'tunnel info',
       document => {
         const { createdAt, conns, ...tunnel } = info.parse(document);
-        return printTunnelInfo({ ...tunnel, created_at: createdAt }, conns);
+        const rest = { created_at: createdAt, deleted_at: null, connections: [] };
+        return printTunnelInfo({ ...tunnel, ...rest }, conns);
       },
     ],
     ['routes', 'tunnel route ip show', document => printIpRoutes(z.array(detailedIpRouteSchema).parse(document))],
