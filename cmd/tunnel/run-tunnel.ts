@@ -15,6 +15,7 @@ import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
 import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
+import type { SharedHealth } from '../../internal/connector/shared-health.ts';
 import {
   openTunnel,
   type PrivateNetworkOptions,
@@ -55,6 +56,8 @@ export interface RunTunnelInputs {
   readonly quickTunnelHost: string;
   readonly haConnections: number;
   readonly log: TunnelLog;
+  /** Shows it together with other tunnels of this process; undefined = it has a server of its own. */
+  readonly health?: SharedHealth | undefined;
   /** Called once the first connection has registered. */
   readonly onReady?: (() => void) | undefined;
 }
@@ -82,6 +85,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
+  const hide = inputs.health?.add(credentials.tunnelId, tunnel);
   const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
   const { stop, off: endSignals } = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
   let updatedTo: string | undefined;
@@ -116,6 +120,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
+    hide?.();
     endChecks?.();
     endUpdates();
     endSettling();
@@ -182,7 +187,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
-    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
+    metrics: inputs.health === undefined ? metricsAddress(settings) : undefined,
     diagnostics: settings.managementDiagnostics
       ? {
           settings: diagnosedSettings(settings, context),
@@ -206,6 +211,10 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     },
     transportLogger: transportLogger(settings, log),
   };
+}
+
+function metricsAddress({ metrics, sources }: TunnelSettings): TunnelOptions['metrics'] {
+  return sources.metrics === undefined ? 'default' : parseListen(metrics, 'metrics');
 }
 
 function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): PrivateNetworkOptions {

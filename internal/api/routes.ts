@@ -12,11 +12,11 @@ import {
   createTunnelSchema,
   deleteTunnelQuerySchema,
   putConfigurationSchema,
+  rotatedTokenSchema,
+  rotateTokenSchema,
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
-  rotatedTokenSchema,
-  rotateTokenSchema,
   updateTunnelSchema,
 } from '../schema/api/tunnel.ts';
 import type { PathParams } from './path.ts';

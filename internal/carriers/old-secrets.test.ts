@@ -86,5 +86,8 @@ it('ends every old token at once without an overlap, and takes no overlap that i
   const { result } = await rotate(world, tunnel, 0);
   assert.notEqual(result, null);
   await until('the old one to be cut', () => world.edge.registry.connectionsOf(tunnel.id).length === 0);
-  await within('the refusal', until('a refusal', () => world.lines.some(line => line.verdict === 'wrong-secret')));
+  await within(
+    'the refusal',
+    until('a refusal', () => world.lines.some(line => line.verdict === 'wrong-secret')),
+  );
 });

@@ -3,8 +3,8 @@
 
 import { errorFields } from '../errors/error.ts';
 import type { TunnelId } from '../schema/api/id.ts';
-import { matchesSecret } from '../store/secret-box.ts';
 import type { Store } from '../store/contract/store.ts';
+import { matchesSecret } from '../store/secret-box.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { ConnectorRegistry } from './connector-registry.ts';
 
