@@ -92,6 +92,18 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     'http-proxy': ['entrance'],
     socks: ['entrance'],
   },
+  // A folder a feature; none knows of another.
+  features: {
+    login: [],
+    management: [],
+    people: [],
+    'private-network-api': [],
+    'quick-tunnels': [],
+    'request-metrics': [],
+    'request-traces': [],
+    'route-lookup': [],
+    'zone-api': [],
+  },
   // By what is kept running: connections, the choice of their protocol, private traffic, the configuration, management from afar;
   // and checks beside them.
   connector: {
