@@ -60,7 +60,9 @@ async function runGroup({ path, tokens }: ResolvedCommand, context: CommandConte
   const first = tokens.find(token => !/^--?(h|help)$/.test(token));
   if (first?.startsWith('-') === true) {
     const name = ['postern', ...path].join(' ');
-    throw new PosternError('usage.invalid', `${name} needs a command before ${first.replace(/=.*$/s, '')}`);
+    const words = childrenOf(path).map(({ word }) => word);
+    const flag = first.replace(/=.*$/s, '');
+    throw new PosternError('usage.invalid', `${name} needs a command beside ${flag}: ${words.join(', ')}`);
   }
   if (first !== undefined) throw new PosternError('usage.invalid', unknownCommandText(path, first));
   const { groupHelp } = await import('./command-help.ts');

@@ -11,6 +11,7 @@ export const groups: Readonly<Record<string, string>> = {
   service: 'Run as a service of this machine',
   token: 'API tokens; the token of a tunnel is "postern tunnel token"',
   tunnel: 'Run and manage tunnels',
+  'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',

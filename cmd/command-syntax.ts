@@ -4,7 +4,7 @@ import type { Flag } from '../internal/config/flag.ts';
 import { ignoredFlags } from '../internal/config/ignored-flags.ts';
 import { logFlags } from '../internal/config/log-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
-import type { CommandEntry } from './commands.ts';
+import type { CommandEntry } from './command-entry.ts';
 import type { CommandSyntax } from './parse-command-line.ts';
 import { childrenOf } from './resolve-command.ts';
 

@@ -11,16 +11,17 @@ export const helpTopics: Readonly<Record<string, readonly string[]>> = {
   ],
   'Credentials and the API:': [
     ...['token', 'token-file', 'credentials-file', 'credentials-contents', 'credential-store', 'origincert', 'api-url'],
-    ...['quick-service'],
+    ...['profile', 'quick-service'],
   ],
   'The way to the edge:': [
     ...['protocol', 'edge', 'region', 'edge-ip-version', 'edge-bind-address', 'cacert', 'post-quantum'],
-    ...['ha-connections', 'retries', 'features', 'no-prechecks', 'edge-proxy', 'edge-proxy-auth-file'],
+    ...['edge-proxy', 'edge-proxy-auth-file', 'ha-connections', 'retries', 'features', 'no-prechecks'],
+    ...['autoupdate-freq', 'no-autoupdate'],
   ],
   'Private networks:': ['max-active-flows', 'dns-resolver-addrs', 'allow-destination', 'icmpv4-src', 'icmpv6-src'],
   'Files, logs and metrics:': [
     ...['config', 'loglevel', 'transport-loglevel', 'logfile', 'log-directory', 'log-format', 'output', 'access-log'],
-    ...['metrics', 'pidfile', 'grace-period', 'label', 'management-diagnostics'],
+    ...['metrics', 'management-diagnostics', 'label', 'pidfile', 'grace-period', 'autoupdate-freq', 'no-autoupdate'],
   ],
 };
 

@@ -41,14 +41,15 @@ export function transportLogger(
   { logger, loggerAt }: Pick<TunnelLog, 'logger' | 'loggerAt'>,
 ): Logger {
   const level = levelNamed(transportLoglevel);
-  if (sources['transport-loglevel'] === undefined) return logger;
+  // One of its own in any case: a reload may set its level.
+  if (sources['transport-loglevel'] === undefined) return loggerAt(logger.level as LogLevel);
   if (level === undefined)
     logger.error(`Failed to parse transport log level "${transportLoglevel}", using that of --loglevel`);
-  return level === undefined ? logger : loggerAt(level);
+  return loggerAt(level ?? (logger.level as LogLevel));
 }
 
 /** Nothing is logged below debug. */
-function levelNamed(name: string): LogLevel | undefined {
+export function levelNamed(name: string): LogLevel | undefined {
   const wanted = name === 'trace' ? 'debug' : name;
   return levels.find(known => known === wanted);
 }

@@ -6,8 +6,9 @@ import { ignoredFlags } from '../internal/config/ignored-flags.ts';
 import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { nearest } from '../internal/schema/nearest.ts';
+import type { CommandEntry } from './command-entry.ts';
 import { groups } from './command-groups.ts';
-import { type CommandEntry, commands } from './commands.ts';
+import { commands } from './commands.ts';
 
 /** What was found: the longest path of command words, and the other tokens in order. */
 export interface ResolvedCommand {

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
+import { maxPemBytes, readText } from '../../internal/net/file/read-text.ts';
 import { systemRoots } from '../../internal/net/trust/system-roots.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -78,7 +79,7 @@ async function extraRoots(named: string | undefined, context: CommandContext): P
   if (named !== undefined && named !== '') {
     const path = resolvePath(named, context);
     try {
-      roots.push(await readFile(path, 'utf8'));
+      roots.push(await readText(path, maxPemBytes));
     } catch (cause) {
       throw new PosternError('config.invalid', `Cannot read the CA file ${path} of --cacert`, { cause });
     }

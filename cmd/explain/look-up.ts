@@ -39,7 +39,13 @@ async function ask({ account, client }: ApiSession, url: URL, file: ConfigFile |
     const remedy = `postern tunnel route dns TUNNEL ${host}`;
     return { findings: { route: { text, remedy } }, broken: 'route' };
   }
-  const params = { account, id: route.tunnel_id };
+  const { tunnel_id: id, pools = [] } = route;
+  if (id === undefined) {
+    const text = `${route.hostname} is spread over ${pools.join(', ')}`;
+    const remedy = `see how the members are: postern tunnel pool health ${pools[0] ?? 'POOL'}`;
+    return { findings: { route: { text, remedy } }, broken: undefined };
+  }
+  const params = { account, id };
   const [tunnel, connectors, configuration] = await Promise.all([
     client.getTunnel({ params }),
     client.listConnections({ params }),

@@ -6,13 +6,11 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import addFormats from 'ajv-formats';
 import { parse, stringify } from 'yaml';
 import * as z from 'zod';
 import { detailedIpRouteSchema, networkSchema } from '../../internal/schema/api/private-route.ts';
 import { activeClientSchema, tunnelSchema, tunnelWithTokenSchema } from '../../internal/schema/api/tunnel.ts';
-import { outputSchemaFile } from '../../scripts/docs/output-schemas.ts';
+import { checkPrinted } from '../../test/support/check-printed.ts';
 import { openTestControlPlane } from '../../test/support/control-plane.ts';
 import { listen } from '../../test/support/origin-server.ts';
 import { temporaryDirectory } from '../../test/support/program.ts';
@@ -25,19 +23,6 @@ import { type Printed, printCreatedTunnel, printTunnelInfo, printTunnels } from 
 const root = join(import.meta.dirname, '..', '..');
 const recordedText = (name: string): string => readFileSync(join(root, 'test/vectors/stock-outputs', name), 'utf8');
 const recorded = (name: string): unknown => JSON.parse(recordedText(`${name}.json`));
-
-const ajv = new Ajv2020({ allErrors: true });
-addFormats.default(ajv);
-
-/** Throws unless `text` is JSON that the published schema of the command allows. */
-function checkPrinted(path: string, text: string): unknown {
-  const schema = JSON.parse(readFileSync(join(root, outputSchemaFile(path)), 'utf8')) as object;
-  const validate = ajv.getSchema(path) ?? ajv.addSchema(schema, path).getSchema(path);
-  assert.ok(validate !== undefined);
-  const value: unknown = JSON.parse(text);
-  assert.ok(validate(value) === true, `${path}: ${ajv.errorsText(validate.errors)}\n${text}`);
-  return value;
-}
 
 describe('printed documents', () => {
   const info = z.object({

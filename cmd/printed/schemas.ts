@@ -4,6 +4,8 @@
 import * as z from 'zod';
 import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
+import { printedBalancer, printedPool, printedPoolHealth } from './balancing-schemas.ts';
+import { configSchemas } from './config-schemas.ts';
 import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */
@@ -96,6 +98,7 @@ const hop = z.strictObject({
 });
 
 const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...configSchemas,
   ...peopleSchemas,
   doctor: z.strictObject({
     checks: z.array(check),
@@ -129,7 +132,10 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   }),
   'tunnel create': tunnel.extend({ token: z.string().describe('With which a connector joins') }),
   'tunnel info': z.strictObject({ id, name: z.string(), createdAt: time, conns: z.array(connector), ...standing }),
+  'tunnel lb list': z.array(printedBalancer),
   'tunnel list': z.array(tunnel).nullable().describe('null when there is none'),
+  'tunnel pool health': printedPoolHealth,
+  'tunnel pool list': z.array(printedPool),
   'tunnel route dns list': z.array(
     z.strictObject({
       ...{ id: z.string(), hostname: z.string(), tunnel_id: id, tunnel_name: z.string() },
@@ -167,6 +173,11 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel route ip overlaps': z.array(z.strictObject({ inner: askedRoute, outer: askedRoute })),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel vnet list': z.array(network),
+  update: z.strictObject({
+    version: z.string(),
+    updated: z.boolean(),
+    owner: z.string().optional().describe('What installed it and updates it'),
+  }),
   version: z.strictObject({ version: z.string() }),
 };
 

@@ -103,8 +103,17 @@ async function findCredential(settings: TunnelSettings, context: CommandContext)
   return ofCert(current === undefined ? searchCert(context) : profileCert(current, context), settings, context);
 }
 
+function parseCert({ path, text }: FoundCert): OriginCert {
+  try {
+    return parseOriginCert(text);
+  } catch (error) {
+    if (!(error instanceof PosternError)) throw error;
+    throw new PosternError(error.code, `${path}: ${error.message}`, { cause: error });
+  }
+}
+
 function ofCert(found: FoundCert, settings: TunnelSettings, context: CommandContext): Credential {
-  const cert = parseOriginCert(found.text);
+  const cert = parseCert(found);
   requireAccount(cert, found.path);
   const apiUrl =
     settings.apiUrl ||

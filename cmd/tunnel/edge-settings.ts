@@ -3,7 +3,6 @@
 
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
@@ -13,6 +12,7 @@ import type { EdgeIpVersion } from '../../internal/discovery/address-pool.ts';
 import { parseEdgeTarget } from '../../internal/discovery/edge-address.ts';
 import { parseCertificates } from '../../internal/discovery/trust-roots.ts';
 import { foreignCode, PosternError } from '../../internal/errors/error.ts';
+import { maxPemBytes, readText, unreadableReason } from '../../internal/net/file/read-text.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
@@ -58,11 +58,11 @@ export async function readCa(
   const file = resolvePath(cacert, context);
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = await readText(file, maxPemBytes);
   } catch (error) {
     throw new PosternError(
       'config.invalid',
-      `Cannot read the CA file ${file} of --cacert (${foreignCode(error) ?? 'unknown'})`,
+      `Cannot read the CA file ${file} of --cacert (${unreadableReason(error)})`,
       {
         cause: error,
       },

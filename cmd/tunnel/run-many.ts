@@ -2,6 +2,7 @@
 // cannot go on ends alone.
 
 import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { openSharedHealth } from '../../internal/connector/shared-health.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
@@ -15,6 +16,8 @@ import { runTunnel } from './run-tunnel.ts';
 
 export interface RunManyInputs {
   readonly settings: TunnelSettings;
+  /** Texts of the command line, for reloads. */
+  readonly given: GivenFlags;
   readonly file: ConfigFile | undefined;
   /** Ids or names, two at least. */
   readonly names: readonly string[];
@@ -27,7 +30,7 @@ const singleSettings = ['token', 'token-file', 'credentials-file', 'credentials-
 
 /** Resolves to the exit code when all have ended; rejects with the first one's error when none of them could run. */
 export async function runTunnels(inputs: RunManyInputs, context: CommandContext): Promise<number> {
-  const { credentialsOf, file, log, settings } = inputs;
+  const { credentialsOf, file, given, log, settings } = inputs;
   const names = [...new Set(inputs.names)];
   const single = singleSettings.filter(name => settings.sources[name] !== undefined);
   if (single.length > 0) {
@@ -53,7 +56,7 @@ export async function runTunnels(inputs: RunManyInputs, context: CommandContext)
         {
           // One of them looks for updates, for all.
           settings: index === 0 ? settings : { ...settings, noAutoupdate: true },
-          ...{ file, credentials, quickTunnelHost: '', haConnections: settings.haConnections, log: own },
+          ...{ file, given, credentials, quickTunnelHost: '', haConnections: settings.haConnections, log: own },
           health,
           onReady: () => notifier.ready(`Tunnel ${name} is connected`),
         },

@@ -5,6 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import type { ConfigFile } from '../../internal/config/config-file.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
 import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
+import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
   describeOpenSettings,
   describeSettings,
@@ -24,7 +25,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, errorFields, PosternError } from '../../internal/errors/error.ts';
+import { describeError, errorFields, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { type ForwardProxy, formatForwardProxy } from '../../internal/net/proxy/forward-proxy.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import { openAccessLog } from '../../internal/proxy/access-log.ts';
@@ -43,13 +44,17 @@ import { resolvePath } from '../resolve-path.ts';
 import { updateSource } from '../update/own-build.ts';
 import { runtimeLine, version } from '../version-line.ts';
 import { checkBeside, checkWay } from './check-beside.ts';
+import { openControl } from './control.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
+import { LiveSettings } from './live-settings.ts';
 import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
 export interface RunTunnelInputs {
   readonly settings: TunnelSettings;
+  /** Of the command line; for reloads. */
+  readonly given?: GivenFlags | undefined;
   readonly file: ConfigFile | undefined;
   readonly credentials: TunnelToken;
   /** '' for other tunnels. */
@@ -86,8 +91,16 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
   const hide = inputs.health?.add(credentials.tunnelId, tunnel);
-  const watcher = file === undefined ? undefined : await watchFile(tunnel, file, settings, notifier, logger);
-  const { stop, off: endSignals } = handleSignals(tunnel, settings.gracePeriodMs, watcher, notifier, logger, context);
+  const { given = {} } = inputs;
+  const { tunnelId } = credentials;
+  const { transportLogger: aboutEdge = logger } = options;
+  const live = new LiveSettings({
+    ...{ tunnel, tunnelId, settings, given, file, logger, context },
+    transportLogger: aboutEdge,
+  });
+  await using _control = await openControl({ context, logger, tunnelId }, question => live.answer(question));
+  const watcher = file === undefined ? undefined : await watchFile(file.path, live, notifier, logger);
+  const { stop, off: endSignals } = handleSignals(tunnel, live, watcher, notifier, logger, context);
   let updatedTo: string | undefined;
   const endUpdates = await watchUpdates(inputs, context, to => {
     updatedTo = to;
@@ -302,7 +315,7 @@ function diagnosedSettings(settings: TunnelSettings, context: CommandContext): R
 /** The first SIGINT or SIGTERM stops in order, a second one at once; SIGHUP reloads. `off` undoes it, `stop` is the first one. */
 function handleSignals(
   tunnel: Tunnel,
-  gracePeriodMs: number,
+  live: Pick<LiveSettings, 'gracePeriodMs'>,
   watcher: ConfigWatcher | undefined,
   notifier: ServiceNotifier,
   logger: Logger,
@@ -313,13 +326,14 @@ function handleSignals(
     if (stopping) return;
     stopping = true;
     logger.info(`Initiating graceful shutdown ${reason} ...`);
+    const { gracePeriodMs } = live;
     const waiting = tunnel.metrics.concurrentRequests;
     const what = waiting === 1 ? 'one request' : `${waiting} requests`;
     notifier.stopping(waiting > 0 ? `Waiting for ${what} to end` : 'Stopping', gracePeriodMs);
     if (waiting > 0) {
       logger.info(`Waiting for ${what} to end, up to ${formatDuration(gracePeriodMs)}; a second signal ends them now`);
     }
-    void tunnel.stop();
+    void tunnel.stop(gracePeriodMs);
   };
   const onSignal = (name: SignalName) => (): void => {
     if (stopping) context.exitNow(128 + (signalNumbers[name] ?? 0));
@@ -343,35 +357,28 @@ function handleSignals(
 
 /** Takes a changed config file into use; the present configuration stays when the new one is invalid. */
 function watchFile(
-  tunnel: Tunnel,
-  file: ConfigFile,
-  settings: TunnelSettings,
+  path: string,
+  live: LiveSettings,
   notifier: ServiceNotifier,
   logger: Logger,
 ): Promise<ConfigWatcher> {
-  let source = localIngress(settings, file).source;
-  const take = async (changed: ConfigFile): Promise<void> => {
-    for (const warning of changed.warnings) logger.warn(warning);
-    const local = localIngress(settings, changed);
-    // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
-    if (local.source === 'none' && source !== 'none') {
-      logger.warn(`${file.path} has no ingress rules any more; the present configuration stays`);
-      return;
-    }
-    source = local.source;
-    const { error } = await tunnel.reload(local.config);
-    if (error === undefined) logger.info(`Reloaded ${file.path}`);
+  const refused = (error: unknown): void => {
+    notifier.reloaded();
+    logger.error(errorFields(error), 'The configuration was not reloaded, the present one stays');
   };
   return watchConfigFile({
-    path: file.path,
+    path,
     onChange: async changed => {
-      await take(changed);
+      try {
+        await live.take(changed);
+      } catch (error) {
+        if (!isPosternError(error)) throw error;
+        refused(error);
+        return;
+      }
       notifier.reloaded();
     },
-    onError: error => {
-      notifier.reloaded();
-      logger.error(errorFields(error), 'The configuration was not reloaded, the present one stays');
-    },
+    onError: refused,
   });
 }
 

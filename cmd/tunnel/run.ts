@@ -54,10 +54,11 @@ export const command = defineCommand({
     const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels ?? []);
     if (names.length > 1) {
       const { runTunnels } = await import('./run-many.ts');
-      return await runTunnels({ settings, file, names, credentialsOf, log }, context);
+      return await runTunnels({ settings, given: invocation.given, file, names, credentialsOf, log }, context);
     }
     const credentials = await credentialsOf(...names);
     const { haConnections } = settings;
-    return await runTunnel({ settings, file, credentials, quickTunnelHost: '', haConnections, log }, context);
+    const { given } = invocation;
+    return await runTunnel({ settings, given, file, credentials, quickTunnelHost: '', haConnections, log }, context);
   },
 });

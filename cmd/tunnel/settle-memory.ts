@@ -5,8 +5,8 @@ import type { Tunnel } from '../../internal/connector/tunnel.ts';
 import { returnFreeMemory } from '../../internal/net/linux/libc.ts';
 import { collectGarbage } from '../../internal/net/stream/collect-garbage.ts';
 
-/** After the last connection has come: the checks beside the start are over too. */
-const restMs = 1_500;
+/** After a connection has come or gone: the checks beside the start are over too. */
+const restMs = 1_000;
 
 /**
  * Collects once, when no connection has come or gone for a moment and no request is under way: it takes some 40 ms, and 6 MB less

@@ -59,7 +59,7 @@ export const command = defineCommand({
     if (owner !== undefined) {
       report(
         { version, updated: false, owner: owner.name },
-        `postern was installed by ${owner.name}. Please update using the same method: ${owner.remedy}`,
+        `Postern was installed by ${owner.name}. Please update using the same method: ${owner.remedy}`,
       );
       return 0;
     }

@@ -19,6 +19,7 @@ import {
   tunnelWithTokenSchema,
   updateTunnelSchema,
 } from '../schema/api/tunnel.ts';
+import { balancingRoutes } from './load-balancing-routes.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { privateRoutes } from './private-routes.ts';
@@ -159,6 +160,7 @@ export const apiRoutes = {
     body: none,
     result: foundRouteSchema,
   }),
+  ...balancingRoutes,
 } as const;
 
 export type ApiRoutes = typeof apiRoutes;

@@ -7,6 +7,7 @@ import { plainAddress } from '../net/address/ip.ts';
 import type { TunnelId } from '../schema/api/id.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
+import type { Carrier } from './carrier.ts';
 import type { ConfigurationSender } from './configuration-sender.ts';
 
 /** One registered connection. */
@@ -54,7 +55,7 @@ export class ConnectorRegistry {
   /** Silent for longer than connectors are: see liveness.ts. */
   readonly #suspects = new Set<RegisteredConnection>();
   /** Requests without an answer that may be tried elsewhere. */
-  readonly #unanswered = new Map<EdgeConnection, Set<() => void>>();
+  readonly #unanswered = new Map<Carrier, Set<() => void>>();
   #expectsNobody = false;
   #next = 0;
 
@@ -99,7 +100,7 @@ export class ConnectorRegistry {
    * The connection of the tunnel, or of its connector `clientId`, with the fewest running streams that is not in `tried`;
    * equals take turns. A suspect one only when there is no other.
    */
-  pick(tunnelId: TunnelId, tried: readonly EdgeConnection[] = [], clientId?: string): RegisteredConnection | undefined {
+  pick(tunnelId: TunnelId, tried: readonly Carrier[] = [], clientId?: string): RegisteredConnection | undefined {
     const list = this.#byTunnel.get(tunnelId);
     if (list === undefined) return undefined;
     let best: RegisteredConnection | undefined;
@@ -134,7 +135,7 @@ export class ConnectorRegistry {
   }
 
   /** Calls `listener` when the connection becomes suspect, until the returned function is called. */
-  whenSuspect(connection: EdgeConnection, listener: () => void): () => void {
+  whenSuspect(connection: Carrier, listener: () => void): () => void {
     let listeners = this.#unanswered.get(connection);
     if (listeners === undefined) {
       listeners = new Set();

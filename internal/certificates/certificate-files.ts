@@ -1,8 +1,10 @@
 // Certificates from files given to the edge, read again when they change: the chain and its key as a pair or not at all.
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { readSecretFile } from '../credentials/secret-file.ts';
 import { PosternError } from '../errors/error.ts';
+import { maxPemBytes, readText } from '../net/file/read-text.ts';
 import type { Source } from './certificate-source.ts';
 
 export interface CertificateFiles {
@@ -12,7 +14,10 @@ export interface CertificateFiles {
   readonly caFile: string | undefined;
 }
 
-/** `load` throws 'tls.failed' when a file cannot be read or the key is not that of the certificate. */
+/**
+ * `load` throws 'tls.failed' when a file cannot be read or the key is not that of the certificate, 'credentials.invalid' for a key
+ * that everybody can read.
+ */
 export function openFiles({ certFile, keyFile, caFile }: CertificateFiles): Source {
   const stamp = async (): Promise<string> =>
     (await Promise.all([certFile, keyFile, caFile ?? certFile].map(stampOf))).join(' ');
@@ -22,7 +27,8 @@ export function openFiles({ certFile, keyFile, caFile }: CertificateFiles): Sour
     async load() {
       // What failed is tried again when a file changes once more: who writes a pair writes one after the other.
       seen = await stamp();
-      const [cert, key] = await Promise.all([readPem(certFile), readPem(keyFile)]);
+      const cert = await readPem(certFile);
+      const key = readKey(keyFile);
       requirePair(cert, key, certFile, keyFile);
       const tls = { cert, key };
       const caPem = caFile === undefined ? lastCertificate(cert, certFile) : await readPem(caFile);
@@ -45,10 +51,23 @@ async function stampOf(path: string): Promise<string> {
 
 async function readPem(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readText(path, maxPemBytes);
   } catch (cause) {
     throw new PosternError('tls.failed', `Cannot read the file ${path}`, { cause });
   }
+}
+
+/** Throws 'credentials.invalid' with the command that mends it when every user of the machine can read it. */
+function readKey(path: string): string {
+  let text: string | undefined;
+  try {
+    text = readSecretFile(path, 'The key');
+  } catch (cause) {
+    if (cause instanceof PosternError) throw cause;
+    throw new PosternError('tls.failed', `Cannot read the file ${path}`, { cause });
+  }
+  if (text === undefined) throw new PosternError('tls.failed', `Cannot read the file ${path}: it does not exist`);
+  return text;
 }
 
 function requirePair(cert: string, key: string, certFile: string, keyFile: string): void {

@@ -3,7 +3,16 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -267,6 +276,32 @@ describe('openCertificates', () => {
         [made.tls, made.visitorTls].every(({ cert }) => isValid(new X509Certificate(cert))),
       );
     }
+  });
+
+  it('refuses a key that every user can read, and says what mends it', {
+    skip: process.platform === 'win32',
+  }, async t => {
+    const stateDir = newDirectory();
+    const made = await openCertificates({ names: [], visitorDomains: [], stateDir });
+    const { tls } = made;
+    await made.close();
+    // Where everybody may look.
+    const open = mkdtempSync(join(tmpdir(), 'postern-open-'));
+    t.after(() => rmSync(open, { recursive: true }));
+    const [certFile, keyFile] = [join(open, 'cert.pem'), join(open, "it's a key.pem")];
+    writeFileSync(certFile, tls.cert);
+    writeFileSync(keyFile, tls.key, { mode: 0o644 });
+    const files = { names: [], visitorDomains: [], stateDir, certFile, keyFile };
+    chmodSync(open, 0o755);
+    await assert.rejects(openCertificates(files), {
+      code: 'credentials.invalid',
+      message: `The key ${keyFile} can be read by every user of this machine. Mend it with \`chmod 600 '${keyFile.replace("'", "'\\''")}'\``,
+    });
+    chmodSync(keyFile, 0o600);
+    await (await openCertificates(files)).close();
+    // What a name leads to need not be a file.
+    await assert.rejects(openCertificates({ ...files, certFile: '/dev/zero' }), { code: 'tls.failed' });
+    await assert.rejects(openCertificates({ ...files, keyFile: '/dev/zero' }), { code: 'credentials.invalid' });
   });
 
   it('says which file is wrong', async () => {

@@ -1,8 +1,9 @@
 // The config file: reading it, and where it is looked for. Source: docs/protocol/ingress-and-origin.md §1, §2.
 
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { foreignCode, PosternError } from '../errors/error.ts';
+import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
+import { readText, unreadableReason } from '../net/file/read-text.ts';
 import { formatIssue, type TextLocation } from '../schema/config-error.ts';
 import { createDocumentReader, type DocumentReader } from '../schema/document-reader.ts';
 import { goTypeName } from '../schema/ingress-document.ts';
@@ -33,6 +34,8 @@ export interface ConfigFile {
   readonly warpRouting: WarpRouting;
   /** Other top-level keys: values of flags by name, as YAML gives them. Types of known flags have been checked. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Where each top-level key stands. */
+  readonly places: Readonly<Record<string, TextLocation>>;
   /** Tunnel id or name. */
   readonly tunnel: string | undefined;
   /** Ids or names of several tunnels to run in one process; ours. */
@@ -64,13 +67,11 @@ const readFaults: Readonly<Record<string, string>> = {
 /** The text of a config file. Throws 'config.not-found' when it cannot be read. */
 export async function readConfigText(path: string): Promise<string> {
   try {
-    const { size } = await stat(path);
-    if (size > maxFileBytes)
-      throw new PosternError('config.invalid', `Config file ${path} is larger than ${maxFileBytes} bytes`);
-    return await readFile(path, 'utf8');
+    return await readText(path, maxFileBytes);
   } catch (error) {
-    if (error instanceof PosternError) throw error;
-    const reason = foreignCode(error) ?? String(error);
+    const reason = unreadableReason(error);
+    if (!isSystemError(error))
+      throw new PosternError('config.invalid', `Config file ${path} cannot be used: ${reason}`);
     const hint = readFaults[reason] ?? `reading it fails with ${reason}`;
     throw new PosternError('config.not-found', `Config file ${path} cannot be used: ${hint}`, { cause: error });
   }
@@ -105,6 +106,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     originRequest: parsed.originRequest,
     warpRouting: parsed.warpRouting,
     settings,
+    places: Object.fromEntries(reader.rootKeys.map(key => [key, reader.locate([key])])),
     tunnel,
     tunnels,
     credentialsFile: typeof credentialsFile === 'string' ? credentialsFile : undefined,

@@ -38,7 +38,8 @@ async function openWorld(t: TestContext, protocol: 'http2' | 'quic') {
     { overwrite: false },
   );
   const configure = async (ingress: readonly unknown[]): Promise<void> => {
-    assert.equal((await connector.reload(parseRemoteConfig({ ingress }))).error, undefined);
+    const live = { maxActiveFlows: undefined, tags: {}, allowedDestinations: [] };
+    assert.equal((await connector.reload(parseRemoteConfig({ ingress }), live)).error, undefined);
   };
   const ask = (host: string, path = '/', body?: Buffer) =>
     new Promise<number>((resolve, reject) => {

@@ -254,6 +254,7 @@ describe('tunnel over HTTP/2 with a real edge', () => {
     await until('a registration', () => edge.registered.length === 1);
     await tunnel.reload(
       parseRemoteConfig({ ingress: [{ service: `http://localhost:${tunnel.health?.address.port}` }] }),
+      { maxActiveFlows: undefined, tags: {}, allowedDestinations: [] },
     );
     const { status, text } = await edge.request(0, { path: '/config', host: 'localhost' });
     assert.equal(status, 403);

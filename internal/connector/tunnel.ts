@@ -2,6 +2,7 @@
 // command, a daemon or an embedding program needs, composed. Source: docs/protocol/edge-protocol.md §1.
 
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { chooseUdp } from '../datagram/socket/open-udp.ts';
 import { PosternError } from '../errors/error.ts';
 import { openEchoProxy } from '../icmp/open-echo.ts';
@@ -106,6 +107,9 @@ export interface TunnelOptions {
 }
 
 export type RemoteAccess = Pick<RemoteManagementOptions, 'host' | 'label' | 'diagnostics' | 'tap' | 'times'>;
+/** Options that may change while the tunnel runs; as in TunnelOptions and PrivateNetworkOptions. */
+export type LiveOptions = Pick<TunnelOptions, 'maxActiveFlows' | 'tags'> &
+  Pick<PrivateNetworkOptions, 'allowedDestinations'>;
 
 /** A tunnel from openTunnel; its parts are there for telemetry and health. */
 export class Tunnel {
@@ -116,6 +120,9 @@ export class Tunnel {
   readonly health: HealthServer | undefined;
   readonly #rollout: RolloutWatch | undefined;
   readonly #management: RemoteManagement | undefined;
+  readonly #proxy: OriginProxy;
+  readonly #policy: DestinationPolicy;
+  #live: LiveOptions;
   readonly #resources: AsyncDisposableStack;
 
   /** Use openTunnel. */
@@ -126,6 +133,9 @@ export class Tunnel {
     health: HealthServer | undefined;
     rollout: RolloutWatch | undefined;
     management: RemoteManagement | undefined;
+    proxy: OriginProxy;
+    policy: DestinationPolicy;
+    live: LiveOptions;
     /** Everything that was opened for it; closed when its run ends. */
     resources: AsyncDisposableStack;
   }) {
@@ -135,6 +145,9 @@ export class Tunnel {
     this.health = parts.health;
     this.#rollout = parts.rollout;
     this.#management = parts.management;
+    this.#proxy = parts.proxy;
+    this.#policy = parts.policy;
+    this.#live = parts.live;
     this.#resources = parts.resources;
   }
 
@@ -161,9 +174,18 @@ export class Tunnel {
     this.connector.abort();
   }
 
-  /** Takes a changed local configuration into use; the old one stays when it cannot be served. */
-  reload(config: IngressConfig): Promise<UpdateResult> {
-    return this.orchestrator.replaceLocal(config);
+  /** Takes a changed local configuration and other options into use; the old ones stay when it cannot be served. */
+  async reload(config: IngressConfig, options: LiveOptions): Promise<UpdateResult> {
+    const before = this.#live;
+    this.#proxy.setTags(options.tags);
+    // Rules of the edge are opened anew for what they were opened with.
+    const again = !isDeepStrictEqual(before.tags, options.tags);
+    const result = await this.orchestrator.replaceLocal(config, options, again);
+    if (result.error === undefined) {
+      this.#live = options;
+      this.#policy.setAllowed(options.allowedDestinations);
+    } else this.#proxy.setTags(before.tags);
+    return result;
   }
 }
 
@@ -321,7 +343,10 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     const { host, port } = served.address;
     logger.info(`Starting metrics server on ${formatHostPort(host, port)}/metrics`);
   }
-  return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, resources: opened.move() });
+  const { maxActiveFlows, tags } = options;
+  const live = { maxActiveFlows, tags, allowedDestinations };
+  const resources = opened.move();
+  return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, proxy, policy, live, resources });
 }
 
 /**

@@ -25,6 +25,8 @@ export interface ControlPlaneParts {
   /** Asked for every token made, so a changed address is seen. */
   readonly describeEdge: () => EdgeAddress;
   readonly now: () => number;
+  /** Undefined where nothing balances. */
+  readonly balanceRoute?: BalanceRoute | undefined;
 }
 
 /** Somebody without a token. */
@@ -39,6 +41,22 @@ export interface Caller extends Stranger {
   /** What the call was made with. */
   readonly token: ApiTokenRecord;
 }
+
+/** Leads a host name to a pool and puts a tunnel into that. Throws 'api.…' as calls do. */
+export type BalanceRoute = (
+  input: {
+    /** Of the zone, in full. */
+    readonly hostname: string;
+    readonly zoneId: string;
+    readonly poolName: string;
+    /** The caller's. */
+    readonly tunnel: TunnelRecord;
+  },
+  caller: Caller,
+) => Promise<{
+  readonly load_balancer: 'new' | 'updated' | 'unchanged';
+  readonly pool: 'new' | 'updated' | 'unchanged';
+}>;
 
 /** The live tunnel `id` of the caller. Throws `api.not-found`: also for tunnels of others, so that ids cannot be probed. */
 export async function requireTunnel(

@@ -12,7 +12,10 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
       if (zone === undefined) throw apiProblem('notFound', 'Zone not found');
       const tunnel = await requireTunnel(parts, caller, params.id);
       if (body.type === 'lb') {
-        throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
+        if (parts.balanceRoute === undefined)
+          throw apiProblem('invalid', 'This edge has no load balancers; run several connectors of one tunnel instead');
+        const balanced = parsePublicHostname(body.lb_name, zone.domain);
+        return parts.balanceRoute({ hostname: balanced, zoneId: zone.id, poolName: body.lb_pool, tunnel }, caller);
       }
       const hostname = parsePublicHostname(body.user_hostname, zone.domain);
       const outcome = await parts.store.hostnames.route(

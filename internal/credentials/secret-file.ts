@@ -5,6 +5,7 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { foreignCode, PosternError } from '../errors/error.ts';
+import { shellWord } from '../telemetry/shell-word.ts';
 import { readPrivateFile } from './private-file.ts';
 
 /** Bits of a mode for those who are neither owner nor in the group. */
@@ -44,9 +45,4 @@ function isChangeable(path: string): boolean {
     return foreignCode(error) !== 'EROFS';
   }
   return true;
-}
-
-/** The path as one word of a shell. */
-function shellWord(path: string): string {
-  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -19,6 +19,7 @@ import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
+import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
@@ -47,7 +48,9 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
   const managementHost = managementHostOf(options);
-  const hostnames = await openHostnameTable(store, error => logger.error(errorFields(error), 'Cannot read host names'));
+  const hostnames = await openHostnameTable<BeginChoice>(store, error =>
+    logger.error(errorFields(error), 'Cannot read host names'),
+  );
   opened.defer(() => hostnames.close());
   const certificates = opened.use(
     await openCertificates({
@@ -105,8 +108,23 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     sharedPort: visitors.httpsPort,
   });
   const { urlOf, secureUrlOf } = visitors;
-  const { list: features, privateServices } = await openFeatures(
-    { options, store, secrets, registry, live, hostnames, accounts, describeEdge, urlOf, secureUrlOf },
+  const {
+    list: features,
+    privateServices,
+    balancing,
+  } = await openFeatures(
+    {
+      options,
+      store,
+      secrets,
+      registry,
+      live,
+      hostnames,
+      accounts,
+      describeEdge,
+      urlOf,
+      secureUrlOf,
+    },
     opened,
   );
   const metrics =
@@ -131,6 +149,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     live,
     logger,
     describeEdge,
+    balanceRoute: balancing.balanceRoute,
     calls: features.flatMap(feature => feature.api ?? []),
   });
   api.serve(

@@ -5,6 +5,7 @@ import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
 import { openLogin } from '../features/login/open.ts';
 import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
@@ -17,6 +18,7 @@ import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
 import type { SecretBox } from '../store/secret-box.ts';
+import type { BeginChoice } from '../visitors/choice.ts';
 import type { HostnameTable } from '../visitors/routing/hostname-table.ts';
 import type { EdgeFeature } from './feature.ts';
 import type { EdgeOptions } from './options.ts';
@@ -29,7 +31,7 @@ export interface FeatureParts {
   readonly registry: ConnectorRegistry;
   readonly live: LiveConnections;
   /** Which host names lead where. */
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly accounts: LocalAccounts;
   /** Where connectors dial this edge. */
   readonly describeEdge: () => EdgeAddress;
@@ -43,6 +45,7 @@ export interface Features {
   readonly list: readonly EdgeFeature[];
   /** The ways into private networks, for whoever asks where they listen. */
   readonly privateServices: PrivateServices;
+  readonly balancing: LoadBalancing;
 }
 
 /** The host name by which connectors are asked themselves. */
@@ -70,6 +73,9 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     await openPrivateServices({ store, registry, logger, accountTag: accounts.local.tag, onRamps }),
   );
   add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
+  const { network } = privateServices;
+  const { location } = options;
+  const balancing = add(await openLoadBalancing({ ...parts, network, logger, location }));
   if (options.quickTunnels) add(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger }));
-  return { list, privateServices };
+  return { list, privateServices, balancing };
 }

@@ -65,7 +65,7 @@ export interface ManagementService {
 /** One for a connector. It answers streams once `swap` has given it a configuration. */
 export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   readonly #options: ProxyOptions;
-  readonly #tags: HeaderList;
+  #tags: HeaderList;
   readonly #limiter: FlowLimiter;
   readonly #lookup: NameLookup | undefined;
   readonly #access: AccessGuard;
@@ -82,6 +82,11 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
     const { writeTimeoutMs = 0 } = options;
     if (writeTimeoutMs > 0) this.#writes = new WriteWatch(writeTimeoutMs);
     this.#tags = createTagHeaders(options.connectorId, options.tags);
+  }
+
+  /** Other tags, for the origins of the configurations to come. */
+  setTags(tags: Readonly<Record<string, string>>): void {
+    this.#tags = createTagHeaders(this.#options.connectorId, tags);
   }
 
   /** The configuration in force; undefined before the first swap. */

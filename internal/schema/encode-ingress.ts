@@ -2,6 +2,7 @@
 // /config endpoint. Durations are seconds, possibly fractional. Source: docs/protocol/edge-protocol.md §8.4,
 // docs/protocol/ingress-and-origin.md §5, docs/protocol/commands-and-api.md §13.
 
+import { formatDuration } from './duration.ts';
 import { type IngressConfig, type IngressRule, type WarpRouting, warpRoutingDefaults } from './ingress-rule.ts';
 import { type OriginRequest, originRequestDefaults } from './origin-request.ts';
 
@@ -19,6 +20,30 @@ export function encodeIngressJson(config: IngressConfig): JsonObject {
     })),
     'warp-routing': differences(encodeWarpRouting(config.warpRouting), encodeWarpRouting(warpRoutingDefaults)),
   };
+}
+
+/** As it stands in a config file: the short form, durations with their units. */
+export function encodeIngressFile(config: IngressConfig): JsonObject {
+  const { ingress, 'warp-routing': warpRouting } = encodeIngressJson(config) as {
+    readonly ingress: readonly JsonObject[];
+    readonly 'warp-routing': JsonObject;
+  };
+  const rules = ingress.map(({ originRequest, ...rule }) => {
+    const own = withUnits(originRequest as JsonObject);
+    return Object.keys(own).length === 0 ? rule : { ...rule, originRequest: own };
+  });
+  const routing = withUnits(warpRouting);
+  return { ingress: rules, ...(Object.keys(routing).length === 0 ? {} : { 'warp-routing': routing }) };
+}
+
+const durations = new Set(['connectTimeout', 'tlsTimeout', 'tcpKeepAlive', 'keepAliveTimeout']);
+
+function withUnits(settings: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(settings).map(([key, value]) =>
+      durations.has(key) && typeof value === 'number' ? [key, formatDuration(value * 1000)] : [key, value],
+    ),
+  );
 }
 
 /**

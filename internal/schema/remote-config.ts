@@ -1,7 +1,7 @@
 // The configuration that an edge pushes (and `ingress validate --json` takes) → IngressConfig. Source:
 // docs/protocol/ingress-and-origin.md §5, §14.
 
-import { ConfigError, type ConfigIssue } from './config-error.ts';
+import { ConfigError, type ConfigIssue, formatPath } from './config-error.ts';
 import type { DocumentReader } from './document-reader.ts';
 import type { IngressConfig } from './ingress-rule.ts';
 import { IssueCollector } from './issue-collector.ts';
@@ -19,6 +19,18 @@ export function parseRemoteConfig(json: unknown): IngressConfig {
   const parsed = parseIngress(reader, issues, keysOf(reader, 'warp-routing'));
   issues.throwIfAny();
   return completeConfig(parsed);
+}
+
+/** Keys of a pushed configuration, as paths, that no connector of ours reads: `ingress[0].foo`. Throws as parseRemoteConfig. */
+export function unknownRemoteKeys(json: string): readonly string[] {
+  const reader = openJson(json);
+  const keys = keysOf(reader, 'warp-routing');
+  parseIngress(reader, new IssueCollector(reader), keys);
+  const known: readonly string[] = Object.values(keys);
+  return [
+    ...reader.rootKeys.filter(key => !known.includes(key)),
+    ...reader.unknownKeys.map(({ path, key }) => formatPath([...path, key])),
+  ];
 }
 
 /**

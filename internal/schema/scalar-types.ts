@@ -21,24 +21,31 @@ export function durationType(dialect: Dialect): z.ZodType<number> {
 }
 
 const yamlExample = 'a duration with a unit, such as "30s" or "1m30s"';
-const yamlDuration = z.unknown().transform((value, context): number => {
-  // Zero needs no unit; every other bare number would be nanoseconds, which nobody means.
-  if (value === 0) return 0;
-  if (typeof value === 'number' && Number.isFinite(value)) {
-    context.addIssue({ code: 'custom', message: `${yamlExample}: write "${value}s" for ${value} seconds` });
-    return z.NEVER;
-  }
-  if (typeof value === 'string') {
-    try {
-      return parseDuration(value);
-    } catch (error) {
-      // The reason is in the text below: a value is either a duration or not.
-      if (!isPosternError(error, 'config.invalid')) throw error;
+/** What editors are told: the form of Go, or a bare 0. */
+const durationSchema = {
+  anyOf: [{ type: 'string', pattern: '^[+-]?(\\d+(\\.\\d*)?|\\.\\d+)(ns|us|µs|ms|s|m|h)' }, { const: 0 }],
+} as const;
+const yamlDuration = z
+  .unknown()
+  .meta(durationSchema)
+  .transform((value, context): number => {
+    // Zero needs no unit; every other bare number would be nanoseconds, which nobody means.
+    if (value === 0) return 0;
+    if (typeof value === 'number' && Number.isFinite(value)) {
+      context.addIssue({ code: 'custom', message: `${yamlExample}: write "${value}s" for ${value} seconds` });
+      return z.NEVER;
     }
-  }
-  context.addIssue({ code: 'custom', message: yamlExample });
-  return z.NEVER;
-});
+    if (typeof value === 'string') {
+      try {
+        return parseDuration(value);
+      } catch (error) {
+        // The reason is in the text below: a value is either a duration or not.
+        if (!isPosternError(error, 'config.invalid')) throw error;
+      }
+    }
+    context.addIssue({ code: 'custom', message: yamlExample });
+    return z.NEVER;
+  });
 
 const jsonDuration = z.unknown().transform((value, context): number => {
   if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) * 1e9 < maxNs) return value * 1000;

@@ -1,6 +1,7 @@
 // OpenRC: a script of openrc-run under supervise-daemon, and a file for the user it runs as. Source: openrc-run(8),
 // supervise-daemon(8).
 
+import { shellWord } from '../telemetry/shell-word.ts';
 import {
   configFiles,
   type ServicePlatform,
@@ -8,7 +9,6 @@ import {
   secretFiles,
   serviceArguments,
   serviceTitle,
-  shellWord,
   takesReload,
 } from './service.ts';
 import { unixLabel, unixPaths } from './unix-paths.ts';

@@ -123,11 +123,6 @@ export function takesReload({ kind, config }: Pick<ServiceSpec, 'kind' | 'config
   return kind === 'edge' || config !== undefined;
 }
 
-/** One word of a POSIX shell. */
-export function shellWord(text: string): string {
-  return /^[\w./@%+=:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 /** Files of root's alone. */
 export function secretFiles(spec: ServiceSpec, paths: ServicePaths): readonly ServiceFile[] {
   return spec.secret?.kind === 'token' ? [{ path: paths.token, text: `${spec.secret.text}\n`, mode: 0o600 }] : [];

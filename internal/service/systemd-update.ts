@@ -2,7 +2,8 @@
 // connector itself is in a sandbox and cannot write its program. Sources: systemd.timer(5), test(1); docs/protocol/commands-and-api.md
 // §11.
 
-import { type ServiceFile, type ServiceSpec, shellWord } from './service.ts';
+import { shellWord } from '../telemetry/shell-word.ts';
+import type { ServiceFile, ServiceSpec } from './service.ts';
 
 export interface UpdateUnits {
   readonly service: string;

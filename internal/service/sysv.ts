@@ -2,6 +2,7 @@
 // program when it ends by itself. Source: LSB core specification, "Init Script Actions"; docs/protocol/commands-and-api.md §11.
 
 import { PosternError } from '../errors/error.ts';
+import { shellWord } from '../telemetry/shell-word.ts';
 import {
   configFiles,
   type ServicePlatform,
@@ -9,7 +10,6 @@ import {
   secretFiles,
   serviceArguments,
   serviceTitle,
-  shellWord,
   takesReload,
 } from './service.ts';
 import { unixLabel, unixPaths } from './unix-paths.ts';

@@ -6,7 +6,7 @@
 //   hash   = salt(16) ‖ SHA-256(salt ‖ secret)(32)
 //   sealed = nonce(12) ‖ ciphertext ‖ tag(16), associated data = the tunnel id's text
 
-import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import { readOrCreatePrivateFile } from '../credentials/private-file.ts';
 import { PosternError } from '../errors/error.ts';
@@ -23,6 +23,8 @@ export interface SecretBox {
   seal(tunnelId: TunnelId, secret: Uint8Array): StoredSecret;
   /** The secret again. `store.failed` when it was sealed under another key or for another tunnel. */
   open(tunnelId: TunnelId, stored: StoredSecret): Uint8Array;
+  /** A key of 32 bytes for one purpose, the same on every edge of the state; tells nothing of the others. */
+  keyFor(purpose: string): Uint8Array;
 }
 
 /** `key`: 32 bytes. */
@@ -53,6 +55,9 @@ export function createSecretBox(key: Uint8Array): SecretBox {
           { cause },
         );
       }
+    },
+    keyFor(purpose) {
+      return new Uint8Array(hkdfSync('sha256', key, '', `postern ${purpose}`, keyBytes));
     },
   };
 }

@@ -1,8 +1,8 @@
 // An operator's own page for failed requests: an HTML file with placeholders such as `{{status}}`, each replaced by escaped
 // text.
 
-import { readFile } from 'node:fs/promises';
 import { describeError, PosternError } from '../errors/error.ts';
+import { readText, unreadableReason } from '../net/file/read-text.ts';
 import { escapeHtml } from '../net/http/escape-html.ts';
 import type { ErrorPage, ProblemFacts } from './problem.ts';
 
@@ -25,12 +25,12 @@ const placeholders = new Map<string, (facts: ProblemFacts) => string>([
 export async function readErrorTemplate(path: string): Promise<ErrorPage> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readText(path, maxTemplateBytes);
   } catch (cause) {
-    throw new PosternError('config.invalid', `The error page ${path} cannot be read`, { cause });
+    throw new PosternError('config.invalid', `The error page ${path} cannot be read: ${unreadableReason(cause)}`, {
+      cause,
+    });
   }
-  if (Buffer.byteLength(text) > maxTemplateBytes)
-    throw new PosternError('config.invalid', `The error page ${path} is larger than ${maxTemplateBytes} bytes.`);
   try {
     return createErrorTemplate(text);
   } catch (error) {

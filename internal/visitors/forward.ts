@@ -3,24 +3,28 @@
 // (idempotent).
 
 import type { Duplex } from 'node:stream';
+import type { Carrier } from '../carriers/carrier.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { errorFields, isPosternError, PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
 import { pump } from '../net/stream/pump.ts';
 import { splice, webSocketLingerMs } from '../net/stream/splice.ts';
 import { countGarbage } from '../net/stream/young-garbage.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { EdgeConnection, EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
-import { maxForwardedBytes, maxTargetBytes, maxValueBytes, type VisitorTimeouts } from './limits.ts';
+import type { EdgeResponse, OutgoingStream, RequestHead } from '../transport/transport.ts';
+import type { Attempt, BeginChoice, Choice } from './choice.ts';
+import { excessOf } from './excess.ts';
+import type { VisitorTimeouts } from './limits.ts';
 import { answerProblem, type ErrorPage, type ProblemKind } from './problem.ts';
 import { requestHeaders } from './request-headers.ts';
 import { upgradeHeaders, visitorHead, visitorTrailers } from './response-head.ts';
-import type { HostnameTable } from './routing/hostname-table.ts';
+import type { HostnameRoute, HostnameTable } from './routing/hostname-table.ts';
 import type { Idler, UploadWatch } from './upload-watch.ts';
-import type { ResponseBody, VisitorRequest, VisitorResponse, VisitorTarget } from './visitor.ts';
+import type { ResponseBody, VisitorRequest, VisitorResponse } from './visitor.ts';
 
 export interface ForwardOptions {
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
   readonly timeouts: VisitorTimeouts;
@@ -54,9 +58,9 @@ export async function forward(
   response: VisitorResponse,
   options: ForwardOptions,
 ): Promise<void> {
-  const target = request.target ?? options.hostnames.routeOf(request.host);
+  const route = request.target === undefined ? options.hostnames.routeOf(request.host) : undefined;
   const path = request.target === undefined ? request.path : '';
-  if (target === undefined) {
+  if (route === undefined && request.target === undefined) {
     answerProblem(response, request, 'no-route', options.errorPage);
     return;
   }
@@ -67,7 +71,7 @@ export async function forward(
     answerProblem(response, request, excess.kind, options.errorPage);
     return;
   }
-  const visit = new Visit(request, response, target, options);
+  const visit = new Visit(request, response, route, options);
   try {
     await visit.run();
   } catch (error) {
@@ -90,22 +94,34 @@ class Visit {
   stalled: Idler | undefined;
   readonly #request: VisitorRequest;
   readonly #response: VisitorResponse;
-  readonly #target: VisitorTarget;
+  readonly #tunnelId: TunnelId | undefined;
+  /** Of a host name that several may serve. */
+  readonly #choice: Choice | undefined;
+  /** The one connector of that tunnel that is asked; undefined = any. */
+  readonly #clientId: string | undefined;
   readonly #registry: ConnectorRegistry;
   readonly #returnWaitMs: number;
   readonly #timeouts: VisitorTimeouts;
   readonly #uploads: UploadWatch;
   readonly #answerTimeoutMs: number;
+  #attempt: Attempt | undefined;
   #stream: OutgoingStream | undefined;
   #isLate = false;
   #deadline: NodeJS.Timeout | undefined;
   #gone = false;
   #waited = false;
 
-  constructor(request: VisitorRequest, response: VisitorResponse, target: VisitorTarget, options: ForwardOptions) {
+  constructor(
+    request: VisitorRequest,
+    response: VisitorResponse,
+    route: HostnameRoute<BeginChoice> | undefined,
+    options: ForwardOptions,
+  ) {
     this.#request = request;
     this.#response = response;
-    this.#target = target;
+    this.#tunnelId = request.target?.tunnelId ?? route?.tunnelId;
+    this.#clientId = request.target?.clientId;
+    this.#choice = route?.choose?.(request, response);
     this.#registry = options.registry;
     this.#timeouts = options.timeouts;
     this.#uploads = options.uploads;
@@ -163,27 +179,30 @@ class Visit {
 
   async #ask(): Promise<{ stream: OutgoingStream; answer: EdgeResponse }> {
     const head = headOf(this.#request);
-    const tried: EdgeConnection[] = [];
+    const tried: Carrier[] = [];
     let failure: unknown;
     for (;;) {
-      const connection = await this.#pick(tried, failure);
+      const carrier = await this.#pick(tried, failure);
       if (this.#gone) throw new PosternError('stream.reset', 'The visitor went away.');
-      tried.push(connection);
+      tried.push(carrier);
       let stream: OutgoingStream | undefined;
       let isAbandoned = false;
-      const untell = this.#registry.whenSuspect(connection, () => {
+      const untell = this.#registry.whenSuspect(carrier, () => {
         if (!this.#mayMove(tried)) return;
         isAbandoned = true;
         stream?.reset();
       });
       try {
-        stream = connection.request(head);
+        stream = carrier.request(this.#attempt?.host === undefined ? head : { ...head, host: this.#attempt.host });
         this.#stream = stream;
         this.#response.carried();
         this.#sendBody(stream);
-        return { stream, answer: await stream.response };
+        const answer = await stream.response;
+        this.#attempt?.answered();
+        return { stream, answer };
       } catch (error) {
         failure = error;
+        if (!this.#gone) this.#attempt?.failed(error);
         const mayRetry = isAbandoned || this.#mayRetry(error, stream !== undefined);
         if (this.#gone || this.#isLate || tried.length >= maxAttempts || !mayRetry) throw error;
       } finally {
@@ -192,36 +211,50 @@ class Visit {
     }
   }
 
-  /** A connection not tried yet; waits once for one that comes back. Throws `failure`, the last attempt's error, when there is none. */
-  async #pick(tried: readonly EdgeConnection[], failure: unknown): Promise<EdgeConnection> {
-    const { tunnelId, clientId } = this.#target;
-    const picked = this.#registry.pick(tunnelId, tried, clientId);
-    if (picked !== undefined) return picked.connection;
-    // A connector that reset the stream is there: nobody else will come.
-    const mayWait = !this.#waited && !isPosternError(failure, 'stream.reset');
+  /** One not tried yet; waits once for one that comes back. Throws `failure`, the last attempt's error, when there is none. */
+  async #pick(tried: readonly Carrier[], failure: unknown): Promise<Carrier> {
+    const picked = this.#next(tried);
+    if (picked !== undefined) return picked;
+    // Whoever said something is there: nobody else will come.
+    const mayWait = !this.#waited && (failure === undefined || isLoss(failure));
     this.#waited = true;
-    if (mayWait && (await this.#registry.waitForReturn(tunnelId, this.#returnWaitMs))) {
-      const late = this.#registry.pick(tunnelId, tried, clientId);
-      if (late !== undefined) return late.connection;
+    if (mayWait && (await this.#waitForReturn())) {
+      const late = this.#next(tried);
+      if (late !== undefined) return late;
     }
     throw failure ?? new PosternError('connection.lost', 'No connector of this tunnel is connected.');
   }
 
+  #next(tried: readonly Carrier[]): Carrier | undefined {
+    if (this.#tunnelId !== undefined) return this.#registry.pick(this.#tunnelId, tried, this.#clientId)?.connection;
+    this.#attempt = this.#choice?.next();
+    return this.#attempt?.carrier;
+  }
+
+  async #waitForReturn(): Promise<boolean> {
+    if (this.#tunnelId !== undefined) return this.#registry.waitForReturn(this.#tunnelId, this.#returnWaitMs);
+    return (await this.#choice?.waitForReturn(this.#returnWaitMs)) === true;
+  }
+
   /** Whether a request without an answer can go to a connection that is not suspect, and harms nothing if it went twice. */
-  #mayMove(tried: readonly EdgeConnection[]): boolean {
+  #mayMove(tried: readonly Carrier[]): boolean {
     const { bodyLength, method, upgrade } = this.#request;
     if (bodyLength !== 0 || upgrade || !retryable.has(method) || tried.length >= maxAttempts) return false;
-    const next = this.#registry.pick(this.#target.tunnelId, tried, this.#target.clientId);
+    if (this.#tunnelId === undefined) return this.#choice?.hasNext() === true;
+    const next = this.#registry.pick(this.#tunnelId, tried, this.#clientId);
     return next !== undefined && !this.#registry.isSuspect(next);
   }
 
   /** Nothing of a response came. What was not sent may be sent again, and what has no body if the method allows. */
   #mayRetry(error: unknown, sent: boolean): boolean {
-    const refused = isPosternError(error, 'connection.closed');
+    // Another of a pool may have what one lacks; the connections of one tunnel lead to the same origin.
+    const isElsewhere = this.#choice !== undefined;
+    const refused = isPosternError(error, 'connection.closed') || (isElsewhere && isPosternError(error, 'flow.limit'));
     if (!sent) return refused;
     if (this.#request.bodyLength !== 0 || this.#request.upgrade) return false;
     const lost = isPosternError(error, 'connection.lost') || isPosternError(error, 'stream.reset');
-    return refused || (lost && retryable.has(this.#request.method));
+    const failed = lost || (isElsewhere && isOriginFailure(error));
+    return refused || (failed && retryable.has(this.#request.method));
   }
 
   #sendBody(stream: OutgoingStream): void {
@@ -327,24 +360,12 @@ function copyBody(stream: OutgoingStream, target: ResponseBody, length: number):
   if (body.destroyed && !body.readableEnded) target.breakOff();
 }
 
-/** What is refused here, because some connector could not take it. */
-function excessOf(
-  request: VisitorRequest,
-): { readonly kind: 'target-too-long' | 'too-large'; readonly text: string } | undefined {
-  const { headers, host, method, path } = request;
-  if (path.length > maxTargetBytes)
-    return {
-      kind: 'target-too-long',
-      text: `The path has ${path.length} bytes; at most ${maxTargetBytes} are passed on.`,
-    };
-  let bytes = method.length + host.length + path.length + headers.length * 16;
-  for (const text of headers) {
-    if (text.length > maxValueBytes)
-      return { kind: 'too-large', text: `A header has ${text.length} bytes; at most ${maxValueBytes} are passed on.` };
-    bytes += text.length;
-  }
-  if (bytes <= maxForwardedBytes) return undefined;
-  return { kind: 'too-large', text: `The head has ${bytes} bytes; at most ${maxForwardedBytes} are passed on.` };
+function isLoss(error: unknown): boolean {
+  return isPosternError(error, 'connection.lost') || isPosternError(error, 'connection.closed');
+}
+
+function isOriginFailure(error: unknown): boolean {
+  return isPosternError(error, 'origin.unreachable') || isPosternError(error, 'origin.refused');
 }
 
 function headOf(request: VisitorRequest): RequestHead {

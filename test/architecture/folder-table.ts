@@ -2,8 +2,8 @@
 // than some 3,000 lines need no row: they are read in one go.
 
 /**
- * Room → folder → folders of the same room that it may import; `.` is the room's own files. What a room is cut by stands
- * beside it.
+ * Room → folder → folders of the same room that it may import; `.` is the room's own files. An empty row is
+ * for any folders that import none of each other. What a room is cut by stands beside it.
  */
 export const folderTable: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   // By subject. An everyday thing has one home here; it knows only the things it is made of.
@@ -92,18 +92,8 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     'http-proxy': ['entrance'],
     socks: ['entrance'],
   },
-  // A folder a feature; none knows of another.
-  features: {
-    login: [],
-    management: [],
-    people: [],
-    'private-network-api': [],
-    'quick-tunnels': [],
-    'request-metrics': [],
-    'request-traces': [],
-    'route-lookup': [],
-    'zone-api': [],
-  },
+  // A folder a feature; none knows another, and a new one needs no row.
+  features: {},
   // By what is kept running: connections, the choice of their protocol, private traffic, the configuration, management from afar;
   // and checks beside them.
   connector: {

@@ -61,6 +61,7 @@ describe('folders of rooms', () => {
 
   it('are all in the table of their room', () => {
     for (const [room, folders] of Object.entries(folderTable)) {
+      if (Object.keys(folders).length === 0) continue;
       const there = new Set(files.filter(file => roomOf(file) === room).map(folderOf));
       assert.deepEqual([...there].sort(), Object.keys(folders).sort(), room);
     }

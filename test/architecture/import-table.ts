@@ -40,6 +40,7 @@ export const importTable: Readonly<Record<string, readonly string[]>> = {
     'visitors',
     'carriers',
     'store',
+    'transport',
     'credentials',
     'api',
     'schema',

@@ -274,11 +274,11 @@ describe('postern update', { skip: hostTarget === undefined || process.platform 
     assert.equal(code, 0);
     assert.equal(
       stdout,
-      'postern was installed by npm. Please update using the same method: npm install --global postern@latest\n',
+      'Postern was installed by npm. Please update using the same method: npm install --global postern@latest\n',
     );
     const inside = await run(await install(), ['update'], { POSTERN_PACKAGE: 'container' });
     assert.equal(inside.code, 0);
-    assert.match(inside.stdout, /^postern was installed by a container image\. .*: pull a newer image/);
+    assert.match(inside.stdout, /^Postern was installed by a container image\. .*: pull a newer image/);
     assert.equal(server.asked.length, before);
   });
 

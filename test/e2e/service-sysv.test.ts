@@ -42,6 +42,7 @@ registered() {
 "$@" service install --name web --token-file - --ha-connections 1 --protocol http2 -- --metrics 127.0.0.1:0 < token
 registered 1
 "$@" service status
+"$@" service status --output json | tr -d '\\n'; echo
 echo "modes: $(stat -c '%a %n' /etc/postern/*)"
 echo "links: $(echo /etc/rc?.d/*postern-web)"
 echo "words: $(tr '\\0' ' ' < /proc/$(cat $pid)/cmdline)"
@@ -79,6 +80,7 @@ describe('service of SysV init', { timeout: 180_000 }, () => {
     for (const line of [
       /^The service postern-web runs \(\/etc\/init\.d\/postern-web\)/m,
       /^postern-web is running \(pid \d+\)$/m,
+      /^\{ +"services": \[ +\{ +"name": "web", +"label": "postern-web", +"manager": "sysv", +"definition": "\/etc\/init\.d\/postern-web", +"running": true, +"code": 0, +"detail": "postern-web is running \(pid \d+\)"/m,
       /^modes: 600 \/etc\/postern\/web\.token$/m,
       /^links: (\/etc\/rc[016]\.d\/K02postern-web ?|\/etc\/rc[2-5]\.d\/S50postern-web ?){7}$/m,
       /^words: \S+node .*tunnel --ha-connections=1 --protocol=http2 --metrics=127\.0\.0\.1:0 run --token-file \/etc\/postern\/web\.token $/m,

@@ -77,7 +77,7 @@ describe('packages of Linux', { skip: overlayLacks() ?? false, timeout: 280_000 
       'mode: 755 root /usr/bin/postern\nmode: 755 root /etc/postern',
       'units: ok',
       'pages: ok',
-      'update: postern was installed by dpkg. Please update using the same method: sudo apt-get update && sudo apt-get install',
+      'update: Postern was installed by dpkg. Please update using the same method: sudo apt-get update && sudo apt-get install',
       'left: \nno user',
     ])
       assert.match(output, typeof line === 'string' ? new RegExp(literally(line)) : line);
@@ -186,7 +186,7 @@ Nothing.
         /^verified$/m,
         /^units: ok$/m,
         /^signed: RSA\/SHA512/m,
-        /^update: postern was installed by rpm\. .*: sudo dnf upgrade postern$/m,
+        /^update: Postern was installed by rpm\. .*: sudo dnf upgrade postern$/m,
         /'\/usr\/bin\/postern': No such file[\s\S]*'\/etc\/postern': No such file/,
       ])
         assert.match(output, line);

@@ -95,6 +95,8 @@ const texts: Readonly<Record<string, (ids: Named) => unknown>> = {
   was_active_at: () => '2026-01-01T00:00:00Z',
   was_inactive_at: () => '2026-01-01T00:00:00Z',
   destination: () => '10.1.0.1',
+  path: () => '/',
+  expected_codes: () => '2xx',
   scopes: () => ['connect'],
   user_id: ids => ids.user,
   expires_on: () => '2099-01-01T00:00:00Z',

@@ -7,7 +7,7 @@ import type { Store, StoreParts } from '../../internal/store/contract/store.ts';
 const partNames: readonly (keyof StoreParts)[] = [
   ...(['accounts', 'tunnels', 'hostnames', 'quickTunnels'] as const),
   ...(['presence', 'networks', 'ipRoutes', 'privateHostnames'] as const),
-  ...(['users', 'groups', 'devices', 'audit', 'tokenUses'] as const),
+  ...(['users', 'groups', 'devices', 'audit', 'tokenUses', 'balancing'] as const),
 ];
 
 type AnyMethod = (...args: unknown[]) => Promise<unknown>;

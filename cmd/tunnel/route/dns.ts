@@ -7,6 +7,7 @@ import { defineCommand } from '../../command.ts';
 import { openLogger } from '../../logging.ts';
 import { openApi } from '../api.ts';
 import { findTunnel } from '../find-tunnel.ts';
+import { isHostname } from './hostname-text.ts';
 
 export const command = defineCommand({
   description: 'Leads a public host name to a tunnel: a name in the zone of your credential, or one below it.',
@@ -57,10 +58,3 @@ export const command = defineCommand({
       log.logger.warn(`${hostname} is not in the zone of your credential: the name is ${name}`);
   },
 });
-
-/** The text is sent as typed; only its ASCII form is checked. */
-function isHostname(text: string): boolean {
-  const wildcard = text.startsWith('*.') ? '*.' : '';
-  const ascii = domainToASCII(text.slice(wildcard.length));
-  return /^[*_a-zA-Z0-9][-_.a-zA-Z0-9]*$/.test(ascii === '' ? text : wildcard + ascii) && !/[\s/?#:@]/.test(text);
-}

@@ -110,6 +110,24 @@ describe('orchestrator', () => {
     assert.deepEqual(services(proxy.config), ['http_status:211']);
   });
 
+  it('takes another flow limit at once, over the configuration of the edge too', async () => {
+    const { orchestrator, proxy } = create({ maxActiveFlows: 5 });
+    const local = parseRemoteConfig(push(210));
+    await orchestrator.update(1, '{"warp-routing":{"maxActiveFlows":100},"ingress":[{"service":"http_status:200"}]}');
+    await orchestrator.replaceLocal(local, { maxActiveFlows: 7 });
+    assert.deepEqual([proxy.config?.warpRouting.maxActiveFlows, orchestrator.version], [7, 1]);
+    await orchestrator.replaceLocal(local, { maxActiveFlows: undefined });
+    // As the edge has it, once nothing here beats it.
+    assert.equal(proxy.config?.warpRouting.maxActiveFlows, 100);
+    const { swap } = proxy;
+    proxy.swap = () => Promise.reject(new PosternError('config.invalid', 'no'));
+    const refused = await orchestrator.replaceLocal(local, { maxActiveFlows: 9 });
+    assert.equal(refused.error?.code, 'config.invalid');
+    proxy.swap = swap;
+    await orchestrator.update(2, '{"warp-routing":{"maxActiveFlows":8},"ingress":[{"service":"http_status:200"}]}');
+    assert.equal(proxy.config?.warpRouting.maxActiveFlows, 8);
+  });
+
   it('refuses updates while shutting down', async () => {
     const { orchestrator, proxy } = create();
     orchestrator.close();

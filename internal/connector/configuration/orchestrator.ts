@@ -43,6 +43,9 @@ const maxWaiting = 16;
 export class Orchestrator extends EventEmitter<OrchestratorEvents> {
   readonly #options: OrchestratorOptions;
   #version = -1;
+  #maxActiveFlows: number | undefined;
+  /** The configuration in force as it was given. */
+  #given: IngressConfig | undefined;
   #tail: Promise<void> = Promise.resolve();
   #waiting = 0;
   #closed = false;
@@ -50,6 +53,7 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
   constructor(options: OrchestratorOptions) {
     super();
     this.#options = options;
+    this.#maxActiveFlows = options.maxActiveFlows;
   }
 
   /** Of the configuration in force; -1 = local. */
@@ -69,18 +73,37 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
     });
   }
 
-  /** Applies a changed local configuration, unless the edge has pushed one. Never rejects. */
-  replaceLocal(config: IngressConfig): Promise<UpdateResult> {
+  /**
+   * Applies a changed local configuration, unless the edge has pushed one, and a changed limit of flows, which beats both.
+   * Never rejects.
+   * @param limit the new limit of flows, undefined = what a configuration says; absent = as before
+   * @param again whether the configuration in force is applied anew even when it is the edge's
+   */
+  replaceLocal(
+    config: IngressConfig,
+    limit: { readonly maxActiveFlows: number | undefined } = { maxActiveFlows: this.#maxActiveFlows },
+    again = false,
+  ): Promise<UpdateResult> {
     return this.#inTurn(async () => {
-      if (this.#version >= 0) {
-        this.#options.logger.warn(
-          { version: this.#version },
-          'The edge manages this tunnel: the local configuration is not used',
-        );
-        return;
+      const before = this.#maxActiveFlows;
+      this.#maxActiveFlows = limit.maxActiveFlows;
+      try {
+        await this.#replace(config, again || before !== this.#maxActiveFlows);
+      } catch (error) {
+        this.#maxActiveFlows = before;
+        throw error;
       }
-      await this.#apply(-1, config, false);
     });
+  }
+
+  async #replace(config: IngressConfig, again: boolean): Promise<void> {
+    if (this.#version < 0) {
+      await this.#apply(-1, config, false);
+      return;
+    }
+    const { logger } = this.#options;
+    logger.warn({ version: this.#version }, 'The edge manages this tunnel: the local configuration is not used');
+    if (again && this.#given !== undefined) await this.#apply(this.#version, this.#given, false);
   }
 
   /** Refuses updates from now on. */
@@ -89,12 +112,14 @@ export class Orchestrator extends EventEmitter<OrchestratorEvents> {
   }
 
   async #apply(version: number, parsed: IngressConfig, remote: boolean): Promise<void> {
-    const { check, logger, maxActiveFlows, proxy } = this.#options;
+    const { check, logger, proxy } = this.#options;
+    const maxActiveFlows = this.#maxActiveFlows;
     const config =
       maxActiveFlows === undefined ? parsed : { ...parsed, warpRouting: { ...parsed.warpRouting, maxActiveFlows } };
     if (remote) await check(config);
     await proxy.swap(config);
     this.#version = version;
+    this.#given = parsed;
     logger.info({ version, config: JSON.stringify(encodeIngressJson(config)) }, 'Updated to new configuration');
     this.emit('applied', version, config);
   }

@@ -22,16 +22,23 @@ export interface DestinationPolicyOptions {
 
 export class DestinationPolicy {
   readonly #options: DestinationPolicyOptions;
+  #allowed: readonly Prefix[];
 
   constructor(options: DestinationPolicyOptions) {
     this.#options = options;
+    this.#allowed = options.allowed;
+  }
+
+  /** Other special addresses that may be reached, by what is dialled from now on. */
+  setAllowed(allowed: readonly Prefix[]): void {
+    this.#allowed = allowed;
   }
 
   /** UDP and ICMP. */
   readonly allowsAddress = (address: IpBytes): boolean => {
     if (!isSpecialDestination(address)) return true;
     const plain = unmapIpv4(address);
-    return this.#options.allowed.some(prefix => prefixContains(prefix, plain));
+    return this.#allowed.some(prefix => prefixContains(prefix, plain));
   };
 
   /** Private TCP. */

@@ -1,4 +1,4 @@
-// Tells the owner of a tunnel which of its routes a host name takes, as visitors' requests take it: `postern explain` asks.
+// Tells the owner of a tunnel which of its routes or load balancers a host name takes, as visitors' requests take it: `postern explain` asks.
 
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { type ServedCall, serveTable } from '../../control-plane/served-call.ts';
@@ -21,11 +21,15 @@ export function openRouteLookup({
     api: serveTable({
       async findRoute({ params }, caller) {
         const route = hostnames.routeOf(params.host);
-        const record = route === undefined ? undefined : await store.hostnames.get(route.hostname);
         // A route of another account is told like one that is not there, so that names cannot be probed.
-        if (record?.accountTag !== caller.accountTag)
+        if (route?.accountTag !== caller.accountTag)
           throw apiProblem('notFound', 'No route leads this host name to a tunnel');
-        return { hostname: record.hostname, tunnel_id: record.tunnelId };
+        const { hostname, tunnelId } = route;
+        if (tunnelId !== undefined) return { hostname, tunnel_id: tunnelId };
+        const records = await store.balancing.list(caller.accountTag);
+        const balancer = records.find(one => one.kind === 'balancer' && one.name === hostname);
+        const pools = records.filter(one => balancer?.uses.includes(one.id) === true).map(one => one.name);
+        return { hostname, pools };
       },
     }),
     [Symbol.asyncDispose]: () => Promise.resolve(),

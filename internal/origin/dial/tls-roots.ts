@@ -1,15 +1,15 @@
 // The certificates an HTTPS origin is verified against: Node's and the operating system's roots plus the rule's caPool.
 // Source: docs/protocol/ingress-and-origin.md §4 (last paragraph).
 
-import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { PosternError } from '../../errors/error.ts';
+import { maxPemBytes, readText } from '../../net/file/read-text.ts';
 import { systemRoots } from '../../net/trust/system-roots.ts';
 
 /** Reads a PEM file of extra roots. Throws 'config.invalid' when it cannot be read. */
 export async function readCaPool(path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readText(path, maxPemBytes);
   } catch (cause) {
     throw new PosternError('config.invalid', `unable to read the file ${path} for --origin-ca-pool`, { cause });
   }

@@ -3,8 +3,11 @@
 
 import type { TunnelId } from '../../schema/api/id.ts';
 
-/** `names`: the edge itself, asking about the names that visitors of the others gave. */
-export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names';
+/**
+ * `names`: the edge itself, asking about the names that visitors of the others gave; `load-balancer`: visitors of a public
+ * host name that a private member of a pool answers.
+ */
+export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names' | 'load-balancer';
 export type FlowProtocol = 'tcp' | 'udp' | 'icmp';
 
 /** Payload bytes so far: up = from the visitor, down = to the visitor. */

@@ -23,5 +23,10 @@ export const addRouteResultSchema = z.object({
   pool: changeSchema.optional(),
 });
 
-/** The route that a host name takes: one of that name, or a wildcard such as `*.example.com`. */
-export const foundRouteSchema = z.object({ hostname: z.string(), tunnel_id: uuidSchema });
+/** The route that a host name takes: one of that name, or a wildcard such as `*.example.com`; to a tunnel, or to pools. */
+export const foundRouteSchema = z.object({
+  hostname: z.string(),
+  tunnel_id: uuidSchema.optional(),
+  /** Names of a load balancer's pools. */
+  pools: z.array(z.string()).optional(),
+});

@@ -5,6 +5,7 @@
 
 import type { TunnelId } from '../../schema/api/id.ts';
 import type {
+  BalancingRecord,
   ConfigurationRecord,
   HostnameRecord,
   IpRouteRecord,
@@ -27,6 +28,8 @@ export type StoreChange =
   | { readonly kind: 'ip-route-deleted'; readonly route: IpRouteRecord }
   | { readonly kind: 'private-hostname-added'; readonly route: PrivateHostnameRecord }
   | { readonly kind: 'private-hostname-deleted'; readonly route: PrivateHostnameRecord }
+  | { readonly kind: 'balancing-changed'; readonly record: BalancingRecord }
+  | { readonly kind: 'balancing-removed'; readonly record: BalancingRecord }
   /** The token is no longer good: removed by itself, or with its user or device. Expiry is not told. */
   | { readonly kind: 'token-revoked'; readonly tokenId: string }
   /** Another process changed the store, anything may be different: read tables again. */

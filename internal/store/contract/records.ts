@@ -241,6 +241,28 @@ export interface PrivateHostnameRecord {
   readonly deletedAtMs: number | undefined;
 }
 
+export type BalancingKind = 'monitor' | 'pool' | 'balancer';
+
+/** A health monitor, a pool of origins, or a load balancer. */
+export interface BalancingRecord {
+  /** 32 hex digits. */
+  readonly id: string;
+  readonly kind: BalancingKind;
+  readonly accountTag: string;
+  /** A balancer's, whose host name is of it. */
+  readonly zoneId: string | undefined;
+  /** Unique among the account's of the kind; a balancer's is a host name, and unique on this edge. */
+  readonly name: string;
+  /** JSON text, the writer's own. */
+  readonly document: string;
+  /** Ids of the account's other records that it needs: a pool's monitor, a balancer's pools. Sorted, each once. */
+  readonly uses: readonly string[];
+  /** From 1; each change adds one. */
+  readonly version: number;
+  readonly createdAtMs: number;
+  readonly modifiedAtMs: number;
+}
+
 /** One page of a listing. */
 export interface Page<T> {
   readonly items: readonly T[];

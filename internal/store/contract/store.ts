@@ -10,6 +10,8 @@ import type {
   ApiTokenRecord,
   AuditEntry,
   AuditRecord,
+  BalancingKind,
+  BalancingRecord,
   ConfigurationRecord,
   DeviceRecord,
   EdgeRecord,
@@ -169,7 +171,10 @@ export interface TunnelStore {
   ): Promise<ConfigurationRecord | undefined>;
 }
 
-/** `taken`: leads to another tunnel of the account and overwriting was not asked; `foreign`: belongs to another account. */
+/**
+ * `taken`: leads to another tunnel of the account and overwriting was not asked; `foreign`: belongs to another account, as
+ * its route or as its load balancer.
+ */
 export type RouteHostname = 'new' | 'updated' | 'unchanged' | 'taken' | 'foreign';
 
 /** What may change of a host name, and when it did. */
@@ -274,6 +279,35 @@ export interface PrivateHostnameStore {
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;
 }
 
+/** What may change of a record of load balancing. */
+export type BalancingChanges = Pick<BalancingRecord, 'name' | 'document' | 'uses' | 'modifiedAtMs'>;
+
+/** `stale`: somebody else changed it since it was read. */
+export type ChangeBalancing = BalancingRecord | 'missing' | 'stale';
+
+/** `busy`: another record uses it. */
+export type RemoveBalancing = 'removed' | 'missing' | 'busy';
+
+/** Monitors, pools and load balancers: see `BalancingRecord`. */
+export interface BalancingStore {
+  /**
+   * `store.conflict` when the name is taken, for a balancer also by a host name of another account. `store.failed` when it
+   * uses what is not the account's.
+   */
+  create(record: BalancingRecord): Promise<void>;
+  /** Changes the record that still has this version. Throws as `create`. */
+  change(
+    accountTag: string,
+    kind: BalancingKind,
+    id: string,
+    version: number,
+    changes: BalancingChanges,
+  ): Promise<ChangeBalancing>;
+  remove(accountTag: string, kind: BalancingKind, id: string): Promise<RemoveBalancing>;
+  /** Oldest first. Without a tag those of all accounts. */
+  list(accountTag?: string): Promise<readonly BalancingRecord[]>;
+}
+
 /** What a store keeps, by subject. */
 export interface StoreParts {
   readonly accounts: AccountStore;
@@ -284,6 +318,7 @@ export interface StoreParts {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
+  readonly balancing: BalancingStore;
   readonly users: UserStore;
   readonly groups: GroupStore;
   readonly devices: DeviceStore;

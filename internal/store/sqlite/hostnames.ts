@@ -1,5 +1,6 @@
 // Public host names in SQLite.
 
+import { PosternError } from '../../errors/error.ts';
 import { createTag, type TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
 import type { HostnameRecord, NewHostname } from '../contract/records.ts';
@@ -17,6 +18,7 @@ export function createHostnameStore(database: Database): HostnameStore {
     async route(record, { overwrite }) {
       return database.write(emit => {
         const present = get(record.hostname);
+        if (isBalancedByOther(database, record)) return 'foreign';
         if (present === undefined) {
           insertHostname(database, record, emit);
           return 'new';
@@ -43,6 +45,9 @@ export function createHostnameStore(database: Database): HostnameStore {
         const row = database.row('SELECT * FROM hostnames WHERE id = ? AND account_tag = ?', id, accountTag);
         if (row === undefined) return undefined;
         if (changes.tunnelId !== undefined) requireTunnelOf(database, accountTag, changes.tunnelId);
+        const hostname = changes.hostname ?? toHostname(row).hostname;
+        if (isBalancedByOther(database, { hostname, accountTag }))
+          throw new PosternError('store.conflict', `The host name ${hostname} is another account's`);
         return change(database, toHostname(row), changes, emit);
       });
     },
@@ -56,6 +61,15 @@ export function createHostnameStore(database: Database): HostnameStore {
       });
     },
   };
+}
+
+/** Whether a load balancer of another account has the name. */
+function isBalancedByOther(
+  database: Database,
+  { hostname, accountTag }: Pick<HostnameRecord, 'accountTag' | 'hostname'>,
+): boolean {
+  const sql = "SELECT 1 FROM balancing WHERE kind = 'balancer' AND name = ? AND account_tag <> ?";
+  return database.row(sql, hostname, accountTag) !== undefined;
 }
 
 /** Changes a host name inside the caller's transaction. */

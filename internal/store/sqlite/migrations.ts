@@ -178,6 +178,29 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX hostnames_id ON hostnames (id);
   `,
   `
+  CREATE TABLE balancing (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('monitor', 'pool', 'balancer')),
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    zone_id TEXT REFERENCES zones,
+    name TEXT NOT NULL,
+    document TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    modified_ms INTEGER NOT NULL,
+    CHECK ((kind = 'balancer') = (zone_id IS NOT NULL))
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX balancing_name ON balancing (account_tag, kind, name);
+  CREATE UNIQUE INDEX balancing_hostname ON balancing (name) WHERE kind = 'balancer';
+
+  CREATE TABLE balancing_uses (
+    user_id TEXT NOT NULL REFERENCES balancing ON DELETE CASCADE,
+    used_id TEXT NOT NULL REFERENCES balancing,
+    PRIMARY KEY (user_id, used_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX balancing_used ON balancing_uses (used_id);
+  `,
+  `
   ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
   ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
   `,

@@ -6,6 +6,7 @@ import { ChangeFeed } from '../contract/changes.ts';
 import type { PresenceStore, StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
 import { createAuditStore } from './audit.ts';
+import { createBalancingStore } from './balancing.ts';
 import { Database, isDamaged } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
@@ -57,6 +58,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
+      balancing: createBalancingStore(database),
       users: createUserStore(database),
       groups: createGroupStore(database),
       devices: createDeviceStore(database),

@@ -5,6 +5,7 @@
 import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
 import type { Certificates } from '../../certificates/open-certificates.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { BeginChoice } from '../choice.ts';
 import { createErrorPage } from '../error-page.ts';
 import { forward } from '../forward.ts';
 import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
@@ -21,7 +22,7 @@ export interface VisitorsOptions {
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
   readonly certificates: Certificates;
-  readonly hostnames: HostnameTable;
+  readonly hostnames: HostnameTable<BeginChoice>;
   readonly registry: ConnectorRegistry;
   readonly logger: Logger;
   /** Default: `visitorTimeouts`. */

@@ -1,18 +1,21 @@
 // The management commands against our API, by cert.pem and the API's address.
 
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { posternCommand, startChild } from '../../support/child-program.ts';
+import { listen } from '../../support/origin-server.ts';
 import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
 import { Lab, registered } from './lab.ts';
 import type { Scenario, Stage } from './scenario.ts';
 import { tailScenarios } from './tail.ts';
-import { checkVisits } from './visit.ts';
+import { checkVisits, visit } from './visit.ts';
 
 export const managementScenarios: readonly Scenario[] = [
   { name: 'tunnel create, list, token, delete', run: manageTunnels },
   { name: 'tunnel info, cleanup, delete of a running tunnel', run: manageConnectors },
   { name: 'tunnel route dns', run: manageHostNames },
+  { name: 'tunnel route lb', run: manageBalancers },
   { name: 'tunnel vnet', run: manageNetworks },
   { name: 'tunnel route ip', run: manageRoutes },
   { name: 'tunnel ready', run: askReady },
@@ -99,6 +102,43 @@ async function manageHostNames(stage: Stage): Promise<void> {
   assert.match(await route('one', 'app.localhost'), /app\.localhost is already configured to route to your tunnel/);
   await refuse(lab, /leads to another tunnel/, 'tunnel', 'route', 'dns', 'two', 'app');
   assert.match(await route('--overwrite-dns', 'two', 'app'), /app\.localhost updated to route to your tunnel/);
+}
+
+async function manageBalancers(stage: Stage): Promise<void> {
+  const lab = await Lab.open(stage);
+  const served = new Map<string, number>();
+  for (const name of ['one', 'two', 'three']) {
+    await lab.succeed('tunnel', 'create', '--credentials-file', `${name}.json`, name);
+    const port = await listen(
+      stage,
+      createServer((_request, response) => response.end(name)),
+    );
+    const runFlags = ['--url', `http://127.0.0.1:${port}`, '--credentials-file', `${name}.json`, name];
+    if (name !== 'three') await lab.run({ protocol: 'quic', connections: 1, runFlags });
+  }
+  const route = async (...args: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await lab.command(['tunnel', 'route', 'lb', ...args]);
+    assert.equal(code, 0, stderr);
+    return stdout + stderr;
+  };
+  assert.match(
+    await route('one', 'app.localhost', 'web'),
+    /Created load balancer app\.localhost and added a new pool web/,
+  );
+  assert.match(await route('one', 'app.localhost', 'web'), /already uses pool web which has this tunnel/);
+  assert.match(
+    await route('two', 'app.localhost', 'web'),
+    /Added this tunnel as an origin in pool web which is already/,
+  );
+  assert.match(await route('three', 'app.localhost', 'spare'), /Added new pool spare with this tunnel as an origin to/);
+  assert.match(await route('three', 'more.localhost', 'web'), /existing pool web which was updated to use this tunnel/);
+  for (let count = 0; count < 40; count += 1) {
+    const body = (await visit(lab, 'app.localhost', '/')).body.toString();
+    served.set(body, (served.get(body) ?? 0) + 1);
+  }
+  // Nobody has a chance of less than one in 2^39.
+  assert.deepEqual([...served.keys()].sort(), ['one', 'two']);
+  await refuse(lab, /not a valid pool name/, 'tunnel', 'route', 'lb', 'one', 'app', 'a b');
 }
 
 async function manageNetworks(stage: Stage): Promise<void> {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
+import { describeBalancingContract } from '../../../../test/conformance/store/balancing-contract.ts';
 import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
@@ -38,6 +39,7 @@ describeStoreContract('sqlite, told late', async () => {
   return { ...place, open: async () => new LateStore(await place.open()).store };
 });
 describePresenceContract('sqlite', createPlace);
+describeBalancingContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
 describeChangeContract('sqlite', createPlace);
 
