@@ -13,6 +13,7 @@ export const groups: Readonly<Record<string, string>> = {
   tunnel: 'Run and manage tunnels',
   'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
+  'tunnel lb': 'Load balancers, their pools and monitors',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',
   'tunnel route ip': 'Private networks by address',

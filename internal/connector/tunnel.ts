@@ -44,7 +44,7 @@ import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
 import { PrivateTraffic } from './private/private-traffic.ts';
 import type { ProtocolPolicy } from './protocol/protocol-policy.ts';
-import { findTrailerOrigin } from './protocol/trailer-origin.ts';
+import { createTrailerWatch } from './protocol/trailer-watch.ts';
 import { RemoteManagement, type RemoteManagementOptions } from './remote/remote-management.ts';
 
 /** How this connector serves private networks. */
@@ -278,7 +278,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       },
     };
   };
-  options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
+  options.policy.keepHttp2While?.(createTrailerWatch(options.edge.caPin, () => proxy.config, logger));
   const directory = openDirectory(options.edge, clock, random, transportLogger);
   opened.defer(() => directory.close());
   const connector = new Connector({
@@ -347,33 +347,6 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const live = { maxActiveFlows, tags, allowedDestinations };
   const resources = opened.move();
   return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, proxy, policy, live, resources });
-}
-
-/**
- * Tells whether an origin needs what the edge does only over HTTP/2, and warns of it once. An edge that the credentials pin
- * is one of ours, and carries trailers over QUIC too.
- */
-function createTrailerWatch(
-  edge: EdgeSettings,
-  config: () => IngressConfig | undefined,
-  logger: Logger,
-): () => boolean {
-  let warned = false;
-  return () => {
-    const current = config();
-    if (edge.caPin !== undefined || current === undefined) return false;
-    const rule = findTrailerOrigin(current);
-    if (rule === undefined) return false;
-    if (!warned) {
-      const fields = { ingressRule: rule.index, originService: rule.service.text };
-      logger.warn(
-        fields,
-        'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',
-      );
-    }
-    warned = true;
-    return true;
-  };
 }
 
 /** Where programs that start a quick tunnel read its URL. */
