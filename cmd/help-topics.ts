@@ -20,7 +20,7 @@ export const helpTopics: Readonly<Record<string, readonly string[]>> = {
   'Private networks:': ['max-active-flows', 'dns-resolver-addrs', 'allow-destination', 'icmpv4-src', 'icmpv6-src'],
   'Files, logs and metrics:': [
     ...['config', 'loglevel', 'transport-loglevel', 'logfile', 'log-directory', 'log-format', 'output', 'access-log'],
-    ...['metrics', 'management-diagnostics', 'pidfile', 'grace-period', 'autoupdate-freq', 'no-autoupdate'],
+    ...['metrics', 'management-diagnostics', 'label', 'pidfile', 'grace-period', 'autoupdate-freq', 'no-autoupdate'],
   ],
 };
 

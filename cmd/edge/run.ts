@@ -75,6 +75,7 @@ export const command = defineCommand({
       caFile: file(flags.ca),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
+      managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,

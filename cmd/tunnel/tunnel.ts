@@ -64,7 +64,7 @@ export const command = defineCommand({
         credentials: credentialsOf(quick),
         quickTunnelHost: quick.hostname,
         haConnections: ours ? settings.haConnections : cloudflareQuickConnections,
-        logger: log.logger,
+        log,
         onReady: () => context.stdout.write(`${url} ⟶ ${origin}\n`),
       },
       context,

@@ -38,6 +38,8 @@ export interface EdgeOptions {
   /** An HTML file that browsers are shown of failed requests; see visitors/error-template.ts. Default: the built-in page. */
   readonly errorPageFile?: string | undefined;
   readonly quickTunnels: boolean;
+  /** Host name of requests to connectors themselves. Default: `postern-management` in the domain. */
+  readonly managementHost?: string | undefined;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;

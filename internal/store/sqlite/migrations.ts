@@ -200,6 +200,10 @@ export const migrations: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX balancing_used ON balancing_uses (used_id);
   `,
+  `
+  ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
+  ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */

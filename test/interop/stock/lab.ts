@@ -34,6 +34,8 @@ export interface RunOptions {
 export interface LabOptions {
   /** Words that run everything somewhere else: `ip netns exec NAME`. */
   readonly prefix?: readonly string[];
+  /** Further flags of the edge. */
+  readonly edgeFlags?: readonly string[];
   /** Further variables of the edge. */
   readonly edgeEnv?: Readonly<Record<string, string>>;
 }
@@ -76,13 +78,13 @@ export class Lab {
     this.apiUrl = `${this.quickServiceUrl}/client/v4`;
   }
 
-  static async open(stage: Stage, { edgeEnv = {}, prefix = [] }: LabOptions = {}): Promise<Lab> {
+  static async open(stage: Stage, { edgeEnv = {}, edgeFlags = [], prefix = [] }: LabOptions = {}): Promise<Lab> {
     const home = join(stage.directory, 'operator');
     for (const directory of [home, join(stage.directory, 'home')]) await mkdir(directory);
     const flags = [
       ...['--state-dir', join(stage.directory, 'edge'), '--location', 'lab', '--grace-period', '1s'],
       ...['--connector-port', '0', '--http-port', '0', '--https-port', '0', '--api', '127.0.0.1:0'],
-      ...['--socks', '127.0.0.1:0', '--socks-open'],
+      ...['--socks', '127.0.0.1:0', '--socks-open', ...edgeFlags],
     ];
     const edge = startChild([...prefix, ...posternCommand(), 'edge', 'run', ...flags], { home, env: edgeEnv });
     stage.after(() => edge.stop());
@@ -127,12 +129,17 @@ export class Lab {
     return stdout;
   }
 
+  /** Starts a command of ours as the operator of the edge; it is stopped with the scenario. */
+  startOperator(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProgram {
+    const home = join(this.#stage.directory, 'operator');
+    const child = startChild([...this.#prefix, ...posternCommand(), ...args], { home, env });
+    this.#stage.after(() => child.stop());
+    return child;
+  }
+
   /** Runs a command of ours as the operator of the edge; gives what it printed. */
   async operator(...args: readonly string[]): Promise<string> {
-    const child = startChild([...this.#prefix, ...posternCommand(), ...args], {
-      home: join(this.#stage.directory, 'operator'),
-    });
-    this.#stage.after(() => child.stop());
+    const child = this.startOperator(args);
     const code = await within(`the end of postern ${args.join(' ')}`, child.exited, commandMs);
     if (code !== 0) throw new Error(`postern ${args.join(' ')} ended with ${code}:\n${child.log()}`);
     return child.output();

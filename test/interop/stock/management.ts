@@ -8,6 +8,7 @@ import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
 import { Lab, registered } from './lab.ts';
 import type { Scenario, Stage } from './scenario.ts';
+import { tailScenarios } from './tail.ts';
 import { checkVisits, visit } from './visit.ts';
 
 export const managementScenarios: readonly Scenario[] = [
@@ -20,6 +21,7 @@ export const managementScenarios: readonly Scenario[] = [
   { name: 'what v4 clients changed', run: manageChanged },
   { name: 'tunnel ready', run: askReady },
   { name: 'tunnel diag, of its own connector and of ours', run: diagnose },
+  ...tailScenarios,
 ];
 
 interface Listed {
