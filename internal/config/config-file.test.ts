@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ConfigError } from '../schema/config-error.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
-import { configDirectories, findConfigFile, loadIngressFile, parseConfigFile } from './config-file.ts';
+import { configDirectories, fileOfTunnel, findConfigFile, loadIngressFile, parseConfigFile } from './config-file.ts';
 
 function problems(text: string): string[] {
   try {
@@ -243,4 +243,64 @@ whatever: 1
     await writeFile(join(folder, 'home', '.postern', 'config.yaml'), '');
     assert.equal(await findConfigFile(own), join(folder, 'home', '.postern', 'config.yaml'));
   });
+});
+
+describe('the list of tunnels', () => {
+  const rules = 'ingress: [{service: http_status:404}]\n';
+
+  it('gives each tunnel what its entry says, and for the rest what the file says for all', () => {
+    const file = parseConfigFile(
+      `tunnels:
+  - home
+  - {tunnel: office, cred-file: /office.json, edge: [127.0.0.1:1], originRequest: {httpHostHeader: own}}
+  - {token-file: /t, url: http://127.0.0.1:1}
+  - home
+edge: [127.0.0.1:2]
+credentials-file: /all.json
+originRequest: {httpHostHeader: all, noTLSVerify: true}
+${rules}`,
+      'c.yml',
+    );
+    assert.deepEqual(
+      file.tunnels?.map(({ name }) => name),
+      ['home', 'office', '/t'],
+    );
+    const [home, office, other] = ['home', 'office', '/t'].map(name => fileOfTunnel(file, name));
+    const about = (of: typeof home) => [of?.tunnel, of?.credentialsFile, of?.settings.edge];
+    assert.deepEqual(about(home), ['home', '/all.json', ['127.0.0.1:2']]);
+    assert.deepEqual(about(office), ['office', '/office.json', ['127.0.0.1:1']]);
+    const origin = (of: typeof home) => {
+      const { httpHostHeader, noTLSVerify } = of?.config?.rules[0]?.originRequest ?? {};
+      return [httpHostHeader, noTLSVerify];
+    };
+    assert.deepEqual(
+      [origin(home), origin(office)],
+      [
+        ['all', true],
+        ['own', true],
+      ],
+    );
+    // Its own origin counts, not the rules of the others.
+    assert.deepEqual([other?.tunnel, other?.config], [undefined, undefined]);
+    assert.equal(fileOfTunnel(file, 'office')?.places.edge?.line, 3);
+    assert.equal(fileOfTunnel(file, 'nobody'), undefined);
+  });
+
+  for (const [entry, fault] of [
+    ['3: {}', 'tunnels must be a list. Write an id or name'],
+    ['- [a]', 'tunnels[0] is not a tunnel. Write an id or name, or a map'],
+    ['- {edge: [127.0.0.1:1]}', 'tunnels[0] does not say which tunnel it is. Add tunnel or token-file.'],
+    ['- {tunnel: a, edgee: x}', 'an entry of tunnels has no key edgee. Did you mean edge?'],
+    ['- {tunnel: a, metrics: x}', 'an entry of tunnels has no key metrics. It is for the whole process'],
+    ['- {tunnel: a, retries: x}', 'expected int found string for retries. Write a number without quotes.'],
+    ['- {tunnel: a, ingress: [{service: nonsense}]}', 'nonsense is an invalid address'],
+    ['- {tunnel: a}\n  - {tunnel: a, edge: [127.0.0.1:1]}', 'tunnels names "a" twice, with different settings'],
+  ] as const) {
+    it(`names the place of ${JSON.stringify(entry)}`, () => {
+      const [first = '', ...others] = problems(`tunnels:\n  ${entry}\n${rules}`);
+      assert.deepEqual(others, []);
+      assert.match(first, /^c\.yml:[23]:\d+: /);
+      assert.ok(first.includes(fault), first);
+    });
+  }
 });
