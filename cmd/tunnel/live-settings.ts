@@ -14,7 +14,7 @@ import {
 import type { Tunnel } from '../../internal/connector/tunnel.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { encodeFullIngressJson } from '../../internal/schema/encode-ingress.ts';
-import type { Logger } from '../../internal/telemetry/logger.ts';
+import { type Logger, setLogLevel } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
 import { levelNamed } from '../logging.ts';
 import type { ConnectorStatus, ControlQuestion, ReloadOutcome } from './control.ts';
@@ -122,9 +122,10 @@ export class LiveSettings {
       allowedDestinations: parseAllowedDestinations(settings.allowDestination),
     });
     if (error !== undefined) throw error;
-    logger.level = levelNamed(settings.loglevel) ?? 'info';
+    const level = levelNamed(settings.loglevel) ?? 'info';
+    setLogLevel(logger, level);
     const transport = settings.sources['transport-loglevel'] === undefined ? undefined : settings.transportLoglevel;
-    transportLogger.level = (transport === undefined ? undefined : levelNamed(transport)) ?? logger.level;
+    setLogLevel(transportLogger, (transport === undefined ? undefined : levelNamed(transport)) ?? level);
     this.#local = local;
     // Of what waits for a restart the old value stays in force, and is shown as changed again the next time.
     this.#settings = { ...this.#settings, ...liveOf(settings) };
