@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ConfigError } from '../schema/config-error.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
@@ -232,8 +232,12 @@ whatever: 1
     await assert.rejects(loadIngressFile(folder), { code: 'config.not-found', message: /it is a directory/ });
 
     const directories = configDirectories(join(folder, 'home'), 'linux');
-    assert.deepEqual(directories.slice(2), ['/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared']);
-    const own = directories.slice(0, 2);
+    assert.deepEqual(directories.slice(4), ['/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared']);
+    const own = directories.slice(0, 4);
+    assert.deepEqual(
+      own.map(path => relative(join(folder, 'home'), path)),
+      ['.postern', '.cloudflared', '.cloudflare-warp', 'cloudflare-warp'],
+    );
     assert.equal(await findConfigFile(own), undefined);
     for (const name of ['.cloudflared', '.postern']) await mkdir(join(folder, 'home', name), { recursive: true });
     await writeFile(join(folder, 'home', '.cloudflared', 'config.yml'), 'tunnel: 7\n');
@@ -243,6 +247,14 @@ whatever: 1
     await writeFile(join(folder, 'home', '.postern', 'config.yaml'), '');
     assert.equal(await findConfigFile(own), join(folder, 'home', '.postern', 'config.yaml'));
   });
+});
+
+it('takes numbers with underscores, and names that look like numbers', () => {
+  const text = 'tunnel: 2_024\nretries: 1_000\noriginRequest: {keepAliveConnections: 1_0}\ningress: [{service: http_status:404}]\n';
+  const { tunnel, settings, originRequest } = parseConfigFile(text, 'c.yml');
+  assert.deepEqual([tunnel, settings.retries, originRequest.keepAliveConnections], ['2_024', 1_000, 10]);
+  assert.match(problems('retries: "1_000"\n')[0] ?? '', /expected int found string/);
+  assert.match(problems('tunnel: [a]\n')[0] ?? '', /tunnel must be the id or name/);
 });
 
 describe('the list of tunnels', () => {

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
 import { readText, unreadableReason } from '../net/file/read-text.ts';
 import { formatIssue, type TextLocation } from '../schema/config-error.ts';
@@ -104,10 +105,9 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
   const settings: Record<string, unknown> = {};
   const structured: readonly string[] = Object.values(standardKeys);
   for (const key of reader.rootKeys) {
-    if (key !== 'tunnels' && !structured.includes(key)) settings[key] = reader.readPlain(key);
+    if (key !== 'tunnel' && key !== 'tunnels' && !structured.includes(key)) settings[key] = reader.readPlain(key);
   }
-  const tunnel = readTunnel(settings.tunnel, issues);
-  delete settings.tunnel;
+  const tunnel = readTunnel(reader, issues);
   checkSettings(settings, issues);
   issues.throwIfAny();
 
@@ -135,9 +135,10 @@ function credentialsFileOf(settings: Readonly<Record<string, unknown>>): string 
   return typeof named === 'string' ? named : undefined;
 }
 
-function readTunnel(value: unknown, issues: IssueCollector): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string' || typeof value === 'number') return String(value);
+function readTunnel(reader: DocumentReader, issues: IssueCollector): string | undefined {
+  // As it is written: a name may look like a number.
+  const value = reader.read('tunnel', z.string());
+  if (value === undefined || typeof value === 'string') return value;
   issues.error(['tunnel'], 'tunnel must be the id or name of a tunnel', '');
   return undefined;
 }
@@ -154,9 +155,11 @@ function unusedKeyLine(key: UnusedKey): string {
 
 /** Where a config file is looked for, in order; `homeDir` is the user's. Certificates and credentials live there, too. */
 export function configDirectories(homeDir: string, platform: NodeJS.Platform): readonly string[] {
-  const own = [join(homeDir, '.postern'), join(homeDir, '.cloudflared')];
+  const own = ['.postern', '.cloudflared'].map(name => join(homeDir, name));
   if (platform === 'win32') return own;
-  return [...own, '/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared'];
+  // Of cloudflared's first releases, which it searches still.
+  const old = ['.cloudflare-warp', 'cloudflare-warp'].map(name => join(homeDir, name));
+  return [...own, ...old, '/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared'];
 }
 
 export const configFileNames = ['config.yml', 'config.yaml'] as const;
