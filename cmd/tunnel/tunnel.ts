@@ -1,8 +1,8 @@
 // `tunnel` without a sub-command: a quick tunnel to one origin. Source: docs/protocol/commands-and-api.md §5.1, §10.
 
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
-import type { ConfigFile } from '../../internal/config/config-file.ts';
-import { localIngress } from '../../internal/config/local-ingress.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
+import { localIngress } from '../../internal/config/file/local-ingress.ts';
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
@@ -42,10 +42,9 @@ export const command = defineCommand({
     const naming = namingFlags.filter(name => invocation.given[name]?.some(text => text !== '') === true);
     if (naming.length > 0) throw notQuickWith(naming);
     const { settings: given, file } = await loadSettings(invocation, context);
-    const { hostname, lbPool, name } = given;
-    if (name !== undefined && name !== '') {
+    if (given.name !== undefined && given.name !== '') {
       const { runNamed } = await import('./run-named.ts');
-      return await runNamed({ name, hostname, lbPool }, invocation, context);
+      return await runNamed({ name: given.name, hostname: given.hostname, lbPool: given.lbPool }, invocation, context);
     }
     await using log = await openLogger(context, given);
     const named = localIngress(given, file).source;

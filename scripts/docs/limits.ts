@@ -1,7 +1,7 @@
 // The generated tables of docs/limits.md. Values come from the constants that the program itself uses.
 
 import { maxBytes as logFileBytes } from '../../cmd/log-file.ts';
-import { maxFileBytes as configFileBytes } from '../../internal/config/config-file.ts';
+import { maxFileBytes as configFileBytes } from '../../internal/config/file/config-file.ts';
 import { maxConnections as apiConnections } from '../../internal/control-plane/api-listener.ts';
 import { maxAuditDocument } from '../../internal/control-plane/audit.ts';
 import { refusalLimits as wrongTokens } from '../../internal/control-plane/authorization.ts';
@@ -124,7 +124,7 @@ const controlRows: readonly Row[] = [
 ];
 
 const fileRows: readonly Row[] = [
-  ['config file', bytes(configFileBytes), '`config.invalid`', source('maxFileBytes', 'config/config-file.ts')],
+  ['config file', bytes(configFileBytes), '`config.invalid`', source('maxFileBytes', 'config/file/config-file.ts')],
   [
     'configuration pushed by an edge, over HTTP/2',
     bytes(maxRequestBytes),

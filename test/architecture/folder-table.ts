@@ -31,6 +31,11 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     rpc: ['capnp'],
     stream: ['capnp'],
   },
+  // Settings as flags, variables and values; the config file, read, checked and watched.
+  config: {
+    '.': [],
+    file: ['.'],
+  },
   // What users write (configuration files, rules) and what the API exchanges.
   schema: {
     '.': [],

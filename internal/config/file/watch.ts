@@ -4,7 +4,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readlink, realpath, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { describeError, foreignCode, PosternError } from '../errors/error.ts';
+import { describeError, foreignCode, PosternError } from '../../errors/error.ts';
 import { type ConfigFile, parseConfigFile, readConfigText } from './config-file.ts';
 
 export interface WatchOptions {

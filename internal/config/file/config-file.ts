@@ -3,16 +3,16 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
-import { readText, unreadableReason } from '../net/file/read-text.ts';
-import { formatIssue, type TextLocation } from '../schema/config-error.ts';
-import { createDocumentReader, type DocumentReader } from '../schema/document-reader.ts';
-import { goTypeName } from '../schema/ingress-document.ts';
-import type { IngressConfig, WarpRouting } from '../schema/ingress-rule.ts';
-import { IssueCollector } from '../schema/issue-collector.ts';
-import { nearest } from '../schema/nearest.ts';
-import type { OriginRequest } from '../schema/origin-request.ts';
-import { completeConfig, parseIngress, readStructured, standardKeys } from '../schema/parse-ingress.ts';
+import { foreignCode, isSystemError, PosternError } from '../../errors/error.ts';
+import { readText, unreadableReason } from '../../net/file/read-text.ts';
+import { formatIssue, type TextLocation } from '../../schema/config-error.ts';
+import { createDocumentReader, type DocumentReader } from '../../schema/document-reader.ts';
+import { goTypeName } from '../../schema/ingress-document.ts';
+import type { IngressConfig, WarpRouting } from '../../schema/ingress-rule.ts';
+import { IssueCollector } from '../../schema/issue-collector.ts';
+import { nearest } from '../../schema/nearest.ts';
+import type { OriginRequest } from '../../schema/origin-request.ts';
+import { completeConfig, parseIngress, readStructured, standardKeys } from '../../schema/parse-ingress.ts';
 import { checkSettings } from './check-settings.ts';
 import { readTunnelEntries, type TunnelEntry } from './tunnel-entries.ts';
 

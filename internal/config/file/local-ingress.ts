@@ -1,11 +1,11 @@
 // What a connector serves until an edge pushes a configuration: the config file's rules, else the flags', else 503.
 // Source: docs/protocol/ingress-and-origin.md §1.
 
-import { type IngressConfig, warpRoutingDefaults } from '../schema/ingress-rule.ts';
-import { originRequestDefaults } from '../schema/origin-request.ts';
-import { unavailableRule } from '../schema/parse-ingress.ts';
+import { type IngressConfig, warpRoutingDefaults } from '../../schema/ingress-rule.ts';
+import { originRequestDefaults } from '../../schema/origin-request.ts';
+import { unavailableRule } from '../../schema/parse-ingress.ts';
+import { type OriginSettings, singleOriginRule } from '../single-origin.ts';
 import type { ConfigFile } from './config-file.ts';
-import { type OriginSettings, singleOriginRule } from './single-origin.ts';
 
 export interface LocalIngress {
   readonly config: IngressConfig;

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { ConfigError } from '../schema/config-error.ts';
-import { originRequestDefaults } from '../schema/origin-request.ts';
+import { ConfigError } from '../../schema/config-error.ts';
+import { originRequestDefaults } from '../../schema/origin-request.ts';
 import { configDirectories, fileOfTunnel, findConfigFile, loadIngressFile, parseConfigFile } from './config-file.ts';
 
 function problems(text: string): string[] {
@@ -250,7 +250,8 @@ whatever: 1
 });
 
 it('takes numbers with underscores, and names that look like numbers', () => {
-  const text = 'tunnel: 2_024\nretries: 1_000\noriginRequest: {keepAliveConnections: 1_0}\ningress: [{service: http_status:404}]\n';
+  const text =
+    'tunnel: 2_024\nretries: 1_000\noriginRequest: {keepAliveConnections: 1_0}\ningress: [{service: http_status:404}]\n';
   const { tunnel, settings, originRequest } = parseConfigFile(text, 'c.yml');
   assert.deepEqual([tunnel, settings.retries, originRequest.keepAliveConnections], ['2_024', 1_000, 10]);
   assert.match(problems('retries: "1_000"\n')[0] ?? '', /expected int found string/);

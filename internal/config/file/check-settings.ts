@@ -1,10 +1,10 @@
 // Values of the config file that flags have, too: each is of its flag's type, and passes its check. Source:
 // docs/protocol/ingress-and-origin.md §2.
 
-import type { DocumentPath } from '../schema/config-error.ts';
-import type { IssueCollector } from '../schema/issue-collector.ts';
-import { type Flag, parseFileValue } from './flag.ts';
-import { tunnelSettingFlags } from './tunnel-settings.ts';
+import type { DocumentPath } from '../../schema/config-error.ts';
+import type { IssueCollector } from '../../schema/issue-collector.ts';
+import { type Flag, parseFileValue } from '../flag.ts';
+import { tunnelSettingFlags } from '../tunnel-settings.ts';
 
 /** Records what is wrong with these values, which stand under `path`. */
 export function checkSettings(

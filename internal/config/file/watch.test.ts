@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { PosternError } from '../errors/error.ts';
+import type { PosternError } from '../../errors/error.ts';
 import type { ConfigFile } from './config-file.ts';
 import { type ConfigWatcher, watchConfigFile } from './watch.ts';
 

@@ -2,11 +2,11 @@
 // a new config file. Source: the tables of flags and the types of the structured keys.
 
 import * as z from 'zod';
-import { documentTypes } from '../schema/ingress-document.ts';
-import type { Flag, FlagType } from './flag.ts';
-import { ignoredFlags } from './ignored-flags.ts';
+import { documentTypes } from '../../schema/ingress-document.ts';
+import type { Flag, FlagType } from '../flag.ts';
+import { ignoredFlags } from '../ignored-flags.ts';
+import { tunnelSettingFlags } from '../tunnel-settings.ts';
 import { entryFlags } from './tunnel-entries.ts';
-import { tunnelSettingFlags } from './tunnel-settings.ts';
 
 /** Draft 7, which every editor reads. */
 export function configFileSchema(): object {

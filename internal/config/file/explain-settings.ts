@@ -1,10 +1,10 @@
 // Which settings are in force, and where each value came from. Source: docs/protocol/ingress-and-origin.md §1.
 
-import { redactUserinfo } from '../schema/parse-service.ts';
+import { redactUserinfo } from '../../schema/parse-service.ts';
+import { type Flag, type FlagValue, formatFlagValue, settingKey } from '../flag.ts';
+import type { Environment } from '../resolve-flags.ts';
+import { type TunnelSettings, tunnelSettingFlags } from '../tunnel-settings.ts';
 import type { ConfigFile } from './config-file.ts';
-import { type Flag, type FlagValue, formatFlagValue, settingKey } from './flag.ts';
-import type { Environment } from './resolve-flags.ts';
-import { type TunnelSettings, tunnelSettingFlags } from './tunnel-settings.ts';
 
 export interface ExplainedSetting {
   /** Name of the flag, and of the key. */

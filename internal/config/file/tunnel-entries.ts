@@ -2,18 +2,18 @@
 // What an entry leaves open, the file says for all.
 
 import * as z from 'zod';
-import type { TextLocation } from '../schema/config-error.ts';
-import type { DocumentReader } from '../schema/document-reader.ts';
-import { documentTypes } from '../schema/ingress-document.ts';
-import type { IngressConfig, WarpRouting } from '../schema/ingress-rule.ts';
-import type { IssueCollector } from '../schema/issue-collector.ts';
-import { nearest } from '../schema/nearest.ts';
-import type { OriginRequest } from '../schema/origin-request.ts';
-import { completeConfig, parseIngress, type StructuredValues, standardKeys } from '../schema/parse-ingress.ts';
+import type { TextLocation } from '../../schema/config-error.ts';
+import type { DocumentReader } from '../../schema/document-reader.ts';
+import { documentTypes } from '../../schema/ingress-document.ts';
+import type { IngressConfig, WarpRouting } from '../../schema/ingress-rule.ts';
+import type { IssueCollector } from '../../schema/issue-collector.ts';
+import { nearest } from '../../schema/nearest.ts';
+import type { OriginRequest } from '../../schema/origin-request.ts';
+import { completeConfig, parseIngress, type StructuredValues, standardKeys } from '../../schema/parse-ingress.ts';
+import type { Flag } from '../flag.ts';
+import { originFlags } from '../origin-flags.ts';
+import { tunnelSettingFlags } from '../tunnel-settings.ts';
 import { checkSettings } from './check-settings.ts';
-import type { Flag } from './flag.ts';
-import { originFlags } from './origin-flags.ts';
-import { tunnelSettingFlags } from './tunnel-settings.ts';
 
 /** One tunnel of the list. */
 export interface TunnelEntry {
