@@ -1,6 +1,7 @@
 // What an edge is opened with, and what it is once it is open.
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
+import type { ConnectorListenerOptions } from '../carriers/connector-listener.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
@@ -23,6 +24,8 @@ export interface EdgeOptions {
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;
+  /** Beside the transport's `edgeTuning`. */
+  readonly quicTuning?: ConnectorListenerOptions['quicTuning'];
   /** HTTP on loopback, HTTPS elsewhere. */
   readonly api: ListenAddress;
   /** Address of the visitors' listeners. */
