@@ -33,24 +33,43 @@ export function askForTtl(libc: LibC, fd: number, family: 4 | 6): void {
   libc.setsockopt(fd, level, option, Uint8Array.of(1, 0, 0, 0), 4);
 }
 
+/** Where the parts of a message are in the area. */
+interface Places {
+  readonly header: number;
+  readonly name: number;
+  readonly control: number;
+  readonly data: number;
+}
+
 /** One area that every socket reads into: handlers run within the read. */
 export class LinuxIcmpReader {
   readonly #libc: LibC;
   readonly #area: NativeMemory;
+  readonly #places: readonly Places[];
 
   private constructor(libc: LibC) {
     this.#libc = libc;
     this.#area = libc.allocate(readsPerTurn * (headerBytes + 16 + nameBytes + controlBytes + dataBytes));
     const { address, bytes } = this.#area;
-    for (let index = 0; index < readsPerTurn; index += 1) {
-      const header = index * headerBytes;
-      const { control, data, iov, name } = placesOf(index);
+    const iovs = readsPerTurn * headerBytes;
+    const names = iovs + readsPerTurn * 16;
+    const controls = names + readsPerTurn * nameBytes;
+    const datas = controls + readsPerTurn * controlBytes;
+    this.#places = Array.from({ length: readsPerTurn }, (_, index) => ({
+      header: index * headerBytes,
+      name: names + index * nameBytes,
+      control: controls + index * controlBytes,
+      data: datas + index * dataBytes,
+    }));
+    for (const [index, { header, name, control, data }] of this.#places.entries()) {
+      const iov = iovs + index * 16;
       bytes.writeBigUInt64LE(address + BigInt(name), header);
       bytes.writeBigUInt64LE(address + BigInt(iov), header + at.iov);
       bytes.writeBigUInt64LE(1n, header + at.iovCount);
       bytes.writeBigUInt64LE(address + BigInt(control), header + at.control);
       bytes.writeBigUInt64LE(address + BigInt(data), iov);
       bytes.writeBigUInt64LE(BigInt(dataBytes), iov + 8);
+      this.#offerRoom(header);
     }
   }
 
@@ -65,36 +84,23 @@ export class LinuxIcmpReader {
   /** Gives what waits at a socket, as long as it `isOpen`, up to the bound of a turn. */
   read(fd: number, family: 4 | 6, isOpen: () => boolean, handler: IcmpMessageHandler): void {
     const { address, bytes } = this.#area;
-    for (let index = 0; index < readsPerTurn; index += 1) {
-      // The kernel writes what it used of both.
-      bytes.writeUInt32LE(nameBytes, index * headerBytes + at.nameLength);
-      bytes.writeBigUInt64LE(BigInt(controlBytes), index * headerBytes + at.controlLength);
-    }
     const count = this.#libc.recvmmsg(fd, address, readsPerTurn, messageDontWait, null);
-    for (let index = 0; index < count && isOpen(); index += 1) {
-      const header = index * headerBytes;
-      const { control, data, name } = placesOf(index);
+    for (let index = 0; index < count; index += 1) {
+      const { header, name, control, data } = this.#places[index] as Places;
       const length = bytes.readUInt32LE(header + at.received);
-      const [from, to] = family === 4 ? [4, 8] : [8, 24];
-      const sender = Uint8Array.from(bytes.subarray(name + from, name + to));
-      const hasControl = bytes.readUInt32LE(header + at.controlLength) !== 0;
-      handler(sender, bytes.subarray(data, data + length), hasControl ? ttlOf(bytes, control, family) : undefined);
+      const ttl = bytes.readUInt32LE(header + at.controlLength) === 0 ? undefined : ttlOf(bytes, control, family);
+      this.#offerRoom(header);
+      if (!isOpen()) continue;
+      const from = bytes.subarray(name + (family === 4 ? 4 : 8), name + (family === 4 ? 8 : 24));
+      handler(new Uint8Array(from), bytes.subarray(data, data + length), ttl);
     }
   }
-}
 
-/** Where the parts of a message are in the area, its header apart. */
-function placesOf(index: number): { iov: number; name: number; control: number; data: number } {
-  const iov = readsPerTurn * headerBytes;
-  const name = iov + readsPerTurn * 16;
-  const control = name + readsPerTurn * nameBytes;
-  const data = control + readsPerTurn * controlBytes;
-  return {
-    iov: iov + index * 16,
-    name: name + index * nameBytes,
-    control: control + index * controlBytes,
-    data: data + index * dataBytes,
-  };
+  /** The kernel writes what it used of both. */
+  #offerRoom(header: number): void {
+    this.#area.bytes.writeUInt32LE(nameBytes, header + at.nameLength);
+    this.#area.bytes.writeUInt32LE(controlBytes, header + at.controlLength);
+  }
 }
 
 function ttlOf(bytes: Buffer, control: number, family: 4 | 6): number | undefined {

@@ -13,6 +13,7 @@ import {
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { createUdpRelay, type UdpRelay, type UdpRelayOptions } from '../../test/support/udp-relay.ts';
 import { until } from '../../test/support/wait.ts';
+import type { FrameCounts } from './path-details.ts';
 
 async function pairThrough(
   test: TestContext,
@@ -91,9 +92,21 @@ describe('quic on bad paths', () => {
   });
 
   it('is only limited by the program when it sends little', async t => {
-    const { client } = await openQuicPair(t);
+    const { client, server } = await openQuicPair(t);
+    client.sendDatagram(Buffer.alloc(10));
+    const stream = client.openStream();
+    stream.write(Buffer.from('x'), false);
+    stream.reset(7);
+    stream.stop(8);
     for (let round = 0; round < 3; round += 1) await client.ping();
-    assert.equal(client.pathDetails()?.congestionState, 2);
+    const details = client.pathDetails();
+    assert.equal(details?.congestionState, 2);
+    const few = (frames: FrameCounts | undefined) => {
+      const counts = new Map(frames);
+      return ['Datagram', 'ResetStream', 'StopSending', 'StreamsBlocked'].map(kind => counts.get(kind));
+    };
+    assert.deepEqual(few(details?.sentFrames), [1, 1, 1, undefined]);
+    assert.deepEqual(few(server.pathDetails()?.receivedFrames), [1, 1, 1, undefined]);
   });
 
   it('works at a path MTU of 1,280, and does not grow above it', async t => {
