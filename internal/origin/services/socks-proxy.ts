@@ -11,7 +11,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { type DialCare, dial } from '../dial/dial.ts';
 import type { Exchange, Origin } from '../exchange/exchange.ts';
 import { requireUpgrade, upgradeHeaders } from '../websocket/websocket-accept.ts';
-import { WebSocketStream } from '../websocket/websocket-stream.ts';
+import { WebSocketStream } from '../../net/websocket/websocket-stream.ts';
 import { IpRules } from './ip-rules.ts';
 import { acceptSocks, SocksDenied, type SocksTarget } from './socks.ts';
 
