@@ -57,7 +57,7 @@ class TcpPort implements OpenPort {
     this.stop();
     for (const [socket, flow] of this.#sockets) {
       flow?.cut('route-changed');
-      if (!socket.destroyed) socket.destroy();
+      cut(socket);
     }
     await this.#closed;
   }
@@ -109,7 +109,7 @@ class TcpPort implements OpenPort {
     if (idleMs > 0)
       socket.setTimeout(idleMs, () => {
         flow.cut('idle');
-        socket.destroy();
+        cut(socket);
       });
     joinFlow(socket, opened);
   }
@@ -124,6 +124,11 @@ class TcpPort implements OpenPort {
     if (target.kind === 'ingress') return through.openIngress(who, tunnelId, target.hostname, socket);
     return through.openTcp(who, tunnelId, target.host, target.port, socket);
   }
+}
+
+/** So that the visitor can tell it from an orderly end. */
+function cut(socket: Socket): void {
+  if (!socket.destroyed) socket.resetAndDestroy();
 }
 
 function ignore(): void {

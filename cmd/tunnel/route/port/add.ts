@@ -73,7 +73,7 @@ export function addPort(protocol: PortProtocol): Command {
     examples:
       protocol === 'tcp'
         ? [['postern tunnel route tcp 5432 db --to 10.0.0.5:5432', 'PostgreSQL beside the connector']]
-        : [['postern tunnel route udp 51820 game --to 127.0.0.1:51820', 'A UDP server on the connector’s machine']],
+        : [['postern tunnel route udp 51820 game --to 10.0.0.5:51820', 'A UDP server beside the connector']],
     run: async (invocation, context) => {
       const [port = '', tunnel = ''] = invocation.args;
       const { flags } = invocation;
