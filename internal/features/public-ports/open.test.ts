@@ -14,7 +14,6 @@ import { openUdpEcho } from '../../../test/support/udp-echo.ts';
 import { until, within } from '../../../test/support/wait.ts';
 import { createApiClient } from '../../api/client.ts';
 import { parseOriginCert } from '../../credentials/origin-cert.ts';
-import type { EdgeOptions } from '../../edge/options.ts';
 import { parsePrefix } from '../../net/address/prefix.ts';
 import type { Protocol } from '../../transport/transport.ts';
 
@@ -28,7 +27,7 @@ const privateNetwork = {
   echo: undefined,
 };
 
-async function openWorld(t: TestContext, options: Partial<EdgeOptions> = {}) {
+async function openWorld(t: TestContext, options: Parameters<typeof EdgeWorld.open>[1] = {}) {
   const world = await EdgeWorld.open(t, { publicPorts, ...options });
   const tunnel = await world.makeTunnel();
   const cert = parseOriginCert(await readFile(join(world.stateDir, 'cert.pem'), 'utf8'));
@@ -124,7 +123,10 @@ describe('public TCP ports', () => {
 
   it('turn away who is not allowed and who is too many, and count them', async t => {
     const { world, tunnel, add } = await openWorld(t, { metrics: { host: '127.0.0.1', port: 0 } });
-    const origin = await listenRaw(t, socket => void socket.write('hello'));
+    const origin = await listenRaw(t, socket => {
+      socket.write('hello');
+      socket.once('end', () => socket.end());
+    });
     await world.connect(tunnel, [{ service: `tcp://127.0.0.1:${origin}` }]);
     const closedDoor = await add({ allow: ['203.0.113.0/24'] });
     assert.equal(await closed(knock(t, closedDoor.port)), 'ECONNRESET');

@@ -60,6 +60,7 @@ export function createPortHandlers(parts: PortHandlerParts): Handlers {
     },
 
     async addPublicPort({ body }, caller) {
+      const tunnel = await requireTunnel(parts, caller, body.tunnel_id);
       const account = await store.accounts.get(caller.accountTag);
       const own = rangesOf(ranges, account?.name ?? '');
       if (own.length === 0)
@@ -67,10 +68,9 @@ export function createPortHandlers(parts: PortHandlerParts): Handlers {
           'invalid',
           'This edge gives out no public ports: its operator allows them with "postern edge run --public-ports 5000-5999"',
         );
-      const { protocol, port, tunnel_id, ...given } = body;
+      const { protocol, port, tunnel_id: _, ...given } = body;
       if (port !== 0 && !isInRanges(own, port))
         throw apiProblem('invalid', `Port ${port} is not one that this edge gives out: ${formatRanges(own)}`);
-      const tunnel = await requireTunnel(parts, caller, tunnel_id);
       const recordOf = (wanted: number): PublicPortRecord => ({
         ...{ id: randomUUID(), accountTag: caller.accountTag, protocol, port: wanted, tunnelId: tunnel.id },
         ...{ document: settingsDocument(protocol, wanted, given), createdAtMs: now() },
