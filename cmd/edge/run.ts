@@ -76,6 +76,7 @@ export const command = defineCommand({
       caFile: file(flags.ca),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
+      managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
       publicPorts: flags.publicPorts.map(parsePublicPorts),
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,

@@ -7,6 +7,7 @@ import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
 import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
 import { openLogin } from '../features/login/open.ts';
+import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openPublicPorts } from '../features/public-ports/open.ts';
@@ -37,6 +38,8 @@ export interface FeatureParts {
   readonly describeEdge: () => EdgeAddress;
   /** Public URL of a host name, with the port visitors use. */
   readonly urlOf: (hostname: string) => string;
+  /** The same over HTTPS, where the edge listens for that. */
+  readonly secureUrlOf: (hostname: string) => string;
 }
 
 export interface Features {
@@ -44,6 +47,11 @@ export interface Features {
   /** The ways into private networks, for whoever asks where they listen. */
   readonly privateServices: PrivateServices;
   readonly balancing: LoadBalancing;
+}
+
+/** The host name by which connectors are asked themselves. */
+export function managementHostOf({ domain, managementHost }: EdgeOptions): string {
+  return (managementHost ?? `postern-management.${domain}`).toLowerCase();
 }
 
 /** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
@@ -55,6 +63,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     list.push(opened.use(feature));
     return feature;
   };
+  add(await openManagement({ ...parts, ...{ stateDir: options.stateDir, host: managementHostOf(options), logger } }));
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));

@@ -39,6 +39,8 @@ export interface EdgeOptions {
   /** An HTML file that browsers are shown of failed requests; see visitors/error-template.ts. Default: the built-in page. */
   readonly errorPageFile?: string | undefined;
   readonly quickTunnels: boolean;
+  /** Host name of requests to connectors themselves. Default: `postern-management` in the domain. */
+  readonly managementHost?: string | undefined;
   /** Ports that may be given to tunnels, on `publicHost`; none by default. */
   readonly publicPorts?: readonly PortRange[] | undefined;
   /** Name of this edge's place, in registrations and the API. */

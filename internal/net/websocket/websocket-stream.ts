@@ -6,6 +6,7 @@
 
 import { Duplex } from 'node:stream';
 import { type FrameSink, WebSocketDecoder } from './websocket-decoder.ts';
+import { frameHeader } from './websocket-frame.ts';
 
 /**
  * cloudflared reads a message into a buffer of this size and loses what does not fit
@@ -70,7 +71,7 @@ export class WebSocketStream extends Duplex {
     lower.cork();
     for (let offset = 0; offset < chunk.length; offset += maxMessageBytes) {
       const end = Math.min(offset + maxMessageBytes, chunk.length);
-      lower.write(this.#header(this.#opcode, end - offset));
+      lower.write(frameHeader(this.#opcode, end - offset, this.#isClient));
       flowing = lower.write(offset === 0 && end === chunk.length ? chunk : chunk.subarray(offset, end));
     }
     lower.uncork();
@@ -130,17 +131,6 @@ export class WebSocketStream extends Duplex {
   /** Control frames are small and few; while the client does not read they are left out rather than queued. */
   #control(first: number, payload: Buffer): void {
     if (this.#lower.writableNeedDrain || this.#lower.writableEnded || this.#lower.destroyed) return;
-    this.#lower.write(Buffer.concat([this.#header(first, payload.length), payload]));
-  }
-
-  /**
-   * Header of a frame of at most 64 KiB. A client's mask is all zeros, which leaves the payload as it is: masks keep a page's
-   * script from fooling proxies on the way (RFC 6455 §10.3), and inside a connector's connection there is neither.
-   */
-  #header(first: number, length: number): Buffer {
-    const mask = this.#isClient ? [0, 0, 0, 0] : [];
-    const bit = this.#isClient ? 0x80 : 0;
-    if (length < 126) return Buffer.from([first, bit | length, ...mask]);
-    return Buffer.from([first, bit | 126, length >> 8, length & 0xff, ...mask]);
+    this.#lower.write(Buffer.concat([frameHeader(first, payload.length, this.#isClient), payload]));
   }
 }

@@ -201,6 +201,10 @@ export const migrations: readonly string[] = [
   CREATE INDEX balancing_used ON balancing_uses (used_id);
   `,
   `
+  ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
+  ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
+  `,
+  `
   CREATE TABLE public_ports (
     id TEXT PRIMARY KEY,
     account_tag TEXT NOT NULL REFERENCES accounts,
