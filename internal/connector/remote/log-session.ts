@@ -8,8 +8,8 @@
 
 import type { Duplex } from 'node:stream';
 import * as z from 'zod';
-import { WebSocketDecoder } from '../../origin/websocket/websocket-decoder.ts';
-import { encodeClose, encodeFrame, frameKinds } from '../../origin/websocket/websocket-frame.ts';
+import { WebSocketDecoder } from '../../net/websocket/websocket-decoder.ts';
+import { encodeClose, encodeFrame, frameKinds } from '../../net/websocket/websocket-frame.ts';
 import type { LineLevel } from '../../telemetry/log-level.ts';
 import type { LogTap } from '../../telemetry/log-tap.ts';
 
