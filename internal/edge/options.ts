@@ -1,6 +1,7 @@
 // What an edge is opened with, and what it is once it is open.
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
+import type { ConnectorListenerOptions } from '../carriers/connector-listener.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { PortRange } from '../features/public-ports/port-range.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
@@ -24,6 +25,8 @@ export interface EdgeOptions {
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;
+  /** Beside the transport's `edgeTuning`. */
+  readonly quicTuning?: ConnectorListenerOptions['quicTuning'];
   /** HTTP on loopback, HTTPS elsewhere. */
   readonly api: ListenAddress;
   /** Address of the visitors' listeners. */
