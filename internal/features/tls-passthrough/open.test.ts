@@ -26,7 +26,13 @@ async function openWorld(t: TestContext, tls: 'passthrough' | 'passthrough-v2' =
 }
 
 async function handshake(t: TestContext, port: number, servername: string): Promise<TLSSocket> {
-  const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+  const socket = connectTls({
+    port,
+    host: '127.0.0.1',
+    servername,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['http/1.1'],
+  });
   t.after(() => socket.destroy());
   await within('the handshake', once(socket, 'secureConnect'));
   socket.on('error', () => undefined);

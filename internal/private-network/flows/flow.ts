@@ -8,7 +8,15 @@ import type { TunnelId } from '../../schema/api/id.ts';
  * host name that a private member of a pool answers; `public-port`: whoever connects to a port of the edge that is given to a
  * tunnel; `tls-passthrough`: visitors whose TLS the edge does not open.
  */
-export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names' | 'load-balancer' | 'public-port' | 'tls-passthrough';
+export type OnRamp =
+  | 'socks'
+  | 'http-proxy'
+  | 'dns'
+  | 'echo'
+  | 'names'
+  | 'load-balancer'
+  | 'public-port'
+  | 'tls-passthrough';
 export type FlowProtocol = 'tcp' | 'udp' | 'icmp';
 
 /** Payload bytes so far: up = from the visitor, down = to the visitor. */
