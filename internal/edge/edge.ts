@@ -142,6 +142,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       },
     }));
   opened.defer(() => metrics?.close());
+  for (const { passthrough } of features) if (passthrough !== undefined) visitors.passThrough(passthrough);
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
   const controlPlane = createControlPlane({
     store,

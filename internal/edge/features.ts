@@ -15,6 +15,7 @@ import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openTlsPassthrough } from '../features/tls-passthrough/open.ts';
 import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -75,6 +76,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   );
   add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
   const { network } = privateServices;
+  add(openTlsPassthrough({ ...parts, network, logger }));
   const { publicHost: host, publicPorts: ranges = [] } = options;
   add(await openPublicPorts({ store, network, logger, host, ranges }));
   const { location } = options;

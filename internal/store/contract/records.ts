@@ -149,6 +149,12 @@ export interface ConfigurationRecord {
   readonly updatedAtMs: number;
 }
 
+/**
+ * What happens to the TLS of visitors of a host name: the edge ends it, or passes it on unopened, after a header of the PROXY
+ * protocol or none.
+ */
+export type HostnameTls = 'terminate' | 'passthrough' | 'passthrough-v1' | 'passthrough-v2';
+
 /** A public host name, as it is given to the store. */
 export interface NewHostname {
   /** Lower case ASCII; `*.suffix` for a wildcard. */
@@ -158,6 +164,8 @@ export interface NewHostname {
   readonly createdAtMs: number;
   /** Default empty. */
   readonly comment?: string | undefined;
+  /** Default: as it is, and 'terminate' for a new one. */
+  readonly tls?: HostnameTls | undefined;
 }
 
 /** A public host name that leads to a tunnel. */
@@ -165,6 +173,7 @@ export interface HostnameRecord extends NewHostname {
   /** 32 hex digits, given by the store; it stays when the name changes. */
   readonly id: string;
   readonly comment: string;
+  readonly tls: HostnameTls;
   readonly modifiedAtMs: number;
 }
 

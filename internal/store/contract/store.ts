@@ -180,7 +180,7 @@ export type RouteHostname = 'new' | 'updated' | 'unchanged' | 'taken' | 'foreign
 
 /** What may change of a host name, and when it did. */
 export type HostnameChanges = {
-  readonly [Key in 'hostname' | 'tunnelId' | 'comment']?: HostnameRecord[Key] | undefined;
+  readonly [Key in 'hostname' | 'tunnelId' | 'comment' | 'tls']?: HostnameRecord[Key] | undefined;
 } & { readonly atMs: number };
 
 export interface HostnameStore {

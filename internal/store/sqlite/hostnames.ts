@@ -3,7 +3,7 @@
 import { PosternError } from '../../errors/error.ts';
 import { createTag, type TunnelId } from '../../schema/api/id.ts';
 import type { StoreChange } from '../contract/changes.ts';
-import type { HostnameRecord, NewHostname } from '../contract/records.ts';
+import type { HostnameRecord, HostnameTls, NewHostname } from '../contract/records.ts';
 import type { HostnameStore } from '../contract/store.ts';
 import { integer, text, tunnelId } from './columns.ts';
 import type { Database, Row } from './database.ts';
@@ -24,9 +24,10 @@ export function createHostnameStore(database: Database): HostnameStore {
           return 'new';
         }
         if (present.accountTag !== record.accountTag) return 'foreign';
-        if (present.tunnelId === record.tunnelId) return 'unchanged';
-        if (!overwrite) return 'taken';
-        change(database, present, { tunnelId: record.tunnelId, atMs: record.createdAtMs }, emit);
+        const { tunnelId: leads, tls = present.tls } = record;
+        if (present.tunnelId === leads && present.tls === tls) return 'unchanged';
+        if (present.tunnelId !== leads && !overwrite) return 'taken';
+        change(database, present, { tunnelId: leads, tls, atMs: record.createdAtMs }, emit);
         return 'updated';
       });
     },
@@ -84,11 +85,12 @@ function change(
     hostname: changes.hostname ?? old.hostname,
     tunnelId: changes.tunnelId ?? old.tunnelId,
     comment: changes.comment ?? old.comment,
+    tls: changes.tls ?? old.tls,
     modifiedAtMs: atMs,
   };
   database.run(
-    'UPDATE hostnames SET hostname = ?, tunnel_id = ?, comment = ?, modified_ms = ? WHERE id = ?',
-    ...[route.hostname, route.tunnelId, route.comment, atMs, old.id],
+    'UPDATE hostnames SET hostname = ?, tunnel_id = ?, comment = ?, tls = ?, modified_ms = ? WHERE id = ?',
+    ...[route.hostname, route.tunnelId, route.comment, route.tls, atMs, old.id],
   );
   if (route.hostname !== old.hostname)
     emit({ kind: 'hostname-removed', hostname: old.hostname, tunnelId: old.tunnelId });
@@ -98,12 +100,12 @@ function change(
 
 /** Inserts a host name inside the caller's transaction. */
 export function insertHostname(database: Database, record: NewHostname, emit: (change: StoreChange) => void): void {
-  const { comment = '', createdAtMs } = record;
-  const route: HostnameRecord = { ...record, comment, id: createTag(), modifiedAtMs: createdAtMs };
+  const { comment = '', tls = 'terminate', createdAtMs } = record;
+  const route: HostnameRecord = { ...record, comment, tls, id: createTag(), modifiedAtMs: createdAtMs };
   database.run(
-    `INSERT INTO hostnames (id, hostname, tunnel_id, account_tag, comment, created_ms, modified_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    ...[route.id, route.hostname, route.tunnelId, route.accountTag, comment, createdAtMs, createdAtMs],
+    `INSERT INTO hostnames (id, hostname, tunnel_id, account_tag, comment, tls, created_ms, modified_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ...[route.id, route.hostname, route.tunnelId, route.accountTag, comment, tls, createdAtMs, createdAtMs],
   );
   emit({ kind: 'hostname-routed', route });
 }
@@ -122,6 +124,7 @@ function toHostname(row: Row): HostnameRecord {
     tunnelId: tunnelId(row, 'tunnel_id'),
     accountTag: text(row, 'account_tag'),
     comment: text(row, 'comment'),
+    tls: text(row, 'tls') as HostnameTls,
     createdAtMs: integer(row, 'created_ms'),
     modifiedAtMs: integer(row, 'modified_ms'),
   };

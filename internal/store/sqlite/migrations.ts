@@ -218,6 +218,10 @@ export const migrations: readonly string[] = [
   CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
   CREATE INDEX public_ports_account ON public_ports (account_tag);
   `,
+  `
+  ALTER TABLE hostnames ADD COLUMN tls TEXT NOT NULL DEFAULT 'terminate'
+    CHECK (tls IN ('terminate', 'passthrough', 'passthrough-v1', 'passthrough-v2'));
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */
