@@ -22,6 +22,7 @@ import { parseListen } from '../parse-listen.ts';
 import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
+import { readAcmeFlags } from './acme-settings.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
 
@@ -73,6 +74,7 @@ export const command = defineCommand({
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
+      acme: await readAcmeFlags(flags, context),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',

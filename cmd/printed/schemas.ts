@@ -4,8 +4,8 @@
 import * as z from 'zod';
 import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
-import { configSchemas } from './config-schemas.ts';
 import { printedBalancer, printedPool, printedPoolHealth } from './balancing-schemas.ts';
+import { configSchemas } from './config-schemas.ts';
 import { peopleSchemas } from './people-schemas.ts';
 
 /** RFC 3339; a time that never came is 0001-01-01T00:00:00Z. */

@@ -12,6 +12,7 @@ import {
 import { describeError, PosternError } from '../errors/error.ts';
 import { spkiPin } from '../net/trust/spki-pin.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { AutomaticCertificates } from './acme/automatic-certificates.ts';
 import { type CertificateFiles, openFiles } from './certificate-files.ts';
 import type { Source, TlsPair } from './certificate-source.ts';
 import {
@@ -61,6 +62,8 @@ export interface CertificateOptions {
   readonly caFile?: string | undefined;
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
+  /** Public certificates, which come before those of the private CA. */
+  readonly automatic?: Pick<AutomaticCertificates, 'over'> | undefined;
   /** Told when a renewal fails. */
   readonly logger: Logger;
   readonly now?: () => number;
@@ -127,7 +130,7 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     get visitorTls() {
       return current.visitorTls;
     },
-    byName: source.byName,
+    byName: options.automatic?.over(source.byName) ?? source.byName,
     onRenewed(listener) {
       listeners.add(listener);
       return () => {

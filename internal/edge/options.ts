@@ -2,6 +2,7 @@
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import type { AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -16,6 +17,10 @@ export interface ListenAddress {
   /** 0 = any free port. */
   readonly port: number;
 }
+
+/** How public certificates are had. */
+export interface AcmeOptions
+  extends Pick<AutomaticOptions, 'authority' | 'limits' | 'now' | 'random' | 'checkIntervalMs'> {}
 
 export interface EdgeOptions {
   /** Made when missing; holds the CA, the database and the API credential. */
@@ -37,6 +42,8 @@ export interface EdgeOptions {
   readonly caFile?: string | undefined;
   /** An HTML file that browsers are shown of failed requests; see visitors/error-template.ts. Default: the built-in page. */
   readonly errorPageFile?: string | undefined;
+  /** The authority that gives public certificates; excludes `certFile`. Undefined = the private CA serves. */
+  readonly acme?: AcmeOptions | undefined;
   readonly quickTunnels: boolean;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
