@@ -191,6 +191,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     apiUrl,
     quickServiceUrl: api.origin,
     caPem: certificates.caPem,
+    automatic,
     metrics: metrics?.address,
     registry,
     store,

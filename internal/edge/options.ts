@@ -2,7 +2,7 @@
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
-import type { AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
+import type { AutomaticCertificates, AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -83,6 +83,8 @@ export interface Edge extends AsyncDisposable {
   /** Base of the quick-tunnel service. */
   readonly quickServiceUrl: string;
   readonly caPem: string;
+  /** Undefined when no authority is asked. */
+  readonly automatic: AutomaticCertificates | undefined;
   /** Where metrics are served. */
   readonly metrics: ListenAddress | undefined;
   readonly registry: ConnectorRegistry;

@@ -338,7 +338,10 @@ export class AutomaticCertificates implements AsyncDisposable {
 
   async #request(client: AcmeClient, name: string, previous: string | undefined, signal: AbortSignal) {
     const names = name.startsWith('*.') ? [name, name.slice(2)] : [name];
-    const request = { names, solvers: this.#solvers, signal };
+    // After a failure another way is tried first: a port may be closed on the way here.
+    const first = (this.#records.get(name)?.failures ?? 0) % this.#solvers.length;
+    const solvers = [...this.#solvers.slice(first), ...this.#solvers.slice(0, first)];
+    const request = { names, solvers, signal };
     const { renewalInfo } = await client.directory();
     const replaces = previous === undefined || renewalInfo === undefined ? undefined : renewalIdOf(previous);
     try {

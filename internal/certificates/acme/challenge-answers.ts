@@ -9,8 +9,6 @@ import type { Solver } from './request-certificate.ts';
 
 /** Where the authority looks: below it stands the token. */
 export const challengePath = '/.well-known/acme-challenge/';
-/** The protocol that the authority offers when it asks by TLS. */
-export const challengeAlpn = 'acme-tls/1';
 /** id-pe-acmeIdentifier. */
 const identifierOid = '1.3.6.1.5.5.7.1.31';
 const dayMs = 86_400_000;
