@@ -5,6 +5,7 @@ import type { AcmeOptions } from '../../internal/edge/options.ts';
 import { PosternError } from '../../internal/errors/error.ts';
 import { maxPemBytes, readText } from '../../internal/net/file/read-text.ts';
 import type { CommandContext } from '../context.ts';
+import { parseListen } from '../parse-listen.ts';
 import { resolvePath } from '../resolve-path.ts';
 
 export interface AcmeFlags {
@@ -12,13 +13,15 @@ export interface AcmeFlags {
   readonly acmeDirectory: string;
   readonly acmeCa: string | undefined;
   readonly acmeEabFile: string | undefined;
+  readonly acmeDns: string | undefined;
 }
 
 /** Undefined without --acme. Throws 'usage.invalid', 'credentials.invalid' and 'config.invalid'. */
 export async function readAcmeFlags(flags: AcmeFlags, context: CommandContext): Promise<AcmeOptions | undefined> {
-  const { acme: contact, acmeCa, acmeDirectory, acmeEabFile } = flags;
+  const { acme: contact, acmeCa, acmeDirectory, acmeDns, acmeEabFile } = flags;
   if (contact === undefined) {
-    const lonely = acmeCa === undefined ? acmeEabFile && '--acme-eab-file' : '--acme-ca';
+    const others = { '--acme-ca': acmeCa, '--acme-eab-file': acmeEabFile, '--acme-dns': acmeDns };
+    const lonely = Object.entries(others).find(([, value]) => value !== undefined)?.[0];
     if (lonely !== undefined)
       throw new PosternError(
         'usage.invalid',
@@ -34,6 +37,7 @@ export async function readAcmeFlags(flags: AcmeFlags, context: CommandContext): 
       `--acme-directory ${JSON.stringify(acmeDirectory)} is not an https:// URL.`,
     );
   return {
+    dns: acmeDns === undefined ? undefined : parseListen(acmeDns, 'acme-dns'),
     authority: {
       directoryUrl: acmeDirectory,
       contact,

@@ -99,6 +99,14 @@ export const edgeFlags = [
       'File with the key id and the base64url key of an external account, on a line each; only you may read it',
   },
   {
+    name: 'acme-dns',
+    type: 'string',
+    valueName: 'HOST:PORT',
+    description:
+      'Answer as the name server of _acme-challenge below the domain, which its NS record must name, to get a certificate ' +
+      'of the domain and its wildcard; authorities ask port 53',
+  },
+  {
     name: 'error-page',
     type: 'string',
     valueName: 'FILE',

@@ -166,6 +166,8 @@ function announce(edge: Edge, publicHost: string, logger: Logger): void {
   if (edge.httpPort !== undefined) logger.info({ address: addressOf(edge.httpPort) }, 'Listening for HTTP visitors');
   if (edge.httpsPort !== undefined) logger.info({ address: addressOf(edge.httpsPort) }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
+  if (edge.challengeDnsPort !== undefined)
+    logger.info({ port: edge.challengeDnsPort }, 'Answering as the name server of _acme-challenge');
   if (edge.metrics !== undefined)
     logger.info({ address: formatHostPort(edge.metrics.host, edge.metrics.port) }, 'Serving metrics');
   logger.info('Edge ready');

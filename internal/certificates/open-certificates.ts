@@ -12,7 +12,6 @@ import {
 import { describeError, PosternError } from '../errors/error.ts';
 import { spkiPin } from '../net/trust/spki-pin.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { AutomaticCertificates } from './acme/automatic-certificates.ts';
 import { type CertificateFiles, openFiles } from './certificate-files.ts';
 import type { Source, TlsPair } from './certificate-source.ts';
 import {
@@ -23,7 +22,12 @@ import {
   parseAuthorityPem,
   serverLifetimeMs,
 } from './issue.ts';
-import { createNameCertificates, type NameCertificates, type NameRoute } from './name-certificates.ts';
+import {
+  type CertificateOverlay,
+  createNameCertificates,
+  type NameCertificates,
+  type NameRoute,
+} from './name-certificates.ts';
 
 export interface Certificates extends AsyncDisposable {
   /** The CA that clients must trust: what --cacert names. */
@@ -63,7 +67,7 @@ export interface CertificateOptions {
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
   /** Public certificates, which come before those of the private CA. */
-  readonly automatic?: Pick<AutomaticCertificates, 'over'> | undefined;
+  readonly automatic?: CertificateOverlay | undefined;
   /** Told when a renewal fails. */
   readonly logger: Logger;
   readonly now?: () => number;

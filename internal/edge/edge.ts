@@ -9,23 +9,22 @@ import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
 import { LiveClients } from '../carriers/live-clients.ts';
 import { Liveness } from '../carriers/liveness.ts';
-import { AutomaticCertificates, type AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
-import type { ChallengeAnswers } from '../certificates/acme/challenge-answers.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
 import { servePages } from '../control-plane/served-page.ts';
-import { errorFields, PosternError } from '../errors/error.ts';
+import { errorFields } from '../errors/error.ts';
 import { openSecretBox } from '../store/secret-box.ts';
 import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
 import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
-import { type HostnameTable, openHostnameTable } from '../visitors/routing/hostname-table.ts';
+import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
+import { openAutomatic } from './open-automatic.ts';
 import type { Edge, EdgeOptions } from './options.ts';
 
 /**
@@ -52,10 +51,10 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'Cannot read host names'),
   );
   opened.defer(() => hostnames.close());
-  const automatic = await openAutomatic(options, { store, secrets });
-  if (automatic !== undefined) opened.use(automatic);
+  const automatic = await openAutomatic(options, { store, secrets }, opened);
+  const serves = (name: string) => hostnames.routed(name);
   const certificates = opened.use(
-    await openCertificates({ ...options, visitorDomains: [domain], serves: name => hostnames.routed(name), automatic }),
+    await openCertificates({ ...options, visitorDomains: [domain], serves, automatic: automatic?.certificates }),
   );
 
   const registry = new ConnectorRegistry();
@@ -119,7 +118,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       describeEdge,
       urlOf,
       certificates,
-      automatic,
+      automatic: automatic?.certificates,
     },
     opened,
   );
@@ -156,10 +155,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ),
   );
 
-  automatic?.start({
-    ownerOf: name => ownerOf(name, hostnames, accounts.quick.tag),
-    operator: accounts.local.tag,
-  });
+  automatic?.start(hostnames, accounts);
   phase = 'serving';
 
   const resources = opened.move();
@@ -191,7 +187,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     apiUrl,
     quickServiceUrl: api.origin,
     caPem: certificates.caPem,
-    automatic,
+    automatic: automatic?.certificates,
+    challengeDnsPort: automatic?.dnsPort,
     metrics: metrics?.address,
     registry,
     store,
@@ -201,26 +198,4 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     stop: stopOnce,
     [Symbol.asyncDispose]: stopOnce,
   };
-}
-
-/** Undefined when no authority is asked. Throws 'config.invalid' when own files are given too. */
-async function openAutomatic(
-  { acme, certFile, domain, httpPort, logger }: EdgeOptions,
-  parts: Pick<AutomaticOptions, 'store' | 'secrets'>,
-): Promise<AutomaticCertificates | undefined> {
-  if (acme === undefined) return undefined;
-  if (certFile !== undefined)
-    throw new PosternError(
-      'config.invalid',
-      'A certificate file and an authority exclude each other: give one of both',
-    );
-  const solvers = ({ http, tls }: ChallengeAnswers) => (httpPort === undefined ? [tls] : [http, tls]);
-  return AutomaticCertificates.open({ ...acme, ...parts, domain, logger, solvers });
-}
-
-/** A name below a wildcard route could be invented, and a quick tunnel is gone before its certificate is of use. */
-function ownerOf(name: string, hostnames: HostnameTable, quickTag: string): string | undefined {
-  if (hostnames.routed(name) !== 'name') return undefined;
-  const accountTag = hostnames.routeOf(name)?.accountTag;
-  return accountTag === quickTag ? undefined : accountTag;
 }

@@ -20,7 +20,10 @@ export interface ListenAddress {
 
 /** How public certificates are had. */
 export interface AcmeOptions
-  extends Pick<AutomaticOptions, 'authority' | 'limits' | 'now' | 'random' | 'checkIntervalMs'> {}
+  extends Pick<AutomaticOptions, 'authority' | 'limits' | 'now' | 'random' | 'checkIntervalMs'> {
+  /** Where the edge answers as the name server of `_acme-challenge` of its domain; undefined = nowhere, and no wildcards. */
+  readonly dns?: ListenAddress | undefined;
+}
 
 export interface EdgeOptions {
   /** Made when missing; holds the CA, the database and the API credential. */
@@ -85,6 +88,8 @@ export interface Edge extends AsyncDisposable {
   readonly caPem: string;
   /** Undefined when no authority is asked. */
   readonly automatic: AutomaticCertificates | undefined;
+  /** Where the edge answers as a name server. */
+  readonly challengeDnsPort: number | undefined;
   /** Where metrics are served. */
   readonly metrics: ListenAddress | undefined;
   readonly registry: ConnectorRegistry;

@@ -13,7 +13,7 @@ import type { CertificateRecord } from '../../store/contract/records.ts';
 import type { ClaimCertificate, Store } from '../../store/contract/store.ts';
 import type { SecretBox } from '../../store/secret-box.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { NameCertificates } from '../name-certificates.ts';
+import type { CertificateOverlay, NameCertificates } from '../name-certificates.ts';
 import { AcmeAccount } from './acme-account.ts';
 import type { AcmeAuthority, AcmeClient } from './acme-client.ts';
 import { ChallengeAnswers } from './challenge-answers.ts';
@@ -79,7 +79,7 @@ const handshakeWaitMs = 8_000;
 const maxAtOnce = 4;
 const defaultCheckIntervalMs = 60_000;
 
-export class AutomaticCertificates implements AsyncDisposable {
+export class AutomaticCertificates implements AsyncDisposable, CertificateOverlay {
   readonly answers = new ChallengeAnswers();
   readonly counters: OrderCounters = {
     ...{ issued: 0, failed: 0 },
@@ -141,7 +141,6 @@ export class AutomaticCertificates implements AsyncDisposable {
     void this.check();
   }
 
-  /** The certificate of each name, with `fallback` for those that have none. */
   over(fallback: NameCertificates | undefined): NameCertificates {
     return {
       sniCallback: (servername, done) => {
@@ -338,9 +337,7 @@ export class AutomaticCertificates implements AsyncDisposable {
 
   async #request(client: AcmeClient, name: string, previous: string | undefined, signal: AbortSignal) {
     const names = name.startsWith('*.') ? [name, name.slice(2)] : [name];
-    // After a failure another way is tried first: a port may be closed on the way here.
-    const first = (this.#records.get(name)?.failures ?? 0) % this.#solvers.length;
-    const solvers = [...this.#solvers.slice(first), ...this.#solvers.slice(0, first)];
+    const solvers = solversAfter(this.#records.get(name)?.failures ?? 0, this.#solvers);
     const request = { names, solvers, signal };
     const { renewalInfo } = await client.directory();
     const replaces = previous === undefined || renewalInfo === undefined ? undefined : renewalIdOf(previous);
@@ -392,6 +389,14 @@ export class AutomaticCertificates implements AsyncDisposable {
 
 /** What keys are sealed for. */
 const certificatePurpose = 'certificate key';
+
+/** After a failure another way is tried first: a port may be closed on the way here. Our own name server always comes first. */
+function solversAfter(failures: number, solvers: readonly Solver[]): readonly Solver[] {
+  const dns = solvers.filter(({ type }) => type === 'dns-01');
+  const others = solvers.filter(({ type }) => type !== 'dns-01');
+  const first = failures % Math.max(others.length, 1);
+  return [...dns, ...others.slice(first), ...others.slice(0, first)];
+}
 
 function refusesReplacing(type: unknown): boolean {
   return typeof type === 'string' && /:(alreadyReplaced|malformed)$/.test(type);

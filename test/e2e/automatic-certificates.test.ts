@@ -8,16 +8,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
-import { EdgeWorld } from '../../../test/support/edge-world.ts';
-import { Pebble, type PebbleOptions } from '../../../test/support/pebble.ts';
-import { RawVisitor } from '../../../test/support/raw-visitor.ts';
-import { until } from '../../../test/support/wait.ts';
-import { parseOriginCert } from '../../credentials/origin-cert.ts';
-import type { AcmeOptions, EdgeOptions } from '../../edge/options.ts';
-import type { ApiCertificate } from '../../schema/api/certificate.ts';
-import { createTag, createTunnelId } from '../../schema/api/id.ts';
-import { createApiToken, digestApiToken, openSecretBox } from '../../store/secret-box.ts';
-import type { ExternalAccount } from './acme-client.ts';
+import type { ExternalAccount } from '../../internal/certificates/acme/acme-client.ts';
+import { parseOriginCert } from '../../internal/credentials/origin-cert.ts';
+import type { AcmeOptions, EdgeOptions } from '../../internal/edge/options.ts';
+import type { ApiCertificate } from '../../internal/schema/api/certificate.ts';
+import { createTag, createTunnelId } from '../../internal/schema/api/id.ts';
+import { createApiToken, digestApiToken, openSecretBox } from '../../internal/store/secret-box.ts';
+import { EdgeWorld } from '../support/edge-world.ts';
+import { Pebble, type PebbleOptions } from '../support/pebble.ts';
+import { RawVisitor } from '../support/raw-visitor.ts';
+import { until } from '../support/wait.ts';
 
 const name = 'app.example.test';
 
@@ -268,3 +268,33 @@ async function settleChecks(world: EdgeWorld): Promise<void> {
   await automatic.check();
   await automatic.check();
 }
+
+it('gets the wildcard as the name server of the domain, and quick tunnels use it', async t => {
+  const dns = { host: '127.0.0.1', port: 0 };
+  const opened = await openAcmeWorld(t, { acme: { dns } });
+  if (opened === undefined) return;
+  const { pebble, world } = opened;
+  const { challengeDnsPort } = world.edge;
+  assert.ok(challengeDnsPort !== undefined);
+  await pebble.start({ dnsPort: challengeDnsPort });
+  await world.edge.automatic?.check();
+  // The first attempt found nobody.
+  const { store } = world.edge;
+  const [failed] = await store.certificates.list(pebble.directoryUrl);
+  if (failed?.issued === undefined) {
+    await store.certificates.postpone(pebble.directoryUrl, '*.example.test', 0);
+    await world.edge.automatic?.check();
+  }
+  assert.deepEqual(
+    (await store.certificates.list(pebble.directoryUrl)).map(({ problem }) => problem),
+    [undefined],
+  );
+  const root = await pebble.rootPem();
+  for (const visited of ['example.test', 'any.example.test', 'QUICK.example.test']) {
+    const seen = await visit(world.httpsPort, visited, root);
+    assert.deepEqual([seen.authorized, seen.names], [true, 'DNS:*.example.test, DNS:example.test']);
+  }
+  // A name below needs one of its own, and this one has no route.
+  assert.ok(isPrivate(await visit(world.httpsPort, 'a.b.example.test')));
+  assert.equal((await store.certificates.list(pebble.directoryUrl)).length, 1);
+});
