@@ -17,14 +17,8 @@ import type { CertificateOverlay, NameCertificates } from '../name-certificates.
 import { AcmeAccount } from './acme-account.ts';
 import type { AcmeAuthority, AcmeClient } from './acme-client.ts';
 import { ChallengeAnswers } from './challenge-answers.ts';
-import {
-  defaultRenewalMs,
-  lifetimeOf,
-  momentWithin,
-  readRenewalWindow,
-  renewalIdOf,
-  retryDelayMs,
-} from './renewal-time.ts';
+import { RenewalLooks } from './renewal-looks.ts';
+import { defaultRenewalMs, lifetimeOf, renewalIdOf, retryDelayMs } from './renewal-time.ts';
 import { requestCertificate, type Solver } from './request-certificate.ts';
 
 export interface AutomaticOptions {
@@ -95,8 +89,7 @@ export class AutomaticCertificates implements AsyncDisposable, CertificateOverla
   /** Of the chains above, made when first asked for. */
   readonly #contexts = new Map<string, { readonly chain: string; readonly context: SecureContext }>();
   readonly #running = new Map<string, Promise<void>>();
-  /** When the authority is asked again about a renewal, by name. */
-  readonly #looks = new Map<string, { readonly chain: string; readonly atMs: number; readonly window: string }>();
+  readonly #looks: RenewalLooks;
   #owners: NameOwners | undefined;
   #checking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -107,6 +100,10 @@ export class AutomaticCertificates implements AsyncDisposable, CertificateOverla
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
     this.#account = new AcmeAccount({ ...options, now: this.#now });
+    this.#looks = new RenewalLooks({
+      withClient: work => this.#account.with(this.#closed.signal, work),
+      ...{ now: this.#now, random: this.#random, logger: options.logger },
+    });
     this.#solvers = options.solvers(this.answers);
     // Another edge on the same store may have got one.
     this.#unsubscribe = options.store.changes.subscribe(({ kind }) => {
@@ -252,31 +249,15 @@ export class AutomaticCertificates implements AsyncDisposable, CertificateOverla
   async #forget(name: string): Promise<void> {
     await this.#options.store.certificates.remove(this.#options.authority.directoryUrl, name);
     this.#contexts.delete(name);
-    this.#looks.delete(name);
+    this.#looks.forget(name);
     await this.#read();
   }
 
-  /** The authority may want a certificate renewed earlier, as before it revokes one, or later. */
-  async #lookAtRenewal({ name, issued, nextAtMs, failures }: CertificateRecord): Promise<void> {
-    if (issued === undefined || failures > 0 || nextAtMs <= this.#now()) return;
-    const { chain } = issued;
-    const look = this.#looks.get(name);
-    if (look?.chain === chain && look.atMs > this.#now()) return;
-    try {
-      const window = await this.#account.with(AbortSignal.any([this.#closed.signal]), client =>
-        readRenewalWindow(client, chain),
-      );
-      const text = window === undefined ? '' : `${window.startMs}-${window.endMs}`;
-      this.#looks.set(name, { chain, atMs: this.#now() + (window?.lookAgainMs ?? weekMs / 7), window: text });
-      // Chosen once for a window: who chose again at each look would always move.
-      if (window === undefined || look?.window === text) return;
-      const moment = Math.max(momentWithin(window, this.#random), this.#now());
-      await this.#options.store.certificates.postpone(this.#options.authority.directoryUrl, name, moment);
-      await this.#read();
-    } catch (error) {
-      this.#looks.set(name, { chain, atMs: this.#now() + 3_600_000, window: look?.window ?? '' });
-      this.#options.logger.debug({ name, error: describeError(error) }, 'The authority says nothing about the renewal');
-    }
+  async #lookAtRenewal(record: CertificateRecord): Promise<void> {
+    const moment = await this.#looks.look(record);
+    if (moment === undefined) return;
+    await this.#options.store.certificates.postpone(this.#options.authority.directoryUrl, record.name, moment);
+    await this.#read();
   }
 
   #orderWhenDue(name: string): Promise<void> | undefined {
