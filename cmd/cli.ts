@@ -4,8 +4,8 @@
 import { logFlags } from '../internal/config/log-flags.ts';
 import { resolveFlags } from '../internal/config/resolve-flags.ts';
 import { PosternError } from '../internal/errors/error.ts';
+import { groups } from './command-groups.ts';
 import { loadSyntax } from './command-syntax.ts';
-import { groups } from './commands.ts';
 import type { CommandTree } from './completion/command-tree.ts';
 import type { CommandContext } from './context.ts';
 import { parseCommandLine } from './parse-command-line.ts';

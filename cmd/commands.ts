@@ -110,6 +110,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./tunnel/login.ts'),
   },
   {
+    path: 'management token',
+    summary: 'Print an access token for the connectors of a tunnel',
+    ...{ hidden: true, inherits: 'tunnel' },
+    load: () => import('./management/token.ts'),
+  },
+  {
     path: 'ping',
     summary: 'Ping an address in a private network through its tunnel',
     inherits: 'tunnel',
@@ -150,6 +156,18 @@ export const commands: readonly CommandEntry[] = [
     summary: 'Remove a service',
     inherits: 'log',
     load: () => import('./service/uninstall.ts'),
+  },
+  {
+    path: 'tail',
+    summary: 'Follow the log of a connector, wherever it runs',
+    inherits: 'tunnel',
+    load: () => import('./management/tail.ts'),
+  },
+  {
+    path: 'tail token',
+    summary: 'Print an access token for the log of a tunnel',
+    ...{ hidden: true, inherits: 'tunnel' },
+    load: () => import('./management/tail-token.ts'),
   },
   {
     path: 'token create',
@@ -225,22 +243,3 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./whoami.ts'),
   },
 ];
-
-/** Groups of commands: what the help says of them. */
-export const groups: Readonly<Record<string, string>> = {
-  '': 'Publish services that sit behind a firewall',
-  device: 'Machines of users, which come into private networks',
-  edge: 'Run an edge node, and print the token for its ways into private networks',
-  group: 'Groups of users',
-  profile: 'API credentials of several edges and accounts',
-  service: 'Run as a service of this machine',
-  token: 'API tokens; the token of a tunnel is "postern tunnel token"',
-  tunnel: 'Run and manage tunnels',
-  'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
-  'tunnel ingress': 'Check and try ingress rules',
-  'tunnel route': 'Lead host names and private networks to tunnels',
-  'tunnel route hostname': 'Private host names, resolved at the connector',
-  'tunnel route ip': 'Private networks by address',
-  'tunnel vnet': 'Virtual networks: sets of private routes that may overlap',
-  user: 'Users of the account',
-};

@@ -16,12 +16,11 @@ export const helpTopics: Readonly<Record<string, readonly string[]>> = {
   'The way to the edge:': [
     ...['protocol', 'edge', 'region', 'edge-ip-version', 'edge-bind-address', 'cacert', 'post-quantum'],
     ...['edge-proxy', 'edge-proxy-auth-file', 'ha-connections', 'retries', 'features', 'no-prechecks'],
-    ...['autoupdate-freq', 'no-autoupdate'],
   ],
   'Private networks:': ['max-active-flows', 'dns-resolver-addrs', 'allow-destination', 'icmpv4-src', 'icmpv6-src'],
   'Files, logs and metrics:': [
     ...['config', 'loglevel', 'transport-loglevel', 'logfile', 'log-directory', 'log-format', 'output', 'access-log'],
-    ...['metrics', 'management-diagnostics', 'pidfile', 'grace-period', 'autoupdate-freq', 'no-autoupdate'],
+    ...['metrics', 'management-diagnostics', 'label', 'pidfile', 'grace-period', 'autoupdate-freq', 'no-autoupdate'],
   ],
 };
 

@@ -6,7 +6,7 @@ import { PassThrough } from 'node:stream';
 import { text as readAll } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
 import { errorFields, PosternError } from '../internal/errors/error.ts';
-import { createLogger } from '../internal/telemetry/logger.ts';
+import { createLogger, type LogLevel } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';
 import { type LogSettings, logFormat, openLogger, transportLogger } from './logging.ts';
 import { runtimeLine } from './version-line.ts';
@@ -100,11 +100,9 @@ describe('logging', () => {
 
   it('has a level of its own for connections to the edge', () => {
     const lines: string[] = [];
-    const logger = createLogger({
-      level: 'warn',
-      format: 'json',
-      destination: { write: line => void lines.push(line) },
-    });
+    const loggerAt = (level: LogLevel) =>
+      createLogger({ level, format: 'json', destination: { write: line => void lines.push(line) } });
+    const logger = { logger: loggerAt('warn'), loggerAt };
     const settings = (sources: Record<string, string>, transportLoglevel: string) => ({ sources, transportLoglevel });
     transportLogger(settings({}, 'info'), logger).info('as the rest');
     const given = { 'transport-loglevel': 'flag' };

@@ -2,6 +2,7 @@
 // docs/protocol/commands-and-api.md §15.
 
 import { describeError } from '../internal/errors/error.ts';
+import { LogTap } from '../internal/telemetry/log-tap.ts';
 import { createLogger, type Logger, type LogLevel } from '../internal/telemetry/logger.ts';
 import type { CommandContext } from './context.ts';
 import { type LogFile, openLogFile } from './log-file.ts';
@@ -15,8 +16,18 @@ export interface LogSettings {
   readonly output: string;
 }
 
-export interface OpenLogger extends AsyncDisposable {
+/** The log as one tunnel writes it. */
+export interface TunnelLog {
   readonly logger: Logger;
+  /** Who listens in from afar hears the lines of this tunnel, and of no other. */
+  readonly tap: LogTap;
+  /** Another logger with the same destinations and the same tap. */
+  loggerAt(level: LogLevel): Logger;
+}
+
+export interface OpenLogger extends TunnelLog, AsyncDisposable {
+  /** The log of one of several tunnels: `fields` are on each of its lines. */
+  forTunnel(fields: Readonly<Record<string, string>>): TunnelLog;
   /** Flushes and closes the log file. Idempotent. */
   close(): Promise<void>;
 }
@@ -27,14 +38,14 @@ export function transportLogger(
     sources,
     transportLoglevel,
   }: { readonly sources: Readonly<Record<string, unknown>>; readonly transportLoglevel: string },
-  logger: Logger,
+  { logger, loggerAt }: Pick<TunnelLog, 'logger' | 'loggerAt'>,
 ): Logger {
   const level = levelNamed(transportLoglevel);
   // One of its own in any case: a reload may set its level.
-  if (sources['transport-loglevel'] === undefined) return logger.child({});
+  if (sources['transport-loglevel'] === undefined) return loggerAt(logger.level as LogLevel);
   if (level === undefined)
     logger.error(`Failed to parse transport log level "${transportLoglevel}", using that of --loglevel`);
-  return logger.child({}, level === undefined ? {} : { level });
+  return loggerAt(level ?? (logger.level as LogLevel));
 }
 
 /** Nothing is logged below debug. */
@@ -57,14 +68,20 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
   else if (settings.logDirectory !== undefined) file = await open(`${settings.logDirectory}/postern.log`, true);
 
   const stderr = { write: (line: string) => void context.stderr.write(line) };
-  const logger = createLogger({
-    level: level ?? 'info',
+  const shape = {
     format: logFormat(settings, context),
     align: context.stderrIsTerminal,
     color: context.stderrIsTerminal && context.env.NO_COLOR === undefined,
     destination: stderr,
     copy: file,
-  });
+  } as const;
+  const forTunnel: OpenLogger['forTunnel'] = fields => {
+    const tap = new LogTap();
+    const loggerAt = (wanted: LogLevel): Logger => createLogger({ ...shape, fields, tap, level: wanted });
+    return { logger: loggerAt(level ?? 'info'), tap, loggerAt };
+  };
+  const log = forTunnel({});
+  const { logger } = log;
   if (level === undefined) logger.error(`Failed to parse log level "${settings.loglevel}", using "info" instead`);
   if (settings.logfile !== undefined && settings.logDirectory !== undefined)
     logger.error('Both logfile and log-directory are set; only logfile is used');
@@ -72,7 +89,7 @@ export async function openLogger(context: CommandContext, settings: LogSettings)
   const close = async (): Promise<void> => {
     await file?.close();
   };
-  return { logger, close, [Symbol.asyncDispose]: close };
+  return { ...log, forTunnel, close, [Symbol.asyncDispose]: close };
 }
 
 /** What service managers of systemd's kind set for what they start. A terminal that such a service opened has them, too. */

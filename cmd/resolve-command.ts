@@ -7,7 +7,8 @@ import { runFlags } from '../internal/config/run-flags.ts';
 import { tunnelFlags } from '../internal/config/tunnel-flags.ts';
 import { nearest } from '../internal/schema/nearest.ts';
 import type { CommandEntry } from './command-entry.ts';
-import { commands, groups } from './commands.ts';
+import { groups } from './command-groups.ts';
+import { commands } from './commands.ts';
 
 /** What was found: the longest path of command words, and the other tokens in order. */
 export interface ResolvedCommand {

@@ -2,8 +2,9 @@
 
 import type { Flag } from '../../internal/config/flag.ts';
 import type { CommandEntry } from '../command-entry.ts';
+import { groups } from '../command-groups.ts';
 import { inheritedFlags, loadSyntax } from '../command-syntax.ts';
-import { commands, groups } from '../commands.ts';
+import { commands } from '../commands.ts';
 import { effectiveFlags, helpFlag } from '../parse-command-line.ts';
 import { childrenOf } from '../resolve-command.ts';
 import type { CommandTree, TreeNode } from './command-tree.ts';

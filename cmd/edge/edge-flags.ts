@@ -119,6 +119,14 @@ export const edgeFlags = [
     description: 'Give out quick tunnels; --quick-tunnels=false does not',
   },
   {
+    name: 'management-host',
+    type: 'string',
+    valueName: 'NAME',
+    env: ['POSTERN_MANAGEMENT_HOST'],
+    description:
+      'Host name at which `postern tail` and the like ask connectors (default: postern-management in the domain)',
+  },
+  {
     name: 'location',
     type: 'string',
     valueName: 'NAME',

@@ -77,6 +77,7 @@ export const command = defineCommand({
       acme: await readAcmeFlags(flags, context),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
+      managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,

@@ -126,6 +126,14 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
     rtt_ms: z.strictObject({ min: z.number(), avg: z.number(), max: z.number(), mdev: z.number() }).nullable(),
     answers: z.array(echoAnswer),
   }),
+  'service status': z.strictObject({
+    services: z.array(
+      z.strictObject({
+        ...{ name: z.string(), label: z.string(), manager: z.string().describe('Of the system: systemd, launchd, …') },
+        ...{ definition: z.string(), running: z.boolean(), code: z.int(), detail: z.string() },
+      }),
+    ),
+  }),
   traceroute: z.strictObject({
     target: z.string(),
     address: z.string().optional(),

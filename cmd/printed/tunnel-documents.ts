@@ -36,8 +36,10 @@ function printConnection(connection: ApiConnection, long: boolean): Printed {
   };
 }
 
+type Standing = Pick<ApiTunnel, 'status' | 'conns_active_at' | 'conns_inactive_at' | 'config_src'>;
+
 /** What cloudflared does not print: only `--long` does, in both formats alike. */
-function standingOf({ status, conns_active_at: active, conns_inactive_at: inactive, config_src: source }: ApiTunnel) {
+function standingOf({ status, conns_active_at: active, conns_inactive_at: inactive, config_src: source }: Standing) {
   return {
     ...{ status: status ?? '', config_src: source ?? '' },
     ...{ conns_active_at: printTime(active), conns_inactive_at: printTime(inactive) },
@@ -67,7 +69,11 @@ export function printCreatedTunnel(tunnel: ApiTunnel & { readonly token: string 
 }
 
 /** Of `tunnel info`. */
-export function printTunnelInfo(tunnel: ApiTunnel, clients: readonly ApiActiveClient[], long = false): Printed {
+export function printTunnelInfo(
+  tunnel: Pick<ApiTunnel, 'created_at' | 'id' | 'name'> & Standing,
+  clients: readonly ApiActiveClient[],
+  long = false,
+): Printed {
   const { id, name } = tunnel;
   const created = printTime(tunnel.created_at);
   const more = long ? standingOf(tunnel) : {};

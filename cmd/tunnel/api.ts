@@ -30,6 +30,8 @@ export interface ApiSession {
   readonly account: string;
   /** Where a new tunnel's credentials file goes unless told otherwise. */
   readonly credentialsDir: string;
+  /** PEM of the CA of an edge of ours, where it lies beside the credential. */
+  readonly edgeCa: () => string | undefined;
   /** `file`, or `keychain`: where credentials are kept that no flag gives a file to. */
   readonly credentialStore: string;
   readonly logSettings: {
@@ -68,6 +70,7 @@ export async function openApi(invocation: Pick<Invocation, 'given'>, context: Co
     cert,
     account: cert.accountId,
     credentialsDir: found.credentialsDir,
+    edgeCa: found.edgeCa,
     credentialStore: settings.credentialStore,
     logSettings: { loglevel, logfile, logDirectory, logFormat, output },
   };
@@ -82,6 +85,7 @@ interface Credential {
   readonly source: string;
   readonly apiUrl: string;
   readonly caPem: string | undefined;
+  readonly edgeCa: () => string | undefined;
   readonly credentialsDir: string;
 }
 
@@ -119,8 +123,10 @@ function ofCert(found: FoundCert, settings: TunnelSettings, context: CommandCont
     cloudflareApi;
   // An edge of ours has its CA beside the credential, on its own machine and wherever both files were copied to.
   const isOurs = cert.apiUrl !== undefined && apiUrl.startsWith('https:');
-  const caPem = isOurs ? (readCa(join(dirname(found.path), 'ca.pem')) ?? namedCa(settings, context)) : undefined;
-  return { cert, source: found.path, apiUrl, caPem, credentialsDir: found.credentialsDir };
+  const caBeside = (): string | undefined => readCa(join(dirname(found.path), 'ca.pem'));
+  const caPem = isOurs ? (caBeside() ?? namedCa(settings, context)) : undefined;
+  const edgeCa = (): string | undefined => (cert.apiUrl === undefined ? undefined : caBeside());
+  return { cert, source: found.path, apiUrl, caPem, edgeCa, credentialsDir: found.credentialsDir };
 }
 
 /** A token alone names no account: the edge is asked. */
@@ -133,8 +139,9 @@ async function ofToken(apiToken: string, settings: TunnelSettings, context: Comm
       `${tokenVariable} is set, and no edge runs under this user: name the API with --api-url`,
     );
   }
-  const ownCa = apiUrl === running?.apiUrl ? readCa(join(running.stateDir, 'ca.pem')) : undefined;
-  const caPem = apiUrl.startsWith('https:') ? (namedCa(settings, context) ?? ownCa) : undefined;
+  const edgeCa = (): string | undefined =>
+    apiUrl === running?.apiUrl ? readCa(join(running.stateDir, 'ca.pem')) : undefined;
+  const caPem = apiUrl.startsWith('https:') ? (namedCa(settings, context) ?? edgeCa()) : undefined;
   const client = createApiClient({
     apiUrl,
     apiToken,
@@ -144,7 +151,7 @@ async function ofToken(apiToken: string, settings: TunnelSettings, context: Comm
   });
   const { account, zone } = await client.whoAmI({ params: {} });
   const cert = { zoneId: zone.id, accountId: account.id, apiToken, apiUrl };
-  return { cert, source: tokenVariable, apiUrl, caPem, credentialsDir: join(context.homeDir, '.postern') };
+  return { cert, source: tokenVariable, apiUrl, caPem, edgeCa, credentialsDir: join(context.homeDir, '.postern') };
 }
 
 /** That of --cacert. */

@@ -39,7 +39,7 @@ export async function resolveEdgeSettings(
     region: settings.region !== undefined && settings.region !== '' ? settings.region : credentials.endpoint,
     ipVersion: await resolveIpVersion(settings, logger),
     bindAddress: settings.edgeBindAddress,
-    ca: settings.cacert === undefined || settings.cacert === '' ? undefined : await readCa(settings.cacert, context),
+    ca: await readCa(settings, context),
     caPin: credentials.caPin,
     rootsFile: join(context.homeDir, '.postern', 'cloudflare-roots.pem'),
   };
@@ -49,8 +49,13 @@ export async function resolveEdgeSettings(
 const cloudflareTarget = { host: 'region1.v2.argotunnel.com', port: 7844 };
 const usualSharedPort = 443;
 
-async function readCa(path: string, context: CommandContext): Promise<readonly string[]> {
-  const file = resolvePath(path, context);
+/** The PEM certificates of --cacert; undefined without it. Throws 'config.invalid'. */
+export async function readCa(
+  { cacert }: Pick<TunnelSettings, 'cacert'>,
+  context: CommandContext,
+): Promise<readonly string[] | undefined> {
+  if (cacert === undefined || cacert === '') return undefined;
+  const file = resolvePath(cacert, context);
   let text: string;
   try {
     text = await readText(file, maxPemBytes);

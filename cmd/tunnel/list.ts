@@ -105,7 +105,7 @@ export const command = defineCommand({
     requireTime('--when', flags.when);
     requireTime('--active-at', flags.activeAt);
     const status = parseStatus(flags.status);
-    const minUptimeMs = flags.minUptime ? parseDuration(flags.minUptime) : undefined;
+    const minUptimeMs = flags.minUptime ? requireDuration('--min-uptime', flags.minUptime) : undefined;
     const api = await openApi(invocation, context);
     const listed = await api.client.listTunnels({
       params: { account: api.account },
@@ -155,6 +155,16 @@ export const command = defineCommand({
 function requireTime(flag: string, text: string | undefined): void {
   if (text && Number.isNaN(Date.parse(text)))
     throw new PosternError('usage.invalid', `${flag} must be an RFC 3339 time, not ${JSON.stringify(text)}`);
+}
+
+/** Throws 'usage.invalid'. */
+function requireDuration(flag: string, text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (cause) {
+    const message = `${flag} must be a duration such as 1h30m, not ${JSON.stringify(text)}`;
+    throw new PosternError('usage.invalid', message, { cause });
+  }
 }
 
 /** Throws 'usage.invalid'. */

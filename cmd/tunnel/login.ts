@@ -25,6 +25,7 @@ import type { CommandContext } from '../context.ts';
 import { openBrowser } from '../open-browser.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { namedCa, userAgent } from './api.ts';
+import { cloudflarePages, logInToCloudflare } from './cloudflare-login.ts';
 import { resolveApiProxy } from './edge-proxy.ts';
 import { readCa } from './find-cert.ts';
 import { findLocalEdge } from './local-edge.ts';
@@ -39,7 +40,7 @@ const connectMs = 15_000;
 export const command = defineCommand({
   description:
     'Logs in to an edge: shows the address of a page and a code, waits until you have confirmed it there in any browser, with ' +
-    'a login code or an API token, and writes cert.pem. Without EDGE it is the edge of this machine.',
+    'a login code or an API token, and writes cert.pem. Without EDGE it is the edge of this machine, or Cloudflare where none runs.',
   positionals: [
     { name: 'EDGE', description: 'Its API as a URL, or host[:port]; the port is 7845 by default', optional: true },
   ],
@@ -55,6 +56,24 @@ export const command = defineCommand({
       type: 'string',
       valueName: 'SHA256',
       description: 'Pin of the edge’s own CA, as "postern user add" prints it; --cacert names the CA itself',
+    },
+    {
+      name: 'loginURL',
+      type: 'string',
+      valueName: 'URL',
+      description: 'Page of Cloudflare’s dashboard on which you confirm',
+    },
+    {
+      name: 'callbackURL',
+      type: 'string',
+      valueName: 'URL',
+      description: 'Where Cloudflare puts the certificate, and we fetch it',
+    },
+    {
+      name: 'fedramp',
+      aliases: ['f'],
+      type: 'boolean',
+      description: 'Log in to Cloudflare for governments',
     },
   ],
   examples: [
@@ -74,6 +93,25 @@ export const command = defineCommand({
       );
       return;
     }
+    const { running } = findLocalEdge(context);
+    const wantsCloudflare = flags.loginURL || flags.callbackURL || flags.fedramp || running === undefined;
+    if (args[0] === undefined && wantsCloudflare) {
+      const pages = flags.fedramp ? cloudflarePages.fedramp : cloudflarePages.world;
+      const { text } = await untilStopped(context, signal =>
+        logInToCloudflare({
+          loginUrl: flags.loginURL || pages.loginUrl,
+          callbackUrl: flags.callbackURL || pages.callbackUrl,
+          fedramp: flags.fedramp,
+          proxyFor: url => resolveApiProxy(settings, url, context),
+          show: url => showPage(url, undefined, context),
+          signal,
+        }),
+      );
+      makePrivateDirectory(directory);
+      keepCert(path, text);
+      context.stderr.write(successText('Cloudflare', path));
+      return;
+    }
     const edge = await findEdge(args[0], { ...settings, caPin: flags.caPin }, context);
     const proxy = resolveApiProxy(settings, edge.origin, context);
     const apiToken =
@@ -85,15 +123,47 @@ export const command = defineCommand({
     const { account, user, zone } = await client.whoAmI({ params: {} });
     makePrivateDirectory(directory);
     if (edge.caPem !== undefined) replacePrivateFile(join(directory, 'ca.pem'), edge.caPem, 0o644);
-    if (!createPrivateFile(path, encodeOriginCert({ zoneId: zone.id, accountId: account.id, apiToken, apiUrl })))
-      throw new PosternError('file.failed', `${path} was written by somebody else meanwhile; nothing was changed`);
+    keepCert(path, encodeOriginCert({ zoneId: zone.id, accountId: account.id, apiToken, apiUrl }));
     const who = user === null ? `account ${account.name}` : `${user.name} in account ${account.name}`;
-    context.stderr.write(
-      `You have successfully logged in as ${printableLine(who)}.\nIf you wish to copy your credentials to a server, they have ` +
-        `been saved to:\n${path}\n`,
-    );
+    context.stderr.write(successText(who, path));
   },
 });
+
+/** Another program may have logged in meanwhile. */
+function keepCert(path: string, text: string): void {
+  if (!createPrivateFile(path, text))
+    throw new PosternError('file.failed', `${path} was written by somebody else meanwhile; nothing was changed`);
+}
+
+function successText(who: string, path: string): string {
+  return (
+    `You have successfully logged in as ${printableLine(who)}.\nIf you wish to copy your credentials to a server, they have ` +
+    `been saved to:\n${path}\n`
+  );
+}
+
+function showPage(url: string, code: string | undefined, context: CommandContext): void {
+  const shown = code === undefined ? '' : `The page must show this code: ${printableLine(code)}\n`;
+  const how = code === undefined ? 'log in' : 'log in with your login code or API token';
+  context.stderr.write(
+    `Please open the following URL, in any browser, and ${how}:\n\n${url}\n\n${shown}Waiting for login...\n`,
+  );
+  openBrowser(url, context);
+}
+
+/** A signal breaks off what waits for a person. */
+async function untilStopped<T>(context: CommandContext, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stopped = new AbortController();
+  const stop = (): void => stopped.abort(new PosternError('api.unauthorized', 'The login was broken off'));
+  const unlisten = [context.onSignal('SIGINT', stop), context.onSignal('SIGTERM', stop)];
+  try {
+    return await wait(stopped.signal);
+  } catch (error) {
+    throw stopped.signal.aborted ? stopped.signal.reason : error;
+  } finally {
+    for (const end of unlisten) end();
+  }
+}
 
 interface FoundEdge {
   /** Scheme, host and port. */
@@ -107,17 +177,11 @@ async function findEdge(
   context: CommandContext,
 ): Promise<FoundEdge> {
   const { running } = findLocalEdge(context);
-  if (named === undefined) {
-    if (running === undefined) {
-      throw new PosternError(
-        'usage.invalid',
-        'No edge runs under this user: name the one to log in to, "postern tunnel login https://EDGE:7845"',
-      );
-    }
+  if (named === undefined && running !== undefined) {
     const { origin, protocol } = new URL(running.apiUrl);
     return { origin, caPem: protocol === 'https:' ? readCa(join(running.stateDir, 'ca.pem')) : undefined };
   }
-  const url = parseEdge(named);
+  const url = parseEdge(named ?? '');
   if (url.protocol === 'http:') return { origin: url.origin, caPem: undefined };
   return { origin: url.origin, caPem: namedCa(settings, context) ?? (await pinnedCa(url, settings.caPin)) };
 }
@@ -159,28 +223,14 @@ async function pinnedCa(url: URL, pin: string | undefined): Promise<string | und
   return found;
 }
 
-async function askPerson(
+function askPerson(
   edge: FoundEdge & { readonly proxy: ReturnType<typeof resolveApiProxy> },
   context: CommandContext,
 ): Promise<string> {
-  const stopped = new AbortController();
-  const stop = (): void => stopped.abort(new PosternError('api.unauthorized', 'The login was broken off'));
-  const unlisten = [context.onSignal('SIGINT', stop), context.onSignal('SIGTERM', stop)];
   const show = (codes: DeviceAuthorization): void => {
     // The page is the edge's own, whatever it says: another one could take the login code.
     const said = URL.parse(codes.verification_uri_complete ?? codes.verification_uri, edge.origin);
-    const page = `${edge.origin}${said?.pathname ?? ''}${said?.search ?? ''}`;
-    context.stderr.write(
-      `Please open the following URL, in any browser, and log in with your login code or API token:\n\n${page}\n\n` +
-        `The page must show this code: ${printableLine(codes.user_code)}\nWaiting for login...\n`,
-    );
-    openBrowser(page, context);
+    showPage(`${edge.origin}${said?.pathname ?? ''}${said?.search ?? ''}`, codes.user_code, context);
   };
-  try {
-    return await logIn({ ...edge, userAgent, clientName: hostname(), show, signal: stopped.signal });
-  } catch (error) {
-    throw stopped.signal.aborted ? stopped.signal.reason : error;
-  } finally {
-    for (const end of unlisten) end();
-  }
+  return untilStopped(context, signal => logIn({ ...edge, userAgent, clientName: hostname(), show, signal }));
 }

@@ -29,6 +29,8 @@ describe('the plan of a reload', () => {
 
   it('masks secrets, and sees that they changed', () => {
     const [change] = planReload(state(`token: one\n${rules}`), state(`token: two\n${rules}`), false);
+    const urls = planReload(state('url: http://u:one@a:1\n'), state('url: http://u:two@a:1\n'), false);
+    assert.doesNotMatch(JSON.stringify(urls), /one|two/);
     assert.deepEqual(change, { setting: 'token', before: '*****', after: '*****', takesEffect: 'restart' });
   });
 

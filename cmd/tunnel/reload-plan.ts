@@ -6,6 +6,7 @@ import { originFlags } from '../../internal/config/origin-flags.ts';
 import { type TunnelSettings, tunnelSettingFlags } from '../../internal/config/tunnel-settings.ts';
 import { encodeIngressJson } from '../../internal/schema/encode-ingress.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
+import { redactUserinfo } from '../../internal/schema/parse-service.ts';
 
 export interface Change {
   /** Name of the flag, `ingress` or `warp-routing`. */
@@ -56,7 +57,7 @@ function shown(flag: Flag, settings: TunnelSettings): ShownValue {
   const value = (settings as Readonly<Record<string, unknown>>)[settingKey(flag)] as FlagValue | undefined;
   if (value === undefined) return { text: null, masked: null };
   const text = formatFlagValue(flag, value);
-  return { text, masked: flag.secret === true ? '*****' : text };
+  return { text, masked: flag.secret === true ? '*****' : redactUserinfo(text) };
 }
 
 function changedRules(before: IngressConfig, after: IngressConfig, isManaged: boolean): readonly Change[] {

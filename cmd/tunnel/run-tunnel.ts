@@ -14,8 +14,7 @@ import {
 } from '../../internal/config/tunnel-settings.ts';
 import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
-import { AutoProtocol } from '../../internal/connector/protocol/auto-protocol.ts';
-import { fixedProtocol, type ProtocolPolicy } from '../../internal/connector/protocol/protocol-policy.ts';
+import type { SharedHealth } from '../../internal/connector/shared-health.ts';
 import {
   openTunnel,
   type PrivateNetworkOptions,
@@ -24,8 +23,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, errorFields, isPosternError, PosternError } from '../../internal/errors/error.ts';
-import { type ForwardProxy, formatForwardProxy } from '../../internal/net/proxy/forward-proxy.ts';
+import { describeError, errorFields, isPosternError } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
@@ -33,9 +31,8 @@ import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
 import type { Logger } from '../../internal/telemetry/logger.ts';
 import { dialTransport } from '../../internal/transport/open/dial.ts';
-import type { Protocol } from '../../internal/transport/transport.ts';
 import type { CommandContext, SignalName } from '../context.ts';
-import { logFormat, transportLogger } from '../logging.ts';
+import { logFormat, type TunnelLog, transportLogger } from '../logging.ts';
 import { openTracer } from '../open-tracer.ts';
 import { parseListen } from '../parse-listen.ts';
 import { reapOrphans } from '../reap-orphans.ts';
@@ -47,6 +44,7 @@ import { openControl } from './control.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { LiveSettings } from './live-settings.ts';
+import { chosenProtocol, createPolicy, proxiedPolicy } from './protocol-choice.ts';
 import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
 
@@ -59,7 +57,9 @@ export interface RunTunnelInputs {
   /** '' for other tunnels. */
   readonly quickTunnelHost: string;
   readonly haConnections: number;
-  readonly logger: Logger;
+  readonly log: TunnelLog;
+  /** Shows it together with other tunnels of this process; undefined = it has a server of its own. */
+  readonly health?: SharedHealth | undefined;
   /** Called once the first connection has registered. */
   readonly onReady?: (() => void) | undefined;
 }
@@ -73,7 +73,8 @@ const updatedCode = 11;
 
 /** Resolves to the exit code after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<number> {
-  const { credentials, file, logger, settings } = inputs;
+  const { credentials, file, settings } = inputs;
+  const { logger } = inputs.log;
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
   logger.info(runtimeLine());
@@ -86,6 +87,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
+  const hide = inputs.health?.add(credentials.tunnelId, tunnel);
   const { given = {} } = inputs;
   const { tunnelId } = credentials;
   const { transportLogger: aboutEdge = logger } = options;
@@ -128,6 +130,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     logger.error(errorFields(error), 'Initiating shutdown');
     throw error;
   } finally {
+    hide?.();
     endChecks?.();
     endUpdates();
     endSettling();
@@ -139,7 +142,7 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
 
 /** A quick tunnel would have another name afterwards: it is never restarted. */
 async function watchUpdates(
-  { settings, logger, quickTunnelHost }: RunTunnelInputs,
+  { settings, log: { logger }, quickTunnelHost }: RunTunnelInputs,
   context: CommandContext,
   onUpdated: (version: string) => void,
 ): Promise<() => void> {
@@ -154,7 +157,8 @@ function connectionText(count: number): string {
 }
 
 async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): Promise<TunnelOptions> {
-  const { credentials, file, logger, settings } = inputs;
+  const { credentials, file, log, settings } = inputs;
+  const { logger } = log;
   const local = localIngress(settings, file);
   if (local.source === 'none') logger.warn(noRulesWarning);
   if (local.source === 'file' && settings.sources.url !== undefined && settings.sources.url !== 'file') {
@@ -193,7 +197,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
-    metrics: settings.sources.metrics === undefined ? 'default' : parseListen(settings.metrics, 'metrics'),
+    metrics: inputs.health === undefined ? metricsAddress(settings) : undefined,
     diagnostics: settings.managementDiagnostics
       ? {
           settings: diagnosedSettings(settings, context),
@@ -209,8 +213,18 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     tracer: await openTracer('postern-connector', logger, context),
     dial: dialTransport,
     logger,
-    transportLogger: transportLogger(settings, logger),
+    remote: {
+      host: settings.managementHostname,
+      label: settings.label,
+      diagnostics: settings.managementDiagnostics,
+      tap: log.tap,
+    },
+    transportLogger: transportLogger(settings, log),
   };
+}
+
+function metricsAddress({ metrics, sources }: TunnelSettings): TunnelOptions['metrics'] {
+  return sources.metrics === undefined ? 'default' : parseListen(metrics, 'metrics');
 }
 
 function privateNetworkOptions(settings: TunnelSettings, isQuick: boolean): PrivateNetworkOptions {
@@ -232,41 +246,6 @@ function logHosts({ rules }: IngressConfig, logger: Logger): void {
   if (hosts.length === 0) return;
   const more = hosts.length > maxShownHosts ? ` and ${hosts.length - maxShownHosts} more` : '';
   logger.info(`Serving ${hosts.slice(0, maxShownHosts).join(', ')}${more}`);
-}
-
-/** The one protocol that the setting allows; undefined = what works. */
-function chosenProtocol({ protocol }: TunnelSettings): Protocol | undefined {
-  if (protocol === 'quic' || protocol === 'http2') return protocol;
-  return protocol === 'h2mux' ? 'http2' : undefined;
-}
-
-function createPolicy(settings: TunnelSettings, rollout: RolloutWatch | undefined, logger: Logger): ProtocolPolicy {
-  const { sources } = settings;
-  // A token on the command line or in the environment starts with QUIC whatever the record says
-  // (docs/protocol/edge-protocol.md §3.1).
-  const hasToken = sources.token !== undefined;
-  const chosen = chosenProtocol(settings);
-  if (settings.protocol === 'h2mux') logger.warn('The protocol h2mux is no longer there, using http2');
-  if (chosen !== undefined) return fixedProtocol(chosen);
-  return new AutoProtocol({
-    nowMs: () => performance.now(),
-    random: Math.random,
-    wantsQuic: () => hasToken || rollout?.protocol !== 'http2',
-    onChange: text => logger.info(text),
-  });
-}
-
-/** A forward proxy carries TCP: HTTP/2, whatever the setting leaves open. */
-function proxiedPolicy(settings: TunnelSettings, proxy: ForwardProxy, logger: Logger): ProtocolPolicy {
-  const shown = formatForwardProxy(proxy);
-  if (chosenProtocol(settings) === 'quic') {
-    throw new PosternError(
-      'usage.invalid',
-      `--protocol quic needs UDP, which the proxy ${shown} of --edge-proxy does not carry. Use --protocol http2 or auto`,
-    );
-  }
-  logger.info(`The way to the edge leads through the proxy ${shown}: HTTP/2 only, for QUIC needs UDP`);
-  return fixedProtocol('http2');
 }
 
 /** What the edge is told of the flags; docs/protocol/edge-protocol.md §8.4 lists the names. */

@@ -12,7 +12,7 @@ export const command = defineCommand({
   description:
     'Connects this machine to the edge and serves the tunnel until it is stopped. Credentials come from --token-file, ' +
     '--token, TUNNEL_TOKEN, or the credentials file of the tunnel that is named.',
-  positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
+  positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true, repeated: true }],
   checkArgs: () => undefined,
   flags: runFlags,
   inheritedHelp: true,
@@ -33,34 +33,32 @@ export const command = defineCommand({
   examples: [
     ['postern tunnel run --token-file /etc/postern/token', 'Run the tunnel that the token is for'],
     ['postern tunnel --url http://localhost:3000 run my-tunnel', 'Run a named tunnel with a single origin'],
+    ['postern tunnel run home office', 'Run two tunnels in one process'],
   ],
   run: async (invocation, context) => {
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     if (file === undefined) log.logger.debug(searched);
-    const credentials = await resolveRunCredentials(
-      {
-        settings,
-        file,
-        args: invocation.args,
-        findByName: async name => {
-          // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
-          const [{ openApi }, { findTunnel }, { waitForApi }] = await Promise.all([
-            import('./api.ts'),
-            import('./find-tunnel.ts'),
-            import('./wait-for-api.ts'),
-          ]);
-          const api = await openApi(invocation, context);
-          return waitForApi(() => findTunnel(api, name), settings.retries, log.logger);
-        },
-      },
-      context,
-    );
+    const findByName = async (name: string) => {
+      // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
+      const [{ openApi }, { findTunnel }, { waitForApi }] = await Promise.all([
+        import('./api.ts'),
+        import('./find-tunnel.ts'),
+        import('./wait-for-api.ts'),
+      ]);
+      const api = await openApi(invocation, context);
+      return waitForApi(() => findTunnel(api, name), settings.retries, log.logger);
+    };
+    const credentialsOf = (...args: readonly string[]) =>
+      resolveRunCredentials({ settings, file, args, findByName }, context);
+    const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels ?? []);
+    if (names.length > 1) {
+      const { runTunnels } = await import('./run-many.ts');
+      return await runTunnels({ settings, given: invocation.given, file, names, credentialsOf, log }, context);
+    }
+    const credentials = await credentialsOf(...names);
     const { haConnections } = settings;
     const { given } = invocation;
-    return await runTunnel(
-      { settings, given, file, credentials, quickTunnelHost: '', haConnections, logger: log.logger },
-      context,
-    );
+    return await runTunnel({ settings, given, file, credentials, quickTunnelHost: '', haConnections, log }, context);
   },
 });

@@ -4,9 +4,11 @@
 import { writeKeychain } from '../../internal/credentials/keychain.ts';
 import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
+import { maxOverlapSeconds } from '../../internal/schema/api/tunnel.ts';
 import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { resolvePath } from '../resolve-path.ts';
-import { openApi } from './api.ts';
+import { type ApiSession, openApi } from './api.ts';
 import { credentialsFileFlag } from './credentials-file-flag.ts';
 import { findTunnel } from './find-tunnel.ts';
 
@@ -19,11 +21,32 @@ export const command = defineCommand({
     args.length === 1
       ? undefined
       : '"postern tunnel token" requires exactly 1 argument, the name or UUID of tunnel to fetch the credentials token for.',
-  flags: [{ ...credentialsFileFlag, description: 'Write the credentials to this new file (0600) instead' }],
+  flags: [
+    { ...credentialsFileFlag, description: 'Write the credentials to this new file (0600) instead' },
+    {
+      name: 'rotate',
+      type: 'boolean',
+      description: 'Make a new token first; connectors with the old one go on until --overlap is over',
+    },
+    {
+      name: 'overlap',
+      type: 'duration',
+      default: '24h',
+      check: value => (Number(value) <= maxOverlapSeconds * 1_000 ? undefined : 'overlap can be 168h at most'),
+      description: 'With --rotate: how long the old token stays good; 0s cuts its connectors now. At most 168h',
+    },
+  ],
+  examples: [
+    ['postern tunnel token home', 'Print the token of the tunnel "home"'],
+    ['postern tunnel token --rotate --overlap 48h home', 'Replace it, with two days to bring the new one everywhere'],
+  ],
   run: async (invocation, context) => {
     const api = await openApi(invocation, context);
     const id = await findTunnel(api, invocation.args[0] ?? '');
-    const token = await api.client.getTunnelToken({ params: { account: api.account, id } });
+    const params = { account: api.account, id };
+    const token = invocation.flags.rotate
+      ? await rotate(api, params, invocation.flags.overlapMs, context)
+      : await api.client.getTunnelToken({ params });
     const named = invocation.flags.credentialsFile;
     if (named) {
       writeCredentialsFile(resolvePath(named, context), parseToken(token));
@@ -40,3 +63,20 @@ export const command = defineCommand({
     context.stdout.write(`${token}\n`);
   },
 });
+
+/** The new token; until when the old one is good goes to stderr, for a person. */
+async function rotate(
+  { client }: ApiSession,
+  params: { readonly account: string; readonly id: string },
+  overlapMs: number,
+  { stderr }: CommandContext,
+): Promise<string> {
+  const body = { overlap_seconds: Math.ceil(overlapMs / 1_000) };
+  const { token, old_token_valid_until: until } = await client.rotateTunnelToken({ params, body });
+  stderr.write(
+    overlapMs === 0
+      ? 'The old token is no longer good, and connectors that use it were cut.\n'
+      : `The old token is good until ${until}; connectors that still use it then are cut.\n`,
+  );
+  return token;
+}

@@ -27,7 +27,7 @@ export const command = defineCommand({
     'comes from the edge that runs on this machine, or from --quick-service, which may be Cloudflare.',
   flags: runFlags,
   inheritedHelp: true,
-  usualFlags: ['url', 'hello-world', 'quick-service', 'config', 'protocol', 'metrics', 'loglevel', 'grace-period'],
+  usualFlags: ['url', 'hello-world', 'quick-service', 'config', 'protocol', 'grace-period'],
   examples: [
     ['postern tunnel', 'Publish what listens at localhost:8080'],
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
@@ -64,7 +64,7 @@ export const command = defineCommand({
         credentials: credentialsOf(quick),
         quickTunnelHost: quick.hostname,
         haConnections: ours ? settings.haConnections : cloudflareQuickConnections,
-        logger: log.logger,
+        log,
         onReady: () => context.stdout.write(`${url} ⟶ ${origin}\n`),
       },
       context,

@@ -12,6 +12,8 @@ import {
   createTunnelSchema,
   deleteTunnelQuerySchema,
   putConfigurationSchema,
+  rotatedTokenSchema,
+  rotateTokenSchema,
   tunnelQuerySchema,
   tunnelSchema,
   tunnelWithTokenSchema,
@@ -135,6 +137,16 @@ export const apiRoutes = {
     paged: false,
     body: putConfigurationSchema,
     result: configurationSchema,
+  }),
+  rotateTunnelToken: route({
+    ...{ method: 'POST', path: `${tunnel}/token/rotate`, op: 'rotate tunnel token', query: none, paged: false },
+    body: rotateTokenSchema,
+    result: rotatedTokenSchema,
+  }),
+  getManagementToken: route({
+    ...{ method: 'POST', path: `${tunnel}/management/{resource}`, op: 'get tunnel token', query: none, paged: false },
+    body: none,
+    result: z.string(),
   }),
   addRoute: route({
     method: 'PUT',

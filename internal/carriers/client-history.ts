@@ -12,6 +12,8 @@ export class ClientHistory implements Disposable {
   readonly #unsubscribe: () => void;
   /** By tunnel and connector, while a connection lives. */
   readonly #seen = new Map<string, { readonly sinceMs: number; readonly indexes: Set<number> }>();
+  /** By tunnel, while any of its connections to this edge lives. */
+  readonly #connectedMs = new Map<string, number>();
   /** By tunnel, connector and index, in the order of their loss. */
   readonly #lost = new Map<string, { readonly registered: RegisteredConnection; readonly lostAtMs: number }>();
 
@@ -28,6 +30,11 @@ export class ClientHistory implements Disposable {
   /** When the connector's first connection registered, if it has one now. */
   sinceMs(registered: RegisteredConnection): number {
     return this.#seen.get(clientKey(registered))?.sinceMs ?? registered.openedAtMs;
+  }
+
+  /** Since when the tunnel has had a connection to this edge without a gap, if it has one now. */
+  connectedMs(tunnelId: string): number | undefined {
+    return this.#connectedMs.get(tunnelId);
   }
 
   /** Numbers of the connections that the connector had since then and did not give up by itself. */
@@ -55,7 +62,9 @@ export class ClientHistory implements Disposable {
 
   #appeared(registered: RegisteredConnection): void {
     const key = clientKey(registered);
-    const seen = this.#seen.get(key) ?? { sinceMs: registered.openedAtMs, indexes: new Set() };
+    const { openedAtMs, tunnelId } = registered;
+    if (!this.#connectedMs.has(tunnelId)) this.#connectedMs.set(tunnelId, openedAtMs);
+    const seen = this.#seen.get(key) ?? { sinceMs: openedAtMs, indexes: new Set() };
     seen.indexes.add(registered.connIndex);
     this.#seen.set(key, seen);
     this.#lost.delete(connectionKey(registered));
@@ -63,7 +72,9 @@ export class ClientHistory implements Disposable {
 
   #vanished(registered: RegisteredConnection): void {
     const { clientId, connIndex, draining, tunnelId } = registered;
-    const others = this.#registry.connectionsOf(tunnelId).filter(one => one.clientId === clientId);
+    const living = this.#registry.connectionsOf(tunnelId);
+    if (living.length === 0) this.#connectedMs.delete(tunnelId);
+    const others = living.filter(one => one.clientId === clientId);
     if (others.length === 0) this.#seen.delete(clientKey(registered));
     if (others.some(one => one.connIndex === connIndex)) return;
     // One that unregistered, was replaced or was closed here went as it should.

@@ -26,6 +26,8 @@ export interface RegisteredConnection {
   readonly version: string;
   readonly arch: string;
   readonly openedAtMs: number;
+  /** What it registered with; never shown. */
+  readonly secret: Uint8Array;
   /** Set once it unregistered: running requests go on, new ones go elsewhere. */
   draining: boolean;
   /** Takes the tunnel's configurations to it, and knows what it said of them. */
@@ -95,10 +97,10 @@ export class ConnectorRegistry {
   }
 
   /**
-   * The connection of the tunnel with the fewest running streams that is not in `tried`; equals take turns. A suspect one
-   * only when there is no other.
+   * The connection of the tunnel, or of its connector `clientId`, with the fewest running streams that is not in `tried`;
+   * equals take turns. A suspect one only when there is no other.
    */
-  pick(tunnelId: TunnelId, tried: readonly Carrier[] = []): RegisteredConnection | undefined {
+  pick(tunnelId: TunnelId, tried: readonly Carrier[] = [], clientId?: string): RegisteredConnection | undefined {
     const list = this.#byTunnel.get(tunnelId);
     if (list === undefined) return undefined;
     let best: RegisteredConnection | undefined;
@@ -107,6 +109,7 @@ export class ConnectorRegistry {
     for (let step = 0; step < list.length; step += 1) {
       const one = list[(this.#next + step) % list.length];
       if (one === undefined || one.draining || tried.includes(one.connection)) continue;
+      if (clientId !== undefined && one.clientId !== clientId) continue;
       const streams = one.connection.openStreams + (this.#suspects.has(one) ? suspectLoad : 0);
       if (streams < load) {
         best = one;
@@ -210,10 +213,11 @@ export class ConnectorRegistry {
     return this.#byTunnel.get(tunnelId)?.length ?? 0;
   }
 
-  /** Closes the connections of a tunnel, or of one of its connectors only. */
-  disconnect(tunnelId: TunnelId, clientId?: string): void {
+  /** Closes the connections of a tunnel, or of one of its connectors only, or one of those. */
+  disconnect(tunnelId: TunnelId, clientId?: string, connIndex?: number): void {
     for (const one of this.connectionsOf(tunnelId)) {
       if (clientId !== undefined && one.clientId !== clientId) continue;
+      if (connIndex !== undefined && one.connIndex !== connIndex) continue;
       one.draining = true;
       one.connection.abort(new PosternError('connection.closed', 'The connection was closed by an API call.'));
     }

@@ -103,4 +103,43 @@ describe('the connectors that the API shows', () => {
     );
     await apiOf(other).deleteTunnel({ params, query: {} });
   });
+
+  it('tell how their tunnel stands: never run, whole, with a loss, gone, and since when', async t => {
+    const world = await EdgeWorld.open(t);
+    const tunnel = await world.makeTunnel();
+    const standing = async () => {
+      const shown = await apiOf(world).getTunnel({ params: { account: tunnel.accountTag, id: tunnel.id } });
+      return { status: shown.status, active: shown.conns_active_at, inactive: shown.conns_inactive_at };
+    };
+    const count = (wanted: number) => until('the loss', () => world.edge.registry.all().length === wanted);
+    assert.deepEqual(await standing(), { status: 'inactive', active: null, inactive: null });
+    const clientId = randomUUID();
+    const cutFirst = await register(t, world, tunnel, clientId, 0);
+    const whole = await standing();
+    assert.ok(whole.status === 'healthy' && whole.active && whole.inactive === null);
+    await until('a later millisecond', () => Date.now() > Date.parse(whole.active ?? ''));
+    const cutSecond = await register(t, world, tunnel, clientId, 1);
+    const cutOther = await register(t, world, tunnel, randomUUID(), 0);
+    cutFirst();
+    await count(2);
+    assert.deepEqual(await standing(), { ...whole, status: 'degraded' });
+    await register(t, world, tunnel, clientId, 0).then(cut => cut());
+    await count(2);
+    cutSecond();
+    await count(1);
+    // The connector that came first is gone: the tunnel is connected since then all the same.
+    assert.equal((await standing()).active, whole.active);
+    cutOther();
+    await count(0);
+    const down = await standing();
+    assert.ok(down.status === 'down' && down.active === null && down.inactive);
+    await until('word in the store', async () => {
+      const [activity] = await world.edge.store.presence.activity();
+      return activity?.inactiveAtMs !== undefined;
+    });
+    await register(t, world, tunnel, clientId, 0);
+    const again = await standing();
+    // Its other connection is expected back.
+    assert.ok(again.status === 'degraded' && Date.parse(again.active ?? '') > Date.parse(whole.active ?? ''));
+  });
 });

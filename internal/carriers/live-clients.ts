@@ -86,7 +86,15 @@ export class LiveClients implements LiveConnections, AsyncDisposable {
     const others = await this.#livingOthers();
     const activity = new Map((await this.#presence.activity()).map(one => [one.tunnelId, one]));
     const states = new Map<TunnelId, TunnelState>();
-    for (const id of ids) states.set(id, tunnelState(await this.#list(id, others), activity.get(id), Date.now()));
+    for (const id of ids) {
+      const state = tunnelState(await this.#list(id, others), activity.get(id), Date.now());
+      // The store hears of it a moment late.
+      const ownMs = state.activeAtMs === undefined ? undefined : this.#history.connectedMs(id);
+      states.set(
+        id,
+        ownMs === undefined ? state : { ...state, activeAtMs: Math.min(ownMs, state.activeAtMs ?? ownMs) },
+      );
+    }
     return states;
   }
 

@@ -38,6 +38,7 @@ class Peer {
       id: `connection-${connIndex}`,
       tunnelId,
       accountTag: 'account',
+      secret: new Uint8Array(32),
       clientId: `client-${connIndex}`,
       connIndex,
       connection: played as EdgeConnection,

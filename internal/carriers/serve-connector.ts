@@ -31,6 +31,8 @@ export interface ServeConnectorOptions {
   readonly drainTimeoutMs: number;
   /** Default: 1,024, as 256 connectors with four connections each. */
   readonly maxConnectionsPerTunnel?: number | undefined;
+  /** Told of each registration with a secret that has been replaced and is good for a while yet. */
+  readonly onOldSecret?: ((tunnelId: TunnelId) => void) | undefined;
   /** Shared by all connections of the edge: those that have not registered yet. */
   readonly unregistered: AddressLimiter;
 }
@@ -82,7 +84,7 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
 
   const register = async (request: RegistrationRequest): Promise<RegistrationResult> => {
     if (options.isDraining()) return refusal('edge is draining', 1_000);
-    const tunnelId = await authorize(request, store, logger);
+    const { tunnelId, isOld } = await authorize(request, store, logger);
     if (await isDuplicate(request, tunnelId, options)) return refusal(duplicateConnectionCause);
     // Others may have come while we waited, and this one may be gone.
     if (ended) throw new PosternError('connection.lost', 'The connector went away while it registered.');
@@ -107,12 +109,14 @@ export function serveConnector(connection: EdgeConnection, options: ServeConnect
       version: copyOf(request.version),
       arch: copyOf(request.arch),
       openedAtMs: Date.now(),
+      secret: Buffer.from(request.tunnelSecret),
       draining: false,
       configurations: new ConfigurationSender(connection, logger.child({ connection: id, tunnelID: tunnelId })),
     };
     registered = accepted;
     release();
     registry.add(accepted);
+    if (isOld) options.onOldSecret?.(tunnelId);
     logger.info(
       { tunnelID: tunnelId, connIndex: request.connIndex, connection: accepted.id, version: accepted.version },
       'Registered connector connection',
@@ -194,14 +198,19 @@ function copyOf(text: string): string {
 }
 
 /** The tunnel, or 'credentials.refused', which the connector sees as `Unauthorized`. */
-async function authorize(request: RegistrationRequest, store: Store, logger: Logger): Promise<TunnelId> {
+async function authorize(
+  request: RegistrationRequest,
+  store: Store,
+  logger: Logger,
+): Promise<{ readonly tunnelId: TunnelId; readonly isOld: boolean }> {
   const verdict = await authenticateTunnel(store, {
     accountTag: request.accountTag,
     tunnelId: request.tunnelId,
     secret: request.tunnelSecret,
   });
   const tunnelId = parseTunnelId(request.tunnelId);
-  if (verdict === 'accepted' && tunnelId !== undefined) return tunnelId;
+  const isOld = verdict === 'old';
+  if ((verdict === 'accepted' || isOld) && tunnelId !== undefined) return { tunnelId, isOld };
   logger.warn({ tunnelID: request.tunnelId, verdict }, 'Registration refused');
   throw new PosternError(
     'credentials.refused',

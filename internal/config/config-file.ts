@@ -38,6 +38,8 @@ export interface ConfigFile {
   readonly places: Readonly<Record<string, TextLocation>>;
   /** Tunnel id or name. */
   readonly tunnel: string | undefined;
+  /** Ids or names of several tunnels to run in one process; ours. */
+  readonly tunnels: readonly string[] | undefined;
   readonly credentialsFile: string | undefined;
   /** Whether the file held nothing. */
   readonly empty: boolean;
@@ -90,6 +92,8 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
   }
   const tunnel = readTunnel(settings.tunnel, issues);
   delete settings.tunnel;
+  const tunnels = readTunnels(settings.tunnels, issues);
+  delete settings.tunnels;
   checkSettings(settings, issues);
   issues.throwIfAny();
 
@@ -104,12 +108,20 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     settings,
     places: Object.fromEntries(reader.rootKeys.map(key => [key, reader.locate([key])])),
     tunnel,
+    tunnels,
     credentialsFile: typeof credentialsFile === 'string' ? credentialsFile : undefined,
     empty: reader.empty,
     unusedKeys,
     oddities,
     warnings: [...unusedKeys.map(unusedKeyLine), ...oddities],
   };
+}
+
+function readTunnels(value: unknown, issues: IssueCollector): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value) && value.every(name => typeof name === 'string' && name !== '')) return value as string[];
+  issues.error(['tunnels'], 'tunnels must be a list of ids or names of tunnels', '');
+  return undefined;
 }
 
 function readTunnel(value: unknown, issues: IssueCollector): string | undefined {

@@ -202,13 +202,11 @@ export const tunnelFlags = [
   },
   {
     name: 'label',
-    // No listing of the API has a place for it.
-    inert: 'ignored',
     type: 'string',
     valueName: 'NAME',
     default: '',
     fromFile: true,
-    description: 'Name of this connector in listings',
+    description: 'Name that this connector gives for its machine on the management host name',
   },
   {
     name: 'retries',
@@ -315,13 +313,13 @@ export const tunnelFlags = [
   },
   {
     name: 'management-hostname',
-    inert: 'ignored',
     type: 'string',
     env: ['TUNNEL_MANAGEMENT_HOSTNAME'],
     default: 'management.argotunnel.com',
     fromFile: true,
     hidden: true,
-    description: 'Host name whose requests the connector itself answers',
+    description:
+      'Host name by which the edge reaches the connector itself; commands that ask an edge send their requests there',
   },
   {
     name: 'management-diagnostics',
@@ -329,7 +327,8 @@ export const tunnelFlags = [
     env: ['TUNNEL_MANAGEMENT_DIAGNOSTICS'],
     default: 'true',
     fromFile: true,
-    description: 'Serve state and profiles for `tunnel diag` at the metrics address; =false turns that off',
+    description:
+      'Serve state and profiles for `tunnel diag` at the metrics address, and metrics to those who manage the tunnel; =false does not',
   },
   {
     name: 'no-prechecks',

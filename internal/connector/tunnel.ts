@@ -14,6 +14,7 @@ import { exposeMetrics } from '../management/expose-metrics.ts';
 import { type HealthServer, openHealthServer } from '../management/health-server.ts';
 import { ConnectorMetrics } from '../management/metric-values.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
+import { plainAddress } from '../net/address/ip.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
@@ -43,7 +44,8 @@ import { DestinationPolicy } from './private/destination-policy.ts';
 import { findOwnEndpoint, type OwnEndpoint, resolveHost } from './private/own-endpoints.ts';
 import { PrivateTraffic } from './private/private-traffic.ts';
 import type { ProtocolPolicy } from './protocol/protocol-policy.ts';
-import { findTrailerOrigin } from './protocol/trailer-origin.ts';
+import { createTrailerWatch } from './protocol/trailer-watch.ts';
+import { RemoteManagement, type RemoteManagementOptions } from './remote/remote-management.ts';
 
 /** How this connector serves private networks. */
 export interface PrivateNetworkOptions {
@@ -92,6 +94,8 @@ export interface TunnelOptions {
   readonly version: string;
   readonly dial: (protocol: Protocol, options: DialOptions) => Promise<ConnectorConnection>;
   readonly logger: Logger;
+  /** What may be asked of this connector through the edge's management host; undefined = nothing. */
+  readonly remote?: RemoteAccess | undefined;
   /** Told of each request; closed with the tunnel. Undefined = none. */
   readonly accessLog?: AccessLog | undefined;
   /** Traces requests; closed with the tunnel. Undefined = only what an edge asks for. */
@@ -102,6 +106,7 @@ export interface TunnelOptions {
   readonly random?: (() => number) | undefined;
 }
 
+export type RemoteAccess = Pick<RemoteManagementOptions, 'host' | 'label' | 'diagnostics' | 'tap' | 'times'>;
 /** Options that may change while the tunnel runs; as in TunnelOptions and PrivateNetworkOptions. */
 export type LiveOptions = Pick<TunnelOptions, 'maxActiveFlows' | 'tags'> &
   Pick<PrivateNetworkOptions, 'allowedDestinations'>;
@@ -114,6 +119,7 @@ export class Tunnel {
   /** Undefined when not wanted. */
   readonly health: HealthServer | undefined;
   readonly #rollout: RolloutWatch | undefined;
+  readonly #management: RemoteManagement | undefined;
   readonly #proxy: OriginProxy;
   readonly #policy: DestinationPolicy;
   #live: LiveOptions;
@@ -126,6 +132,7 @@ export class Tunnel {
     metrics: ConnectorMetrics;
     health: HealthServer | undefined;
     rollout: RolloutWatch | undefined;
+    management: RemoteManagement | undefined;
     proxy: OriginProxy;
     policy: DestinationPolicy;
     live: LiveOptions;
@@ -137,6 +144,7 @@ export class Tunnel {
     this.metrics = parts.metrics;
     this.health = parts.health;
     this.#rollout = parts.rollout;
+    this.#management = parts.management;
     this.#proxy = parts.proxy;
     this.#policy = parts.policy;
     this.#live = parts.live;
@@ -156,6 +164,8 @@ export class Tunnel {
   /** Ends in order within `graceMs`; default: the configured grace period. */
   stop(graceMs?: number): Promise<void> {
     this.orchestrator.close();
+    // Who follows the log must not keep a connector from ending.
+    this.#management?.close();
     return this.connector.stop(graceMs);
   }
 
@@ -199,6 +209,18 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { allowedDestinations, echo, resolvers } = options.privateNetwork;
   const policy = new DestinationPolicy({ allowed: allowedDestinations, own, machine: machineAddresses });
   const limiter = new FlowLimiter();
+  let localIp: string | undefined;
+  const management =
+    options.remote &&
+    new RemoteManagement({
+      ...options.remote,
+      tunnelId: options.tunnelId,
+      connectorId,
+      localIp: () => localIp,
+      metrics: () => exposed(),
+      random,
+    });
+  opened.defer(() => management?.close());
   opened.defer(() => options.accessLog?.[Symbol.asyncDispose]());
   opened.defer(() => options.tracer?.[Symbol.asyncDispose]());
   const proxy = new OriginProxy({
@@ -210,6 +232,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
     tags: options.tags,
     createMatcher,
     limiter,
+    management,
     outboundProxy: options.outboundProxy,
     allowPrivate: policy.allowsPrivate,
     allowNamed: policy.allowsNamed,
@@ -242,10 +265,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   metrics.families.push(...(options.tracer?.metrics ?? []));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
-    const { features: requested, postQuantum } = options;
+    localIp = plainAddress(connection.localAddress);
+    const { features: requested, postQuantum, remote } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
     return {
-      features: advertisedFeatures({ requested, postQuantum, datagramVersion }),
+      features: advertisedFeatures({ requested, postQuantum, managementLogs: remote !== undefined, datagramVersion }),
       handler: {
         stream: incoming => proxy.stream(incoming),
         configure: pushed => applyPushed(orchestrator, pushed),
@@ -254,7 +278,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
       },
     };
   };
-  options.policy.keepHttp2While?.(createTrailerWatch(options.edge, () => proxy.config, logger));
+  options.policy.keepHttp2While?.(createTrailerWatch(options.edge.caPin, () => proxy.config, logger));
   const directory = openDirectory(options.edge, clock, random, transportLogger);
   opened.defer(() => directory.close());
   const connector = new Connector({
@@ -290,6 +314,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   });
   countEvents(connector, orchestrator, metrics);
   metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
+  const exposed = exposeMetrics(metrics.build, connectorMetrics(metrics));
   if (options.metrics !== undefined) {
     health = await openHealthServer({
       listen: options.metrics === 'default' ? undefined : options.metrics,
@@ -302,7 +327,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             version: orchestrator.version,
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
-        metrics: exposeMetrics(metrics.build, connectorMetrics(metrics)),
+        metrics: exposed,
         diagnostics: options.diagnostics && {
           ...options.diagnostics,
           version: options.version,
@@ -321,34 +346,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { maxActiveFlows, tags } = options;
   const live = { maxActiveFlows, tags, allowedDestinations };
   const resources = opened.move();
-  return new Tunnel({ connector, orchestrator, metrics, health, rollout, proxy, policy, live, resources });
-}
-
-/**
- * Tells whether an origin needs what the edge does only over HTTP/2, and warns of it once. An edge that the credentials pin
- * is one of ours, and carries trailers over QUIC too.
- */
-function createTrailerWatch(
-  edge: EdgeSettings,
-  config: () => IngressConfig | undefined,
-  logger: Logger,
-): () => boolean {
-  let warned = false;
-  return () => {
-    const current = config();
-    if (edge.caPin !== undefined || current === undefined) return false;
-    const rule = findTrailerOrigin(current);
-    if (rule === undefined) return false;
-    if (!warned) {
-      const fields = { ingressRule: rule.index, originService: rule.service.text };
-      logger.warn(
-        fields,
-        'Connections stay on HTTP/2: gRPC needs trailers, which this edge may not carry over QUIC. Set --protocol quic to use QUIC all the same',
-      );
-    }
-    warned = true;
-    return true;
-  };
+  return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, proxy, policy, live, resources });
 }
 
 /** Where programs that start a quick tunnel read its URL. */

@@ -32,8 +32,11 @@ export interface Audit {
    * Call before the handler runs; undefined for a call that is not watched. The function that it gives is called with the
    * handler's result once the change is made, and never rejects: a change that cannot be recorded is logged as an error.
    */
-  watch(route: ApiRoute, params: Params, caller: Caller): Promise<((result: unknown) => Promise<void>) | undefined>;
+  watch(route: ApiRoute, params: Params, caller: Caller): Promise<RecordResult | undefined>;
 }
+
+/** `replaced`: what the handler said, see `Caller.replaces`. */
+export type RecordResult = (result: unknown, replaced: unknown) => Promise<void>;
 
 /** `calls`: all that are served, among them the readers. */
 export function createAudit(parts: AuditParts, calls: readonly ServedCall[]): Audit {
@@ -43,11 +46,11 @@ export function createAudit(parts: AuditParts, calls: readonly ServedCall[]): Au
       if (!isWatched(route)) return undefined;
       const reader = route.method === 'GET' || route.method === 'POST' ? undefined : findReader(calls, route);
       const before = await readWith(reader, params, caller);
-      return async result => {
+      return async (result, replaced) => {
         const after = reader === undefined ? result : await readWith(reader, params, caller);
         await recordChange(parts, {
           ...{ accountTag: caller.accountTag, token: caller.token, address: caller.address, atMs: now() },
-          ...{ action: route.op, target: targetOf(route, params, result), before, after },
+          ...{ action: route.op, target: targetOf(route, params, result), before: before ?? replaced, after },
         });
       };
     },
@@ -101,6 +104,8 @@ function findReader(calls: readonly ServedCall[], { path }: ApiRoute): Reader | 
   for (let length = segments.length; length > 0; length -= 1) {
     const [, item] = /^\{(\w+)\}$/.exec(segments[length] ?? '') ?? [];
     if (length < segments.length && item === undefined) continue;
+    // The whole account, or the zone, is not what the call is about.
+    if (item === 'account' || item === 'zone') return undefined;
     const prefix = segments.slice(0, length).join('/');
     const call = calls.find(({ route }) => route.method === 'GET' && route.path === prefix && route.reveals !== true);
     if (call !== undefined) return { call, item };

@@ -172,8 +172,12 @@ async function run(
   const query = parseDocument(route.query, queryOf(route, url), 'query');
   const body = parseDocument(route.body, await bodyOf(route, request), 'body');
   const recorded = await audit?.watch(route, params, caller as Caller);
-  const result = await handle({ params, query, body }, caller as Caller);
-  await recorded?.(result);
+  let replaced: unknown;
+  const replaces = (document: unknown): void => {
+    replaced = document;
+  };
+  const result = await handle({ params, query, body }, { ...(caller as Caller), replaces });
+  await recorded?.(result, replaced);
   return route.paged ? pagedAnswer(result as AnyPage, query as AnyPageQuery) : { status: 200, result };
 }
 

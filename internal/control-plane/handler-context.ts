@@ -40,6 +40,8 @@ export interface Caller extends Stranger {
   readonly accountTag: string;
   /** What the call was made with. */
   readonly token: ApiTokenRecord;
+  /** A handler tells the audit log what its call replaces, where no other call shows that. */
+  readonly replaces?: (document: unknown) => void;
 }
 
 /** Leads a host name to a pool and puts a tunnel into that. Throws 'api.…' as calls do. */

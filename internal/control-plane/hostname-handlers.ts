@@ -18,6 +18,8 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
         return parts.balanceRoute({ hostname: balanced, zoneId: zone.id, poolName: body.lb_pool, tunnel }, caller);
       }
       const hostname = parsePublicHostname(body.user_hostname, zone.domain);
+      const present = await parts.store.hostnames.get(hostname);
+      if (present?.accountTag === caller.accountTag) caller.replaces?.({ hostname, tunnel_id: present.tunnelId });
       const outcome = await parts.store.hostnames.route(
         { hostname, tunnelId: tunnel.id, accountTag: caller.accountTag, createdAtMs: parts.now() },
         { overwrite: body.overwrite_existing },

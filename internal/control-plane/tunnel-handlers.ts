@@ -22,6 +22,7 @@ type TunnelHandlers = Pick<
   | 'getTunnel'
   | 'deleteTunnel'
   | 'getTunnelToken'
+  | 'rotateTunnelToken'
   | 'listConnections'
   | 'getConnector'
   | 'cleanupConnections'
@@ -115,6 +116,23 @@ export function createTunnelHandlers(parts: ControlPlaneParts): TunnelHandlers {
       const found = await store.tunnels.secret(tunnel.id);
       if (found === undefined) throw apiProblem('notFound', 'Tunnel not found');
       return tokenOf(tunnel, secrets.open(tunnel.id, found.secret));
+    },
+
+    async rotateTunnelToken({ params, body }, caller) {
+      const tunnel = await requireTunnel(parts, caller, params.id);
+      const present = await store.tunnels.secret(tunnel.id);
+      const atMs = now();
+      if (present?.old !== undefined && present.old.untilMs > atMs && body.overlap_seconds > 0) {
+        const until = formatTime(present.old.untilMs);
+        const remedy = 'wait, or rotate without an overlap, which ends all old tokens now';
+        throw apiProblem('invalid', `The token before the present one is good until ${until}: ${remedy}`);
+      }
+      const secret = randomBytes(minSecretBytes);
+      const oldSecretUntilMs = atMs + body.overlap_seconds * 1_000;
+      const changes = { secret: secrets.seal(tunnel.id, secret), oldSecretUntilMs };
+      const changed = await store.tunnels.update(caller.accountTag, tunnel.id, changes);
+      if (changed === undefined) throw apiProblem('notFound', 'Tunnel not found');
+      return { token: tokenOf(tunnel, secret), old_token_valid_until: formatTime(oldSecretUntilMs) };
     },
 
     async listConnections({ params }, caller) {

@@ -49,7 +49,7 @@ async function openWorld(t: TestContext) {
   };
   const entries = async (): Promise<readonly AuditEntry[]> =>
     (await store.audit.list(accountTag, { page: 1, perPage: 1000 })).items;
-  return { call, cert, entries };
+  return { call, cert, entries, tunnel };
 }
 
 /** Texts of an answer that let somebody in, by the names of their keys in the v4 API and in ours. */
@@ -98,6 +98,13 @@ describe('audit log', () => {
     assert.match(joined.after ?? '', /"members":\[\{"id":"[^"]+","name":"ann"\}\]/);
     assert.match(of('create tunnel').target, /^cfd_tunnel\/[0-9a-f-]{36}$/);
     assert.equal(parsed(of('create token').after)?.value, '[secret]');
+  });
+
+  it('says which tunnel a public host name led to before', async t => {
+    const { call, entries, tunnel } = await openWorld(t);
+    for (let count = 0; count < 2; count += 1) assert.equal((await call(apiRoutes.addRoute)).status, 200);
+    const [second, first] = (await entries()).map(({ before }) => before);
+    assert.deepEqual([first, second], [undefined, `{"hostname":"given.example.test","tunnel_id":"${tunnel}"}`]);
   });
 
   it('has no line for a call that was refused', async t => {

@@ -9,6 +9,7 @@ import { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import { followStore } from '../carriers/follow-store.ts';
 import { LiveClients } from '../carriers/live-clients.ts';
 import { Liveness } from '../carriers/liveness.ts';
+import { OldSecrets } from '../carriers/old-secrets.ts';
 import { openCertificates } from '../certificates/open-certificates.ts';
 import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
@@ -22,7 +23,7 @@ import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
 import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
-import { openFeatures } from './features.ts';
+import { managementHostOf, openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
 import { openAutomatic } from './open-automatic.ts';
 import type { Edge, EdgeOptions } from './options.ts';
@@ -47,19 +48,26 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
   const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
   const secrets = await openSecretBox(stateDir);
+  const managementHost = managementHostOf(options);
   const hostnames = await openHostnameTable<BeginChoice>(store, error =>
     logger.error(errorFields(error), 'Cannot read host names'),
   );
   opened.defer(() => hostnames.close());
   const automatic = await openAutomatic(options, { store, secrets }, opened);
-  const serves = (name: string) => hostnames.routed(name);
   const certificates = opened.use(
-    await openCertificates({ ...options, visitorDomains: [domain], serves, automatic: automatic?.certificates }),
+    await openCertificates({
+      ...options,
+      visitorDomains: [domain],
+      serves: name => (name === managementHost ? 'name' : hostnames.routed(name)),
+      automatic: automatic?.certificates,
+    }),
   );
 
   const registry = new ConnectorRegistry();
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
+  const oldSecrets = new OldSecrets({ store, registry, logger });
+  opened.defer(() => oldSecrets.close());
   opened.use(new Liveness({ registry }));
   opened.use(new ConnectionEchoes({ registry, logger, times: options.echoTimes }));
   const live = opened.use(new LiveClients({ store, registry, logger }));
@@ -72,6 +80,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       registry,
       certificates,
       drainTimeoutMs: gracePeriodMs,
+      onOldSecret: tunnelId => void oldSecrets.watch(tunnelId),
     }),
   );
   const { errorPageFile } = options;
@@ -101,7 +110,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     caPin: certificates.caPin,
     sharedPort: visitors.httpsPort,
   });
-  const { urlOf } = visitors;
+  const { urlOf, secureUrlOf } = visitors;
   const {
     list: features,
     privateServices,
@@ -119,6 +128,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       urlOf,
       certificates,
       automatic: automatic?.certificates,
+      secureUrlOf,
     },
     opened,
   );
@@ -155,7 +165,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ),
   );
 
-  automatic?.start(hostnames, accounts);
+  automatic?.start(hostnames, accounts, managementHost);
   phase = 'serving';
 
   const resources = opened.move();

@@ -10,6 +10,7 @@ import type { EdgeAddress } from '../control-plane/handler-context.ts';
 import { openCertificateFeature } from '../features/certificates/open.ts';
 import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
 import { openLogin } from '../features/login/open.ts';
+import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
@@ -42,6 +43,8 @@ export interface FeatureParts {
   readonly certificates: Certificates;
   /** Undefined = no authority is asked. */
   readonly automatic: AutomaticCertificates | undefined;
+  /** The same over HTTPS, where the edge listens for that. */
+  readonly secureUrlOf: (hostname: string) => string;
 }
 
 export interface Features {
@@ -49,6 +52,11 @@ export interface Features {
   /** The ways into private networks, for whoever asks where they listen. */
   readonly privateServices: PrivateServices;
   readonly balancing: LoadBalancing;
+}
+
+/** The host name by which connectors are asked themselves. */
+export function managementHostOf({ domain, managementHost }: EdgeOptions): string {
+  return (managementHost ?? `postern-management.${domain}`).toLowerCase();
 }
 
 /** Opens every feature; `opened` disposes of them, the last one first. Throws what their `open…` throw. */
@@ -62,6 +70,7 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   };
   // First: what an authority asks is no request of a visitor.
   add(openCertificateFeature({ ...parts, operator: accounts.local.tag }));
+  add(await openManagement({ ...parts, ...{ stateDir: options.stateDir, host: managementHostOf(options), logger } }));
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
   add(openRouteLookup(parts));

@@ -14,8 +14,8 @@ export interface Automatic {
   readonly certificates: AutomaticCertificates;
   /** Where the edge answers as a name server. */
   readonly dnsPort: number | undefined;
-  /** Begins to ask the authority. */
-  start(hostnames: HostnameTable, accounts: LocalAccounts): void;
+  /** Begins to ask the authority. `ownHost`: a name that the edge itself serves. */
+  start(hostnames: HostnameTable, accounts: LocalAccounts, ownHost: string): void;
 }
 
 /**
@@ -45,8 +45,11 @@ export async function openAutomatic(
   return {
     certificates,
     dnsPort: listener?.port,
-    start: (hostnames, { local, quick }) =>
-      certificates.start({ ownerOf: name => ownerOf(name, hostnames, quick.tag), operator: local.tag }),
+    start: (hostnames, { local, quick }, ownHost) =>
+      certificates.start({
+        ownerOf: name => (name === ownHost ? local.tag : ownerOf(name, hostnames, quick.tag)),
+        operator: local.tag,
+      }),
   };
 }
 

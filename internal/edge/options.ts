@@ -48,6 +48,8 @@ export interface EdgeOptions {
   /** The authority that gives public certificates; excludes `certFile`. Undefined = the private CA serves. */
   readonly acme?: AcmeOptions | undefined;
   readonly quickTunnels: boolean;
+  /** Host name of requests to connectors themselves. Default: `postern-management` in the domain. */
+  readonly managementHost?: string | undefined;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;

@@ -49,8 +49,17 @@ export interface ProxyOptions {
   readonly writeTimeoutMs?: number | undefined;
   /** Resolvers given for the virtual DNS service; empty or absent = the system's. */
   readonly resolvers?: readonly ResolverAddress[] | undefined;
+  /** Answers requests of the management host, before any rule; undefined = they are refused. Its caller's to close. */
+  readonly management?: ManagementService | undefined;
   /** Checks rules with `access.required`; given by tests, whose issuer is their own. */
   readonly access?: AccessGuard | undefined;
+}
+
+/** The connector itself as a destination. */
+export interface ManagementService {
+  isFor(host: string): boolean;
+  /** Must not throw. */
+  serve(incoming: IncomingStream): void;
 }
 
 /** One for a connector. It answers streams once `swap` has given it a configuration. */
@@ -179,8 +188,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
       refuseUnserved(incoming, 'the connector has no configuration');
       return;
     }
-    if (isManagement(head.host)) {
-      refuseManagement(incoming);
+    const { management = noManagement } = this.#options;
+    if (management.isFor(head.host)) {
+      management.serve(incoming);
       return;
     }
     const rule = loaded.matcher.match(head.host, head.path);
@@ -222,10 +232,13 @@ function isManagement(host: string): boolean {
   return host.length >= managementHost.length && host.toLowerCase().replace(/:\d*$/, '') === managementHost;
 }
 
-function refuseManagement(incoming: IncomingStream): void {
-  incoming.body.on('error', () => incoming.body.destroy());
-  incoming.respond({ status: 501, headers: [] }, { endStream: true });
-}
+const noManagement: ManagementService = {
+  isFor: isManagement,
+  serve: incoming => {
+    incoming.body.on('error', () => incoming.body.destroy());
+    incoming.respond({ status: 501, headers: [] }, { endStream: true });
+  },
+};
 
 /** For streams that no exchange takes care of: a reset of the edge must not go unheard. */
 function refuseUnserved(incoming: IncomingStream, message: string): void {

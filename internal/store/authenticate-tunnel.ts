@@ -12,17 +12,26 @@ export interface TunnelClaim {
   readonly secret: Uint8Array;
 }
 
-/** `unknown`: no such live tunnel in that account; `wrong-secret`: there is, but the secret is not its own. */
-export type TunnelVerdict = 'accepted' | 'unknown' | 'wrong-secret';
+/**
+ * `old`: the secret is the one before the present one, and still good. `unknown`: no such live tunnel in that account;
+ * `wrong-secret`: there is, but the secret is not its own.
+ */
+export type TunnelVerdict = 'accepted' | 'old' | 'unknown' | 'wrong-secret';
 
-/** An unknown tunnel costs the same digest as a known one. Throws `store.failed` only. */
-export async function authenticateTunnel(store: Store, claim: TunnelClaim): Promise<TunnelVerdict> {
+/** An unknown tunnel costs the same digests as a known one. Throws `store.failed` only. */
+export async function authenticateTunnel(
+  store: Store,
+  claim: TunnelClaim,
+  nowMs: number = Date.now(),
+): Promise<TunnelVerdict> {
   const id = parseTunnelId(claim.tunnelId);
   const found = id === undefined ? undefined : await store.tunnels.secret(id);
   const known = found !== undefined && found.accountTag === claim.accountTag;
   const matches = matchesSecret(claim.secret, found?.secret.hash ?? noHash);
+  const matchesOld = matchesSecret(claim.secret, found?.old?.hash ?? noHash);
   if (!known) return 'unknown';
-  return matches ? 'accepted' : 'wrong-secret';
+  if (matches) return 'accepted';
+  return matchesOld && nowMs < (found.old?.untilMs ?? 0) ? 'old' : 'wrong-secret';
 }
 
 /** Matches nothing that can be found: the digest part is all zero. */

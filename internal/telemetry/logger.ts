@@ -2,9 +2,11 @@
 // (`2026-08-20T10:00:00Z INF message key=value`). Source: docs/protocol/commands-and-api.md §15.
 
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino';
+import { type LogLevel, rank } from './log-level.ts';
+import { type LogTap, levelOfLine } from './log-tap.ts';
 import { printable } from './printable.ts';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type { LogLevel };
 export type Logger = PinoLogger;
 
 export interface LoggerOptions {
@@ -17,17 +19,22 @@ export interface LoggerOptions {
   readonly align?: boolean;
   /** Gets every line as JSON, whatever the format: a log file. */
   readonly copy?: DestinationStream | undefined;
+  /** On every line, after its time. */
+  readonly fields?: Readonly<Record<string, string>> | undefined;
+  /** Who may listen in, at a level of their own. */
+  readonly tap?: LogTap | undefined;
 }
 
 /** The streams are the caller's to close, after the last line. */
 export function createLogger(options: LoggerOptions): Logger {
-  const { copy } = options;
+  const { copy, tap } = options;
   const shown = options.format === 'json' ? options.destination : consoleDestination(options.destination, options);
-  const destination: DestinationStream = copy === undefined ? shown : bothDestinations(shown, copy);
-  return pino(
+  const own: DestinationStream = copy === undefined ? shown : bothDestinations(shown, copy);
+  const destination = tap === undefined ? own : tappedDestination(own, tap, options.level);
+  const logger = pino(
     {
       level: options.level,
-      base: null,
+      base: options.fields ?? null,
       messageKey: 'message',
       errorKey: 'error',
       timestamp: () => `,"time":"${new Date().toISOString().replace(/\.\d+Z$/, 'Z')}"`,
@@ -35,6 +42,8 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   );
+  tap?.add(logger, options.level);
+  return logger;
 }
 
 /** A logger that drops everything; for tests and for embedding. */
@@ -50,6 +59,18 @@ const levelCodes: Readonly<Record<string, string>> = {
   fatal: 'FTL',
 };
 const levelColors: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
+
+/** While somebody listens, lines are made that the log itself does not want. */
+function tappedDestination(own: DestinationStream, tap: LogTap, ownLevel: LogLevel): DestinationStream {
+  return {
+    write: line => {
+      if (!tap.isOpen) return own.write(line);
+      const level = levelOfLine(line);
+      if (rank(level) >= rank(ownLevel)) own.write(line);
+      tap.publish(line, level);
+    },
+  };
+}
 
 function bothDestinations(first: DestinationStream, second: DestinationStream): DestinationStream {
   return {

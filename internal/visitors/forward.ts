@@ -58,14 +58,15 @@ export async function forward(
   response: VisitorResponse,
   options: ForwardOptions,
 ): Promise<void> {
-  const route = options.hostnames.routeOf(request.host);
-  if (route === undefined) {
+  const route = request.target === undefined ? options.hostnames.routeOf(request.host) : undefined;
+  const path = request.target === undefined ? request.path : '';
+  if (route === undefined && request.target === undefined) {
     answerProblem(response, request, 'no-route', options.errorPage);
     return;
   }
   const excess = excessOf(request);
   if (excess !== undefined) {
-    const fields = { cfRay: request.id, host: request.host, path: request.path.slice(0, 256), failed: excess.kind };
+    const fields = { cfRay: request.id, host: request.host, path: path.slice(0, 256), failed: excess.kind };
     options.logger.debug({ ...fields, error: excess.text }, 'Request failed');
     answerProblem(response, request, excess.kind, options.errorPage);
     return;
@@ -78,7 +79,7 @@ export async function forward(
     const kind = visit.problem ?? problemOf(error, visit.wasSent);
     // What is left of the body might still come, and be taken for a request.
     if (visit.stalled !== undefined) response.closeAfter();
-    const { host, path } = request;
+    const { host } = request;
     const fields = { cfRay: request.id, host, path, failed: kind, ...errorFields(error) };
     if (kind === 'edge') options.logger.error(fields, 'Request failed at the edge');
     else options.logger.debug(fields, 'Request failed');
@@ -96,6 +97,8 @@ class Visit {
   readonly #tunnelId: TunnelId | undefined;
   /** Of a host name that several may serve. */
   readonly #choice: Choice | undefined;
+  /** The one connector of that tunnel that is asked; undefined = any. */
+  readonly #clientId: string | undefined;
   readonly #registry: ConnectorRegistry;
   readonly #returnWaitMs: number;
   readonly #timeouts: VisitorTimeouts;
@@ -111,13 +114,14 @@ class Visit {
   constructor(
     request: VisitorRequest,
     response: VisitorResponse,
-    route: HostnameRoute<BeginChoice>,
+    route: HostnameRoute<BeginChoice> | undefined,
     options: ForwardOptions,
   ) {
     this.#request = request;
     this.#response = response;
-    this.#tunnelId = route.tunnelId;
-    this.#choice = route.choose?.(request, response);
+    this.#tunnelId = request.target?.tunnelId ?? route?.tunnelId;
+    this.#clientId = request.target?.clientId;
+    this.#choice = route?.choose?.(request, response);
     this.#registry = options.registry;
     this.#timeouts = options.timeouts;
     this.#uploads = options.uploads;
@@ -222,7 +226,7 @@ class Visit {
   }
 
   #next(tried: readonly Carrier[]): Carrier | undefined {
-    if (this.#tunnelId !== undefined) return this.#registry.pick(this.#tunnelId, tried)?.connection;
+    if (this.#tunnelId !== undefined) return this.#registry.pick(this.#tunnelId, tried, this.#clientId)?.connection;
     this.#attempt = this.#choice?.next();
     return this.#attempt?.carrier;
   }
@@ -237,7 +241,7 @@ class Visit {
     const { bodyLength, method, upgrade } = this.#request;
     if (bodyLength !== 0 || upgrade || !retryable.has(method) || tried.length >= maxAttempts) return false;
     if (this.#tunnelId === undefined) return this.#choice?.hasNext() === true;
-    const next = this.#registry.pick(this.#tunnelId, tried);
+    const next = this.#registry.pick(this.#tunnelId, tried, this.#clientId);
     return next !== undefined && !this.#registry.isSuspect(next);
   }
 

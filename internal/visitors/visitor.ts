@@ -2,6 +2,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import type { HeaderList } from '../net/http/header-list.ts';
+import type { TunnelId } from '../schema/api/id.ts';
 import type { ResponseObserver } from './observed-response.ts';
 
 export interface VisitorRequest {
@@ -25,6 +26,15 @@ export interface VisitorRequest {
   readonly upgrade: boolean;
   /** For the connector, which then records its part of the trace; see telemetry/tracing/trace-context.ts. */
   readonly trace?: string | undefined;
+  /** Set by a step that knows where the request goes, in place of its host's route. The path is then kept out of the log. */
+  readonly target?: VisitorTarget | undefined;
+}
+
+/** A tunnel, or one connector of it. */
+export interface VisitorTarget {
+  readonly tunnelId: TunnelId;
+  /** Its connector's id (UUID); undefined = any of the tunnel. */
+  readonly clientId?: string | undefined;
 }
 
 /** Answers one request. Every method may be called after the visitor went away; then it does nothing. */

@@ -8,13 +8,15 @@ export const features = {
   datagramV3: 'support_datagram_v3_2',
   quicEof: 'support_quic_eof',
   postQuantum: 'postquantum',
+  /** The connector answers the management host, its log among it. */
+  managementLogs: 'management_logs',
   /** Ours: the edge may end the control stream of a QUIC connection first, while requests go on there. */
   controlEndsFirst: 'postern_control_ends_first',
   /** Ours: a repeated registration of a v3 session changes its idle time, so that the edge can end it. */
   v3IdleTime: 'postern_v3_idle_time',
 } as const;
 
-/** Advertised by every connector. `management_logs` is not: nothing here serves it. */
+/** Advertised by every connector. */
 const alwaysAdvertised: readonly string[] = [
   features.remoteConfig,
   features.serializedHeaders,
@@ -45,10 +47,12 @@ export function advertisedFeatures(options: {
   /** From `--features`. */
   readonly requested: readonly string[];
   readonly postQuantum: boolean;
+  readonly managementLogs: boolean;
   readonly datagramVersion: DatagramVersion;
 }): string[] {
   const names = new Set(alwaysAdvertised);
   for (const name of options.requested) if (!withdrawn.includes(name)) names.add(name);
+  if (options.managementLogs) names.add(features.managementLogs);
   if (options.postQuantum) names.add(features.postQuantum);
   if (options.datagramVersion === 3) {
     names.add(features.datagramV3);

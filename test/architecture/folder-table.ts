@@ -94,13 +94,15 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
   },
   // A folder a feature; none knows another, and a new one needs no row.
   features: {},
-  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration; and checks beside them.
+  // By what is kept running: connections, the choice of their protocol, private traffic, the configuration, management from afar;
+  // and checks beside them.
   connector: {
-    '.': ['configuration', 'loop', 'private', 'protocol'],
+    '.': ['configuration', 'loop', 'private', 'protocol', 'remote'],
     configuration: [],
     loop: ['protocol'],
     prechecks: ['.', 'loop'],
     private: [],
     protocol: [],
+    remote: [],
   },
 };

@@ -4,9 +4,11 @@
 import assert from 'node:assert/strict';
 import { statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
-import { parseOriginCert } from '../../internal/credentials/origin-cert.ts';
+import { encodeOriginCert, parseOriginCert } from '../../internal/credentials/origin-cert.ts';
+import { listen } from '../support/origin-server.ts';
 import { startProgram, temporaryDirectory } from '../support/program.ts';
 import { runPostern } from '../support/run-cli.ts';
 
@@ -99,4 +101,37 @@ it('tunnel login trusts an edge by the pin of its CA, and no other', async t => 
   const done = await login('--ca-pin', pin, origin);
   assert.equal(done.code, 0, done.stderr);
   assert.equal((await runPostern(home, ['tunnel', 'list'])).code, 0);
+});
+
+it('tunnel login without an edge asks Cloudflare, as cloudflared does', async t => {
+  const cert = encodeOriginCert({ zoneId: 'z', accountId: 'a', apiToken: 'secret' });
+  const asked: string[] = [];
+  const answers = ['', cert];
+  const callback = await listen(
+    t,
+    createServer((request, response) => {
+      asked.push(request.url ?? '');
+      response.end(answers.shift());
+    }),
+  );
+  const home = await temporaryDirectory(t);
+  const at = `http://127.0.0.1:${callback}/`;
+  const login = await runPostern(home, [
+    'tunnel',
+    'login',
+    '--loginURL',
+    'https://dash.test/x',
+    '--callbackURL',
+    at,
+    '-f',
+  ]);
+  assert.equal(login.code, 0, login.stderr);
+  const [, page = ''] = /^(https:\S+)$/m.exec(login.stderr) ?? [];
+  const place = new URL(page).searchParams.get('callback') ?? '';
+  assert.match(page, /^https:\/\/dash\.test\/x\?aud=&callback=http%3A/);
+  assert.match(place, /\/[\w-]{43}=$/);
+  assert.deepEqual(asked, [new URL(place).pathname, new URL(place).pathname]);
+  const text = await readFile(join(home, '.postern', 'cert.pem'), 'utf8');
+  assert.deepEqual(parseOriginCert(text), { zoneId: 'z', accountId: 'a', apiToken: 'secret', endpoint: 'fed' });
+  assert.ok(!login.stderr.includes('secret'));
 });

@@ -29,7 +29,16 @@ export class LiveTunnels implements LiveConnections {
 
 export function liveClient(parts: Partial<ActiveClient> = {}): ActiveClient {
   return {
-    ...{ id: 'c', features: [], version: '', arch: '', runAtMs: 0, connections: [], missing: [], configVersion: 0 },
+    ...{
+      id: '0c0c0c0c-0c0c-4c0c-8c0c-0c0c0c0c0c0c',
+      features: [],
+      version: '',
+      arch: '',
+      runAtMs: 0,
+      connections: [],
+      missing: [],
+      configVersion: 0,
+    },
     ...parts,
   };
 }

@@ -255,6 +255,7 @@ export class PrivateWorld {
       const registered: RegisteredConnection = {
         ...{ id: randomUUID(), tunnelId, accountTag, clientId, connIndex, location: 'test', features: [] },
         ...{ datagramVersion: version, version: 'test', arch: 'test', openedAtMs: Date.now(), draining: false },
+        secret: new Uint8Array(32),
         configurations: new ConfigurationSender(edge, silentLogger()),
         connection: streamsOnly ? withoutDatagrams(edge) : edge,
       };

@@ -5,13 +5,11 @@ import { once } from 'node:events';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Agent as WebAgent } from 'undici';
+import type { Agent, buildConnector } from 'undici';
 import { socketLookup } from '../address/lookup-host.ts';
 import { dialThroughProxy } from '../proxy/dial-proxy.ts';
 import type { ForwardProxy } from '../proxy/forward-proxy.ts';
 import { systemRoots } from '../trust/system-roots.ts';
-
-type AgentOptions = WebAgent.Options;
 
 export interface WebRequest {
   readonly url: string;
@@ -34,6 +32,8 @@ export interface WebAnswer {
   readonly text: string;
   readonly bytes: Buffer;
 }
+
+export type WebAgentOptions = Pick<WebRequest, 'ca' | 'proxy' | 'signal'> & { readonly isSecure: boolean };
 
 /** Redirects are not followed. Rejects with undici's or Node's errors, or an Error when the answer is too long. */
 export function requestWeb(options: WebRequest): Promise<WebAnswer> {
@@ -60,29 +60,50 @@ export async function streamWeb<T>(
 ): Promise<T> {
   const { url, method = 'GET', headers = {}, body = null, signal } = options;
   // Loaded when first needed: 20 MB that a connector at work does without.
-  const { Agent, request: send } = await import('undici');
-  const isSecure = url.startsWith('https:');
-  const ca = isSecure ? [...(options.ca ?? systemRoots())] : [];
-  const { proxy } = options;
-  const direct = { lookup: socketLookup, ...(isSecure ? { ca } : {}) };
-  const dispatcher = new Agent({ connect: proxy === undefined ? direct : connectBy(proxy, ca, signal) });
-  try {
-    const answer = await send(url, { method, headers, body, signal, dispatcher });
-    return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);
-  } finally {
-    await dispatcher.destroy();
-  }
+  const { request: send } = await import('undici');
+  await using agent = await openWebAgent({ ...options, isSecure: url.startsWith('https:') });
+  const answer = await send(url, { method, headers, body, signal, dispatcher: agent.dispatcher });
+  return await take({ status: answer.statusCode, headers: answer.headers }, answer.body);
+}
+
+/** Connects for undici. Disposal ends every connection at once, also one that has become a WebSocket. */
+export interface WebAgent extends AsyncDisposable {
+  readonly dispatcher: Agent;
+}
+
+/** What to connect by: trust, a proxy, and the names that nobody looks up. */
+export async function openWebAgent({ ca, isSecure, proxy, signal }: WebAgentOptions): Promise<WebAgent> {
+  const { Agent, buildConnector } = await import('undici');
+  const roots = isSecure ? [...(ca ?? systemRoots())] : [];
+  const sockets = new Set<Socket>();
+  const connectOne =
+    proxy === undefined
+      ? buildConnector({ ca: roots, lookup: socketLookup, allowH2: false })
+      : connectBy(proxy, roots, signal);
+  const dispatcher = new Agent({
+    connect: (options, done) => {
+      connectOne(options, (error, socket) => {
+        if (error !== null) return done(error, null);
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+        done(null, socket);
+      });
+    },
+  });
+  return {
+    dispatcher,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      await dispatcher.destroy();
+    },
+  };
 }
 
 /** For the dial alone; the whole request has its own deadline in `signal`. */
 const proxyTimeoutMs = 15_000;
 
 /** Connects as undici asks, by a tunnel through `proxy`: it sends no request of its own to the proxy. */
-function connectBy(
-  proxy: ForwardProxy,
-  ca: readonly string[],
-  signal: AbortSignal,
-): NonNullable<AgentOptions['connect']> {
+function connectBy(proxy: ForwardProxy, ca: readonly string[], signal: AbortSignal): buildConnector.connector {
   return ({ hostname, port, protocol, servername }, done) => {
     const isSecure = protocol === 'https:';
     const host = hostname.replace(/^\[|\]$/g, '');

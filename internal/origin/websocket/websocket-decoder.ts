@@ -12,6 +12,8 @@ import { PosternError } from '../../errors/error.ts';
 export interface FrameSink {
   /** Unmasked bytes of a message of the kind wanted, in a buffer of their own. */
   onData(bytes: Buffer): void;
+  /** A message of the kind wanted is complete. */
+  onMessage?(): void;
   /** A ping to be answered with the same payload (≤ 125 bytes). */
   onPing(payload: Buffer): void;
   /** The client closes; `payload` is what its close frame held. */
@@ -121,7 +123,9 @@ export class WebSocketDecoder {
       case opcodes.pong:
         return;
       default:
-        if (this.#final) this.#message = 'none';
+        if (!this.#final) return;
+        if (this.#message === this.#wanted) this.#sink.onMessage?.();
+        this.#message = 'none';
     }
   }
 

@@ -6,6 +6,7 @@
 
 import { Duplex } from 'node:stream';
 import { WebSocketDecoder } from './websocket-decoder.ts';
+import { frameHeader } from './websocket-frame.ts';
 
 /**
  * cloudflared reads a message into a buffer of this size and loses what does not fit
@@ -122,10 +123,4 @@ export class WebSocketStream extends Duplex {
     if (this.#lower.writableNeedDrain || this.#lower.writableEnded || this.#lower.destroyed) return;
     this.#lower.write(Buffer.concat([frameHeader(first, payload.length), payload]));
   }
-}
-
-/** Header of an unmasked frame of at most 64 KiB. */
-function frameHeader(first: number, length: number): Buffer {
-  if (length < 126) return Buffer.from([first, length]);
-  return Buffer.from([first, 126, length >> 8, length & 0xff]);
 }

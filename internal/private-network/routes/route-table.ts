@@ -79,6 +79,7 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
       case 'reset':
       case 'tunnel-created':
       case 'tunnel-deleted':
+      case 'secret-rotated':
       case 'configuration':
       case 'hostname-routed':
       case 'hostname-removed':

@@ -77,6 +77,11 @@ export const createTunnelSchema = z.object({
 
 export const updateTunnelSchema = z.object({ name: nameSchema.optional(), tunnel_secret: secretSchema.optional() });
 
+/** A week is enough to bring a new token to every machine. */
+export const maxOverlapSeconds = 7 * 24 * 60 * 60;
+export const rotateTokenSchema = z.object({ overlap_seconds: z.int().min(0).max(maxOverlapSeconds) });
+export const rotatedTokenSchema = z.object({ token: z.string(), old_token_valid_until: timeSchema });
+
 export const tunnelQuerySchema = z.object({
   name: z.string().optional(),
   name_prefix: z.string().optional(),

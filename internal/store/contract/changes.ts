@@ -17,6 +17,8 @@ import type {
 export type StoreChange =
   | { readonly kind: 'tunnel-created'; readonly tunnel: TunnelRecord }
   | { readonly kind: 'tunnel-deleted'; readonly tunnelId: TunnelId; readonly accountTag: string }
+  /** The tunnel's secret was replaced, and the one before it ends at a known time (TunnelChanges). */
+  | { readonly kind: 'secret-rotated'; readonly tunnelId: TunnelId }
   | { readonly kind: 'configuration'; readonly configuration: ConfigurationRecord }
   | { readonly kind: 'hostname-routed'; readonly route: HostnameRecord }
   | { readonly kind: 'hostname-removed'; readonly hostname: string; readonly tunnelId: TunnelId }

@@ -133,6 +133,18 @@ export interface TunnelFilter {
 export interface TunnelChanges {
   readonly name?: string | undefined;
   readonly secret?: StoredSecret | undefined;
+  /** With `secret`: until when the one before it is good too; undefined = it ends now. */
+  readonly oldSecretUntilMs?: number | undefined;
+}
+
+/** What a live tunnel's connectors register with. */
+export interface TunnelSecret {
+  readonly accountTag: string;
+  readonly secret: StoredSecret;
+  /** The one before it, as long as it is kept; whether it is still good, its time tells. */
+  readonly old?: { readonly hash: Uint8Array; readonly untilMs: number } | undefined;
+  /** Whether it is configured from the edge. */
+  readonly remote: boolean;
 }
 
 /** `busy`: private routes lead through it and no cascade was asked for. */
@@ -151,10 +163,7 @@ export interface TunnelStore {
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
   /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
   remove(accountTag: string, id: TunnelId, options: { atMs: number; cascade: boolean }): Promise<RemoveTunnel>;
-  /** The secret of a live tunnel, and whether it is configured from the edge. */
-  secret(
-    id: TunnelId,
-  ): Promise<{ readonly accountTag: string; readonly secret: StoredSecret; readonly remote: boolean } | undefined>;
+  secret(id: TunnelId): Promise<TunnelSecret | undefined>;
   configuration(id: TunnelId): Promise<ConfigurationRecord | undefined>;
   /** Stores the next version; undefined when there is no such live tunnel in the account. */
   setConfiguration(

@@ -201,6 +201,10 @@ export const migrations: readonly string[] = [
   CREATE INDEX balancing_used ON balancing_uses (used_id);
   `,
   `
+  ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
+  ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
+  `,
+  `
   CREATE TABLE authority_accounts (
     authority TEXT PRIMARY KEY,
     url TEXT NOT NULL,

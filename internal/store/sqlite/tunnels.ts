@@ -32,14 +32,18 @@ export function createTunnelStore(database: Database): TunnelStore {
       const tunnel = find(id);
       return tunnel?.accountTag === accountTag ? tunnel : undefined;
     },
-    async update(accountTag, id, { name, secret }) {
-      return database.write(() => {
+    async update(accountTag, id, { name, secret, oldSecretUntilMs }) {
+      return database.write(emit => {
         const present = liveIn(accountTag, id);
         if (present === undefined) return undefined;
         if (name !== undefined) database.run('UPDATE tunnels SET name = ? WHERE id = ?', name, id);
         if (secret !== undefined) {
           const { hash, sealed } = secret;
-          database.run('UPDATE tunnels SET secret_hash = ?, secret_sealed = ? WHERE id = ?', hash, sealed, id);
+          // The right side of an assignment has the values of before.
+          const old = oldSecretUntilMs === undefined ? 'NULL' : 'secret_hash';
+          const columns = `old_secret_hash = ${old}, old_secret_until_ms = ?, secret_hash = ?, secret_sealed = ?`;
+          database.run(`UPDATE tunnels SET ${columns} WHERE id = ?`, oldSecretUntilMs ?? null, hash, sealed, id);
+          if (oldSecretUntilMs !== undefined) emit({ kind: 'secret-rotated', tunnelId: id });
         }
         return { ...present, name: name ?? present.name };
       });
@@ -63,7 +67,8 @@ export function createTunnelStore(database: Database): TunnelStore {
         removeRoutesOf(database, privateHostnames, 'tunnel_id', id, atMs, emit);
         removeHostnamesOf(database, id, emit);
         database.run(
-          'UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL WHERE id = ?',
+          `UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL,
+           old_secret_hash = NULL, old_secret_until_ms = NULL WHERE id = ?`,
           atMs,
           id,
         );
@@ -73,13 +78,16 @@ export function createTunnelStore(database: Database): TunnelStore {
     },
     async secret(id) {
       const row = database.row(
-        'SELECT account_tag, secret_hash, secret_sealed, remote FROM tunnels WHERE id = ? AND deleted_ms IS NULL',
+        `SELECT account_tag, secret_hash, secret_sealed, remote, old_secret_hash, old_secret_until_ms FROM tunnels
+         WHERE id = ? AND deleted_ms IS NULL`,
         id,
       );
       if (row === undefined) return undefined;
+      const untilMs = optionalInteger(row, 'old_secret_until_ms');
       return {
         accountTag: text(row, 'account_tag'),
         secret: { hash: blob(row, 'secret_hash'), sealed: blob(row, 'secret_sealed') },
+        old: untilMs === undefined ? undefined : { hash: blob(row, 'old_secret_hash'), untilMs },
         remote: integer(row, 'remote') === 1,
       };
     },

@@ -10,88 +10,65 @@
 
 import { PosternError } from '../../errors/error.ts';
 import { byService, type Exporting, nanoseconds, scopeName } from './otlp-json.ts';
+import { BackwardWriter, wire } from './protobuf-writer.ts';
 import type { AttributeValue, Span, SpanEvent } from './span.ts';
 
 export function encodeTracesData(spans: readonly Span[], { resource, version }: Exporting): Buffer {
-  const scope = message(1, text(1, scopeName), text(2, version));
-  return Buffer.concat(
-    [...byService(spans)].map(([service, list]) =>
-      message(
-        1,
-        message(1, ...attributes(1, service === undefined ? resource : { 'service.name': service })),
-        message(2, scope, ...list.map(encodeSpan)),
-      ),
-    ),
-  );
-}
-
-function encodeSpan(span: Span): Buffer {
-  const { attributes: list, error, events, kind, name, parentId } = span;
-  return message(
-    2,
-    bytes(1, Buffer.from(span.traceId, 'hex')),
-    bytes(2, Buffer.from(span.spanId, 'hex')),
-    ...(parentId === '' ? [] : [bytes(4, Buffer.from(parentId, 'hex'))]),
-    text(5, name),
-    varintField(6, BigInt(kind)),
-    fixed64(7, nanoseconds(span.startMs)),
-    fixed64(8, nanoseconds(span.endMs)),
-    ...attributes(9, list),
-    ...events.map(event => message(11, fixed64(1, nanoseconds(event.atMs)), text(2, event.name))),
-    ...(error === undefined ? [] : [message(15, text(2, error), varintField(3, 2n))]),
-  );
-}
-
-function attributes(field: number, list: Readonly<Record<string, AttributeValue>>): Buffer[] {
-  return Object.entries(list).map(([key, value]) => message(field, text(1, key), message(2, anyValue(value))));
-}
-
-function anyValue(value: AttributeValue): Buffer {
-  if (typeof value === 'string') return text(1, value);
-  if (typeof value === 'boolean') return varintField(2, value ? 1n : 0n);
-  if (Number.isSafeInteger(value)) return varintField(3, BigInt.asUintN(64, BigInt(value)));
-  const double = Buffer.alloc(8);
-  double.writeDoubleLE(value);
-  return Buffer.concat([varint(tag(4, wire.fixed64)), double]);
-}
-
-const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
-
-function tag(field: number, type: number): bigint {
-  return BigInt(field * 8 + type);
-}
-
-function varint(value: bigint): Buffer {
-  const out: number[] = [];
-  let rest = value;
-  while (rest > 0x7fn) {
-    out.push(Number(rest & 0x7fn) | 0x80);
-    rest >>= 7n;
+  const out = new BackwardWriter();
+  for (const [service, list] of byService(spans)) {
+    out.message(1, () => {
+      out.message(2, () => {
+        for (let index = list.length - 1; index >= 0; index -= 1) encodeSpan(out, list[index] as Span);
+        out.message(1, () => {
+          out.text(2, version);
+          out.text(1, scopeName);
+        });
+      });
+      out.message(1, () => encodeAttributes(out, 1, service === undefined ? resource : { 'service.name': service }));
+    });
   }
-  out.push(Number(rest));
-  return Buffer.from(out);
+  return out.bytes;
 }
 
-function varintField(field: number, value: bigint): Buffer {
-  return Buffer.concat([varint(tag(field, wire.varint)), varint(value)]);
+function encodeSpan(out: BackwardWriter, span: Span): void {
+  const { error, events, parentId } = span;
+  out.message(2, () => {
+    if (error !== undefined)
+      out.message(15, () => {
+        out.varint(3, 2);
+        out.text(2, error);
+      });
+    for (let index = events.length - 1; index >= 0; index -= 1) {
+      const { atMs, name } = events[index] as SpanEvent;
+      out.message(11, () => {
+        out.text(2, name);
+        out.fixed64(1, nanoseconds(atMs));
+      });
+    }
+    encodeAttributes(out, 9, span.attributes);
+    out.fixed64(8, nanoseconds(span.endMs));
+    out.fixed64(7, nanoseconds(span.startMs));
+    out.varint(6, span.kind);
+    out.text(5, span.name);
+    if (parentId !== '') out.hex(4, parentId);
+    out.hex(2, span.spanId);
+    out.hex(1, span.traceId);
+  });
 }
 
-function fixed64(field: number, value: bigint): Buffer {
-  const number = Buffer.alloc(8);
-  number.writeBigUInt64LE(BigInt.asUintN(64, value));
-  return Buffer.concat([varint(tag(field, wire.fixed64)), number]);
+function encodeAttributes(out: BackwardWriter, field: number, list: Readonly<Record<string, AttributeValue>>): void {
+  for (const [key, value] of Object.entries(list).reverse())
+    out.message(field, () => {
+      out.message(2, () => encodeValue(out, value));
+      out.text(1, key);
+    });
 }
 
-function bytes(field: number, value: Buffer): Buffer {
-  return Buffer.concat([varint(tag(field, wire.bytes)), varint(BigInt(value.length)), value]);
-}
-
-function text(field: number, value: string): Buffer {
-  return bytes(field, Buffer.from(value, 'utf8'));
-}
-
-function message(field: number, ...parts: readonly Buffer[]): Buffer {
-  return bytes(field, Buffer.concat(parts));
+function encodeValue(out: BackwardWriter, value: AttributeValue): void {
+  if (typeof value === 'string') out.text(1, value);
+  else if (typeof value === 'boolean') out.varint(2, value ? 1 : 0);
+  else if (Number.isSafeInteger(value)) out.varint(3, value);
+  else out.double(4, value);
 }
 
 /** What one report may have: cloudflared records 20 spans of a request; the rest is room for its attributes. */
@@ -199,6 +176,18 @@ function* fields(data: Uint8Array): Generator<Field> {
     }
     throw malformed('a number without an end');
   };
+  /** Tags and lengths: below 2^28, and without the cost of a BigInt. */
+  const readSmall = (): number => {
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = data[at];
+      if (byte === undefined) break;
+      at += 1;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    throw malformed('a tag or a length that is too long');
+  };
   const take = (length: number): number => {
     const from = at;
     if (length > data.length - at) throw malformed('a field that is longer than its message');
@@ -206,10 +195,10 @@ function* fields(data: Uint8Array): Generator<Field> {
     return from;
   };
   while (at < data.length) {
-    const head = readVarint();
-    if (head > 0xffff_ffffn || head < 8n) throw malformed('a field without a number');
-    const field = Number(head >> 3n);
-    switch (Number(head & 7n)) {
+    const head = readSmall();
+    const field = head >> 3;
+    if (field === 0) throw malformed('a field without a number');
+    switch (head & 7) {
       case wire.varint:
         yield { field, bytes: noBytes, number: readVarint() };
         break;
@@ -220,9 +209,7 @@ function* fields(data: Uint8Array): Generator<Field> {
         yield { field, bytes: noBytes, number: BigInt(view.getUint32(take(4), true)) };
         break;
       case wire.bytes: {
-        const length = readVarint();
-        if (length > BigInt(data.length)) throw malformed('a field that is longer than its message');
-        const from = take(Number(length));
+        const from = take(readSmall());
         yield { field, bytes: data.subarray(from, at), number: 0n };
         break;
       }

@@ -48,6 +48,8 @@ export interface Visitors extends AsyncDisposable {
   showErrorsWith(page: ErrorPage): void;
   /** What visitors type: HTTP where it is listened for, since its certificate needs no trust. */
   urlOf(hostname: string): string;
+  /** The same over HTTPS where it is listened for: for secrets. */
+  secureUrlOf(hostname: string): string;
   /** Accepts no more connections, finishes running requests (at most `timeoutMs`), then closes. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -81,13 +83,19 @@ export async function openVisitors(options: VisitorsOptions): Promise<Visitors> 
     showErrorsWith: page => {
       errorPage = page;
     },
-    urlOf: hostname => {
-      if (httpPort !== undefined) return `http://${hostname}${httpPort === 80 ? '' : `:${httpPort}`}`;
-      return `https://${hostname}${httpsPort === 443 ? '' : `:${httpsPort}`}`;
-    },
+    urlOf: hostname => (httpPort === undefined ? httpsUrl(hostname, httpsPort) : httpUrl(hostname, httpPort)),
+    secureUrlOf: hostname => (httpsPort === undefined ? httpUrl(hostname, httpPort) : httpsUrl(hostname, httpsPort)),
     drain: timeoutMs => server.drain(timeoutMs),
     [Symbol.asyncDispose]: () => server.drain(0),
   };
+}
+
+function httpUrl(hostname: string, port: number | undefined): string {
+  return `http://${hostname}${port === 80 ? '' : `:${port}`}`;
+}
+
+function httpsUrl(hostname: string, port: number | undefined): string {
+  return `https://${hostname}${port === 443 ? '' : `:${port}`}`;
 }
 
 /** One handler of all steps, each with the rest as its `next`: made once, so that a request costs one call a step. */

@@ -102,10 +102,10 @@ describe('a connector', { skip, timeout: 120_000 }, () => {
     assert.match(refused[0]?.text ?? '', /Its log names the cause/);
     await connector.logged(/ERR .*EMFILE.*no free descriptor: raise its limit/);
     const [, metrics = ''] = await connector.logged(/Starting metrics server on (\S+)\/metrics/);
-    await assert.rejects(fetch(`http://${metrics}/ready`, { signal: AbortSignal.timeout(300) }));
     for (const visitor of held) visitor.socket.destroy();
     await world.untilServed('/');
-    assert.equal((await fetch(`http://${metrics}/ready`)).status, 200);
+    const health = await runPostern(world.home, ['healthcheck', '--metrics', metrics]);
+    assert.equal(health.code, 0, health.stderr);
     assert.equal(countOf(connector, /Registered tunnel connection/g), 1);
     assert.equal(await connector.stop(), 0);
   });

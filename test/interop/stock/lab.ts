@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { parseOriginCert } from '../../../internal/credentials/origin-cert.ts';
+import { type OriginCert, parseOriginCert } from '../../../internal/credentials/origin-cert.ts';
 import { type ChildProgram, posternCommand, startChild } from '../../support/child-program.ts';
 import { until, within } from '../../support/wait.ts';
 import { NotOffered, type Stage } from './scenario.ts';
@@ -34,6 +34,8 @@ export interface RunOptions {
 export interface LabOptions {
   /** Words that run everything somewhere else: `ip netns exec NAME`. */
   readonly prefix?: readonly string[];
+  /** Further flags of the edge. */
+  readonly edgeFlags?: readonly string[];
   /** Further variables of the edge. */
   readonly edgeEnv?: Readonly<Record<string, string>>;
 }
@@ -76,13 +78,13 @@ export class Lab {
     this.apiUrl = `${this.quickServiceUrl}/client/v4`;
   }
 
-  static async open(stage: Stage, { edgeEnv = {}, prefix = [] }: LabOptions = {}): Promise<Lab> {
+  static async open(stage: Stage, { edgeEnv = {}, edgeFlags = [], prefix = [] }: LabOptions = {}): Promise<Lab> {
     const home = join(stage.directory, 'operator');
     for (const directory of [home, join(stage.directory, 'home')]) await mkdir(directory);
     const flags = [
       ...['--state-dir', join(stage.directory, 'edge'), '--location', 'lab', '--grace-period', '1s'],
       ...['--connector-port', '0', '--http-port', '0', '--https-port', '0', '--api', '127.0.0.1:0'],
-      ...['--socks', '127.0.0.1:0', '--socks-open'],
+      ...['--socks', '127.0.0.1:0', '--socks-open', ...edgeFlags],
     ];
     const edge = startChild([...prefix, ...posternCommand(), 'edge', 'run', ...flags], { home, env: edgeEnv });
     stage.after(() => edge.stop());
@@ -127,12 +129,17 @@ export class Lab {
     return stdout;
   }
 
+  /** Starts a command of ours as the operator of the edge; it is stopped with the scenario. */
+  startOperator(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProgram {
+    const home = join(this.#stage.directory, 'operator');
+    const child = startChild([...this.#prefix, ...posternCommand(), ...args], { home, env });
+    this.#stage.after(() => child.stop());
+    return child;
+  }
+
   /** Runs a command of ours as the operator of the edge; gives what it printed. */
   async operator(...args: readonly string[]): Promise<string> {
-    const child = startChild([...this.#prefix, ...posternCommand(), ...args], {
-      home: join(this.#stage.directory, 'operator'),
-    });
-    this.#stage.after(() => child.stop());
+    const child = this.startOperator(args);
     const code = await within(`the end of postern ${args.join(' ')}`, child.exited, commandMs);
     if (code !== 0) throw new Error(`postern ${args.join(' ')} ended with ${code}:\n${child.log()}`);
     return child.output();
@@ -186,11 +193,21 @@ export class Lab {
   }
 
   /** Calls the edge's API as the operator; gives the result of the answer, and rejects when it is no success. */
-  async api(method: string, path: string, body?: unknown): Promise<unknown> {
-    const { accountId, apiToken } = parseOriginCert(await readFile(join(this.#stateDir, 'cert.pem'), 'utf8'));
-    const response = await fetch(`${this.apiUrl}/accounts/${accountId}/${path}`, {
+  api(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.#call(method, ({ accountId }) => `accounts/${accountId}/${path}`, body);
+  }
+
+  /** The same for calls on the operator's zone. */
+  zoneApi(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.#call(method, ({ zoneId }) => `zones/${zoneId}/${path}`, body);
+  }
+
+  async #call(method: string, pathOf: (cert: OriginCert) => string, body: unknown): Promise<unknown> {
+    const cert = parseOriginCert(await readFile(join(this.#stateDir, 'cert.pem'), 'utf8'));
+    const path = pathOf(cert);
+    const response = await fetch(`${this.apiUrl}/${path}`, {
       method,
-      headers: { authorization: `Bearer ${apiToken}`, connection: 'close', 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${cert.apiToken}`, connection: 'close', 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(commandMs),
     });

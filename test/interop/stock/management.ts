@@ -8,6 +8,7 @@ import { until } from '../../support/wait.ts';
 import { openVisitedOrigin } from '../visited-origin.ts';
 import { Lab, registered } from './lab.ts';
 import type { Scenario, Stage } from './scenario.ts';
+import { tailScenarios } from './tail.ts';
 import { checkVisits, visit } from './visit.ts';
 
 export const managementScenarios: readonly Scenario[] = [
@@ -17,8 +18,10 @@ export const managementScenarios: readonly Scenario[] = [
   { name: 'tunnel route lb', run: manageBalancers },
   { name: 'tunnel vnet', run: manageNetworks },
   { name: 'tunnel route ip', run: manageRoutes },
+  { name: 'what v4 clients changed', run: manageChanged },
   { name: 'tunnel ready', run: askReady },
   { name: 'tunnel diag, of its own connector and of ours', run: diagnose },
+  ...tailScenarios,
 ];
 
 interface Listed {
@@ -192,6 +195,37 @@ async function manageRoutes(stage: Stage): Promise<void> {
   assert.deepEqual((await shown()) ?? [], []);
   const { stdout, stderr } = await lab.command(['tunnel', 'route', 'ip', 'get', '10.1.2.9']);
   assert.match(stdout + stderr, /No route matches the IP 10\.1\.2\.9/);
+}
+
+/** Renamed and reached through DNS records by another client of the API, and then managed by commands. */
+async function manageChanged(stage: Stage): Promise<void> {
+  const lab = await Lab.open(stage);
+  const { id, token } = (await lab.api('POST', 'cfd_tunnel', { name: 'old' })) as { id: string; token: string };
+  const config = { ingress: [{ service: 'http_status:204' }] };
+  await lab.api('PUT', `cfd_tunnel/${id}/configurations`, { config });
+  await lab.api('PATCH', `cfd_tunnel/${id}`, { name: 'new' });
+  const record = { type: 'CNAME', name: 'made', content: `${id}.cfargotunnel.com`, proxied: true, ttl: 1 };
+  await lab.zoneApi('POST', 'dns_records', record);
+  await refuse(lab, /neither the ID nor the name/, 'tunnel', 'info', 'old');
+  const { stdout, stderr } = await lab.command(['tunnel', 'route', 'dns', 'new', 'made']);
+  assert.match(stdout + stderr, /made\.localhost is already configured to route to your tunnel/);
+  const connector = await lab.run({ protocol: 'quic', token });
+  const [listed] = await listing<readonly (Listed & { readonly connections: readonly unknown[] })[]>(
+    lab,
+    ...['tunnel', 'list', '-o', 'json'],
+  );
+  assert.deepEqual([listed?.name, listed?.connections.length], ['new', 2]);
+  /** A stock program leaves out of a token what it does not know. */
+  const secretIn = (text: string): string => (JSON.parse(Buffer.from(text, 'base64').toString()) as { s: string }).s;
+  assert.equal(secretIn(await lab.succeed('tunnel', 'token', 'new')), secretIn(token));
+  await lab.api('PATCH', `cfd_tunnel/${id}`, { tunnel_secret: Buffer.alloc(32, 5).toString('base64') });
+  assert.notEqual(secretIn(await lab.succeed('tunnel', 'token', 'new')), secretIn(token));
+  const state = async (): Promise<string> => ((await lab.api('GET', `cfd_tunnel/${id}`)) as { status: string }).status;
+  assert.equal(await state(), 'healthy');
+  await connector.stop();
+  assert.equal(await state(), 'down');
+  await lab.succeed('tunnel', 'delete', 'new');
+  assert.deepEqual(await lab.zoneApi('GET', 'dns_records'), []);
 }
 
 async function askReady(stage: Stage): Promise<void> {
