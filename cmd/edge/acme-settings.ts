@@ -14,13 +14,17 @@ export interface AcmeFlags {
   readonly acmeCa: string | undefined;
   readonly acmeEabFile: string | undefined;
   readonly acmeDns: string | undefined;
+  readonly acmeDnsHook: string | undefined;
 }
 
 /** Undefined without --acme. Throws 'usage.invalid', 'credentials.invalid' and 'config.invalid'. */
 export async function readAcmeFlags(flags: AcmeFlags, context: CommandContext): Promise<AcmeOptions | undefined> {
-  const { acme: contact, acmeCa, acmeDirectory, acmeDns, acmeEabFile } = flags;
+  const { acme: contact, acmeCa, acmeDirectory, acmeDns, acmeDnsHook, acmeEabFile } = flags;
   if (contact === undefined) {
-    const others = { '--acme-ca': acmeCa, '--acme-eab-file': acmeEabFile, '--acme-dns': acmeDns };
+    const others = {
+      ...{ '--acme-ca': acmeCa, '--acme-eab-file': acmeEabFile },
+      ...{ '--acme-dns': acmeDns, '--acme-dns-hook': acmeDnsHook },
+    };
     const lonely = Object.entries(others).find(([, value]) => value !== undefined)?.[0];
     if (lonely !== undefined)
       throw new PosternError(
@@ -29,6 +33,8 @@ export async function readAcmeFlags(flags: AcmeFlags, context: CommandContext): 
       );
     return undefined;
   }
+  if (acmeDns !== undefined && acmeDnsHook !== undefined)
+    throw new PosternError('usage.invalid', '--acme-dns and --acme-dns-hook exclude each other: give one of both.');
   if (!/^[^\s@,?]+@[^\s@,?]+$/.test(contact))
     throw new PosternError('usage.invalid', `--acme ${JSON.stringify(contact)} is not a mail address.`);
   if (URL.parse(acmeDirectory)?.protocol !== 'https:')
@@ -38,6 +44,7 @@ export async function readAcmeFlags(flags: AcmeFlags, context: CommandContext): 
     );
   return {
     dns: acmeDns === undefined ? undefined : parseListen(acmeDns, 'acme-dns'),
+    dnsHook: acmeDnsHook === undefined ? undefined : resolvePath(acmeDnsHook, context),
     authority: {
       directoryUrl: acmeDirectory,
       contact,

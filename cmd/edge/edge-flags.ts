@@ -107,6 +107,14 @@ export const edgeFlags = [
       'of the domain and its wildcard; authorities ask port 53',
   },
   {
+    name: 'acme-dns-hook',
+    type: 'string',
+    valueName: 'PROGRAM',
+    description:
+      'Program that sets and removes the TXT record _acme-challenge at the provider of the domain, to get a certificate of ' +
+      'the domain and its wildcard',
+  },
+  {
     name: 'error-page',
     type: 'string',
     valueName: 'FILE',

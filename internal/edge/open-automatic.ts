@@ -3,6 +3,7 @@
 import { AutomaticCertificates, type AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
 import type { ChallengeAnswers } from '../certificates/acme/challenge-answers.ts';
 import { ChallengeDns } from '../certificates/acme/challenge-dns.ts';
+import { createHookSolver } from '../certificates/acme/hook-dns.ts';
 import type { Solver } from '../certificates/acme/request-certificate.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import { PosternError } from '../errors/error.ts';
@@ -38,6 +39,7 @@ export async function openAutomatic(
   // The domain itself may lead elsewhere, so its own name server comes first.
   const solvers = ({ http, tls }: ChallengeAnswers): readonly Solver[] => [
     ...(dns === undefined ? [] : [dns]),
+    ...(acme.dnsHook === undefined ? [] : [createHookSolver(acme.dnsHook, domain)]),
     ...(httpPort === undefined ? [] : [http]),
     tls,
   ];

@@ -23,6 +23,8 @@ export interface AcmeOptions
   extends Pick<AutomaticOptions, 'authority' | 'limits' | 'now' | 'random' | 'checkIntervalMs'> {
   /** Where the edge answers as the name server of `_acme-challenge` of its domain; undefined = nowhere, and no wildcards. */
   readonly dns?: ListenAddress | undefined;
+  /** A program that sets `_acme-challenge` at the domain's provider; see hook-dns.ts. */
+  readonly dnsHook?: string | undefined;
 }
 
 export interface EdgeOptions {

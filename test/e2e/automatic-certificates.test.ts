@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
@@ -14,9 +15,14 @@ import type { AcmeOptions, EdgeOptions } from '../../internal/edge/options.ts';
 import type { ApiCertificate } from '../../internal/schema/api/certificate.ts';
 import { createTag, createTunnelId } from '../../internal/schema/api/id.ts';
 import { createApiToken, digestApiToken, openSecretBox } from '../../internal/store/secret-box.ts';
+import type { Answer } from 'dns-packet';
+import { openTestDns } from '../support/dns-server.ts';
 import { EdgeWorld } from '../support/edge-world.ts';
+import { listen } from '../support/origin-server.ts';
 import { Pebble, type PebbleOptions } from '../support/pebble.ts';
+import { temporaryDirectory } from '../support/program.ts';
 import { RawVisitor } from '../support/raw-visitor.ts';
+import { haveTools } from '../support/tools.ts';
 import { until } from '../support/wait.ts';
 
 const name = 'app.example.test';
@@ -297,4 +303,41 @@ it('gets the wildcard as the name server of the domain, and quick tunnels use it
   // A name below needs one of its own, and this one has no route.
   assert.ok(isPrivate(await visit(world.httpsPort, 'a.b.example.test')));
   assert.equal((await store.certificates.list(pebble.directoryUrl)).length, 1);
+});
+
+it('gets the wildcard by a program that sets the record, and says what the program said', async t => {
+  const home = await temporaryDirectory(t);
+  const program = join(home, 'hook');
+  const records = new Map<string, Answer[]>();
+  const server = await openTestDns({ records });
+  t.after(() => server.close());
+  // The program tells the test what it was asked for, and waits for the record as it would for a provider.
+  const calls = createServer(async (request, response) => {
+    const [, action = '', record = '', value = ''] = (request.url ?? '').split('/');
+    if (action === 'present') records.set(`TXT ${record}`, [{ type: 'TXT', name: record, ttl: 1, data: value }]);
+    else records.delete(`TXT ${record}`);
+    response.end();
+  });
+  const port = await listen(t, calls);
+  await writeFile(program, '#!/bin/sh\necho "no such zone" >&2\nexit 3\n', { mode: 0o700 });
+  let nowMs = Date.now();
+  const opened = await openAcmeWorld(t, {
+    acme: { dnsHook: program, now: () => nowMs },
+    pebble: { dnsPort: server.port },
+  });
+  if (opened === undefined || !(await haveTools(t, 'curl'))) return;
+  const { pebble, start, world } = opened;
+  await start();
+  const { certificates } = world.edge.store;
+  const read = async () => (await certificates.list(pebble.directoryUrl))[0];
+  nowMs += 10 * 60_000;
+  await world.edge.automatic?.check();
+  assert.match((await read())?.problem ?? '', /hook present failed: it ended with 3: no such zone/);
+  const script = `#!/bin/sh\nexec curl --silent --show-error --fail "http://127.0.0.1:${port}/$1/$2/$3"\n`;
+  await writeFile(program, script, { mode: 0o700 });
+  nowMs += 60 * 60_000;
+  await world.edge.automatic?.check();
+  assert.deepEqual([(await read())?.problem, (await read())?.failures], [undefined, 0]);
+  assert.equal((await visit(world.httpsPort, 'any.example.test', await pebble.rootPem())).authorized, true);
+  assert.equal(records.size, 0);
 });

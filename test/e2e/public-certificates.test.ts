@@ -85,6 +85,7 @@ it('refuses settings that could not work, and a key that everybody can read', as
     [['--acme', 'a@example.com', '--acme-directory', 'http://ca.example/dir'], 64, /is not an https:\/\/ URL/],
     [['--acme-ca', 'ca.pem'], 64, /--acme-ca is for --acme/],
     [['--acme', 'a@example.com', '--acme-eab-file', file], 2, /can be read by every user/],
+    [['--acme', 'a@example.com', '--acme-dns', ':0', '--acme-dns-hook', 'x'], 64, /exclude each other/],
     [['--acme', 'a@example.com', '--cert', 'a.pem', '--key', 'a.key'], 3, /exclude each other/],
   ];
   for (const [flags, code, said] of cases) {
