@@ -9,13 +9,13 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
+import type { Answer } from 'dns-packet';
 import type { ExternalAccount } from '../../internal/certificates/acme/acme-client.ts';
 import { parseOriginCert } from '../../internal/credentials/origin-cert.ts';
 import type { AcmeOptions, EdgeOptions } from '../../internal/edge/options.ts';
 import type { ApiCertificate } from '../../internal/schema/api/certificate.ts';
 import { createTag, createTunnelId } from '../../internal/schema/api/id.ts';
 import { createApiToken, digestApiToken, openSecretBox } from '../../internal/store/secret-box.ts';
-import type { Answer } from 'dns-packet';
 import { openTestDns } from '../support/dns-server.ts';
 import { EdgeWorld } from '../support/edge-world.ts';
 import { listen } from '../support/origin-server.ts';
@@ -140,7 +140,14 @@ it('asks for nothing that is not routed by its own name, however many visitors c
   );
   await start();
   const names = Array.from({ length: 300 }, (_, index) => `flood-${index}.example.test`);
-  names.push('a.wild.example.test', 'quick.example.test', 'nobody.example.com', 'example.test', 'xn--nxasmq6b.test');
+  names.push(
+    'a.wild.example.test',
+    '*.wild.example.test',
+    'quick.example.test',
+    'nobody.example.com',
+    'example.test',
+    'xn--nxasmq6b.test',
+  );
   for (let index = 0; index < names.length; index += 25) {
     const seen = await Promise.all(names.slice(index, index + 25).map(item => visit(world.httpsPort, item)));
     assert.ok(seen.every(isPrivate));

@@ -62,9 +62,10 @@ export interface OrderCounters {
 }
 
 /**
- * An authority gives fifty certificates a week for one domain (Let's Encrypt), renewals apart; an account leaves some to others.
+ * First orders of names, failed ones too. Let's Encrypt gives fifty certificates a week for one domain, and says so itself when they
+ * are used up; names that lead elsewhere must not use up what an account has.
  */
-export const orderLimits: OrderLimits = { ofAccount: 30, ofAuthority: 50 };
+export const orderLimits: OrderLimits = { ofAccount: 50, ofAuthority: 150 };
 const weekMs = 7 * 86_400_000;
 /** One order, with everything: the authority looks from several places, and DNS takes its time. */
 const orderTimeoutMs = 180_000;
@@ -187,7 +188,8 @@ export class AutomaticCertificates implements AsyncDisposable, CertificateOverla
     if (challenge !== undefined) return challenge;
     const held = this.#contextOf(name) ?? this.#contextOf(name.replace(/^[^.]+/, '*'));
     if (held !== undefined || this.#isCovered(name)) return held;
-    if (this.ownerOf(name) === undefined) {
+    // A wildcard route has a name too, which no visitor means.
+    if (name.startsWith('*') || this.ownerOf(name) === undefined) {
       this.counters.refused.unrouted += 1;
       return undefined;
     }
@@ -197,9 +199,11 @@ export class AutomaticCertificates implements AsyncDisposable, CertificateOverla
     return Promise.race([asked, late]).then(() => this.#contextOf(name));
   }
 
-  /** Names below the domain get no certificate of their own where a wildcard can be had. */
+  /** Names below the domain get no certificate of their own where a wildcard can be had, until that turns out not to be so. */
   #isCovered(name: string): boolean {
     const wildcard = this.#wildcard();
+    const record = wildcard === undefined ? undefined : this.#records.get(wildcard);
+    if (record !== undefined && record.failures > 0 && (record.issued?.expiresAtMs ?? 0) <= this.#now()) return false;
     return wildcard !== undefined && (name === wildcard.slice(2) || name.replace(/^[^.]+/, '*') === wildcard);
   }
 

@@ -11,7 +11,8 @@ const run = promisify(execFile);
 
 /** The program waits until the record can be seen, which takes some providers minutes. */
 const presentMs = 120_000;
-const cleanupMs = 30_000;
+/** An edge that stops waits for it. */
+const cleanupMs = 10_000;
 const maxOutputBytes = 64 * 1024;
 
 /**
@@ -22,10 +23,10 @@ export function createHookSolver(program: string, domain: string): Solver {
   return {
     type: 'dns-01',
     canSolve: name => name === domain,
-    async present(name, _token, keyAuthorization) {
+    async present(name, _token, keyAuthorization, signal) {
       const record = `_acme-challenge.${name}`;
       const value = createHash('sha256').update(keyAuthorization).digest('base64url');
-      await call(program, ['present', record, value], presentMs);
+      await call(program, ['present', record, value], presentMs, signal);
       return {
         // What is left behind harms nobody, and the certificate is there: the order does not fail by it.
         [Symbol.asyncDispose]: () => call(program, ['cleanup', record, value], cleanupMs).catch(() => undefined),
@@ -34,9 +35,9 @@ export function createHookSolver(program: string, domain: string): Solver {
   };
 }
 
-async function call(program: string, args: readonly string[], timeoutMs: number): Promise<void> {
+async function call(program: string, args: readonly string[], timeoutMs: number, signal?: AbortSignal): Promise<void> {
   try {
-    await run(program, [...args], { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes });
+    await run(program, [...args], { timeout: timeoutMs, signal, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes });
   } catch (cause) {
     throw new PosternError('certificate.failed', `${program} ${args[0]} failed: ${reasonOf(cause, timeoutMs)}`);
   }

@@ -14,8 +14,8 @@ export interface Solver {
   readonly type: 'http-01' | 'tls-alpn-01' | 'dns-01';
   /** Whether it can answer for the name as things are now. */
   canSolve(name: string): boolean;
-  /** Answers until the result is disposed of. */
-  present(name: string, token: string, keyAuthorization: string): Promise<AsyncDisposable>;
+  /** Answers until the result is disposed of. `signal` ends what takes long. */
+  present(name: string, token: string, keyAuthorization: string, signal: AbortSignal): Promise<AsyncDisposable>;
 }
 
 export interface CertificateRequest {
@@ -84,7 +84,7 @@ async function authorize(
     const challenge = body.challenges.find(({ type }) => type === solver.type);
     if (challenge?.token === undefined || !solver.canSolve(name)) continue;
     const { token } = challenge;
-    await using _answer = await solver.present(name, token, await client.keyAuthorization(token));
+    await using _answer = await solver.present(name, token, await client.keyAuthorization(token), signal);
     await client.post(challenge.url, {});
     await pollAuthorization(client, url, signal, name);
     return;

@@ -34,8 +34,10 @@ export function openCertificateFeature(parts: CertificateParts): CertificateFeat
     api: serveTable({
       async listCertificates(_call, { accountTag }) {
         const own = accountTag === parts.operator ? ownCertificates(parts) : [];
-        const asked = automatic?.list().filter(record => record.accountTag === accountTag) ?? [];
-        return [...own, ...asked.map(showRecord)];
+        const asked = automatic?.list() ?? [];
+        // Whose the name is now: it may have been another's when the certificate was asked for.
+        const mine = asked.filter(({ accountTag: asker, name }) => (automatic?.ownerOf(name) ?? asker) === accountTag);
+        return [...own, ...mine.map(showRecord)];
       },
     }),
     metrics: automatic === undefined ? [] : metricsOf(automatic, parts.now ?? Date.now),

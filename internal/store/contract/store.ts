@@ -332,7 +332,7 @@ export type ClaimCertificate = 'claimed' | 'held' | 'account' | 'authority';
 export interface CertificateStore {
   /** By name. */
   list(authority: string): Promise<readonly CertificateRecord[]>;
-  /** Counts an order when it says `claimed`. */
+  /** Counts an order when it says `claimed`, but for the renewal of a certificate, which no limit refuses. */
   claim(claim: CertificateClaim): Promise<ClaimCertificate>;
   keep(authority: string, name: string, issued: IssuedRecord, nextAtMs: number): Promise<void>;
   fail(authority: string, name: string, problem: string, nextAtMs: number): Promise<void>;

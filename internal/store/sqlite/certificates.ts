@@ -26,9 +26,12 @@ export function createCertificateStore(database: Database): CertificateStore {
           accountTag,
           authority,
         );
-        if (counted === undefined || integer(counted, 'of_all') >= maxOfAuthority) return 'authority';
-        if (integer(counted, 'of_account') >= maxOfAccount) return 'account';
-        database.run('INSERT INTO certificate_orders VALUES (?, ?, ?)', authority, accountTag, nowMs);
+        // A renewal must not fail because others ask for new names.
+        if (known?.chain === undefined || known.chain === null) {
+          if (counted === undefined || integer(counted, 'of_all') >= maxOfAuthority) return 'authority';
+          if (integer(counted, 'of_account') >= maxOfAccount) return 'account';
+          database.run('INSERT INTO certificate_orders VALUES (?, ?, ?)', authority, accountTag, nowMs);
+        }
         database.run(
           'INSERT INTO certificates (authority, name, account_tag, attempted_ms, next_ms, failures) VALUES (?, ?, ?, ?, ?, 0) ' +
             'ON CONFLICT DO UPDATE SET account_tag = excluded.account_tag, attempted_ms = excluded.attempted_ms, ' +
