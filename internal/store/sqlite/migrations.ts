@@ -205,6 +205,20 @@ export const migrations: readonly string[] = [
   ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
   `,
   `
+  CREATE TABLE public_ports (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+    port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    tunnel_id TEXT NOT NULL REFERENCES tunnels,
+    document TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX public_ports_port ON public_ports (protocol, port);
+  CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
+  CREATE INDEX public_ports_account ON public_ports (account_tag);
+  `,
+  `
   CREATE TABLE authority_accounts (
     authority TEXT PRIMARY KEY,
     url TEXT NOT NULL,

@@ -15,6 +15,7 @@ import { migrations, presenceMigrations } from './migrations.ts';
 import { createNetworkStore } from './networks.ts';
 import { createPresenceStore } from './presence.ts';
 import { createPrivateHostnameStore } from './private-hostnames.ts';
+import { createPublicPortStore } from './public-ports.ts';
 import { createQuickTunnelStore } from './quick-tunnels.ts';
 import { createTokenUseStore, forgetTokenUses } from './tokens.ts';
 import { createTunnelStore } from './tunnels.ts';
@@ -59,6 +60,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
+      publicPorts: createPublicPortStore(database),
       balancing: createBalancingStore(database),
       certificates: createCertificateStore(database),
       users: createUserStore(database),

@@ -67,6 +67,7 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   },
   networks: { create: true, update: true, remove: true, get: true, list: true },
   ipRoutes: { create: true, update: true, remove: true, list: true },
+  publicPorts: { create: true, remove: true, list: true },
   balancing: { create: true, change: true, remove: true, list: true },
   certificates: {
     list: true,
@@ -106,6 +107,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     networks: part('networks'),
     ipRoutes: part('ipRoutes'),
     privateHostnames: part('privateHostnames'),
+    publicPorts: part('publicPorts'),
     balancing: part('balancing'),
     certificates: part('certificates'),
     users: part('users'),
