@@ -43,6 +43,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./doctor/doctor.ts'),
   },
   {
+    path: 'edge certificates',
+    summary: 'List the certificates of an edge, and when each is renewed',
+    inherits: 'tunnel',
+    load: () => import('./edge/certificates.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',

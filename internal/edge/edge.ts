@@ -25,6 +25,7 @@ import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { managementHostOf, openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
+import { openAutomatic } from './open-automatic.ts';
 import type { Edge, EdgeOptions } from './options.ts';
 
 /**
@@ -52,11 +53,13 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     logger.error(errorFields(error), 'Cannot read host names'),
   );
   opened.defer(() => hostnames.close());
+  const automatic = await openAutomatic(options, { store, secrets }, opened);
   const certificates = opened.use(
     await openCertificates({
       ...options,
       visitorDomains: [domain],
       serves: name => (name === managementHost ? 'name' : hostnames.routed(name)),
+      automatic: automatic?.certificates,
     }),
   );
 
@@ -123,6 +126,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       accounts,
       describeEdge,
       urlOf,
+      certificates,
+      automatic: automatic?.certificates,
       secureUrlOf,
     },
     opened,
@@ -161,6 +166,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ),
   );
 
+  automatic?.start(hostnames, accounts, managementHost);
   phase = 'serving';
 
   const resources = opened.move();
@@ -192,6 +198,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     apiUrl,
     quickServiceUrl: api.origin,
     caPem: certificates.caPem,
+    automatic: automatic?.certificates,
+    challengeDnsPort: automatic?.dnsPort,
     metrics: metrics?.address,
     registry,
     store,

@@ -74,6 +74,15 @@ export const errorTable = {
     remedy:
       "Log in with `postern tunnel login`, take the cert.pem of this edge's state directory, or name another with --origincert.",
   },
+  'certificate.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 1,
+    meaning: 'A certificate authority gave no certificate, or could not be asked.',
+    remedy:
+      'Nothing at first: the edge tries again by itself, and serves the certificate it has. `postern edge certificates` shows ' +
+      'what the authority said; docs/https.md lists what it usually means.',
+  },
   'config.invalid': {
     scope: 'config',
     retry: 'never',

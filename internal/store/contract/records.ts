@@ -288,6 +288,44 @@ export interface BalancingRecord {
   readonly modifiedAtMs: number;
 }
 
+/** The account of this edge at a certificate authority. */
+export interface AuthorityAccountRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** URL of the account. */
+  readonly url: string;
+  /** Its private key, sealed. */
+  readonly sealedKey: Uint8Array;
+}
+
+/** A public certificate, or one that was asked for. */
+export interface CertificateRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** Host name or wildcard. */
+  readonly name: string;
+  /** Whose name it is. */
+  readonly accountTag: string;
+  /** The last one that the authority gave; it stays while a renewal fails. */
+  readonly issued: IssuedRecord | undefined;
+  readonly attemptedAtMs: number;
+  /** When it is asked for again, to renew it or after a failure. */
+  readonly nextAtMs: number;
+  /** In a row, the last attempts. */
+  readonly failures: number;
+  /** What went wrong the last time. */
+  readonly problem: string | undefined;
+}
+
+export interface IssuedRecord {
+  /** PEM. */
+  readonly chain: string;
+  /** The private key, sealed. */
+  readonly sealedKey: Uint8Array;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
+}
+
 /** One page of a listing. */
 export interface Page<T> {
   readonly items: readonly T[];

@@ -10,14 +10,17 @@ import type {
   ApiTokenRecord,
   AuditEntry,
   AuditRecord,
+  AuthorityAccountRecord,
   BalancingKind,
   BalancingRecord,
+  CertificateRecord,
   ConfigurationRecord,
   DeviceRecord,
   EdgeRecord,
   GroupRecord,
   HostnameRecord,
   IpRouteRecord,
+  IssuedRecord,
   LoginCodeRecord,
   NetworkRecord,
   NewApiToken,
@@ -324,6 +327,38 @@ export interface BalancingStore {
   list(accountTag?: string): Promise<readonly BalancingRecord[]>;
 }
 
+/** Who wants to ask an authority, for which name, and how often that may be. */
+export interface CertificateClaim {
+  readonly authority: string;
+  readonly name: string;
+  readonly accountTag: string;
+  readonly nowMs: number;
+  /** Until then nobody else asks for the name, should this one never say how it ended. */
+  readonly untilMs: number;
+  /** Only orders after this time count. */
+  readonly sinceMs: number;
+  readonly maxOfAccount: number;
+  readonly maxOfAuthority: number;
+}
+
+/** `held`: its time has not come, or somebody asks already; `account`, `authority`: so many orders were made. */
+export type ClaimCertificate = 'claimed' | 'held' | 'account' | 'authority';
+
+/** Certificates of public authorities. Edges on one store ask for a name one at a time. */
+export interface CertificateStore {
+  /** By name. */
+  list(authority: string): Promise<readonly CertificateRecord[]>;
+  /** Counts an order when it says `claimed`, but for the renewal of a certificate, which no limit refuses. */
+  claim(claim: CertificateClaim): Promise<ClaimCertificate>;
+  keep(authority: string, name: string, issued: IssuedRecord, nextAtMs: number): Promise<void>;
+  fail(authority: string, name: string, problem: string, nextAtMs: number): Promise<void>;
+  /** Only the time: the authority suggests another. */
+  postpone(authority: string, name: string, nextAtMs: number): Promise<void>;
+  remove(authority: string, name: string): Promise<void>;
+  account(authority: string): Promise<AuthorityAccountRecord | undefined>;
+  setAccount(account: AuthorityAccountRecord): Promise<void>;
+}
+
 /** What a store keeps, by subject. */
 export interface StoreParts {
   readonly accounts: AccountStore;
@@ -336,6 +371,7 @@ export interface StoreParts {
   readonly privateHostnames: PrivateHostnameStore;
   readonly publicPorts: PublicPortStore;
   readonly balancing: BalancingStore;
+  readonly certificates: CertificateStore;
   readonly users: UserStore;
   readonly groups: GroupStore;
   readonly devices: DeviceStore;

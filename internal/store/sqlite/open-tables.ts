@@ -7,6 +7,7 @@ import type { PresenceStore, StoreParts } from '../contract/store.ts';
 import { createAccountStore } from './accounts.ts';
 import { createAuditStore } from './audit.ts';
 import { createBalancingStore } from './balancing.ts';
+import { createCertificateStore } from './certificates.ts';
 import { Database, isDamaged } from './database.ts';
 import { createHostnameStore } from './hostnames.ts';
 import { createIpRouteStore } from './ip-routes.ts';
@@ -61,6 +62,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       privateHostnames: createPrivateHostnameStore(database),
       publicPorts: createPublicPortStore(database),
       balancing: createBalancingStore(database),
+      certificates: createCertificateStore(database),
       users: createUserStore(database),
       groups: createGroupStore(database),
       devices: createDeviceStore(database),

@@ -10,6 +10,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import { challengeAlpn } from '../../certificates/acme/challenge-alpn.ts';
 import { type Certificates, protocolNames } from '../../certificates/open-certificates.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../../net/stream/write-watch.ts';
@@ -172,7 +173,7 @@ class Listeners {
     };
     const server = createTlsServer({
       ...certificates.visitorTls,
-      ALPNProtocols: ['h2', 'http/1.1', ...(connectors === undefined ? [] : [connectorAlpn])],
+      ALPNProtocols: ['h2', 'http/1.1', ...(connectors === undefined ? [] : [connectorAlpn]), challengeAlpn],
       handshakeTimeout: this.#timeouts.headersMs,
       SNICallback: chooseContext,
     });
@@ -211,6 +212,8 @@ class Listeners {
     const { place } = known;
     if (isConnector(socket)) this.#handOver(socket, known);
     else if (socket.alpnProtocol === connectorAlpn) socket.destroy();
+    // The certificate was the answer: RFC 8737 §3.
+    else if (socket.alpnProtocol === challengeAlpn) socket.end();
     else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, place);
     else this.#serveHttp1(socket, place);
   }

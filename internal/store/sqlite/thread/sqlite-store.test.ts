@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describeBalancingContract } from '../../../../test/conformance/store/balancing-contract.ts';
+import { describeCertificateContract } from '../../../../test/conformance/store/certificate-contract.ts';
 import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
@@ -43,6 +44,7 @@ describePresenceContract('sqlite', createPlace);
 describeBalancingContract('sqlite', createPlace);
 describePublicPortContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
+describeCertificateContract('sqlite', createPlace);
 describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
