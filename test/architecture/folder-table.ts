@@ -67,6 +67,8 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     '.': ['contract'],
     contract: [],
     follow: ['contract'],
+    open: ['contract', 'postgres', 'sql', 'sqlite'],
+    postgres: ['contract', 'sql'],
     sql: ['contract'],
     sqlite: ['contract', 'sql'],
   },

@@ -101,6 +101,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     devices: part('devices'),
     audit: part('audit'),
     tokenUses: part('tokenUses'),
+    isReachable: () => true,
     close,
     [Symbol.asyncDispose]: close,
   };
