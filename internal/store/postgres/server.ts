@@ -21,17 +21,6 @@ export const statementTimeoutMs = 10_000;
 /** OID of BIGINT, whose values all are exact numbers here: milliseconds and counts. */
 const int8 = 20;
 
-/** Whether `text` names a PostgreSQL database rather than a file. */
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:/i.test(text);
-}
-
-/** Whether the URL brings a password. */
-export function hasPassword(text: string): boolean {
-  const url = URL.parse(text);
-  return url !== null && (url.password !== '' || url.searchParams.has('password'));
-}
-
 /** Throws 'config.invalid' without repeating the URL, which may hold a password. */
 export function parsePostgresUrl(text: string, password?: string): PostgresServer {
   const url = URL.parse(text);
