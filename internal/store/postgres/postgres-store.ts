@@ -7,10 +7,8 @@ import { ChangeFeed } from '../contract/changes.ts';
 import type { Store } from '../contract/store.ts';
 import { createStoreParts, forgetOld, keepDeletedMs } from '../sql/store-parts.ts';
 import { ChangeLog, channel } from './change-log.ts';
-import { PostgresDatabase, PostgresPool } from './database.ts';
-import { translate } from './errors.ts';
 import { Listener } from './listener.ts';
-import { migrate } from './migrations.ts';
+import { openPostgresDatabases } from './open-databases.ts';
 import type { PostgresServer } from './server.ts';
 
 export interface PostgresStoreOptions {
@@ -27,40 +25,28 @@ export interface PostgresStoreOptions {
 /** Looks as a net under notifications that do arrive: one may be lost. */
 const netIntervalMs = 30_000;
 const defaultPollIntervalMs = 2_000;
-const defaultLockWaitMs = 10_000;
-/** Any two numbers that no other program takes in the same database; the schema's own is in migrations.ts. */
-const configurationLock = 0x706f_7302;
-const presenceLock = 0x706f_7303;
 
 /** Opens the store and brings its schema up to date. Throws 'store.away', 'store.failed' or 'store.busy'. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
-  const { server, pollIntervalMs = defaultPollIntervalMs, lockWaitMs = defaultLockWaitMs, now = Date.now } = options;
+  const { server, pollIntervalMs = defaultPollIntervalMs, now = Date.now } = options;
   await using opened = new AsyncDisposableStack();
   const changes = new ChangeFeed();
   const log = new ChangeLog(changes);
-  const pool = opened.adopt(
-    new PostgresPool(server, {
+  const databases = opened.use(
+    await openPostgresDatabases(server, {
+      lockWaitMs: options.lockWaitMs,
+      log,
       onReachable: (reachable, reason) => {
         options.onReachable?.(reachable, reason);
         if (reachable) catchUp();
       },
     }),
-    closing => closing.close(),
   );
-  const database = new PostgresDatabase(pool, { lock: configurationLock, durable: true, lockWaitMs, log });
-  const presence = new PostgresDatabase(pool, { lock: presenceLock, durable: false, lockWaitMs });
+  const { database, presence, pool } = databases;
   // A failure shows at the next look, and at the next call.
   const catchUp = (): void => void log.catchUp(database).catch(() => undefined);
-  try {
-    await pool.with(migrate);
-  } catch (error) {
-    throw translate(error, server.place);
-  }
   await forgetOld(database, presence, now() - keepDeletedMs);
   await log.start(database);
-  opened.defer(async () => {
-    await Promise.all([database.settled(), presence.settled()]);
-  });
   const listener = opened.adopt(
     new Listener({
       server,

@@ -29,12 +29,7 @@ export interface Tables {
 export async function openTables(options: TableOptions, changes: ChangeFeed): Promise<Tables> {
   const { path, lockWaitMs } = options;
   await using opened = new AsyncDisposableStack();
-  const database = opened.adopt(
-    new SqliteDatabase(path, changes, { migrations, durable: true, lockWaitMs }),
-    closeDatabase,
-  );
-  // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
-  const presence = opened.adopt(openPresence(presencePath(path), lockWaitMs), closeDatabase);
+  const { database, presence } = opened.use(openSqliteDatabases(path, { changes, lockWaitMs }));
   const parts = createStoreParts(database, presence);
   await forgetOld(database, presence, options.forgetBeforeMs);
   const databases = opened.move();
@@ -43,6 +38,30 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
     noticeForeignChanges: () => database.noticeForeignChanges(),
     close: () => databases.disposeAsync(),
   };
+}
+
+/** Throws 'store.failed' or 'store.busy'. Disposal waits for the writes that were called for. */
+export function openSqliteDatabases(
+  path: string,
+  { changes = new ChangeFeed(), lockWaitMs }: { changes?: ChangeFeed; lockWaitMs: number },
+) {
+  const database = new SqliteDatabase(path, changes, { migrations, durable: true, lockWaitMs });
+  try {
+    // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
+    const presence = openPresence(presencePath(path), lockWaitMs);
+    return {
+      database,
+      presence,
+      /** SQLite sees to its ids itself. */
+      continueIds: async (): Promise<void> => undefined,
+      async [Symbol.asyncDispose]() {
+        await Promise.all([database.close(), presence.close()]);
+      },
+    };
+  } catch (error) {
+    void database.close();
+    throw error;
+  }
 }
 
 /** What is in it is told anew by whoever is connected: a damaged file is put aside. Its log goes with it. */
@@ -64,10 +83,6 @@ function openPresence(path: string, lockWaitMs: number): SqliteDatabase {
       if (existsSync(`${path}${suffix}`)) renameSync(`${path}${suffix}`, `${path}.damaged${suffix}`);
     return open();
   }
-}
-
-function closeDatabase(database: SqliteDatabase): Promise<void> {
-  return database.close();
 }
 
 function presencePath(path: string): string {
