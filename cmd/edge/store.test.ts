@@ -141,7 +141,7 @@ describe('edges on a PostgreSQL database', options, () => {
       ['user', 'add', 'alice'],
       ['group', 'add', 'staff'],
       ['group', 'add-member', 'staff', 'alice'],
-      ['device', 'add', 'alice', 'laptop'],
+      ['device', 'add', '--user', 'alice', 'laptop'],
     ])
       await run(home, ...args);
     edge.child.kill('SIGTERM');
