@@ -15,7 +15,6 @@ export const groups: Readonly<Record<string, string>> = {
   'tunnel config': 'The config file: write, check and show it, move it to the edge and back',
   'tunnel ingress': 'Check and try ingress rules',
   'tunnel lb': 'Load balancers: host names that several tunnels serve',
-  'tunnel monitor': 'Checks of the members of pools',
   'tunnel pool': 'Pools of tunnels and addresses behind load balancers',
   'tunnel route': 'Lead host names and private networks to tunnels',
   'tunnel route hostname': 'Private host names, resolved at the connector',

@@ -90,7 +90,7 @@ export const command = defineCommand({
     }
     report(
       { version: result.version, updated: true },
-      `postern has been updated from ${version} to ${result.version}. The earlier program is ${result.old}`,
+      `Updated Postern from ${version} to ${result.version}. The earlier program is ${result.old}`,
     );
     return updatedCode;
   },

@@ -70,8 +70,9 @@ export const errorTable = {
     scope: 'credentials',
     retry: 'never',
     exit: 2,
-    meaning: 'The API does not know this API token, or the account may not do that.',
-    remedy: "Take the cert.pem of this edge's state directory, or name another with --origincert.",
+    meaning: 'The API does not know this API token, the token may not do that, or nobody confirmed a login.',
+    remedy:
+      "Log in with `postern tunnel login`, take the cert.pem of this edge's state directory, or name another with --origincert.",
   },
   'config.invalid': {
     scope: 'config',

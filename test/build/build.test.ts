@@ -47,7 +47,7 @@ describe('npm run build', () => {
       const [file = '', ...words] = posternCommand();
       const sources = await run(file, [...words, ...help]);
       const { stdout } = await run(process.execPath, [join(built.tree, 'postern.cjs'), ...help]);
-      assert.match(stdout, /^postern tunnel run \[flags\] \[TUNNEL\]\n/);
+      assert.match(stdout, /^postern tunnel run \[flags\] \[TUNNEL…\]\n/);
       assert.equal(stdout, sources.stdout);
     });
 

@@ -102,7 +102,7 @@ describe('postern update', { skip: hostTarget === undefined || process.platform 
     assert.equal(code, 11, stderr);
     assert.equal(
       stdout,
-      `postern has been updated from ${manifest.version} to ${newVersion}. The earlier program is ${join(folder, 'postern.old')}\n`,
+      `Updated Postern from ${manifest.version} to ${newVersion}. The earlier program is ${join(folder, 'postern.old')}\n`,
     );
     assert.equal(await versionIn(folder), newVersion);
     assert.deepEqual((await readdir(folder)).sort(), ['.postern.update.json', 'postern', 'postern.old']);

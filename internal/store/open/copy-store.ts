@@ -32,6 +32,7 @@ const tables: Readonly<Record<string, string>> = {
   networks: 'id',
   ip_routes: 'id',
   private_hostnames: 'id',
+  public_ports: 'id',
   balancing: 'id',
   balancing_uses: 'user_id, used_id',
 };

@@ -168,6 +168,19 @@ export const migrations: readonly string[] = [
   CREATE UNIQUE INDEX private_hostnames_live ON private_hostnames (network_id, hostname) WHERE deleted_ms IS NULL;
   CREATE INDEX private_hostnames_tunnel ON private_hostnames (tunnel_id);
 
+  CREATE TABLE public_ports (
+    id name_text PRIMARY KEY,
+    account_tag name_text NOT NULL REFERENCES accounts,
+    protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+    port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    tunnel_id name_text NOT NULL REFERENCES tunnels,
+    document TEXT NOT NULL,
+    created_ms BIGINT NOT NULL
+  );
+  CREATE UNIQUE INDEX public_ports_port ON public_ports (protocol, port);
+  CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
+  CREATE INDEX public_ports_account ON public_ports (account_tag);
+
   CREATE TABLE balancing (
     id name_text PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('monitor', 'pool', 'balancer')),

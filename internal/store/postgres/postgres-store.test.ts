@@ -8,6 +8,7 @@ import { describeBalancingContract } from '../../../test/conformance/store/balan
 import { describeChangeContract } from '../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../test/conformance/store/presence-contract.ts';
+import { describePublicPortContract } from '../../../test/conformance/store/public-port-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../test/conformance/store/store-contract.ts';
 import { noPostgres, startPostgres } from '../../../test/support/postgres.ts';
 import { until } from '../../../test/support/wait.ts';
@@ -34,6 +35,7 @@ else {
   describeStoreContract('postgres', createPlace);
   describePresenceContract('postgres', createPlace);
   describeBalancingContract('postgres', createPlace);
+  describePublicPortContract('postgres', createPlace);
   describePeopleContract('postgres', createPlace);
   describeChangeContract('postgres', createPlace);
 

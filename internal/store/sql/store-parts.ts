@@ -10,6 +10,7 @@ import { createIpRouteStore } from './ip-routes.ts';
 import { createNetworkStore } from './networks.ts';
 import { createPresenceStore } from './presence.ts';
 import { createPrivateHostnameStore } from './private-hostnames.ts';
+import { createPublicPortStore } from './public-ports.ts';
 import { createQuickTunnelStore } from './quick-tunnels.ts';
 import { createTokenUseStore, forgetTokenUses } from './tokens.ts';
 import { createTunnelStore } from './tunnels.ts';
@@ -30,6 +31,7 @@ export function createStoreParts(database: Database, presence: Database): StoreP
     networks: createNetworkStore(database),
     ipRoutes: createIpRouteStore(database),
     privateHostnames: createPrivateHostnameStore(database),
+    publicPorts: createPublicPortStore(database),
     balancing: createBalancingStore(database),
     users: createUserStore(database),
     groups: createGroupStore(database),

@@ -8,6 +8,7 @@ import type { Database, Emit, Row, Sql, SqlValue } from './database.ts';
 import { removeHostnamesOf } from './hostnames.ts';
 import { ipRoutes } from './ip-routes.ts';
 import { privateHostnames } from './private-hostnames.ts';
+import { removePublicPortsOf } from './public-ports.ts';
 import { removeRoutesOf } from './removable-routes.ts';
 
 export function createTunnelStore(database: Database): TunnelStore {
@@ -64,6 +65,7 @@ export function createTunnelStore(database: Database): TunnelStore {
         await removeRoutesOf(sql, ipRoutes, 'tunnel_id', id, atMs, emit);
         await removeRoutesOf(sql, privateHostnames, 'tunnel_id', id, atMs, emit);
         await removeHostnamesOf(sql, id, emit);
+        await removePublicPortsOf(sql, id, emit);
         await sql.run(
           `UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL,
            old_secret_hash = NULL, old_secret_until_ms = NULL WHERE id = ?`,

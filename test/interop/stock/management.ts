@@ -215,9 +215,11 @@ async function manageChanged(stage: Stage): Promise<void> {
     ...['tunnel', 'list', '-o', 'json'],
   );
   assert.deepEqual([listed?.name, listed?.connections.length], ['new', 2]);
-  assert.equal((await lab.succeed('tunnel', 'token', 'new')).trim(), token);
+  /** A stock program leaves out of a token what it does not know. */
+  const secretIn = (text: string): string => (JSON.parse(Buffer.from(text, 'base64').toString()) as { s: string }).s;
+  assert.equal(secretIn(await lab.succeed('tunnel', 'token', 'new')), secretIn(token));
   await lab.api('PATCH', `cfd_tunnel/${id}`, { tunnel_secret: Buffer.alloc(32, 5).toString('base64') });
-  assert.notEqual((await lab.succeed('tunnel', 'token', 'new')).trim(), token);
+  assert.notEqual(secretIn(await lab.succeed('tunnel', 'token', 'new')), secretIn(token));
   const state = async (): Promise<string> => ((await lab.api('GET', `cfd_tunnel/${id}`)) as { status: string }).status;
   assert.equal(await state(), 'healthy');
   await connector.stop();
