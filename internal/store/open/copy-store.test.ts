@@ -20,7 +20,7 @@ it('leaves out no table that either variant has', async t => {
   const directory = mkdtempSync(join(tmpdir(), 'postern-copy-'));
   opened.defer(() => rmSync(directory, { recursive: true }));
   const from = sqliteSource(directory);
-  const events = { onDeath: assert.fail, onReachable: assert.fail };
+  const events = { onDeath: assert.fail, onReachable: () => assert.fail() };
   await (await openStore(from, events)).close();
   const database = await postgres.createDatabase();
   const to: StoreSource = { kind: 'postgres', url: postgres.urlOf(database), password: postgres.password };
