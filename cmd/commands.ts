@@ -55,6 +55,12 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./edge/run.ts'),
   },
   {
+    path: 'edge store copy',
+    summary: 'Copy the tunnels and routes of an edge into another, empty store',
+    inherits: 'log',
+    load: () => import('./edge/store-copy.ts'),
+  },
+  {
     path: 'edge token',
     summary: 'Print the API token, the password of SOCKS and HTTP proxy clients',
     inherits: 'tunnel',

@@ -2,6 +2,7 @@
 
 import type { Flag } from '../../internal/config/flag.ts';
 import { defaultStateDir } from '../tunnel/local-edge.ts';
+import { storePasswordFlag } from './store-flags.ts';
 
 export const edgeFlags = [
   {
@@ -20,6 +21,15 @@ export const edgeFlags = [
     env: ['POSTERN_STATE_DIR'],
     description: 'Where the certificate authority, the database and the API credential are kept',
   },
+  {
+    name: 'store',
+    type: 'string',
+    valueName: 'URL',
+    env: ['POSTERN_STORE'],
+    description:
+      'PostgreSQL database for tunnels and routes, postgres://USER@HOST/DATABASE (default: SQLite in the state directory)',
+  },
+  storePasswordFlag,
   {
     name: 'host',
     type: 'string',

@@ -26,6 +26,7 @@ import { version } from '../version-line.ts';
 import { readAcmeFlags } from './acme-settings.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
+import { resolveStore } from './store-flags.ts';
 
 export const command = defineCommand({
   description:
@@ -63,8 +64,14 @@ export const command = defineCommand({
     reapOrphans(context);
     using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
+    const inArguments = invocation.sources.store === 'flag';
+    const store =
+      flags.store === undefined || flags.store === ''
+        ? undefined
+        : resolveStore(flags.store, { inArguments, passwordFile: flags.storePasswordFile }, context);
     await using edge = await openEdge({
       stateDir,
+      store,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
       api: parseListen(flags.api, 'api'),

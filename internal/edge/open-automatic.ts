@@ -55,9 +55,14 @@ export async function openAutomatic(
   };
 }
 
-/** A name below a wildcard route could be invented, and a quick tunnel is gone before its certificate is of use. */
+/**
+ * A name below a wildcard route could be invented, a quick tunnel is gone before its certificate is of use, and what is passed
+ * through unopened shows a certificate of its own.
+ */
 function ownerOf(name: string, hostnames: HostnameTable, quickTag: string): string | undefined {
   if (hostnames.routed(name) !== 'name') return undefined;
-  const accountTag = hostnames.routeOf(name)?.accountTag;
-  return accountTag === quickTag ? undefined : accountTag;
+  const route = hostnames.routeOf(name);
+  if (route === undefined || route.accountTag === quickTag) return undefined;
+  const isPassedThrough = route.choose === undefined && route.tls !== undefined && route.tls !== 'terminate';
+  return isPassedThrough ? undefined : route.accountTag;
 }

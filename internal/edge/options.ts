@@ -8,6 +8,7 @@ import type { PortRange } from '../features/public-ports/port-range.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
+import type { StoreSource } from '../store/open/store-source.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { VisitorTimeouts } from '../visitors/limits.ts';
@@ -32,6 +33,8 @@ export interface AcmeOptions
 export interface EdgeOptions {
   /** Made when missing; holds the CA, the database and the API credential. */
   readonly stateDir: string;
+  /** Where tunnels and routes are kept. Default: SQLite in the state directory. */
+  readonly store?: StoreSource | undefined;
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;

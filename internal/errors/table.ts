@@ -282,6 +282,14 @@ export const errorTable = {
       'A service could not be installed, removed or asked: the right is missing, it exists already, or its manager refused.',
     remedy: 'Do what the message says; services of the machine need root.',
   },
+  'store.away': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning:
+      "The PostgreSQL server of the edge's database does not answer, or takes no writes. Nothing was changed; what is connected goes on.",
+    remedy: 'Look at the database server and the way to it; the edge comes back by itself (docs/stores.md).',
+  },
   'store.busy': {
     scope: 'store',
     retry: 'later',

@@ -22,8 +22,8 @@ import {
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
 import { maxAccessLogBytes } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
-import { maxAuditEntries } from '../../internal/store/sqlite/audit.ts';
-import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
+import { maxAuditEntries } from '../../internal/store/sql/audit.ts';
+import { keepDeletedMs } from '../../internal/store/sql/store-parts.ts';
 import { maxTemplateBytes } from '../../internal/visitors/error-template.ts';
 import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
@@ -73,7 +73,7 @@ const controlRows: readonly Row[] = [
     'entries of the audit log of one account',
     count(maxAuditEntries),
     'the oldest are forgotten',
-    source('maxAuditEntries', 'store/sqlite/audit.ts'),
+    source('maxAuditEntries', 'store/sql/audit.ts'),
   ],
   [
     'a document in the audit log, before or after a change',
@@ -119,7 +119,7 @@ const controlRows: readonly Row[] = [
     'how long deleted tunnels, routes and networks can be listed',
     days(keepDeletedMs),
     'the next start of the edge forgets them',
-    source('keepDeletedMs', 'store/sqlite/thread/sqlite-store.ts'),
+    source('keepDeletedMs', 'store/sql/store-parts.ts'),
   ],
 ];
 

@@ -1,7 +1,8 @@
-// The store seam: what an edge remembers over restarts. SQLite is the variant of now (sqlite/); one suite,
-// test/conformance/store, holds every variant to what is said here. All methods are asynchronous so that a server
+// The store seam: what an edge remembers over restarts. Its variants are SQLite (sqlite/) and PostgreSQL
+// (postgres/); one suite, test/conformance/store, holds them to what is said here. All methods are asynchronous so that a server
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
-// prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
+// prefixes already taken `store.conflict`, a call that could not have its turn in time `store.busy`, and one
+// that a server database did not answer `store.away`: nothing was changed.
 
 import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
@@ -382,6 +383,8 @@ export interface StoreParts {
 export interface Store extends StoreParts, AsyncDisposable {
   /** Tells every committed change, this process's and others'; changes.ts says when. */
   readonly changes: ChangeFeed;
+  /** False while a server database is away: calls throw 'store.away' then, and the feed tells nothing of other edges. */
+  isReachable(): boolean;
   /** Finishes the calls made so far and ends it; later calls throw `store.failed`. May be called again. */
   close(): Promise<void>;
 }

@@ -20,9 +20,10 @@ import { describeStoreContract, type StorePlace } from '../../../../test/conform
 import { LateStore } from '../../../../test/support/late-store.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
 import type { IpRouteRecord } from '../../contract/records.ts';
-import { maxAuditEntries } from '../audit.ts';
+import { maxAuditEntries } from '../../sql/audit.ts';
+import { keepDeletedMs } from '../../sql/store-parts.ts';
 import { migrations } from '../migrations.ts';
-import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
+import { openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 

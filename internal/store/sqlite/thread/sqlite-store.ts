@@ -6,6 +6,7 @@
 import { PosternError } from '../../../errors/error.ts';
 import { ChangeFeed } from '../../contract/changes.ts';
 import type { Store, StoreParts } from '../../contract/store.ts';
+import { keepDeletedMs } from '../../sql/store-parts.ts';
 import type { ThreadSetup } from './messages.ts';
 import { StoreThread } from './store-thread.ts';
 
@@ -21,8 +22,6 @@ export interface SqliteStoreOptions {
   readonly onDeath?: (error: PosternError) => void;
 }
 
-/** How long deleted tunnels, routes and networks can still be listed; then they are forgotten at the next start. */
-export const keepDeletedMs = 30 * 86_400_000;
 /** Longer than any of our transactions, shorter than an API call of our commands (15 s). */
 const defaultLockWaitMs = 10_000;
 /** How soon after its start a thread that died is replaced: one that cannot live costs a start a second. */
@@ -115,6 +114,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     devices: part('devices'),
     audit: part('audit'),
     tokenUses: part('tokenUses'),
+    isReachable: () => true,
     close,
     [Symbol.asyncDispose]: close,
   };

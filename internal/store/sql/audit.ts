@@ -1,9 +1,9 @@
-// The audit log in SQLite: a ring for each account.
+// The audit log: a ring for each account.
 
 import type { AuditEntry } from '../contract/records.ts';
 import type { AuditStore } from '../contract/store.ts';
 import { integer, optionalText, text } from './columns.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Row, Sql } from './database.ts';
 
 /** Entries kept of one account: some 20 MB, as most entries are below a kilobyte. */
 export const maxAuditEntries = 20_000;
@@ -11,8 +11,8 @@ export const maxAuditEntries = 20_000;
 const trimEvery = 100;
 
 export function createAuditStore(database: Database): AuditStore {
-  const trim = (accountTag: string): void => {
-    database.run(
+  const trim = async (sql: Sql, accountTag: string): Promise<void> => {
+    await sql.run(
       `DELETE FROM audit WHERE account_tag = ?1 AND id <= (
          SELECT id FROM audit WHERE account_tag = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)`,
       accountTag,
@@ -21,8 +21,8 @@ export function createAuditStore(database: Database): AuditStore {
   };
   return {
     async add(entry) {
-      await database.write(() => {
-        const row = database.row(
+      await database.write(async sql => {
+        const row = await sql.row(
           `INSERT INTO audit (account_tag, at_ms, action, target, user_id, user_name, token_id, token_name, address,
              before, after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
           entry.accountTag,
@@ -37,12 +37,12 @@ export function createAuditStore(database: Database): AuditStore {
           entry.before ?? null,
           entry.after ?? null,
         );
-        if (Number(row?.id) % trimEvery === 0) trim(entry.accountTag);
+        if (Number(row?.id) % trimEvery === 0) await trim(sql, entry.accountTag);
       });
     },
     async list(accountTag, { sinceMs, beforeMs, user, action, page, perPage }) {
       const conditions = `account_tag = ?1 AND at_ms >= ?2 AND at_ms < ?3
-        AND (?4 IS NULL OR user_id = ?4 OR user_name = ?4) AND (?5 IS NULL OR action = ?5)`;
+        AND (CAST(?4 AS TEXT) IS NULL OR user_id = ?4 OR user_name = ?4) AND (CAST(?5 AS TEXT) IS NULL OR action = ?5)`;
       const values = [
         accountTag,
         sinceMs ?? 0,
@@ -50,13 +50,13 @@ export function createAuditStore(database: Database): AuditStore {
         user ?? null,
         action ?? null,
       ] as const;
-      const rows = database.rows(
+      const rows = await database.rows(
         `SELECT * FROM audit WHERE ${conditions} ORDER BY id DESC LIMIT ?6 OFFSET ?7`,
         ...values,
         perPage,
         (page - 1) * perPage,
       );
-      const counted = database.row(`SELECT count(*) AS total FROM audit WHERE ${conditions}`, ...values);
+      const counted = await database.row(`SELECT count(*) AS total FROM audit WHERE ${conditions}`, ...values);
       return { items: rows.map(toEntry), total: counted === undefined ? 0 : integer(counted, 'total') };
     },
   };

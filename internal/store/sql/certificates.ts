@@ -1,4 +1,4 @@
-// Certificates of public authorities in SQLite: what was given, what was asked for, and the accounts to ask by.
+// Certificates of public authorities: what was given, what was asked for, and the accounts to ask by.
 
 import type { AuthorityAccountRecord, CertificateRecord, IssuedRecord } from '../contract/records.ts';
 import type { CertificateStore } from '../contract/store.ts';
@@ -7,21 +7,20 @@ import type { Database, Row } from './database.ts';
 
 export function createCertificateStore(database: Database): CertificateStore {
   const setTime = (columns: string, ...values: (string | number | Uint8Array)[]): Promise<void> =>
-    database.write(() => {
-      database.run(`UPDATE certificates SET ${columns} WHERE authority = ? AND name = ?`, ...values);
+    database.write(async sql => {
+      await sql.run(`UPDATE certificates SET ${columns} WHERE authority = ? AND name = ?`, ...values);
     });
   return {
     async list(authority) {
-      return database
-        .rows('SELECT * FROM certificates WHERE authority = ? ORDER BY name', authority)
-        .map(toCertificate);
+      const rows = await database.rows('SELECT * FROM certificates WHERE authority = ? ORDER BY name', authority);
+      return rows.map(toCertificate);
     },
     async claim({ authority, name, accountTag, nowMs, untilMs, sinceMs, maxOfAccount, maxOfAuthority }) {
-      return database.write(() => {
-        const known = database.row('SELECT * FROM certificates WHERE authority = ? AND name = ?', authority, name);
+      return database.write(async sql => {
+        const known = await sql.row('SELECT * FROM certificates WHERE authority = ? AND name = ?', authority, name);
         if (known !== undefined && integer(known, 'next_ms') > nowMs) return 'held';
-        database.run('DELETE FROM certificate_orders WHERE authority = ? AND at_ms <= ?', authority, sinceMs);
-        const counted = database.row(
+        await sql.run('DELETE FROM certificate_orders WHERE authority = ? AND at_ms <= ?', authority, sinceMs);
+        const counted = await sql.row(
           'SELECT count(*) AS of_all, count(*) FILTER (WHERE account_tag = ?) AS of_account FROM certificate_orders WHERE authority = ?',
           accountTag,
           authority,
@@ -30,11 +29,11 @@ export function createCertificateStore(database: Database): CertificateStore {
         if (known?.chain === undefined || known.chain === null) {
           if (counted === undefined || integer(counted, 'of_all') >= maxOfAuthority) return 'authority';
           if (integer(counted, 'of_account') >= maxOfAccount) return 'account';
-          database.run('INSERT INTO certificate_orders VALUES (?, ?, ?)', authority, accountTag, nowMs);
+          await sql.run('INSERT INTO certificate_orders VALUES (?, ?, ?)', authority, accountTag, nowMs);
         }
-        database.run(
+        await sql.run(
           'INSERT INTO certificates (authority, name, account_tag, attempted_ms, next_ms, failures) VALUES (?, ?, ?, ?, ?, 0) ' +
-            'ON CONFLICT DO UPDATE SET account_tag = excluded.account_tag, attempted_ms = excluded.attempted_ms, ' +
+            'ON CONFLICT (authority, name) DO UPDATE SET account_tag = excluded.account_tag, attempted_ms = excluded.attempted_ms, ' +
             'next_ms = excluded.next_ms',
           authority,
           name,
@@ -61,18 +60,18 @@ export function createCertificateStore(database: Database): CertificateStore {
       setTime('problem = ?, next_ms = ?, failures = failures + 1', problem, nextAtMs, authority, name),
     postpone: (authority, name, nextAtMs) => setTime('next_ms = ?', nextAtMs, authority, name),
     async remove(authority, name) {
-      await database.write(() => {
-        database.run('DELETE FROM certificates WHERE authority = ? AND name = ?', authority, name);
+      await database.write(async sql => {
+        await sql.run('DELETE FROM certificates WHERE authority = ? AND name = ?', authority, name);
       });
     },
     async account(authority) {
-      const row = database.row('SELECT * FROM authority_accounts WHERE authority = ?', authority);
+      const row = await database.row('SELECT * FROM authority_accounts WHERE authority = ?', authority);
       return row === undefined ? undefined : toAccount(row);
     },
     async setAccount({ authority, url, sealedKey }) {
-      await database.write(() => {
-        database.run(
-          'INSERT INTO authority_accounts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET url = excluded.url, sealed_key = excluded.sealed_key',
+      await database.write(async sql => {
+        await sql.run(
+          'INSERT INTO authority_accounts VALUES (?, ?, ?) ON CONFLICT (authority) DO UPDATE SET url = excluded.url, sealed_key = excluded.sealed_key',
           authority,
           url,
           sealedKey,

@@ -1,4 +1,4 @@
-// Private host names in SQLite.
+// Private host names.
 
 import type { PrivateHostnameRecord } from '../contract/records.ts';
 import type { PrivateHostnameStore } from '../contract/store.ts';

@@ -1,4 +1,4 @@
-// Quick tunnels in SQLite: an ordinary tunnel, its host name, and who asked for it.
+// Quick tunnels: an ordinary tunnel, its host name, and who asked for it.
 
 import type { TunnelId } from '../../schema/api/id.ts';
 import type { QuickTunnelRecord } from '../contract/records.ts';
@@ -16,23 +16,23 @@ export function createQuickTunnelStore(
   return {
     async create(tunnel, quick) {
       const { hostname, clientAddress, createdAtMs } = quick;
-      await database.write(emit => {
-        insertTunnel(database, tunnel, emit);
-        insertHostname(database, { hostname, tunnelId: tunnel.id, accountTag: tunnel.accountTag, createdAtMs }, emit);
-        database.run('INSERT INTO quick_tunnels VALUES (?, ?, ?, ?)', tunnel.id, hostname, clientAddress, createdAtMs);
+      await database.write(async (sql, emit) => {
+        await insertTunnel(sql, tunnel, emit);
+        await insertHostname(sql, { hostname, tunnelId: tunnel.id, accountTag: tunnel.accountTag, createdAtMs }, emit);
+        await sql.run('INSERT INTO quick_tunnels VALUES (?, ?, ?, ?)', tunnel.id, hostname, clientAddress, createdAtMs);
       });
     },
     async list() {
-      return database.rows('SELECT * FROM quick_tunnels ORDER BY created_ms, tunnel_id').map(toQuickTunnel);
+      return (await database.rows('SELECT * FROM quick_tunnels ORDER BY created_ms, tunnel_id')).map(toQuickTunnel);
     },
     async remove(ids) {
-      const count = await database.write(emit => {
+      const count = await database.write(async (sql, emit) => {
         let removed = 0;
         for (const id of ids) {
-          if (database.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id) === 0) continue;
+          if ((await sql.run('DELETE FROM quick_tunnels WHERE tunnel_id = ?', id)) === 0) continue;
           removed += 1;
-          removeHostnamesOf(database, id, emit);
-          const row = database.row('DELETE FROM tunnels WHERE id = ? RETURNING account_tag', id);
+          await removeHostnamesOf(sql, id, emit);
+          const row = await sql.row('DELETE FROM tunnels WHERE id = ? RETURNING account_tag', id);
           if (row !== undefined) emit({ kind: 'tunnel-deleted', tunnelId: id, accountTag: text(row, 'account_tag') });
         }
         return removed;

@@ -1,60 +1,59 @@
-// Public host names in SQLite.
+// Public host names.
 
 import { PosternError } from '../../errors/error.ts';
 import { createTag, type TunnelId } from '../../schema/api/id.ts';
-import type { StoreChange } from '../contract/changes.ts';
 import type { HostnameRecord, HostnameTls, NewHostname } from '../contract/records.ts';
 import type { HostnameStore } from '../contract/store.ts';
 import { integer, text, tunnelId } from './columns.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Emit, Row, Sql } from './database.ts';
 import { requireTunnelOf } from './ownership.ts';
 
 export function createHostnameStore(database: Database): HostnameStore {
-  const get = (hostname: string): HostnameRecord | undefined => {
-    const row = database.row('SELECT * FROM hostnames WHERE hostname = ?', hostname);
+  const get = async (sql: Sql, hostname: string): Promise<HostnameRecord | undefined> => {
+    const row = await sql.row('SELECT * FROM hostnames WHERE hostname = ?', hostname);
     return row === undefined ? undefined : toHostname(row);
   };
   return {
     async route(record, { overwrite }) {
-      return database.write(emit => {
-        const present = get(record.hostname);
-        if (isBalancedByOther(database, record)) return 'foreign';
+      return database.write(async (sql, emit) => {
+        const present = await get(sql, record.hostname);
+        if (await isBalancedByOther(sql, record)) return 'foreign';
         if (present === undefined) {
-          insertHostname(database, record, emit);
+          await insertHostname(sql, record, emit);
           return 'new';
         }
         if (present.accountTag !== record.accountTag) return 'foreign';
         const { tunnelId: leads, tls = present.tls } = record;
         if (present.tunnelId === leads && present.tls === tls) return 'unchanged';
         if (present.tunnelId !== leads && !overwrite) return 'taken';
-        change(database, present, { tunnelId: leads, tls, atMs: record.createdAtMs }, emit);
+        await change(sql, present, { tunnelId: leads, tls, atMs: record.createdAtMs }, emit);
         return 'updated';
       });
     },
     async get(hostname) {
-      return get(hostname);
+      return await get(database, hostname);
     },
     async list(accountTag) {
       const rows =
         accountTag === undefined
-          ? database.rows('SELECT * FROM hostnames ORDER BY hostname')
-          : database.rows('SELECT * FROM hostnames WHERE account_tag = ? ORDER BY hostname', accountTag);
+          ? await database.rows('SELECT * FROM hostnames ORDER BY hostname')
+          : await database.rows('SELECT * FROM hostnames WHERE account_tag = ? ORDER BY hostname', accountTag);
       return rows.map(toHostname);
     },
     async update(accountTag, id, changes) {
-      return database.write(emit => {
-        const row = database.row('SELECT * FROM hostnames WHERE id = ? AND account_tag = ?', id, accountTag);
+      return database.write(async (sql, emit) => {
+        const row = await sql.row('SELECT * FROM hostnames WHERE id = ? AND account_tag = ?', id, accountTag);
         if (row === undefined) return undefined;
-        if (changes.tunnelId !== undefined) requireTunnelOf(database, accountTag, changes.tunnelId);
+        if (changes.tunnelId !== undefined) await requireTunnelOf(sql, accountTag, changes.tunnelId);
         const hostname = changes.hostname ?? toHostname(row).hostname;
-        if (isBalancedByOther(database, { hostname, accountTag }))
+        if (await isBalancedByOther(sql, { hostname, accountTag }))
           throw new PosternError('store.conflict', `The host name ${hostname} is another account's`);
-        return change(database, toHostname(row), changes, emit);
+        return await change(sql, toHostname(row), changes, emit);
       });
     },
     async remove(accountTag, id) {
-      return database.write(emit => {
-        const row = database.row('DELETE FROM hostnames WHERE id = ? AND account_tag = ? RETURNING *', id, accountTag);
+      return database.write(async (sql, emit) => {
+        const row = await sql.row('DELETE FROM hostnames WHERE id = ? AND account_tag = ? RETURNING *', id, accountTag);
         if (row === undefined) return false;
         const { hostname, tunnelId: leads } = toHostname(row);
         emit({ kind: 'hostname-removed', hostname, tunnelId: leads });
@@ -65,21 +64,21 @@ export function createHostnameStore(database: Database): HostnameStore {
 }
 
 /** Whether a load balancer of another account has the name. */
-function isBalancedByOther(
-  database: Database,
+async function isBalancedByOther(
+  sql: Sql,
   { hostname, accountTag }: Pick<HostnameRecord, 'accountTag' | 'hostname'>,
-): boolean {
-  const sql = "SELECT 1 FROM balancing WHERE kind = 'balancer' AND name = ? AND account_tag <> ?";
-  return database.row(sql, hostname, accountTag) !== undefined;
+): Promise<boolean> {
+  const query = "SELECT 1 FROM balancing WHERE kind = 'balancer' AND name = ? AND account_tag <> ?";
+  return (await sql.row(query, hostname, accountTag)) !== undefined;
 }
 
 /** Changes a host name inside the caller's transaction. */
-function change(
-  database: Database,
+async function change(
+  sql: Sql,
   old: HostnameRecord,
   { atMs, ...changes }: Parameters<HostnameStore['update']>[2],
-  emit: (change: StoreChange) => void,
-): HostnameRecord {
+  emit: Emit,
+): Promise<HostnameRecord> {
   const route: HostnameRecord = {
     ...old,
     hostname: changes.hostname ?? old.hostname,
@@ -88,7 +87,7 @@ function change(
     tls: changes.tls ?? old.tls,
     modifiedAtMs: atMs,
   };
-  database.run(
+  await sql.run(
     'UPDATE hostnames SET hostname = ?, tunnel_id = ?, comment = ?, tls = ?, modified_ms = ? WHERE id = ?',
     ...[route.hostname, route.tunnelId, route.comment, route.tls, atMs, old.id],
   );
@@ -99,10 +98,10 @@ function change(
 }
 
 /** Inserts a host name inside the caller's transaction. */
-export function insertHostname(database: Database, record: NewHostname, emit: (change: StoreChange) => void): void {
+export async function insertHostname(sql: Sql, record: NewHostname, emit: Emit): Promise<void> {
   const { comment = '', tls = 'terminate', createdAtMs } = record;
   const route: HostnameRecord = { ...record, comment, tls, id: createTag(), modifiedAtMs: createdAtMs };
-  database.run(
+  await sql.run(
     `INSERT INTO hostnames (id, hostname, tunnel_id, account_tag, comment, tls, created_ms, modified_ms)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ...[route.id, route.hostname, route.tunnelId, route.accountTag, comment, tls, createdAtMs, createdAtMs],
@@ -111,8 +110,8 @@ export function insertHostname(database: Database, record: NewHostname, emit: (c
 }
 
 /** Removes the names of a tunnel inside the caller's transaction. */
-export function removeHostnamesOf(database: Database, id: TunnelId, emit: (change: StoreChange) => void): void {
-  for (const row of database.rows('DELETE FROM hostnames WHERE tunnel_id = ? RETURNING *', id)) {
+export async function removeHostnamesOf(sql: Sql, id: TunnelId, emit: Emit): Promise<void> {
+  for (const row of await sql.rows('DELETE FROM hostnames WHERE tunnel_id = ? RETURNING *', id)) {
     emit({ kind: 'hostname-removed', hostname: text(row, 'hostname'), tunnelId: id });
   }
 }

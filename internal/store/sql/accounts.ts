@@ -1,4 +1,4 @@
-// Accounts and zones in SQLite; their tokens are tokens.ts.
+// Accounts and zones; their tokens are tokens.ts.
 
 import type { AccountRecord, ZoneRecord } from '../contract/records.ts';
 import type { AccountStore } from '../contract/store.ts';
@@ -11,30 +11,30 @@ export function createAccountStore(database: Database): AccountStore {
   return {
     ...createTokenCalls(database),
     async create(account, zone, network) {
-      await database.write(emit => {
-        database.run('INSERT INTO accounts VALUES (?, ?, ?)', account.tag, account.name, account.createdAtMs);
-        database.run('INSERT INTO zones VALUES (?, ?, ?)', zone.id, account.tag, zone.domain);
-        insertNetwork(database, network);
+      await database.write(async (sql, emit) => {
+        await sql.run('INSERT INTO accounts VALUES (?, ?, ?)', account.tag, account.name, account.createdAtMs);
+        await sql.run('INSERT INTO zones VALUES (?, ?, ?)', zone.id, account.tag, zone.domain);
+        await insertNetwork(sql, network);
         emit({ kind: 'network-changed', network });
       });
     },
     async byName(name) {
-      const row = database.row('SELECT * FROM accounts WHERE name = ?', name);
+      const row = await database.row('SELECT * FROM accounts WHERE name = ?', name);
       return row === undefined ? undefined : toAccount(row);
     },
     async get(tag) {
-      const row = database.row('SELECT * FROM accounts WHERE tag = ?', tag);
+      const row = await database.row('SELECT * FROM accounts WHERE tag = ?', tag);
       return row === undefined ? undefined : toAccount(row);
     },
     async zone(id) {
-      const row = database.row('SELECT * FROM zones WHERE id = ?', id);
+      const row = await database.row('SELECT * FROM zones WHERE id = ?', id);
       return row === undefined ? undefined : toZone(row);
     },
     async zonesOf(accountTag) {
-      return database.rows('SELECT * FROM zones WHERE account_tag = ? ORDER BY domain', accountTag).map(toZone);
+      return (await database.rows('SELECT * FROM zones WHERE account_tag = ? ORDER BY domain', accountTag)).map(toZone);
     },
     async setZoneDomain(id, domain) {
-      await database.write(() => database.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
+      await database.write(async sql => await sql.run('UPDATE zones SET domain = ? WHERE id = ?', domain, id));
     },
   };
 }

@@ -4,7 +4,7 @@
 import type { StoreChange } from '../contract/changes.ts';
 import type { IpRouteRecord } from '../contract/records.ts';
 import { integer, optionalInteger, text, tunnelId } from './columns.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Emit, Row, Sql } from './database.ts';
 import { requireOwnership } from './ownership.ts';
 
 /** What every such row has. */
@@ -26,9 +26,9 @@ export interface RouteTable<T extends RouteRow> {
 export function addRoute<T extends RouteRow>(database: Database, table: RouteTable<T>, route: T): Promise<void> {
   const { id, accountTag, networkId, tunnelId, comment, createdAtMs } = route;
   const values = [id, accountTag, networkId, table.target(route), tunnelId, comment, createdAtMs];
-  return database.write(emit => {
-    requireOwnership(database, route);
-    database.run(`INSERT INTO ${table.name} VALUES (?, ?, ?, ?, ?, ?, ?, NULL)`, ...values);
+  return database.write(async (sql, emit) => {
+    await requireOwnership(sql, route);
+    await sql.run(`INSERT INTO ${table.name} VALUES (?, ?, ?, ?, ?, ?, ?, NULL)`, ...values);
     emit(table.added(route));
   });
 }
@@ -54,8 +54,8 @@ export function updateRoute<T extends RouteRow>(
   id: string,
   changes: { readonly [Key in keyof T]?: T[Key] | undefined },
 ): Promise<T | undefined> {
-  return database.write(emit => {
-    const row = database.row(
+  return database.write(async (sql, emit) => {
+    const row = await sql.row(
       `SELECT * FROM ${table.name} WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL`,
       id,
       accountTag,
@@ -64,8 +64,8 @@ export function updateRoute<T extends RouteRow>(
     const old = table.read(row);
     const given = Object.entries(changes).filter(([, value]) => value !== undefined);
     const route: T = { ...old, ...Object.fromEntries(given) };
-    requireOwnership(database, route);
-    database.run(
+    await requireOwnership(sql, route);
+    await sql.run(
       `UPDATE ${table.name} SET network_id = ?, ${table.column} = ?, tunnel_id = ?, comment = ? WHERE id = ?`,
       ...[route.networkId, table.target(route), route.tunnelId, route.comment, id],
     );
@@ -83,8 +83,8 @@ export function removeRoute<T extends RouteRow>(
   id: string,
   atMs: number,
 ): Promise<T | undefined> {
-  return database.write(emit => {
-    const row = database.row(
+  return database.write(async (sql, emit) => {
+    const row = await sql.row(
       `UPDATE ${table.name} SET deleted_ms = ? WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL RETURNING *`,
       atMs,
       id,
@@ -98,28 +98,28 @@ export function removeRoute<T extends RouteRow>(
 }
 
 /** The routes of an account, or of all accounts, deleted ones included. */
-export function listRoutes<T extends RouteRow>(
-  database: Database,
+export async function listRoutes<T extends RouteRow>(
+  sql: Sql,
   table: RouteTable<T>,
   accountTag: string | undefined,
-): T[] {
+): Promise<T[]> {
   const rows =
     accountTag === undefined
-      ? database.rows(`SELECT * FROM ${table.name} ORDER BY created_ms, id`)
-      : database.rows(`SELECT * FROM ${table.name} WHERE account_tag = ? ORDER BY created_ms, id`, accountTag);
+      ? await sql.rows(`SELECT * FROM ${table.name} ORDER BY created_ms, id`)
+      : await sql.rows(`SELECT * FROM ${table.name} WHERE account_tag = ? ORDER BY created_ms, id`, accountTag);
   return rows.map(table.read);
 }
 
 /** Marks the live routes of a tunnel or network deleted, inside the caller's transaction. */
-export function removeRoutesOf<T extends RouteRow>(
-  database: Database,
+export async function removeRoutesOf<T extends RouteRow>(
+  sql: Sql,
   table: RouteTable<T>,
   column: 'tunnel_id' | 'network_id',
   value: string,
   atMs: number,
-  emit: (change: StoreChange) => void,
-): void {
-  const rows = database.rows(
+  emit: Emit,
+): Promise<void> {
+  const rows = await sql.rows(
     `UPDATE ${table.name} SET deleted_ms = ? WHERE ${column} = ? AND deleted_ms IS NULL RETURNING *`,
     atMs,
     value,

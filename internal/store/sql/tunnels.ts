@@ -1,12 +1,10 @@
-// Tunnels, their secrets and remote configurations in SQLite.
+// Tunnels, their secrets and remote configurations.
 
-import type { SQLInputValue } from 'node:sqlite';
 import type { TunnelId } from '../../schema/api/id.ts';
-import type { StoreChange } from '../contract/changes.ts';
 import type { ConfigurationRecord, NewTunnel, TunnelRecord } from '../contract/records.ts';
 import type { TunnelFilter, TunnelStore } from '../contract/store.ts';
 import { blob, integer, optionalInteger, text, tunnelId } from './columns.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Emit, Row, Sql, SqlValue } from './database.ts';
 import { removeHostnamesOf } from './hostnames.ts';
 import { ipRoutes } from './ip-routes.ts';
 import { privateHostnames } from './private-hostnames.ts';
@@ -14,36 +12,36 @@ import { removePublicPortsOf } from './public-ports.ts';
 import { removeRoutesOf } from './removable-routes.ts';
 
 export function createTunnelStore(database: Database): TunnelStore {
-  const find = (id: TunnelId): TunnelRecord | undefined => {
-    const row = database.row('SELECT * FROM tunnels WHERE id = ?', id);
+  const find = async (sql: Sql, id: TunnelId): Promise<TunnelRecord | undefined> => {
+    const row = await sql.row('SELECT * FROM tunnels WHERE id = ?', id);
     return row === undefined ? undefined : toTunnel(row);
   };
-  const liveIn = (accountTag: string, id: TunnelId): TunnelRecord | undefined => {
-    const tunnel = find(id);
+  const liveIn = async (sql: Sql, accountTag: string, id: TunnelId): Promise<TunnelRecord | undefined> => {
+    const tunnel = await find(sql, id);
     return tunnel?.accountTag === accountTag && tunnel.deletedAtMs === undefined ? tunnel : undefined;
   };
   return {
     async create(tunnel) {
-      return database.write(emit => insertTunnel(database, tunnel, emit));
+      return database.write(async (sql, emit) => await insertTunnel(sql, tunnel, emit));
     },
     async find(id) {
-      return find(id);
+      return await find(database, id);
     },
     async get(accountTag, id) {
-      const tunnel = find(id);
+      const tunnel = await find(database, id);
       return tunnel?.accountTag === accountTag ? tunnel : undefined;
     },
     async update(accountTag, id, { name, secret, oldSecretUntilMs }) {
-      return database.write(emit => {
-        const present = liveIn(accountTag, id);
+      return database.write(async (sql, emit) => {
+        const present = await liveIn(sql, accountTag, id);
         if (present === undefined) return undefined;
-        if (name !== undefined) database.run('UPDATE tunnels SET name = ? WHERE id = ?', name, id);
+        if (name !== undefined) await sql.run('UPDATE tunnels SET name = ? WHERE id = ?', name, id);
         if (secret !== undefined) {
           const { hash, sealed } = secret;
           // The right side of an assignment has the values of before.
           const old = oldSecretUntilMs === undefined ? 'NULL' : 'secret_hash';
           const columns = `old_secret_hash = ${old}, old_secret_until_ms = ?, secret_hash = ?, secret_sealed = ?`;
-          database.run(`UPDATE tunnels SET ${columns} WHERE id = ?`, oldSecretUntilMs ?? null, hash, sealed, id);
+          await sql.run(`UPDATE tunnels SET ${columns} WHERE id = ?`, oldSecretUntilMs ?? null, hash, sealed, id);
           if (oldSecretUntilMs !== undefined) emit({ kind: 'secret-rotated', tunnelId: id });
         }
         return { ...present, name: name ?? present.name };
@@ -51,8 +49,8 @@ export function createTunnelStore(database: Database): TunnelStore {
     },
     async list(accountTag, filter) {
       const { where, values } = whereOf(accountTag, filter);
-      const total = database.row(`SELECT count(*) AS total FROM tunnels WHERE ${where}`, ...values);
-      const rows = database.rows(
+      const total = await database.row(`SELECT count(*) AS total FROM tunnels WHERE ${where}`, ...values);
+      const rows = await database.rows(
         `SELECT * FROM tunnels WHERE ${where} ORDER BY created_ms DESC, id LIMIT ? OFFSET ?`,
         ...values,
         filter.perPage,
@@ -61,14 +59,14 @@ export function createTunnelStore(database: Database): TunnelStore {
       return { items: rows.map(toTunnel), total: total === undefined ? 0 : integer(total, 'total') };
     },
     async remove(accountTag, id, { atMs, cascade }) {
-      return database.write(emit => {
-        if (liveIn(accountTag, id) === undefined) return 'missing';
-        if (!cascade && hasPrivateRoutes(database, id)) return 'busy';
-        removeRoutesOf(database, ipRoutes, 'tunnel_id', id, atMs, emit);
-        removeRoutesOf(database, privateHostnames, 'tunnel_id', id, atMs, emit);
-        removeHostnamesOf(database, id, emit);
-        removePublicPortsOf(database, id, emit);
-        database.run(
+      return database.write(async (sql, emit) => {
+        if ((await liveIn(sql, accountTag, id)) === undefined) return 'missing';
+        if (!cascade && (await hasPrivateRoutes(sql, id))) return 'busy';
+        await removeRoutesOf(sql, ipRoutes, 'tunnel_id', id, atMs, emit);
+        await removeRoutesOf(sql, privateHostnames, 'tunnel_id', id, atMs, emit);
+        await removeHostnamesOf(sql, id, emit);
+        await removePublicPortsOf(sql, id, emit);
+        await sql.run(
           `UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL,
            old_secret_hash = NULL, old_secret_until_ms = NULL WHERE id = ?`,
           atMs,
@@ -79,7 +77,7 @@ export function createTunnelStore(database: Database): TunnelStore {
       });
     },
     async secret(id) {
-      const row = database.row(
+      const row = await database.row(
         `SELECT account_tag, secret_hash, secret_sealed, remote, old_secret_hash, old_secret_until_ms FROM tunnels
          WHERE id = ? AND deleted_ms IS NULL`,
         id,
@@ -94,13 +92,13 @@ export function createTunnelStore(database: Database): TunnelStore {
       };
     },
     async configuration(id) {
-      const row = database.row('SELECT * FROM tunnels WHERE id = ? AND config IS NOT NULL', id);
+      const row = await database.row('SELECT * FROM tunnels WHERE id = ? AND config IS NOT NULL', id);
       return row === undefined ? undefined : toConfiguration(row);
     },
     async setConfiguration(accountTag, id, config, atMs) {
-      return database.write(emit => {
-        if (liveIn(accountTag, id) === undefined) return undefined;
-        const row = database.row(
+      return database.write(async (sql, emit) => {
+        if ((await liveIn(sql, accountTag, id)) === undefined) return undefined;
+        const row = await sql.row(
           `UPDATE tunnels SET config = ?, config_ms = ?, config_version = config_version + 1, remote = 1
            WHERE id = ? RETURNING *`,
           config,
@@ -117,9 +115,9 @@ export function createTunnelStore(database: Database): TunnelStore {
 }
 
 /** Inserts a tunnel inside the caller's transaction. */
-export function insertTunnel(database: Database, tunnel: NewTunnel, emit: (change: StoreChange) => void): TunnelRecord {
+export async function insertTunnel(sql: Sql, tunnel: NewTunnel, emit: Emit): Promise<TunnelRecord> {
   const { id, accountTag, name, secret, createdAtMs, remote = false } = tunnel;
-  database.run(
+  await sql.run(
     `INSERT INTO tunnels (id, account_tag, name, secret_hash, secret_sealed, created_ms, remote)
      VALUES (?, ?, ?, ?, ?, ?, ?)`,
     ...[id, accountTag, name, secret.hash, secret.sealed, createdAtMs, remote ? 1 : 0],
@@ -129,15 +127,18 @@ export function insertTunnel(database: Database, tunnel: NewTunnel, emit: (chang
   return record;
 }
 
-function hasPrivateRoutes(database: Database, id: TunnelId): boolean {
-  const sql = (table: string): string => `SELECT 1 FROM ${table} WHERE tunnel_id = ? AND deleted_ms IS NULL LIMIT 1`;
-  return database.row(sql('ip_routes'), id) !== undefined || database.row(sql('private_hostnames'), id) !== undefined;
+async function hasPrivateRoutes(sql: Sql, id: TunnelId): Promise<boolean> {
+  const query = (table: string): string => `SELECT 1 FROM ${table} WHERE tunnel_id = ? AND deleted_ms IS NULL LIMIT 1`;
+  return (
+    (await sql.row(query('ip_routes'), id)) !== undefined ||
+    (await sql.row(query('private_hostnames'), id)) !== undefined
+  );
 }
 
-function whereOf(accountTag: string, filter: TunnelFilter): { where: string; values: SQLInputValue[] } {
+function whereOf(accountTag: string, filter: TunnelFilter): { where: string; values: SqlValue[] } {
   const parts = ['account_tag = ?'];
-  const values: SQLInputValue[] = [accountTag];
-  const add = (sql: string, ...more: SQLInputValue[]): void => {
+  const values: SqlValue[] = [accountTag];
+  const add = (sql: string, ...more: SqlValue[]): void => {
     parts.push(sql);
     values.push(...more);
   };

@@ -3,25 +3,25 @@
 
 import { PosternError } from '../../errors/error.ts';
 import type { IpRouteRecord } from '../contract/records.ts';
-import type { Database } from './database.ts';
+import type { Sql } from './database.ts';
 
 /** Call inside the transaction that inserts the route. Throws `store.failed`. */
-export function requireOwnership(
-  database: Database,
+export async function requireOwnership(
+  sql: Sql,
   { accountTag, tunnelId, networkId }: Pick<IpRouteRecord, 'accountTag' | 'tunnelId' | 'networkId'>,
-): void {
-  requireTunnelOf(database, accountTag, tunnelId);
-  if (!isOwned(database, 'networks', accountTag, networkId))
+): Promise<void> {
+  await requireTunnelOf(sql, accountTag, tunnelId);
+  if (!(await isOwned(sql, 'networks', accountTag, networkId)))
     throw new PosternError('store.failed', `Network ${networkId} is not a live network of the route's account`);
 }
 
 /** The same of a route that has no network. */
-export function requireTunnelOf(database: Database, accountTag: string, tunnelId: string): void {
-  if (!isOwned(database, 'tunnels', accountTag, tunnelId))
+export async function requireTunnelOf(sql: Sql, accountTag: string, tunnelId: string): Promise<void> {
+  if (!(await isOwned(sql, 'tunnels', accountTag, tunnelId)))
     throw new PosternError('store.failed', `Tunnel ${tunnelId} is not a live tunnel of the route's account`);
 }
 
-function isOwned(database: Database, table: 'tunnels' | 'networks', accountTag: string, id: string): boolean {
-  const sql = `SELECT 1 FROM ${table} WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL`;
-  return database.row(sql, id, accountTag) !== undefined;
+async function isOwned(sql: Sql, table: 'tunnels' | 'networks', accountTag: string, id: string): Promise<boolean> {
+  const query = `SELECT 1 FROM ${table} WHERE id = ? AND account_tag = ? AND deleted_ms IS NULL`;
+  return (await sql.row(query, id, accountTag)) !== undefined;
 }

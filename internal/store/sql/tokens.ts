@@ -1,12 +1,11 @@
-// API tokens in SQLite, and when they were last used, which is kept in the file of what may be lost.
+// API tokens, and when they were last used, which is kept in the file of what may be lost.
 
 import { PosternError } from '../../errors/error.ts';
 import { createTag } from '../../schema/api/id.ts';
-import type { StoreChange } from '../contract/changes.ts';
 import type { ApiTokenRecord } from '../contract/records.ts';
 import type { AccountStore, TokenUseStore } from '../contract/store.ts';
 import { blob, integer, optionalInteger, optionalText, text } from './columns.ts';
-import type { Database, Row } from './database.ts';
+import type { Database, Emit, Row, Sql } from './database.ts';
 
 type TokenCalls = Pick<AccountStore, 'addToken' | 'tokenByDigest' | 'tokens' | 'knownTokens' | 'revokeToken'>;
 
@@ -17,9 +16,9 @@ export function createTokenCalls(database: Database): TokenCalls {
         ...{ id: createTag(), userId: undefined, deviceId: undefined, scopes: ['all'], expiresAtMs: undefined },
         ...token,
       };
-      await database.write(() => {
-        requireOwner(database, whole);
-        database.run(
+      await database.write(async sql => {
+        await requireOwner(sql, whole);
+        await sql.run(
           'INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
           whole.id,
           whole.digest,
@@ -35,20 +34,23 @@ export function createTokenCalls(database: Database): TokenCalls {
       return whole;
     },
     async tokenByDigest(digest) {
-      const row = database.row('SELECT * FROM tokens WHERE digest = ?', digest);
+      const row = await database.row('SELECT * FROM tokens WHERE digest = ?', digest);
       return row === undefined ? undefined : toToken(row);
     },
     async tokens(accountTag) {
-      return database
-        .rows('SELECT * FROM tokens WHERE account_tag = ? ORDER BY created_ms, id', accountTag)
-        .map(toToken);
+      return (
+        await database.rows('SELECT * FROM tokens WHERE account_tag = ? ORDER BY created_ms, id', accountTag)
+      ).map(toToken);
     },
     async knownTokens(ids) {
-      return ids.filter(id => database.row('SELECT 1 FROM tokens WHERE id = ?', id) !== undefined);
+      const known: string[] = [];
+      for (const id of ids)
+        if ((await database.row('SELECT 1 FROM tokens WHERE id = ?', id)) !== undefined) known.push(id);
+      return known;
     },
     async revokeToken(accountTag, id) {
-      return database.write(emit => {
-        if (database.run('DELETE FROM tokens WHERE id = ? AND account_tag = ?', id, accountTag) === 0) return false;
+      return database.write(async (sql, emit) => {
+        if ((await sql.run('DELETE FROM tokens WHERE id = ? AND account_tag = ?', id, accountTag)) === 0) return false;
         emit({ kind: 'token-revoked', tokenId: id });
         return true;
       });
@@ -59,18 +61,20 @@ export function createTokenCalls(database: Database): TokenCalls {
 export function createTokenUseStore(presence: Database): TokenUseStore {
   return {
     async mark(tokenId, atMs) {
-      await presence.write(() =>
-        presence.run(
-          'INSERT INTO token_uses VALUES (?, ?) ON CONFLICT DO UPDATE SET used_ms = max(used_ms, excluded.used_ms)',
-          tokenId,
-          atMs,
-        ),
+      await presence.write(
+        async sql =>
+          await sql.run(
+            `INSERT INTO token_uses VALUES (?, ?)
+           ON CONFLICT (token_id) DO UPDATE SET used_ms = excluded.used_ms WHERE excluded.used_ms > token_uses.used_ms`,
+            tokenId,
+            atMs,
+          ),
       );
     },
     async of(tokenIds) {
       const uses = new Map<string, number>();
       for (const id of tokenIds) {
-        const row = presence.row('SELECT used_ms FROM token_uses WHERE token_id = ?', id);
+        const row = await presence.row('SELECT used_ms FROM token_uses WHERE token_id = ?', id);
         if (row !== undefined) uses.set(id, integer(row, 'used_ms'));
       }
       return uses;
@@ -80,23 +84,18 @@ export function createTokenUseStore(presence: Database): TokenUseStore {
 
 /** Forgets when tokens were used that are no more. */
 export async function forgetTokenUses(presence: Database, database: Database): Promise<void> {
-  await presence.write(() => {
-    for (const row of presence.rows('SELECT token_id FROM token_uses')) {
+  await presence.write(async sql => {
+    for (const row of await sql.rows('SELECT token_id FROM token_uses')) {
       const id = text(row, 'token_id');
-      if (database.row('SELECT 1 FROM tokens WHERE id = ?', id) === undefined)
-        presence.run('DELETE FROM token_uses WHERE token_id = ?', id);
+      if ((await database.row('SELECT 1 FROM tokens WHERE id = ?', id)) === undefined)
+        await sql.run('DELETE FROM token_uses WHERE token_id = ?', id);
     }
   });
 }
 
 /** Removes the tokens of a user or a device inside the caller's transaction. */
-export function removeTokensOf(
-  database: Database,
-  owner: 'user_id' | 'device_id',
-  id: string,
-  emit: (change: StoreChange) => void,
-): void {
-  for (const row of database.rows(`DELETE FROM tokens WHERE ${owner} = ? RETURNING id`, id))
+export async function removeTokensOf(sql: Sql, owner: 'user_id' | 'device_id', id: string, emit: Emit): Promise<void> {
+  for (const row of await sql.rows(`DELETE FROM tokens WHERE ${owner} = ? RETURNING id`, id))
     emit({ kind: 'token-revoked', tokenId: text(row, 'id') });
 }
 
@@ -109,12 +108,12 @@ export function parseScopes(scopes: string): readonly string[] {
 }
 
 /** A token of another account's user would act for somebody who is not asked. */
-function requireOwner(database: Database, { accountTag, userId, deviceId }: ApiTokenRecord): void {
-  const owned = (table: 'users' | 'devices', id: string): Row | undefined =>
-    database.row(`SELECT * FROM ${table} WHERE id = ? AND account_tag = ?`, id, accountTag);
-  if (userId !== undefined && owned('users', userId) === undefined)
+async function requireOwner(sql: Sql, { accountTag, userId, deviceId }: ApiTokenRecord): Promise<void> {
+  const owned = (table: 'users' | 'devices', id: string): Promise<Row | undefined> =>
+    sql.row(`SELECT * FROM ${table} WHERE id = ? AND account_tag = ?`, id, accountTag);
+  if (userId !== undefined && (await owned('users', userId)) === undefined)
     throw new PosternError('store.failed', `User ${userId} is not one of the token's account`);
-  if (deviceId !== undefined && owned('devices', deviceId)?.user_id !== userId)
+  if (deviceId !== undefined && (await owned('devices', deviceId))?.user_id !== userId)
     throw new PosternError('store.failed', `Device ${deviceId} is not one of the token's user`);
 }
 

@@ -1,4 +1,4 @@
-// Private IP routes in SQLite.
+// Private IP routes.
 
 import type { IpRouteRecord } from '../contract/records.ts';
 import type { IpRouteStore } from '../contract/store.ts';
