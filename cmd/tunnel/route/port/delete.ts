@@ -21,7 +21,7 @@ export function deletePort(protocol: PortProtocol): Command {
       if (found === undefined)
         throw new PosternError(
           'api.not-found',
-          `No ${upper} port ${text} leads to a tunnel: see "postern tunnel route ${protocol} list"`,
+          `No ${upper} port ${text} leads to a tunnel: see ${protocol === 'tcp' ? '"postern tunnel route tcp list"' : '"postern tunnel route udp list"'}`,
         );
       await api.client.deletePublicPort({ params: { ...params, id: found.id } });
       context.stdout.write(`Deleted ${upper} port ${found.port}, which led to ${leadsTo(found)}\n`);

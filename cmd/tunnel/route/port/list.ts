@@ -20,7 +20,9 @@ export function listPorts(protocol: PortProtocol): Command {
       const shown = all.filter(one => one.protocol === protocol);
       if (format !== undefined) writeFormatted(context, format, shown);
       else if (shown.length === 0)
-        context.stdout.write(`No ${upper} ports lead to tunnels: add one with the command tunnel route ${protocol}\n`);
+        context.stdout.write(
+          `No ${upper} ports lead to tunnels: add one with ${protocol === 'tcp' ? '"postern tunnel route tcp"' : '"postern tunnel route udp"'}\n`,
+        );
       else {
         const rows = shown.map(one => [
           ...[String(one.port), leadsTo(one), one.tunnel_id, one.tunnel_name],
