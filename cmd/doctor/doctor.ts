@@ -7,13 +7,14 @@ import { checkEdge } from '../../internal/connector/prechecks/edge-checks.ts';
 import { checkReceiveBuffers } from '../../internal/connector/prechecks/machine-checks.ts';
 import { type Check, concludeChecks, formatChecks } from '../../internal/connector/prechecks/report.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
-import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
+import { describeError, isPosternError } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand, type Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { askByNameOnce } from '../tunnel/ask-by-name.ts';
 import { resolveEdgeSettings } from '../tunnel/edge-settings.ts';
 import { resolveRunCredentials } from '../tunnel/run-credentials.ts';
 import { configPath, type LoadedSettings, loadSettings } from '../tunnel/settings.ts';
@@ -22,7 +23,13 @@ export const command = defineCommand({
   description:
     'Checks what `postern tunnel run` needs: config file, credentials, names, UDP and TCP to the edge, TLS and trust, the clock, ' +
     'the path MTU, and the system’s buffers. Takes the flags of `tunnel run`. Exits with 1 when no tunnel can run.',
-  positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
+  positionals: [
+    {
+      name: 'TUNNEL',
+      description: 'Id or name; default: what the config file names; not needed with a token',
+      optional: true,
+    },
+  ],
   flags: [...runFlags, outputFlag],
   inheritedHelp: true,
   usualFlags: ['token-file', 'credentials-file', 'config', 'edge', 'region', 'edge-ip-version', 'cacert', 'output'],
@@ -73,16 +80,37 @@ async function checkOwn(loaded: Loaded, invocation: Given, context: CommandConte
           isHard: false,
         }
       : { component: configComponent, target: path, status: 'pass', details: 'valid', isHard: false };
-  const { check, credentials } = await checkCredentials(loaded, invocation, context);
-  const checks = [config, check];
-  if (credentials === undefined && settings.edge.length === 0) {
+  const found = await checkEveryCredential(loaded, invocation, context);
+  const checks = [config, ...found.map(({ check }) => check)];
+  const usable = found.flatMap(({ credentials }) => credentials ?? []);
+  if (usable.length === 0 && settings.edge.length === 0) {
     const details = 'no edge is known: name the tunnel, its token, or --edge HOST:PORT';
     return [...checks, { component: 'DNS Resolution', target: '-', status: 'skip', details, isHard: false }];
   }
   // Faults of settings are thrown; the logger is for what is odd about them.
   await using log = await openLogger(context, settings);
-  const edge = await resolveEdgeSettings(settings, credentials ?? {}, context, log.logger);
-  return [...checks, ...(await checkEdge({ edge, trust: createTrust(edge, systemClock, log.logger) }))];
+  for (const credentials of usable.length === 0 ? [{}] : ofDifferentEdges(usable)) {
+    const edge = await resolveEdgeSettings(settings, credentials, context, log.logger);
+    checks.push(...(await checkEdge({ edge, trust: createTrust(edge, systemClock, log.logger) })));
+  }
+  return checks;
+}
+
+/** Tunnels of one edge share the way there, which one look covers. */
+function ofDifferentEdges(all: readonly TunnelToken[]): readonly TunnelToken[] {
+  return [...new Map(all.map(one => [JSON.stringify([one.edge, one.caPin]), one])).values()];
+}
+
+/** Of the tunnel that the command line names, else of each that the config file names. */
+function checkEveryCredential(
+  loaded: Loaded,
+  invocation: Given,
+  context: CommandContext,
+): Promise<readonly Credentials[]> {
+  const { args } = invocation;
+  const listed = args.length > 0 ? [] : (loaded.file?.tunnels ?? []);
+  const each = listed.length > 0 ? [...new Set(listed)].map(name => [name]) : [args];
+  return Promise.all(each.map(names => checkCredentials(loaded, { ...invocation, args: names }, context)));
 }
 
 interface Credentials {
@@ -92,25 +120,20 @@ interface Credentials {
 
 async function checkCredentials(
   { file, settings }: Loaded,
-  { args }: Given,
+  invocation: Given,
   context: CommandContext,
 ): Promise<Credentials> {
+  const { args } = invocation;
+  const named = args[0] ?? file?.tunnel;
   try {
-    const credentials = await resolveRunCredentials(
-      {
-        ...{ settings, file, args },
-        // The doctor asks no API: names of tunnels need one.
-        findByName: name => {
-          const text = `${name} is a name; its id, --credentials-file or --token-file tells which credentials are meant`;
-          return Promise.reject(new PosternError('credentials.not-found', text));
-        },
-      },
-      context,
-    );
-    const base = { component: credentialsComponent, target: credentials.tunnelId, isHard: false } as const;
-    return { check: { ...base, status: 'pass', details: 'readable, and only by their owner' }, credentials };
+    const findByName = (name: string) => askByNameOnce(name, invocation, context);
+    const credentials = await resolveRunCredentials({ settings, file, args, findByName }, context);
+    const { tunnelId } = credentials;
+    const target = named === undefined || named === '' ? tunnelId : named;
+    const details = `readable, and only by their owner${target === tunnelId ? '' : `; tunnel ${tunnelId}`}`;
+    return { check: { component: credentialsComponent, target, status: 'pass', details, isHard: false }, credentials };
   } catch (error) {
-    const target = args[0] ?? file?.tunnel ?? '-';
+    const target = named ?? '-';
     if (isPosternError(error, 'usage.invalid') && target === '-' && !isGiven(settings)) {
       const details = 'none given';
       return {

@@ -4,6 +4,7 @@
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
+import { askByName } from './ask-by-name.ts';
 import { resolveRunCredentials } from './run-credentials.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
@@ -39,16 +40,8 @@ export const command = defineCommand({
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     if (file === undefined) log.logger.debug(searched);
-    const findByName = async (name: string) => {
-      // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
-      const [{ openApi }, { findTunnel }, { waitForApi }] = await Promise.all([
-        import('./api.ts'),
-        import('./find-tunnel.ts'),
-        import('./wait-for-api.ts'),
-      ]);
-      const api = await openApi(invocation, context);
-      return waitForApi(() => findTunnel(api, name), settings.retries, log.logger);
-    };
+    const patience = { retries: settings.retries, logger: log.logger };
+    const findByName = (name: string) => askByName(name, invocation, context, patience);
     const credentialsOf = (...args: readonly string[]) =>
       resolveRunCredentials({ settings, file, args, findByName }, context);
     const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels ?? []);
