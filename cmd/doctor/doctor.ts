@@ -18,6 +18,7 @@ import { askByNameOnce } from '../tunnel/ask-by-name.ts';
 import { resolveEdgeSettings } from '../tunnel/edge-settings.ts';
 import { resolveRunCredentials } from '../tunnel/run-credentials.ts';
 import { configPath, type LoadedSettings, loadSettings } from '../tunnel/settings.ts';
+import { type TunnelInputs, tunnelInputs } from '../tunnel/tunnel-inputs.ts';
 
 export const command = defineCommand({
   description:
@@ -80,37 +81,33 @@ async function checkOwn(loaded: Loaded, invocation: Given, context: CommandConte
           isHard: false,
         }
       : { component: configComponent, target: path, status: 'pass', details: 'valid', isHard: false };
-  const found = await checkEveryCredential(loaded, invocation, context);
+  const tunnels = tunnelsOf(loaded, invocation, context);
+  const found = await Promise.all(tunnels.map(async one => ({ one, ...(await checkCredentials(one, context)) })));
   const checks = [config, ...found.map(({ check }) => check)];
-  const usable = found.flatMap(({ credentials }) => credentials ?? []);
+  const usable = found.filter(({ credentials }) => credentials !== undefined);
   if (usable.length === 0 && settings.edge.length === 0) {
     const details = 'no edge is known: name the tunnel, its token, or --edge HOST:PORT';
     return [...checks, { component: 'DNS Resolution', target: '-', status: 'skip', details, isHard: false }];
   }
   // Faults of settings are thrown; the logger is for what is odd about them.
   await using log = await openLogger(context, settings);
-  for (const credentials of usable.length === 0 ? [{}] : ofDifferentEdges(usable)) {
-    const edge = await resolveEdgeSettings(settings, credentials, context, log.logger);
+  const ways = await Promise.all(
+    (usable.length === 0 ? [{ one: { settings }, credentials: undefined }] : usable).map(({ one, credentials = {} }) =>
+      resolveEdgeSettings(one.settings, credentials, context, log.logger),
+    ),
+  );
+  // Tunnels of one edge share the way there.
+  for (const edge of new Map(ways.map(way => [JSON.stringify(way), way])).values())
     checks.push(...(await checkEdge({ edge, trust: createTrust(edge, systemClock, log.logger) })));
-  }
   return checks;
 }
 
-/** Tunnels of one edge share the way there, which one look covers. */
-function ofDifferentEdges(all: readonly TunnelToken[]): readonly TunnelToken[] {
-  return [...new Map(all.map(one => [JSON.stringify([one.edge, one.caPin]), one])).values()];
-}
-
-/** Of the tunnel that the command line names, else of each that the config file names. */
-function checkEveryCredential(
-  loaded: Loaded,
-  invocation: Given,
-  context: CommandContext,
-): Promise<readonly Credentials[]> {
-  const { args } = invocation;
-  const listed = args.length > 0 ? [] : (loaded.file?.tunnels ?? []);
-  const each = listed.length > 0 ? [...new Set(listed)].map(name => [name]) : [args];
-  return Promise.all(each.map(names => checkCredentials(loaded, { ...invocation, args: names }, context)));
+/** What the command line names, else each tunnel that the config file names. */
+function tunnelsOf(loaded: Loaded, { args, given }: Given, context: CommandContext): readonly TunnelInputs[] {
+  const { file, settings } = loaded;
+  const names = args.length > 0 ? args : (file?.tunnels?.map(({ name }) => name) ?? []);
+  if (names.length === 0) return [{ settings, file, args }];
+  return names.map(name => tunnelInputs(name, { settings, given, file }, context));
 }
 
 interface Credentials {
@@ -119,14 +116,12 @@ interface Credentials {
 }
 
 async function checkCredentials(
-  { file, settings }: Loaded,
-  invocation: Given,
+  { args, entry, file, settings }: TunnelInputs,
   context: CommandContext,
 ): Promise<Credentials> {
-  const { args } = invocation;
-  const named = args[0] ?? file?.tunnel;
+  const named = entry ?? args[0] ?? file?.tunnel;
   try {
-    const findByName = (name: string) => askByNameOnce(name, invocation, context);
+    const findByName = (name: string) => askByNameOnce(name, settings, context);
     const credentials = await resolveRunCredentials({ settings, file, args, findByName }, context);
     const { tunnelId } = credentials;
     const target = named === undefined || named === '' ? tunnelId : named;

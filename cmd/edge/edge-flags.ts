@@ -89,6 +89,14 @@ export const edgeFlags = [
       'Host name at which `postern tail` and the like ask connectors (default: postern-management in the domain)',
   },
   {
+    name: 'public-ports',
+    type: 'list',
+    valueName: 'RANGE',
+    description:
+      'Ports that tunnels may be given with "tunnel route tcp" and "tunnel route udp", such as 5000-5999, or ' +
+      'ACCOUNT=5000-5999 for one account alone; repeatable (default: none)',
+  },
+  {
     name: 'location',
     type: 'string',
     valueName: 'NAME',

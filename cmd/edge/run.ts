@@ -10,6 +10,7 @@ import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/ed
 import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { type PortRange, parsePortRange } from '../../internal/features/public-ports/port-range.ts';
 import { formatHostPort } from '../../internal/net/address/host-port.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
@@ -32,7 +33,7 @@ export const command = defineCommand({
   inheritedHelp: true,
   usualFlags: [
     ...['domain', 'state-dir', 'host', 'http-port', 'https-port', 'connector-port', 'api', 'name', 'cert', 'key'],
-    ...['quick-tunnels', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
+    ...['quick-tunnels', 'public-ports', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
   ],
   flags: edgeFlags,
   examples: [
@@ -76,6 +77,7 @@ export const command = defineCommand({
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
+      publicPorts: flags.publicPorts.map(parsePublicPorts),
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,
@@ -105,6 +107,16 @@ export const command = defineCommand({
     logger.info('Edge stopped');
   },
 });
+
+/** Throws 'usage.invalid'. */
+function parsePublicPorts(text: string): PortRange {
+  const range = parsePortRange(text);
+  if (range !== undefined) return range;
+  throw new PosternError(
+    'usage.invalid',
+    `--public-ports ${JSON.stringify(text)} is no range of ports; give one such as 5000-5999.`,
+  );
+}
 
 /** What connectors of this machine dial when an edge listens on `host`. */
 function dialledHost(host: string): string {

@@ -2,12 +2,14 @@
 // after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
+import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
 import { askByName } from './ask-by-name.ts';
 import { resolveRunCredentials } from './run-credentials.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
+import { type TunnelInputs, tunnelInputs } from './tunnel-inputs.ts';
 
 export const command = defineCommand({
   description:
@@ -40,18 +42,22 @@ export const command = defineCommand({
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     if (file === undefined) log.logger.debug(searched);
-    const patience = { retries: settings.retries, logger: log.logger };
-    const findByName = (name: string) => askByName(name, invocation, context, patience);
-    const credentialsOf = (...args: readonly string[]) =>
-      resolveRunCredentials({ settings, file, args, findByName }, context);
-    const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels ?? []);
+    const { given } = invocation;
+    const credentialsOf = ({ settings: of, file: read, args }: TunnelInputs) => {
+      const patience = { retries: of.retries, logger: log.logger };
+      const findByName = (name: string) => askByName(name, of, context, patience);
+      return resolveRunCredentials({ settings: of, file: read, args, findByName }, context);
+    };
+    const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels?.map(({ name }) => name) ?? []);
     if (names.length > 1) {
       const { runTunnels } = await import('./run-many.ts');
-      return await runTunnels({ settings, given: invocation.given, file, names, credentialsOf, log }, context);
+      return await runTunnels({ settings, given, file, names, credentialsOf, log }, context);
     }
-    const credentials = await credentialsOf(...names);
-    const { haConnections } = settings;
-    const { given } = invocation;
-    return await runTunnel({ settings, given, file, credentials, quickTunnelHost: '', haConnections, log }, context);
+    const [name] = names;
+    const one =
+      name === undefined ? { settings, file, args: [] } : tunnelInputs(name, { settings, given, file }, context);
+    const credentials = await credentialsOf(one);
+    const { haConnections } = one.settings;
+    return await runTunnel({ ...one, given, credentials, quickTunnelHost: '', haConnections, log }, context);
   },
 });

@@ -43,7 +43,7 @@ export const command = defineCommand({
     const { settings: given, file } = await loadSettings(invocation, context);
     await using log = await openLogger(context, given);
     const named = localIngress(given, file).source;
-    if (file !== undefined && (named === 'file' || (file.tunnel ?? '') !== '')) throw notQuick(file);
+    if (file !== undefined && (named === 'file' || namesTunnels(file))) throw notQuick(file);
     const settings = named === 'flags' ? given : { ...given, url: await findOrigin() };
     const origin = localIngress(settings, file).config.rules[0]?.service.text ?? '';
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
@@ -84,11 +84,19 @@ function notQuickWith(flags: readonly string[]): PosternError {
   );
 }
 
+function namesTunnels({ tunnel, tunnels }: ConfigFile): boolean {
+  return (tunnel !== undefined && tunnel !== '') || tunnels !== undefined;
+}
+
 function notQuick(file: ConfigFile): PosternError {
   const other = "add --config '' to make a quick tunnel without that file";
   if (file.tunnel !== undefined && file.tunnel !== '') {
     const rest = `${file.path} names it; ${other}`;
     return new PosternError('usage.invalid', `use \`postern tunnel run\` to start tunnel ${file.tunnel}: ${rest}`);
+  }
+  if (file.tunnels !== undefined) {
+    const rest = `use \`postern tunnel run\` to start them, or ${other}`;
+    return new PosternError('usage.invalid', `${file.path} lists tunnels: ${rest}`);
   }
   const rest = `use \`postern tunnel run\` to serve them, or ${other}`;
   return new PosternError('usage.invalid', `The ingress rules of ${file.path} are for a named tunnel: ${rest}`);

@@ -12,6 +12,7 @@ const resources: Readonly<Record<string, ScopeResource | 'connect'>> = {
   '/accounts/{account}/groups': 'users',
   '/accounts/{account}/hostnames': 'dns',
   '/accounts/{account}/load_balancers': 'load-balancers',
+  '/accounts/{account}/public_ports': 'ports',
   '/accounts/{account}/teamnet': 'routes',
   '/accounts/{account}/teamnet/echo': 'connect',
   '/accounts/{account}/tokens': 'tokens',

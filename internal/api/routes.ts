@@ -23,6 +23,7 @@ import { balancingRoutes } from './load-balancing-routes.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { privateRoutes } from './private-routes.ts';
+import { publicPortRoutes } from './public-port-routes.ts';
 import { type ApiRoute, route } from './route.ts';
 import { zoneRoutes } from './zone-routes.ts';
 
@@ -36,6 +37,7 @@ export const apiRoutes = {
   ...peopleRoutes,
   ...privateRoutes,
   ...zoneRoutes,
+  ...publicPortRoutes,
   createTunnel: route({
     method: 'POST',
     path: tunnels,

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ConfigError } from '../schema/config-error.ts';
 import { originRequestDefaults } from '../schema/origin-request.ts';
-import { configDirectories, findConfigFile, loadIngressFile, parseConfigFile } from './config-file.ts';
+import { configDirectories, fileOfTunnel, findConfigFile, loadIngressFile, parseConfigFile } from './config-file.ts';
 
 function problems(text: string): string[] {
   try {
@@ -232,8 +232,12 @@ whatever: 1
     await assert.rejects(loadIngressFile(folder), { code: 'config.not-found', message: /it is a directory/ });
 
     const directories = configDirectories(join(folder, 'home'), 'linux');
-    assert.deepEqual(directories.slice(2), ['/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared']);
-    const own = directories.slice(0, 2);
+    assert.deepEqual(directories.slice(4), ['/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared']);
+    const own = directories.slice(0, 4);
+    assert.deepEqual(
+      own.map(path => relative(join(folder, 'home'), path)),
+      ['.postern', '.cloudflared', '.cloudflare-warp', 'cloudflare-warp'],
+    );
     assert.equal(await findConfigFile(own), undefined);
     for (const name of ['.cloudflared', '.postern']) await mkdir(join(folder, 'home', name), { recursive: true });
     await writeFile(join(folder, 'home', '.cloudflared', 'config.yml'), 'tunnel: 7\n');
@@ -243,4 +247,72 @@ whatever: 1
     await writeFile(join(folder, 'home', '.postern', 'config.yaml'), '');
     assert.equal(await findConfigFile(own), join(folder, 'home', '.postern', 'config.yaml'));
   });
+});
+
+it('takes numbers with underscores, and names that look like numbers', () => {
+  const text = 'tunnel: 2_024\nretries: 1_000\noriginRequest: {keepAliveConnections: 1_0}\ningress: [{service: http_status:404}]\n';
+  const { tunnel, settings, originRequest } = parseConfigFile(text, 'c.yml');
+  assert.deepEqual([tunnel, settings.retries, originRequest.keepAliveConnections], ['2_024', 1_000, 10]);
+  assert.match(problems('retries: "1_000"\n')[0] ?? '', /expected int found string/);
+  assert.match(problems('tunnel: [a]\n')[0] ?? '', /tunnel must be the id or name/);
+});
+
+describe('the list of tunnels', () => {
+  const rules = 'ingress: [{service: http_status:404}]\n';
+
+  it('gives each tunnel what its entry says, and for the rest what the file says for all', () => {
+    const file = parseConfigFile(
+      `tunnels:
+  - home
+  - {tunnel: office, cred-file: /office.json, edge: [127.0.0.1:1], originRequest: {httpHostHeader: own}}
+  - {token-file: /t, url: http://127.0.0.1:1}
+  - home
+edge: [127.0.0.1:2]
+credentials-file: /all.json
+originRequest: {httpHostHeader: all, noTLSVerify: true}
+${rules}`,
+      'c.yml',
+    );
+    assert.deepEqual(
+      file.tunnels?.map(({ name }) => name),
+      ['home', 'office', '/t'],
+    );
+    const [home, office, other] = ['home', 'office', '/t'].map(name => fileOfTunnel(file, name));
+    const about = (of: typeof home) => [of?.tunnel, of?.credentialsFile, of?.settings.edge];
+    assert.deepEqual(about(home), ['home', '/all.json', ['127.0.0.1:2']]);
+    assert.deepEqual(about(office), ['office', '/office.json', ['127.0.0.1:1']]);
+    const origin = (of: typeof home) => {
+      const { httpHostHeader, noTLSVerify } = of?.config?.rules[0]?.originRequest ?? {};
+      return [httpHostHeader, noTLSVerify];
+    };
+    assert.deepEqual(
+      [origin(home), origin(office)],
+      [
+        ['all', true],
+        ['own', true],
+      ],
+    );
+    // Its own origin counts, not the rules of the others.
+    assert.deepEqual([other?.tunnel, other?.config], [undefined, undefined]);
+    assert.equal(fileOfTunnel(file, 'office')?.places.edge?.line, 3);
+    assert.equal(fileOfTunnel(file, 'nobody'), undefined);
+  });
+
+  for (const [entry, fault] of [
+    ['3: {}', 'tunnels must be a list. Write an id or name'],
+    ['- [a]', 'tunnels[0] is not a tunnel. Write an id or name, or a map'],
+    ['- {edge: [127.0.0.1:1]}', 'tunnels[0] does not say which tunnel it is. Add tunnel or token-file.'],
+    ['- {tunnel: a, edgee: x}', 'an entry of tunnels has no key edgee. Did you mean edge?'],
+    ['- {tunnel: a, metrics: x}', 'an entry of tunnels has no key metrics. It is for the whole process'],
+    ['- {tunnel: a, retries: x}', 'expected int found string for retries. Write a number without quotes.'],
+    ['- {tunnel: a, ingress: [{service: nonsense}]}', 'nonsense is an invalid address'],
+    ['- {tunnel: a}\n  - {tunnel: a, edge: [127.0.0.1:1]}', 'tunnels names "a" twice, with different settings'],
+  ] as const) {
+    it(`names the place of ${JSON.stringify(entry)}`, () => {
+      const [first = '', ...others] = problems(`tunnels:\n  ${entry}\n${rules}`);
+      assert.deepEqual(others, []);
+      assert.match(first, /^c\.yml:[23]:\d+: /);
+      assert.ok(first.includes(fault), first);
+    });
+  }
 });

@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod';
 import { foreignCode, isSystemError, PosternError } from '../errors/error.ts';
 import { readText, unreadableReason } from '../net/file/read-text.ts';
 import { formatIssue, type TextLocation } from '../schema/config-error.ts';
@@ -11,9 +12,9 @@ import type { IngressConfig, WarpRouting } from '../schema/ingress-rule.ts';
 import { IssueCollector } from '../schema/issue-collector.ts';
 import { nearest } from '../schema/nearest.ts';
 import type { OriginRequest } from '../schema/origin-request.ts';
-import { completeConfig, parseIngress, standardKeys } from '../schema/parse-ingress.ts';
-import { type Flag, parseFileValue } from './flag.ts';
-import { tunnelSettingFlags } from './tunnel-settings.ts';
+import { completeConfig, parseIngress, readStructured, standardKeys } from '../schema/parse-ingress.ts';
+import { checkSettings } from './check-settings.ts';
+import { readTunnelEntries, type TunnelEntry } from './tunnel-entries.ts';
 
 /** A key that means nothing where it stands. */
 export interface UnusedKey {
@@ -38,8 +39,8 @@ export interface ConfigFile {
   readonly places: Readonly<Record<string, TextLocation>>;
   /** Tunnel id or name. */
   readonly tunnel: string | undefined;
-  /** Ids or names of several tunnels to run in one process; ours. */
-  readonly tunnels: readonly string[] | undefined;
+  /** Several tunnels to run in one process; ours. */
+  readonly tunnels: readonly TunnelEntry[] | undefined;
   readonly credentialsFile: string | undefined;
   /** Whether the file held nothing. */
   readonly empty: boolean;
@@ -48,6 +49,20 @@ export interface ConfigFile {
   readonly oddities: readonly string[];
   /** All of it as lines for a log: unused keys and oddities. */
   readonly warnings: readonly string[];
+}
+
+/**
+ * The file as it is for one tunnel of its list: what the entry says, and for the rest what the file says for all. Undefined when the
+ * list has no tunnel of that name.
+ */
+export function fileOfTunnel(file: ConfigFile, name: string): ConfigFile | undefined {
+  const entry = file.tunnels?.find(known => known.name === name);
+  if (entry === undefined) return undefined;
+  const { config, originRequest, tunnel, warpRouting } = entry;
+  const settings = { ...file.settings, ...entry.settings };
+  const places = { ...file.places, ...entry.places };
+  const credentialsFile = credentialsFileOf(settings);
+  return { ...file, config, originRequest, warpRouting, tunnel, settings, places, credentialsFile };
 }
 
 /** Larger files are refused; cloudflared has no limit, ten thousand rules are about 1 MB. */
@@ -84,22 +99,20 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
   issues.throwIfAny();
   if (!reader.empty && !reader.rootIsMap) issues.error([], 'the config file is not a map', 'Write "key: value" lines.');
 
-  const parsed = parseIngress(reader, issues, standardKeys);
+  const structuredValues = readStructured(reader, standardKeys);
+  const parsed = parseIngress(structuredValues, issues);
+  const tunnels = readTunnelEntries(reader, issues, structuredValues, parsed.originRequest);
   const settings: Record<string, unknown> = {};
   const structured: readonly string[] = Object.values(standardKeys);
   for (const key of reader.rootKeys) {
-    if (!structured.includes(key)) settings[key] = reader.readPlain(key);
+    if (key !== 'tunnel' && key !== 'tunnels' && !structured.includes(key)) settings[key] = reader.readPlain(key);
   }
-  const tunnel = readTunnel(settings.tunnel, issues);
-  delete settings.tunnel;
-  const tunnels = readTunnels(settings.tunnels, issues);
-  delete settings.tunnels;
+  const tunnel = readTunnel(reader, issues);
   checkSettings(settings, issues);
   issues.throwIfAny();
 
   const unusedKeys = reader.unknownKeys.map(toUnusedKey);
   const oddities = issues.warningLines();
-  const credentialsFile = settings['credentials-file'] ?? settings['cred-file'];
   return {
     path,
     config: parsed.rules === undefined ? undefined : completeConfig(parsed),
@@ -109,7 +122,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     places: Object.fromEntries(reader.rootKeys.map(key => [key, reader.locate([key])])),
     tunnel,
     tunnels,
-    credentialsFile: typeof credentialsFile === 'string' ? credentialsFile : undefined,
+    credentialsFile: credentialsFileOf(settings),
     empty: reader.empty,
     unusedKeys,
     oddities,
@@ -117,48 +130,17 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
   };
 }
 
-function readTunnels(value: unknown, issues: IssueCollector): readonly string[] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (Array.isArray(value) && value.every(name => typeof name === 'string' && name !== '')) return value as string[];
-  issues.error(['tunnels'], 'tunnels must be a list of ids or names of tunnels', '');
-  return undefined;
+function credentialsFileOf(settings: Readonly<Record<string, unknown>>): string | undefined {
+  const named = settings['credentials-file'] ?? settings['cred-file'];
+  return typeof named === 'string' ? named : undefined;
 }
 
-function readTunnel(value: unknown, issues: IssueCollector): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string' || typeof value === 'number') return String(value);
+function readTunnel(reader: DocumentReader, issues: IssueCollector): string | undefined {
+  // As it is written: a name may look like a number.
+  const value = reader.read('tunnel', z.string());
+  if (value === undefined || typeof value === 'string') return value;
   issues.error(['tunnel'], 'tunnel must be the id or name of a tunnel', '');
   return undefined;
-}
-
-function checkSettings(settings: Readonly<Record<string, unknown>>, issues: IssueCollector): void {
-  for (const flag of tunnelSettingFlags as readonly Flag[]) {
-    if (flag.fromFile !== true) continue;
-    for (const name of [flag.name, ...(flag.aliases ?? [])]) {
-      const raw = settings[name];
-      if (raw === undefined || raw === null) continue;
-      const checked = parseFileValue(flag, raw);
-      if (!('fault' in checked)) continue;
-      // Faults of the value, unlike those of its type, say what would be right.
-      issues.error([name], checked.fault, checked.fault.startsWith('expected ') ? fileRemedy(flag, raw) : '');
-    }
-  }
-}
-
-function fileRemedy(flag: Flag, raw: unknown): string {
-  switch (flag.type) {
-    case 'duration':
-      return `Write a text with a unit, such as "${typeof raw === 'number' ? raw : 30}s".`;
-    case 'string':
-      return typeof raw === 'number' || typeof raw === 'boolean' ? `Write it in quotes: "${raw}".` : 'Write a text.';
-    case 'integer':
-    case 'number':
-      return 'Write a number without quotes.';
-    case 'boolean':
-      return 'Write true or false, without quotes.';
-    case 'list':
-      return 'Write a list, one "- value" a line.';
-  }
 }
 
 function toUnusedKey({ path, key, location, known }: DocumentReader['unknownKeys'][number]): UnusedKey {
@@ -173,9 +155,11 @@ function unusedKeyLine(key: UnusedKey): string {
 
 /** Where a config file is looked for, in order; `homeDir` is the user's. Certificates and credentials live there, too. */
 export function configDirectories(homeDir: string, platform: NodeJS.Platform): readonly string[] {
-  const own = [join(homeDir, '.postern'), join(homeDir, '.cloudflared')];
+  const own = ['.postern', '.cloudflared'].map(name => join(homeDir, name));
   if (platform === 'win32') return own;
-  return [...own, '/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared'];
+  // Of cloudflared's first releases, which it searches still.
+  const old = ['.cloudflare-warp', 'cloudflare-warp'].map(name => join(homeDir, name));
+  return [...own, ...old, '/etc/postern', '/etc/cloudflared', '/usr/local/etc/cloudflared'];
 }
 
 export const configFileNames = ['config.yml', 'config.yaml'] as const;

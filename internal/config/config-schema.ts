@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { documentTypes } from '../schema/ingress-document.ts';
 import type { Flag, FlagType } from './flag.ts';
 import { ignoredFlags } from './ignored-flags.ts';
+import { entryFlags } from './tunnel-entries.ts';
 import { tunnelSettingFlags } from './tunnel-settings.ts';
 
 /** Draft 7, which every editor reads. */
@@ -24,10 +25,32 @@ export function configFileSchema(): object {
     unrepresentable: 'any',
     override: closeObject,
   });
+  const { tunnel, ...structuredProperties } = schema.properties ?? {};
   return {
     ...schema,
     title: 'Config file of postern',
-    properties: { ...flagProperties(), ...schema.properties },
+    properties: {
+      ...flagProperties(),
+      tunnel,
+      tunnels: tunnelsSchema({ tunnel, ...structuredProperties }),
+      ...structuredProperties,
+    },
+  };
+}
+
+/** `structured`: the keys that are no flags, which mean the same in an entry. */
+function tunnelsSchema(structured: Readonly<Record<string, unknown>>): object {
+  const entry = {
+    type: 'object',
+    description: 'A tunnel with settings of its own; what it leaves open, the file says for all',
+    properties: { ...Object.fromEntries(entryFlags.flatMap(namedSchemas)), ...structured },
+    anyOf: [{ required: ['tunnel'] }, { required: ['token-file'] }],
+    additionalProperties: false,
+  };
+  return {
+    type: 'array',
+    description: 'Several tunnels to run in one process',
+    items: { anyOf: [{ type: 'string', description: 'Id or name of the tunnel' }, entry] },
   };
 }
 
@@ -41,14 +64,19 @@ function closeObject({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.Ba
 
 function flagProperties(): Readonly<Record<string, object>> {
   const fromFile = (tunnelSettingFlags as readonly Flag[]).filter(flag => flag.fromFile === true);
-  const known = fromFile.flatMap(flag => [
-    [flag.name, flagSchema(flag)] as const,
-    ...(flag.aliases ?? [])
-      .filter(alias => alias.length > 1)
-      .map(alias => [alias, { ...flagSchema(flag), deprecated: true, description: `Write ${flag.name}` }] as const),
-  ]);
   const ignored = ignoredFlags.map(flag => [flag.name, flagSchema({ ...flag, inert: 'ignored' })] as const);
-  return Object.fromEntries([...known, ...ignored]);
+  return Object.fromEntries([...fromFile.flatMap(namedSchemas), ...ignored]);
+}
+
+/** The flag under its own name and its long aliases. */
+function namedSchemas(flag: Flag): readonly (readonly [string, object])[] {
+  const aliases = (flag.aliases ?? []).filter(alias => alias.length > 1);
+  return [
+    [flag.name, flagSchema(flag)],
+    ...aliases.map(
+      alias => [alias, { ...flagSchema(flag), deprecated: true, description: `Write ${flag.name}` }] as const,
+    ),
+  ];
 }
 
 const types: Readonly<Record<FlagType, object>> = {

@@ -10,6 +10,7 @@ import { openLogin } from '../features/login/open.ts';
 import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
+import { openPublicPorts } from '../features/public-ports/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
@@ -74,6 +75,8 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   );
   add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
   const { network } = privateServices;
+  const { publicHost: host, publicPorts: ranges = [] } = options;
+  add(await openPublicPorts({ store, network, logger, host, ranges }));
   const { location } = options;
   const balancing = add(await openLoadBalancing({ ...parts, network, logger, location }));
   if (options.quickTunnels) add(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger }));

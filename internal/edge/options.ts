@@ -1,7 +1,9 @@
 // What an edge is opened with, and what it is once it is open.
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
+import type { ConnectorListenerOptions } from '../carriers/connector-listener.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import type { PortRange } from '../features/public-ports/port-range.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -23,6 +25,8 @@ export interface EdgeOptions {
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;
+  /** Beside the transport's `edgeTuning`. */
+  readonly quicTuning?: ConnectorListenerOptions['quicTuning'];
   /** HTTP on loopback, HTTPS elsewhere. */
   readonly api: ListenAddress;
   /** Address of the visitors' listeners. */
@@ -40,6 +44,8 @@ export interface EdgeOptions {
   readonly quickTunnels: boolean;
   /** Host name of requests to connectors themselves. Default: `postern-management` in the domain. */
   readonly managementHost?: string | undefined;
+  /** Ports that may be given to tunnels, on `publicHost`; none by default. */
+  readonly publicPorts?: readonly PortRange[] | undefined;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;

@@ -17,10 +17,12 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     native: [],
     packet: [],
     proxy: ['address', 'trust'],
+    'proxy-protocol': ['address'],
     socks: ['address', 'stream'],
     stream: ['address', 'linux', 'time'],
     time: [],
     trust: [],
+    websocket: [],
   },
   // By what the bytes are: messages of the calls, heads and bodies of streams, datagrams; two of them are made of Cap'n Proto.
   wire: {

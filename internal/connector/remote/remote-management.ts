@@ -89,6 +89,7 @@ export class RemoteManagement {
       tap,
       random,
       times,
+      expiresAtMs: actor.expiresAtMs,
       mayStream: () => this.#makeWay(actor),
       onClosed: () => this.#sessions.delete(session),
     });

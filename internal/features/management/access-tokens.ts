@@ -17,11 +17,16 @@ export interface ManagementGrant {
   readonly resource: ManagementResource;
 }
 
+/** A grant that was presented. */
+export interface PresentedGrant extends ManagementGrant {
+  readonly expiresAtMs: number;
+}
+
 export interface ManagementTokens {
   /** A token for an hour. `url`: where it is good, for clients that have no other way to know. */
   issue(grant: ManagementGrant, url: string): Promise<string>;
   /** Undefined for what this edge did not sign, what has expired, and what is no token. */
-  verify(token: string): Promise<ManagementGrant | undefined>;
+  verify(token: string): Promise<PresentedGrant | undefined>;
 }
 
 /** Long enough to find a fault; whoever has the token can read the log for no longer. */
@@ -35,6 +40,7 @@ const claimsSchema = z.object({
   tun: z.object({ id: z.string(), account_tag: z.string() }),
   actor: z.object({ id: z.string() }),
   res: z.enum(managementResources),
+  exp: z.number(),
 });
 
 /** The key is `<stateDir>/management-key.pem`, made on first use (0600). Throws 'store.failed' when it is no key. */
@@ -71,7 +77,13 @@ export async function openManagementTokens(stateDir: string, now: () => number =
         });
         const { data } = claimsSchema.safeParse(payload);
         if (data === undefined) return undefined;
-        return { tunnelId: data.tun.id, accountTag: data.tun.account_tag, actor: data.actor.id, resource: data.res };
+        return {
+          tunnelId: data.tun.id,
+          accountTag: data.tun.account_tag,
+          actor: data.actor.id,
+          resource: data.res,
+          expiresAtMs: data.exp * 1_000,
+        };
       } catch (error) {
         if (error instanceof errors.JOSEError) return undefined;
         throw error;

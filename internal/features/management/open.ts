@@ -2,6 +2,7 @@
 // connector of the token's tunnel, which answers them itself. Source: docs/protocol/ingress-and-origin.md §17;
 // docs/protocol/commands-and-api.md §9.3, §17.
 
+import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { requireTunnel } from '../../control-plane/handler-context.ts';
@@ -59,6 +60,7 @@ export async function openManagement(parts: ManagementParts): Promise<Management
     if (isForeignOrigin(request)) return void refuse(request, response, 403, 'origin not allowed');
     const target = await findConnector(parts, grant, url.searchParams.get('connector_id') ?? undefined);
     if (target === undefined) return void answer(request, response, 530, 'text/plain', 'No connector can be asked\n');
+    response.observe({ upgraded: connection => endLater(connection, grant.expiresAtMs) });
     next({ ...request, host: connectorHost, headers: withoutOrigin(request.headers), target }, response);
   };
 
@@ -116,6 +118,14 @@ async function findConnector(
     .connectionsOf(tunnelId)
     .find(({ clientId, features }) => features.includes(featureName) && (wanted ?? clientId) === clientId);
   return found && { tunnelId, clientId: found.clientId };
+}
+
+/** A connector of ours ends the stream in order when the token expires; one that does not is cut. */
+const expiryGraceMs = 2_000;
+
+function endLater(connection: Duplex, expiresAtMs: number): void {
+  const timer = setTimeout(() => connection.destroy(), Math.max(0, expiresAtMs - Date.now()) + expiryGraceMs).unref();
+  connection.once('close', () => clearTimeout(timer));
 }
 
 /** A browser says where the page comes from that opens the WebSocket: only a page of this very host may. */

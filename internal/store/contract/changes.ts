@@ -11,6 +11,7 @@ import type {
   IpRouteRecord,
   NetworkRecord,
   PrivateHostnameRecord,
+  PublicPortRecord,
   TunnelRecord,
 } from './records.ts';
 
@@ -30,6 +31,8 @@ export type StoreChange =
   | { readonly kind: 'private-hostname-deleted'; readonly route: PrivateHostnameRecord }
   | { readonly kind: 'balancing-changed'; readonly record: BalancingRecord }
   | { readonly kind: 'balancing-removed'; readonly record: BalancingRecord }
+  | { readonly kind: 'public-port-added'; readonly route: PublicPortRecord }
+  | { readonly kind: 'public-port-removed'; readonly route: PublicPortRecord }
   /** The token is no longer good: removed by itself, or with its user or device. Expiry is not told. */
   | { readonly kind: 'token-revoked'; readonly tokenId: string }
   /** Another process changed the store, anything may be different: read tables again. */

@@ -241,6 +241,22 @@ export interface PrivateHostnameRecord {
   readonly deletedAtMs: number | undefined;
 }
 
+export type PortProtocol = 'tcp' | 'udp';
+
+/** A public port of the edge that leads to a tunnel. */
+export interface PublicPortRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  readonly protocol: PortProtocol;
+  /** Unique among the ports of the protocol, of all accounts. */
+  readonly port: number;
+  readonly tunnelId: TunnelId;
+  /** JSON text, the writer's own: where it leads behind the tunnel, and its limits. */
+  readonly document: string;
+  readonly createdAtMs: number;
+}
+
 export type BalancingKind = 'monitor' | 'pool' | 'balancer';
 
 /** A health monitor, a pool of origins, or a load balancer. */

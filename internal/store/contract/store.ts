@@ -26,6 +26,7 @@ import type {
   Page,
   PresentClients,
   PrivateHostnameRecord,
+  PublicPortRecord,
   QuickTunnelRecord,
   StoredSecret,
   TunnelActivity,
@@ -158,7 +159,7 @@ export interface TunnelStore {
   update(accountTag: string, id: TunnelId, changes: TunnelChanges): Promise<TunnelRecord | undefined>;
   /** Newest first. */
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
-  /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
+  /** Marks it deleted, erases its secret and configuration, removes its host names and ports and, with cascade, its private routes. */
   remove(accountTag: string, id: TunnelId, options: { atMs: number; cascade: boolean }): Promise<RemoveTunnel>;
   secret(id: TunnelId): Promise<TunnelSecret | undefined>;
   configuration(id: TunnelId): Promise<ConfigurationRecord | undefined>;
@@ -279,6 +280,21 @@ export interface PrivateHostnameStore {
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;
 }
 
+/** `full`: the account has as many ports as it may. */
+export type CreatePublicPort = 'created' | 'full';
+
+/** Ports of the edge that lead to tunnels. */
+export interface PublicPortStore {
+  /**
+   * Unless the account has `maxPerAccount` of them. `store.conflict` when the port is given out, to whichever account. The
+   * tunnel must be the account's.
+   */
+  create(record: PublicPortRecord, maxPerAccount: number): Promise<CreatePublicPort>;
+  remove(accountTag: string, id: string): Promise<PublicPortRecord | undefined>;
+  /** By port. Without a tag those of all accounts. */
+  list(accountTag?: string): Promise<readonly PublicPortRecord[]>;
+}
+
 /** What may change of a record of load balancing. */
 export type BalancingChanges = Pick<BalancingRecord, 'name' | 'document' | 'uses' | 'modifiedAtMs'>;
 
@@ -318,6 +334,7 @@ export interface StoreParts {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
+  readonly publicPorts: PublicPortStore;
   readonly balancing: BalancingStore;
   readonly users: UserStore;
   readonly groups: GroupStore;

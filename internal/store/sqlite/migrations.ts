@@ -204,6 +204,20 @@ export const migrations: readonly string[] = [
   ALTER TABLE tunnels ADD COLUMN old_secret_hash BLOB;
   ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
   `,
+  `
+  CREATE TABLE public_ports (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+    port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    tunnel_id TEXT NOT NULL REFERENCES tunnels,
+    document TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX public_ports_port ON public_ports (protocol, port);
+  CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
+  CREATE INDEX public_ports_account ON public_ports (account_tag);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */

@@ -14,6 +14,7 @@ import { migrations, presenceMigrations } from './migrations.ts';
 import { createNetworkStore } from './networks.ts';
 import { createPresenceStore } from './presence.ts';
 import { createPrivateHostnameStore } from './private-hostnames.ts';
+import { createPublicPortStore } from './public-ports.ts';
 import { createQuickTunnelStore } from './quick-tunnels.ts';
 import { createTokenUseStore, forgetTokenUses } from './tokens.ts';
 import { createTunnelStore } from './tunnels.ts';
@@ -58,6 +59,7 @@ export async function openTables(options: TableOptions, changes: ChangeFeed): Pr
       networks: createNetworkStore(database),
       ipRoutes: createIpRouteStore(database),
       privateHostnames: createPrivateHostnameStore(database),
+      publicPorts: createPublicPortStore(database),
       balancing: createBalancingStore(database),
       users: createUserStore(database),
       groups: createGroupStore(database),

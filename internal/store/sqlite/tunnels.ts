@@ -10,6 +10,7 @@ import type { Database, Row } from './database.ts';
 import { removeHostnamesOf } from './hostnames.ts';
 import { ipRoutes } from './ip-routes.ts';
 import { privateHostnames } from './private-hostnames.ts';
+import { removePublicPortsOf } from './public-ports.ts';
 import { removeRoutesOf } from './removable-routes.ts';
 
 export function createTunnelStore(database: Database): TunnelStore {
@@ -66,6 +67,7 @@ export function createTunnelStore(database: Database): TunnelStore {
         removeRoutesOf(database, ipRoutes, 'tunnel_id', id, atMs, emit);
         removeRoutesOf(database, privateHostnames, 'tunnel_id', id, atMs, emit);
         removeHostnamesOf(database, id, emit);
+        removePublicPortsOf(database, id, emit);
         database.run(
           `UPDATE tunnels SET deleted_ms = ?, secret_hash = NULL, secret_sealed = NULL, config = NULL,
            old_secret_hash = NULL, old_secret_until_ms = NULL WHERE id = ?`,

@@ -14,6 +14,7 @@ import { describeBalancingContract } from '../../../../test/conformance/store/ba
 import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
+import { describePublicPortContract } from '../../../../test/conformance/store/public-port-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
@@ -40,6 +41,7 @@ describeStoreContract('sqlite, told late', async () => {
 });
 describePresenceContract('sqlite', createPlace);
 describeBalancingContract('sqlite', createPlace);
+describePublicPortContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
 describeChangeContract('sqlite', createPlace);
 

@@ -1,11 +1,11 @@
-// The server's side of a WebSocket as a byte stream: what is written goes out as binary messages, what the client sends
-// in binary messages is read. Source: RFC 6455 §5, §7; docs/protocol/ingress-and-origin.md §10.1.
+// One side of a WebSocket as a byte stream: what is written goes out as binary messages, what the other side sends in binary
+// messages is read. Source: RFC 6455 §5, §7; docs/protocol/ingress-and-origin.md §10.1.
 //
-// Half-close: the end of the client's side (its close frame, or the end of the stream below) ends reading only; `end()`
-// ends the stream below, preceded by a close frame only where the client sent one, as cloudflared sends none.
+// Half-close: the end of the other side (its close frame, or the end of the stream below) ends reading only; `end()`
+// ends the stream below, preceded by a close frame only where the other side sent one, as cloudflared sends none.
 
 import { Duplex } from 'node:stream';
-import { WebSocketDecoder } from './websocket-decoder.ts';
+import { type FrameSink, WebSocketDecoder } from './websocket-decoder.ts';
 import { frameHeader } from './websocket-frame.ts';
 
 /**
@@ -20,18 +20,23 @@ export class WebSocketStream extends Duplex {
   readonly #lower: Duplex;
   /** First byte of the data frames we send: binary, or text for the echo of the test service. */
   readonly #opcode: number;
+  readonly #isClient: boolean;
   readonly #decoder: WebSocketDecoder;
   readonly #pinger: NodeJS.Timeout;
   #closePayload: Buffer | undefined;
   #readEnded = false;
   #pending: (() => void) | undefined;
 
-  /** Takes `lower` over: it is destroyed with this stream, and the other way round. `text`: text messages instead of binary. */
-  constructor(lower: Duplex, options: { readonly text?: boolean } = {}) {
+  /**
+   * Takes `lower` over: it is destroyed with this stream, and the other way round. `text`: text messages instead of binary.
+   * `side`: which one this is, by default the server's.
+   */
+  constructor(lower: Duplex, options: { readonly text?: boolean; readonly side?: 'client' | 'server' } = {}) {
     super({ allowHalfOpen: true, readableHighWaterMark: 64 * 1024, writableHighWaterMark: 64 * 1024 });
     this.#lower = lower;
+    this.#isClient = options.side === 'client';
     this.#opcode = options.text === true ? 0x81 : 0x82;
-    this.#decoder = new WebSocketDecoder(options.text === true ? 'text' : 'binary', {
+    const sink: FrameSink = {
       onData: bytes => {
         if (!this.#readEnded && !this.push(bytes)) this.#lower.pause();
       },
@@ -40,7 +45,12 @@ export class WebSocketStream extends Duplex {
         this.#closePayload = payload;
         this.#endReading();
       },
-    });
+    };
+    this.#decoder = new WebSocketDecoder(
+      options.text === true ? 'text' : 'binary',
+      sink,
+      this.#isClient ? 'server' : 'client',
+    );
     this.#pinger = setInterval(() => this.#control(0x89, Buffer.alloc(0)), pingIntervalMs).unref();
     lower
       .on('data', this.#onData)
@@ -61,7 +71,7 @@ export class WebSocketStream extends Duplex {
     lower.cork();
     for (let offset = 0; offset < chunk.length; offset += maxMessageBytes) {
       const end = Math.min(offset + maxMessageBytes, chunk.length);
-      lower.write(frameHeader(this.#opcode, end - offset));
+      lower.write(frameHeader(this.#opcode, end - offset, this.#isClient));
       flowing = lower.write(offset === 0 && end === chunk.length ? chunk : chunk.subarray(offset, end));
     }
     lower.uncork();
@@ -121,6 +131,6 @@ export class WebSocketStream extends Duplex {
   /** Control frames are small and few; while the client does not read they are left out rather than queued. */
   #control(first: number, payload: Buffer): void {
     if (this.#lower.writableNeedDrain || this.#lower.writableEnded || this.#lower.destroyed) return;
-    this.#lower.write(Buffer.concat([frameHeader(first, payload.length), payload]));
+    this.#lower.write(Buffer.concat([frameHeader(first, payload.length, this.#isClient), payload]));
   }
 }

@@ -1,4 +1,4 @@
-// Decodes the frames of a WebSocket client into the bytes of its binary messages, and answers pings and closes.
+// Decodes the frames of a WebSocket's other side into the bytes of its binary messages, and tells pings and closes.
 // Messages are streamed, so their length has no limit and costs no memory. Source: RFC 6455 §5;
 // docs/protocol/ingress-and-origin.md §10.1 (text is discarded), §10.2 (messages over 16 KiB lose data in cloudflared;
 // not here).
@@ -16,7 +16,7 @@ export interface FrameSink {
   onMessage?(): void;
   /** A ping to be answered with the same payload (≤ 125 bytes). */
   onPing(payload: Buffer): void;
-  /** The client closes; `payload` is what its close frame held. */
+  /** The other side closes; `payload` is what its close frame held. */
   onClose(payload: Buffer): void;
 }
 
@@ -25,6 +25,8 @@ const maxControlBytes = 125;
 
 export class WebSocketDecoder {
   readonly #sink: FrameSink;
+  /** Clients mask their frames, servers do not. */
+  readonly #isMasked: boolean;
   readonly #wanted: 'binary' | 'text';
   /** Header bytes gathered so far: at most 2 + 8 + 4. */
   readonly #header = Buffer.alloc(14);
@@ -40,13 +42,14 @@ export class WebSocketDecoder {
   #message: 'none' | 'text' | 'binary' = 'none';
   #control: Buffer = Buffer.alloc(0);
 
-  /** Messages of the other kind than `wanted` are discarded. */
-  constructor(wanted: 'binary' | 'text', sink: FrameSink) {
+  /** Messages of the other kind than `wanted` are discarded. `from`: whose frames these are. */
+  constructor(wanted: 'binary' | 'text', sink: FrameSink, from: 'client' | 'server' = 'client') {
+    this.#isMasked = from === 'client';
     this.#wanted = wanted;
     this.#sink = sink;
   }
 
-  /** Takes bytes from the client; the buffer is only read. Throws 'protocol.malformed'. */
+  /** Takes bytes of the other side; the buffer is only read. Throws 'protocol.malformed'. */
   feed(chunk: Buffer): void {
     let offset = 0;
     while (offset < chunk.length) {
@@ -68,14 +71,16 @@ export class WebSocketDecoder {
       this.#final = (first & 0x80) !== 0;
       this.#opcode = first & 0x0f;
       if ((first & 0x70) !== 0) throw malformed('a reserved bit is set');
-      if ((second & 0x80) === 0) throw malformed('a client frame is not masked');
+      if (((second & 0x80) !== 0) !== this.#isMasked)
+        throw malformed(this.#isMasked ? 'a client frame is not masked' : 'a server frame is masked');
       const short = second & 0x7f;
       this.#checkOpcode(short);
-      this.#needed = 2 + (short === 127 ? 8 : short === 126 ? 2 : 0) + 4;
-      return;
+      this.#needed = 2 + (short === 127 ? 8 : short === 126 ? 2 : 0) + (this.#isMasked ? 4 : 0);
+      if (this.#needed > 2) return;
     }
     const short = (header[1] as number) & 0x7f;
     this.#left = short === 127 ? readLength64(header) : short === 126 ? header.readUInt16BE(2) : short;
+    // Without a mask these bytes are not looked at.
     this.#maskAt = this.#needed - 4;
     this.#phase = 0;
     this.#headerBytes = 0;
@@ -130,6 +135,7 @@ export class WebSocketDecoder {
   }
 
   #unmask(chunk: Buffer, offset: number, bytes: number): Buffer {
+    if (!this.#isMasked) return Buffer.from(chunk.subarray(offset, offset + bytes));
     const plain = Buffer.allocUnsafe(bytes);
     const header = this.#header;
     const at = this.#maskAt;
@@ -161,5 +167,5 @@ function readLength64(header: Buffer): number {
 }
 
 function malformed(reason: string): PosternError {
-  return new PosternError('protocol.malformed', `The WebSocket client broke the protocol: ${reason}`);
+  return new PosternError('protocol.malformed', `The WebSocket peer broke the protocol: ${reason}`);
 }
