@@ -2,7 +2,6 @@
 // after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
-import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
 import { askByName } from './ask-by-name.ts';
