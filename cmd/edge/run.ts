@@ -23,8 +23,10 @@ import { parseListen } from '../parse-listen.ts';
 import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
+import { readAcmeFlags } from './acme-settings.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
+import { resolveStore } from './store-flags.ts';
 
 export const command = defineCommand({
   description:
@@ -62,8 +64,14 @@ export const command = defineCommand({
     reapOrphans(context);
     using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
+    const inArguments = invocation.sources.store === 'flag';
+    const store =
+      flags.store === undefined || flags.store === ''
+        ? undefined
+        : resolveStore(flags.store, { inArguments, passwordFile: flags.storePasswordFile }, context);
     await using edge = await openEdge({
       stateDir,
+      store,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
       api: parseListen(flags.api, 'api'),
@@ -74,6 +82,7 @@ export const command = defineCommand({
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
+      acme: await readAcmeFlags(flags, context),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
@@ -177,6 +186,8 @@ function announce(edge: Edge, publicHost: string, logger: Logger): void {
   if (edge.httpPort !== undefined) logger.info({ address: addressOf(edge.httpPort) }, 'Listening for HTTP visitors');
   if (edge.httpsPort !== undefined) logger.info({ address: addressOf(edge.httpsPort) }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
+  if (edge.challengeDnsPort !== undefined)
+    logger.info({ port: edge.challengeDnsPort }, 'Answering as the name server of _acme-challenge');
   if (edge.metrics !== undefined)
     logger.info({ address: formatHostPort(edge.metrics.host, edge.metrics.port) }, 'Serving metrics');
   logger.info('Edge ready');

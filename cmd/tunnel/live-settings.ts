@@ -1,10 +1,10 @@
 // The settings of a connector that runs, and how it takes over changed ones: from its config file when that changes, on
 // SIGHUP, and when `tunnel reload` asks. What cannot change while it runs is said, and waits for the next start.
 
-import { type ConfigFile, fileOfTunnel, loadIngressFile } from '../../internal/config/config-file.ts';
+import { type ConfigFile, fileOfTunnel, loadIngressFile } from '../../internal/config/file/config-file.ts';
+import { type LocalIngress, localIngress } from '../../internal/config/file/local-ingress.ts';
 import { settingKey } from '../../internal/config/flag.ts';
 import { parseAllowedDestinations, parseTags } from '../../internal/config/list-values.ts';
-import { type LocalIngress, localIngress } from '../../internal/config/local-ingress.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
   resolveTunnelSettings,

@@ -1,7 +1,7 @@
 // Several tunnels in one process: each with its own connections, credentials and log lines, one metrics server for all. One that
 // cannot go on ends alone.
 
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { openSharedHealth } from '../../internal/connector/shared-health.ts';

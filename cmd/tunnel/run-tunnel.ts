@@ -1,9 +1,10 @@
 // Runs one tunnel in the foreground of a command until it is told to stop: signals, pid file, reload. Shared by
 // `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
+import { localIngress, noRulesWarning } from '../../internal/config/file/local-ingress.ts';
+import { type ConfigWatcher, watchConfigFile } from '../../internal/config/file/watch.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
-import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
   describeOpenSettings,
@@ -11,7 +12,6 @@ import {
   inertSettings,
   type TunnelSettings,
 } from '../../internal/config/tunnel-settings.ts';
-import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import type { SharedHealth } from '../../internal/connector/shared-health.ts';
 import {

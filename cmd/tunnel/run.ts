@@ -10,6 +10,9 @@ import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
 import { type TunnelInputs, tunnelInputs } from './tunnel-inputs.ts';
 
+/** Of `tunnel --name`, which makes the tunnel and its routes first. */
+const namingFlags = ['name', 'hostname', 'lb-pool', 'overwrite-dns'] as const;
+
 export const command = defineCommand({
   description:
     'Connects this machine to the edge and serves the tunnel until it is stopped. Credentials come from --token-file, ' +
@@ -41,6 +44,8 @@ export const command = defineCommand({
     const { settings, file, searched } = await loadSettings(invocation, context);
     await using log = await openLogger(context, settings);
     if (file === undefined) log.logger.debug(searched);
+    for (const name of namingFlags.filter(flag => settings.sources[flag] !== undefined))
+      log.logger.warn(`${name} has no effect with \`tunnel run\`: \`postern tunnel --name NAME\` takes it`);
     const { given } = invocation;
     const credentialsOf = ({ settings: of, file: read, args }: TunnelInputs) => {
       const patience = { retries: of.retries, logger: log.logger };

@@ -1,6 +1,6 @@
 // What one of the tunnels of a process is run with: its entry in the config file's list where it has one, else what is said for all.
 
-import { type ConfigFile, fileOfTunnel } from '../../internal/config/config-file.ts';
+import { type ConfigFile, fileOfTunnel } from '../../internal/config/file/config-file.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import { resolveTunnelSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { CommandContext } from '../context.ts';

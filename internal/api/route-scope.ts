@@ -7,6 +7,7 @@ import type { ApiRoute } from './route.ts';
 /** Beginnings of paths, the longest that fits counts. */
 const resources: Readonly<Record<string, ScopeResource | 'connect'>> = {
   '/accounts/{account}/audit_logs': 'audit',
+  '/accounts/{account}/certificates': 'dns',
   '/accounts/{account}/cfd_tunnel': 'tunnels',
   '/accounts/{account}/devices': 'users',
   '/accounts/{account}/groups': 'users',

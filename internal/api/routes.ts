@@ -19,6 +19,7 @@ import {
   tunnelWithTokenSchema,
   updateTunnelSchema,
 } from '../schema/api/tunnel.ts';
+import { certificateRoutes } from './certificate-routes.ts';
 import { balancingRoutes } from './load-balancing-routes.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
@@ -34,6 +35,7 @@ const none = nothingSchema;
 const ignored = z.unknown();
 
 export const apiRoutes = {
+  ...certificateRoutes,
   ...peopleRoutes,
   ...privateRoutes,
   ...zoneRoutes,

@@ -17,7 +17,7 @@ const packages = {
     nginx: 'nginx-light',
     python3: 'python3',
   },
-  ...{ pg_ctlcluster: 'postgresql', socat: 'socat' },
+  ...{ pg_ctlcluster: 'postgresql', socat: 'socat', openssl: 'openssl' },
 } as const;
 export type Tool = keyof typeof packages;
 

@@ -1,11 +1,11 @@
 // `tunnel config show`: what is in force here, and where each value came from.
 
-import type { ConfigFile } from '../../../internal/config/config-file.ts';
-import { type ExplainedSetting, explainSettings } from '../../../internal/config/explain-settings.ts';
-import { localIngress } from '../../../internal/config/local-ingress.ts';
+import type { ConfigFile } from '../../../internal/config/file/config-file.ts';
+import { type ExplainedSetting, explainSettings } from '../../../internal/config/file/explain-settings.ts';
+import { localIngress } from '../../../internal/config/file/local-ingress.ts';
+import type { TunnelEntry } from '../../../internal/config/file/tunnel-entries.ts';
 import type { GivenFlags } from '../../../internal/config/resolve-flags.ts';
 import { runFlags } from '../../../internal/config/run-flags.ts';
-import type { TunnelEntry } from '../../../internal/config/tunnel-entries.ts';
 import type { TunnelSettings } from '../../../internal/config/tunnel-settings.ts';
 import { encodeIngressJson } from '../../../internal/schema/encode-ingress.ts';
 import { printableLine } from '../../../internal/telemetry/printable.ts';

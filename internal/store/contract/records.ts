@@ -149,6 +149,12 @@ export interface ConfigurationRecord {
   readonly updatedAtMs: number;
 }
 
+/**
+ * What happens to the TLS of visitors of a host name: the edge ends it, or passes it on unopened, after a header of the PROXY
+ * protocol or none.
+ */
+export type HostnameTls = 'terminate' | 'passthrough' | 'passthrough-v1' | 'passthrough-v2';
+
 /** A public host name, as it is given to the store. */
 export interface NewHostname {
   /** Lower case ASCII; `*.suffix` for a wildcard. */
@@ -158,6 +164,8 @@ export interface NewHostname {
   readonly createdAtMs: number;
   /** Default empty. */
   readonly comment?: string | undefined;
+  /** Default: as it is, and 'terminate' for a new one. */
+  readonly tls?: HostnameTls | undefined;
 }
 
 /** A public host name that leads to a tunnel. */
@@ -165,6 +173,7 @@ export interface HostnameRecord extends NewHostname {
   /** 32 hex digits, given by the store; it stays when the name changes. */
   readonly id: string;
   readonly comment: string;
+  readonly tls: HostnameTls;
   readonly modifiedAtMs: number;
 }
 
@@ -277,6 +286,44 @@ export interface BalancingRecord {
   readonly version: number;
   readonly createdAtMs: number;
   readonly modifiedAtMs: number;
+}
+
+/** The account of this edge at a certificate authority. */
+export interface AuthorityAccountRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** URL of the account. */
+  readonly url: string;
+  /** Its private key, sealed. */
+  readonly sealedKey: Uint8Array;
+}
+
+/** A public certificate, or one that was asked for. */
+export interface CertificateRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** Host name or wildcard. */
+  readonly name: string;
+  /** Whose name it is. */
+  readonly accountTag: string;
+  /** The last one that the authority gave; it stays while a renewal fails. */
+  readonly issued: IssuedRecord | undefined;
+  readonly attemptedAtMs: number;
+  /** When it is asked for again, to renew it or after a failure. */
+  readonly nextAtMs: number;
+  /** In a row, the last attempts. */
+  readonly failures: number;
+  /** What went wrong the last time. */
+  readonly problem: string | undefined;
+}
+
+export interface IssuedRecord {
+  /** PEM. */
+  readonly chain: string;
+  /** The private key, sealed. */
+  readonly sealedKey: Uint8Array;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
 }
 
 /** One page of a listing. */

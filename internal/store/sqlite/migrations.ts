@@ -218,6 +218,40 @@ export const migrations: readonly string[] = [
   CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
   CREATE INDEX public_ports_account ON public_ports (account_tag);
   `,
+  `
+  ALTER TABLE hostnames ADD COLUMN tls TEXT NOT NULL DEFAULT 'terminate'
+    CHECK (tls IN ('terminate', 'passthrough', 'passthrough-v1', 'passthrough-v2'));
+  `,
+  `
+  CREATE TABLE authority_accounts (
+    authority TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    sealed_key BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE certificates (
+    authority TEXT NOT NULL,
+    name TEXT NOT NULL,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    chain TEXT,
+    sealed_key BLOB,
+    issued_ms INTEGER,
+    expires_ms INTEGER,
+    attempted_ms INTEGER NOT NULL,
+    next_ms INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    problem TEXT,
+    PRIMARY KEY (authority, name),
+    CHECK ((chain IS NULL) = (sealed_key IS NULL))
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE certificate_orders (
+    authority TEXT NOT NULL,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX certificate_orders_time ON certificate_orders (authority, at_ms);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */

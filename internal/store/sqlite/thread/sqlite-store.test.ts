@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describeBalancingContract } from '../../../../test/conformance/store/balancing-contract.ts';
+import { describeCertificateContract } from '../../../../test/conformance/store/certificate-contract.ts';
 import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
@@ -19,9 +20,10 @@ import { describeStoreContract, type StorePlace } from '../../../../test/conform
 import { LateStore } from '../../../../test/support/late-store.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
 import type { IpRouteRecord } from '../../contract/records.ts';
-import { maxAuditEntries } from '../audit.ts';
+import { maxAuditEntries } from '../../sql/audit.ts';
+import { keepDeletedMs } from '../../sql/store-parts.ts';
 import { migrations } from '../migrations.ts';
-import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
+import { openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 
@@ -43,6 +45,7 @@ describePresenceContract('sqlite', createPlace);
 describeBalancingContract('sqlite', createPlace);
 describePublicPortContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
+describeCertificateContract('sqlite', createPlace);
 describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {
