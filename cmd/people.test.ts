@@ -57,7 +57,7 @@ describe('commands on people', () => {
     assert.match(listed, /^ID +NAME +CREATED +SCOPES/);
     assert.match(
       listed,
-      /^[0-9a-f-]{36} ann +2\S+Z tunnels:write routes:write dns:write load-balancers:write connect/m,
+      /^[0-9a-f-]{36} ann +2\S+Z tunnels:write routes:write dns:write ports:write load-balancers:write connect/m,
     );
     assert.match(listed, /^[0-9a-f-]{36} bob +2\S+Z audit:read/m);
     await ok('group add staff');
@@ -69,7 +69,11 @@ describe('commands on people', () => {
     assert.match(await ok('group remove staff'), /^Removed group staff/);
     assert.match((await run('user add ann')).stderr, /There is a user "ann" already/);
     assert.match((await run('user remove eve')).stderr, /"eve" is neither the ID nor the name of a user/);
-    assert.match((await run('user add eve --scope root')).stderr, /must be of all, connect, tunnels:read/);
+    for (const line of ['user add eve --scope root', 'token create x --scope root']) {
+      const { code, stderr } = await run(line);
+      assert.equal(code, 64);
+      assert.match(stderr, /^Unknown scope: root\. Use one of all, connect, tunnels:read.*\(--scope\)/);
+    }
   });
 
   it('show a token once, and when it was last used', async () => {
