@@ -195,6 +195,14 @@ describe('tunnel management commands', () => {
     assert.match(alone.stderr, /--overlap is of --rotate, which is not given/);
   });
 
+  it('reload takes a name, and tells one that the API does not know apart', async () => {
+    await create('web');
+    const idle = await tunnel('reload', 'web');
+    assert.deepEqual([idle.code, idle.stdout], [1, '']);
+    assert.match(idle.stderr, /^No connector of tunnel web runs under this user/);
+    assert.match((await tunnel('reload', 'wbe')).stderr, /^wbe is neither the ID nor the name of any of your tunnels/);
+  });
+
   it('cleanup closes connections, and shows failures in its exit code', async () => {
     const id = await create('web');
     const done = { code: 0, stdout: 'Closed the connections of tunnel web\n', stderr: '' };
