@@ -63,6 +63,6 @@ function ownerOf(name: string, hostnames: HostnameTable, quickTag: string): stri
   if (hostnames.routed(name) !== 'name') return undefined;
   const route = hostnames.routeOf(name);
   if (route === undefined || route.accountTag === quickTag) return undefined;
-  const isPassedThrough = route.choose === undefined && route.tls !== undefined && route.tls !== 'terminate';
-  return isPassedThrough ? undefined : route.accountTag;
+  const { tls = 'terminate' } = route.tunnelId === undefined ? {} : route;
+  return tls === 'terminate' ? route.accountTag : undefined;
 }

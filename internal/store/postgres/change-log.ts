@@ -62,9 +62,11 @@ export class ChangeLog {
   async #read(sql: Sql): Promise<void> {
     while (this.#again) {
       this.#again = false;
+      // Before the look: a write of this edge may be told while it lasts.
+      const told = this.#told;
       const version = await readVersion(sql);
       // A restored backup, or a standby that had not got the last commits.
-      if (version < this.#told) await this.restart(sql);
+      if (version < told) await this.restart(sql);
       else if (version > this.#told) this.#tell(await readEntries(sql, this.#told, version));
     }
   }

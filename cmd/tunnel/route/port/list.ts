@@ -20,7 +20,7 @@ export function listPorts(protocol: PortProtocol): Command {
       const shown = all.filter(one => one.protocol === protocol);
       if (format !== undefined) writeFormatted(context, format, shown);
       else if (shown.length === 0)
-        context.stdout.write(`No ${upper} ports lead to tunnels: add one with 'postern tunnel route ${protocol}'\n`);
+        context.stdout.write(`No ${upper} ports lead to tunnels: add one with the command route ${protocol}\n`);
       else {
         const rows = shown.map(one => [
           ...[String(one.port), leadsTo(one), one.tunnel_id, one.tunnel_name],
