@@ -55,10 +55,7 @@ describe('commands on people', () => {
     await ok('user add bob --scope audit:read');
     const listed = await ok('user list');
     assert.match(listed, /^ID +NAME +CREATED +SCOPES/);
-    assert.match(
-      listed,
-      /^[0-9a-f-]{36} ann +2\S+Z tunnels:write routes:write dns:write .*\bconnect/m,
-    );
+    assert.match(listed, /^[0-9a-f-]{36} ann +2\S+Z tunnels:write routes:write dns:write .*\bconnect/m);
     assert.match(listed, /^[0-9a-f-]{36} bob +2\S+Z audit:read/m);
     await ok('group add staff');
     assert.equal(await ok('group add-member staff ann'), 'Members of staff: ann\n');
