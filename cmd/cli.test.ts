@@ -141,7 +141,7 @@ describe('command line', () => {
     assert.match(stdout, /postern tunnel ingress validate \[flags\]/);
     assert.match(stdout, /--json/);
     assert.doesNotMatch(stdout, /--loglevel/);
-    assert.match(stdout, /settings that postern tunnel --help lists/);
+    assert.match(stdout, /such as --api-url and --origincert, which --help-all lists/);
   });
 
   it('shows what values are, and the settings where they are read', async () => {
@@ -253,11 +253,17 @@ describe('command line', () => {
       const short = (await run(...words, '--help')).stdout;
       assert.ok(short.split('\n').length <= 50, `${entry.path}: ${short.split('\n').length} lines`);
       for (const name of command.usualFlags ?? []) assert.match(short, new RegExp(`--${name}\\b`), entry.path);
-      if (command.usualFlags === undefined) continue;
-      const all = (await run(...words, '--help-all')).stdout;
+      const hasAll = command.usualFlags !== undefined || entry.inherits === 'tunnel';
+      const all = hasAll ? (await run(...words, '--help-all')).stdout : '';
+      if (entry.inherits === 'tunnel' && command.inheritedHelp !== true) assert.match(all, /--api-url/, entry.path);
       for (const name of command.inheritedHelp === true && entry.inherits === 'tunnel' ? settings : [])
         assert.match(all, new RegExp(`--${name}\\b`), entry.path);
     }
+  });
+
+  it('lists the commands that make access tokens', async () => {
+    assert.match((await run('management', '--help')).stdout, /postern management token +Print/);
+    assert.match((await run('tail', '--help')).stdout, /postern tail token +Print/);
   });
 
   it('has help as a command', async () => {

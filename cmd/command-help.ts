@@ -4,7 +4,7 @@
 import yargs, { type Argv } from 'yargs';
 import type { Flag, FlagType } from '../internal/config/flag.ts';
 import { helpTopics, otherTopic, topicOf } from './help-topics.ts';
-import { type ChildCommand, type CommandSyntax, effectiveFlags } from './parse-command-line.ts';
+import { type ChildCommand, type CommandSyntax, effectiveFlags, hidesSettings } from './parse-command-line.ts';
 
 const programName = 'postern';
 const lineWidth = 100;
@@ -31,7 +31,9 @@ function baseYargs(): Argv {
 }
 
 function createYargs(syntax: CommandSyntax, extent: 'short' | 'all'): Argv {
-  const { positionals = [], description, examples = [], inheritedHelp = false, usualFlags } = syntax.command;
+  const { positionals = [], description, examples = [], usualFlags } = syntax.command;
+  const hides = hidesSettings(syntax);
+  const inheritedHelp = syntax.command.inheritedHelp === true || (hides && extent === 'all');
   const { own, inherited } = effectiveFlags(syntax);
   const shownArgs = positionals.map(({ name, optional, repeated }) => {
     const shown = repeated === true ? `${name}…` : name;
@@ -48,8 +50,8 @@ function createYargs(syntax: CommandSyntax, extent: 'short' | 'all'): Argv {
   else addByTopic(parser, flags, inheritedHelp);
   for (const child of syntax.children ?? []) parser.command([...syntax.path, child.word].join(' '), child.summary);
   const epilog = [exampleLines(examples)];
-  if (!inheritedHelp && inherited.some(({ name }) => name === 'api-url'))
-    epilog.push(`Also takes the settings that ${programName} tunnel --help lists, such as --api-url and --origincert.`);
+  if (hides && extent === 'short')
+    epilog.push('Also takes settings such as --api-url and --origincert, which --help-all lists.');
   const shown = epilog.filter(part => part !== '');
   return shown.length === 0 ? parser : parser.epilog(shown.join('\n\n'));
 }

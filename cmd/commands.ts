@@ -118,7 +118,7 @@ export const commands: readonly CommandEntry[] = [
   {
     path: 'management token',
     summary: 'Print an access token for the connectors of a tunnel',
-    ...{ hidden: true, inherits: 'tunnel' },
+    inherits: 'tunnel',
     load: () => import('./management/token.ts'),
   },
   {
@@ -172,7 +172,7 @@ export const commands: readonly CommandEntry[] = [
   {
     path: 'tail token',
     summary: 'Print an access token for the log of a tunnel',
-    ...{ hidden: true, inherits: 'tunnel' },
+    inherits: 'tunnel',
     load: () => import('./management/tail-token.ts'),
   },
   {

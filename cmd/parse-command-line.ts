@@ -47,17 +47,24 @@ export function parseCommandLine(tokens: readonly string[], syntax: CommandSynta
 /** Every command and group takes this one. */
 export const helpFlag: Flag = { name: 'help', aliases: ['h'], type: 'boolean', description: 'Show this help' };
 
-/** Of commands whose help leaves flags out. */
+/** Of commands whose help leaves flags out: unusual ones, or the settings of upper levels. */
 const helpAllFlag: Flag = { name: 'help-all', type: 'boolean', description: 'Show every flag' };
 
 /** Own flags, and the inherited ones that they do not replace, without aliases that are taken. */
 export function effectiveFlags(syntax: CommandSyntax): { readonly own: readonly Flag[]; readonly inherited: Flag[] } {
-  const own = [...syntax.command.flags, helpFlag, ...(syntax.command.usualFlags === undefined ? [] : [helpAllFlag])];
+  const { flags, usualFlags } = syntax.command;
+  const hasMore = usualFlags !== undefined || hidesSettings(syntax);
+  const own = [...flags, helpFlag, ...(hasMore ? [helpAllFlag] : [])];
   const taken = new Set(own.flatMap(flag => [flag.name, ...(flag.aliases ?? [])]));
   const inherited = syntax.inherited
     .filter(flag => !taken.has(flag.name))
     .map(flag => ({ ...flag, aliases: (flag.aliases ?? []).filter(alias => !taken.has(alias)) }));
   return { own, inherited };
+}
+
+/** Whether `--help` leaves out the settings of the `tunnel` family, which the command takes. */
+export function hidesSettings({ command, inherited }: CommandSyntax): boolean {
+  return command.inheritedHelp !== true && inherited.some(({ name }) => name === 'api-url');
 }
 
 function checkArguments(args: readonly string[], { command, path, children = [] }: CommandSyntax): void {

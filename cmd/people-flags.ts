@@ -1,12 +1,15 @@
 // Flags that commands on users, devices and tokens share.
 
 import type { Flag } from '../internal/config/flag.ts';
+import { oneOf } from '../internal/config/flag-checks.ts';
 import { scopeNames, usualScopes } from '../internal/schema/api/scopes.ts';
 
 export const scopeFlag = {
   name: 'scope',
   type: 'list',
   valueName: 'SCOPE',
+  check: values =>
+    (values as readonly string[]).map(oneOf('Unknown scope', scopeNames)).find(fault => fault !== undefined),
   description: `What it is good for, repeatable: ${scopeNames.join(', ')} (default: ${usualScopes.join(', ')})`,
 } as const satisfies Flag;
 

@@ -66,7 +66,11 @@ describe('commands on people', () => {
     assert.match(await ok('group remove staff'), /^Removed group staff/);
     assert.match((await run('user add ann')).stderr, /There is a user "ann" already/);
     assert.match((await run('user remove eve')).stderr, /"eve" is neither the ID nor the name of a user/);
-    assert.match((await run('user add eve --scope root')).stderr, /must be of all, connect, tunnels:read/);
+    for (const line of ['user add eve --scope root', 'token create x --scope root']) {
+      const { code, stderr } = await run(line);
+      assert.equal(code, 64);
+      assert.match(stderr, /^Unknown scope: root\. Use one of all, connect, tunnels:read.*\(--scope\)/);
+    }
   });
 
   it('show a token once, and when it was last used', async () => {

@@ -4,13 +4,13 @@
 //   npm run build -- --binary --target T     the same for other platforms; repeatable
 
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildBinary } from './build/binary.ts';
+import { parseOptions } from './build/options.ts';
 import { buildTree, manifest, packTree } from './build/package-tree.ts';
 import { distFolder } from './build/root.ts';
 import { hostTarget, targetNamed, targets } from './build/targets.ts';
 
-const { values } = parseArgs({
+const { values } = parseOptions(import.meta.filename, {
   options: {
     pack: { type: 'boolean', default: false },
     binary: { type: 'boolean', default: false },

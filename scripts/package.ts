@@ -14,8 +14,8 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { buildBinary } from './build/binary.ts';
+import { parseOptions } from './build/options.ts';
 import { manifest } from './build/package-tree.ts';
 import { distFolder } from './build/root.ts';
 import { targetNamed, targets } from './build/targets.ts';
@@ -32,7 +32,7 @@ import {
 import { type KeyChoice, openSigner } from './package/signing.ts';
 import { requirePackagingTools } from './package/tools.ts';
 
-const { values } = parseArgs({
+const { values } = parseOptions(import.meta.filename, {
   allowNegative: true,
   options: {
     key: { type: 'string' },

@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { checkReceiveBuffers } from '../../internal/connector/prechecks/machine-checks.ts';
 import { encodeToken } from '../../internal/credentials/tunnel-token.ts';
 import { spkiPin } from '../../internal/net/trust/spki-pin.ts';
+import { openTestControlPlane } from '../../test/support/control-plane.ts';
 import { EdgeWorld } from '../../test/support/edge-world.ts';
 import { startProgram, temporaryDirectory } from '../../test/support/program.ts';
 import { runPostern } from '../../test/support/run-cli.ts';
@@ -121,6 +122,34 @@ describe('postern doctor', () => {
     assert.match(of(cut, 'Credentials').details, /it is not base64/);
     const missing = await doctor(home, '11111111-2222-3333-4444-555555555555');
     assert.match(of(missing, 'Credentials').remedy ?? '', /Name it with the flag/);
+  });
+
+  it('asks the API for names, tells an unknown one apart, and checks each tunnel of a file', async t => {
+    await using plane = await openTestControlPlane();
+    const { home } = plane;
+    for (const name of ['home', 'office'])
+      assert.equal((await runPostern(home, ['tunnel', 'create', name])).code, 0, name);
+    const edge = ['--edge', 'nowhere.invalid:7844'];
+    const credentials = async (...argv: string[]) =>
+      (await doctor(home, ...edge, ...argv)).checks
+        .filter(({ component }) => component === 'Credentials')
+        .map(({ target, status, details }) => `${target} ${status}: ${details}`);
+    const passed = /^home pass: readable, and only by their owner; tunnel [0-9a-f-]{36}$/;
+    assert.match((await credentials('home')).join(), passed);
+    assert.equal((await runPostern(home, ['tunnel', 'config', 'init', 'home'])).code, 0);
+    assert.match((await credentials()).join(), passed);
+    assert.match((await credentials('hone')).join(), /^hone fail: hone is neither the ID nor the name/);
+    await writeFile(join(home, 'many.yml'), 'tunnels: [home, hone, office]\ningress:\n  - service: http_status:204\n');
+    const many = await credentials('--config', 'many.yml');
+    assert.deepEqual(
+      many.map(line => line.split(':')[0]),
+      ['home pass', 'hone fail', 'office pass'],
+    );
+    const alone = await doctor(await temporaryDirectory(t), ...edge, 'home');
+    assert.match(
+      of(alone, 'Credentials').details,
+      /home is a name, whose id only the API knows, and it could not be asked/,
+    );
   });
 
   it('knows a kernel that grants little room to bursts', async t => {

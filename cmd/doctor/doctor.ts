@@ -7,22 +7,30 @@ import { checkEdge } from '../../internal/connector/prechecks/edge-checks.ts';
 import { checkReceiveBuffers } from '../../internal/connector/prechecks/machine-checks.ts';
 import { type Check, concludeChecks, formatChecks } from '../../internal/connector/prechecks/report.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
-import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
+import { describeError, isPosternError } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand, type Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { openLogger } from '../logging.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { askByNameOnce } from '../tunnel/ask-by-name.ts';
 import { resolveEdgeSettings } from '../tunnel/edge-settings.ts';
 import { resolveRunCredentials } from '../tunnel/run-credentials.ts';
 import { configPath, type LoadedSettings, loadSettings } from '../tunnel/settings.ts';
+import { type TunnelInputs, tunnelInputs } from '../tunnel/tunnel-inputs.ts';
 
 export const command = defineCommand({
   description:
     'Checks what `postern tunnel run` needs: config file, credentials, names, UDP and TCP to the edge, TLS and trust, the clock, ' +
     'the path MTU, and the system’s buffers. Takes the flags of `tunnel run`. Exits with 1 when no tunnel can run.',
-  positionals: [{ name: 'TUNNEL', description: 'Id or name; not needed with a token', optional: true }],
+  positionals: [
+    {
+      name: 'TUNNEL',
+      description: 'Id or name; default: what the config file names; not needed with a token',
+      optional: true,
+    },
+  ],
   flags: [...runFlags, outputFlag],
   inheritedHelp: true,
   usualFlags: ['token-file', 'credentials-file', 'config', 'edge', 'region', 'edge-ip-version', 'cacert', 'output'],
@@ -73,16 +81,33 @@ async function checkOwn(loaded: Loaded, invocation: Given, context: CommandConte
           isHard: false,
         }
       : { component: configComponent, target: path, status: 'pass', details: 'valid', isHard: false };
-  const { check, credentials } = await checkCredentials(loaded, invocation, context);
-  const checks = [config, check];
-  if (credentials === undefined && settings.edge.length === 0) {
+  const tunnels = tunnelsOf(loaded, invocation, context);
+  const found = await Promise.all(tunnels.map(async one => ({ one, ...(await checkCredentials(one, context)) })));
+  const checks = [config, ...found.map(({ check }) => check)];
+  const usable = found.filter(({ credentials }) => credentials !== undefined);
+  if (usable.length === 0 && settings.edge.length === 0) {
     const details = 'no edge is known: name the tunnel, its token, or --edge HOST:PORT';
     return [...checks, { component: 'DNS Resolution', target: '-', status: 'skip', details, isHard: false }];
   }
   // Faults of settings are thrown; the logger is for what is odd about them.
   await using log = await openLogger(context, settings);
-  const edge = await resolveEdgeSettings(settings, credentials ?? {}, context, log.logger);
-  return [...checks, ...(await checkEdge({ edge, trust: createTrust(edge, systemClock, log.logger) }))];
+  const ways = await Promise.all(
+    (usable.length === 0 ? [{ one: { settings }, credentials: undefined }] : usable).map(({ one, credentials = {} }) =>
+      resolveEdgeSettings(one.settings, credentials, context, log.logger),
+    ),
+  );
+  // Tunnels of one edge share the way there.
+  for (const edge of new Map(ways.map(way => [JSON.stringify(way), way])).values())
+    checks.push(...(await checkEdge({ edge, trust: createTrust(edge, systemClock, log.logger) })));
+  return checks;
+}
+
+/** What the command line names, else each tunnel that the config file names. */
+function tunnelsOf(loaded: Loaded, { args, given }: Given, context: CommandContext): readonly TunnelInputs[] {
+  const { file, settings } = loaded;
+  const names = args.length > 0 ? args : (file?.tunnels?.map(({ name }) => name) ?? []);
+  if (names.length === 0) return [{ settings, file, args }];
+  return names.map(name => tunnelInputs(name, { settings, given, file }, context));
 }
 
 interface Credentials {
@@ -91,26 +116,19 @@ interface Credentials {
 }
 
 async function checkCredentials(
-  { file, settings }: Loaded,
-  { args }: Given,
+  { args, entry, file, settings }: TunnelInputs,
   context: CommandContext,
 ): Promise<Credentials> {
+  const named = entry ?? args[0] ?? file?.tunnel;
   try {
-    const credentials = await resolveRunCredentials(
-      {
-        ...{ settings, file, args },
-        // The doctor asks no API: names of tunnels need one.
-        findByName: name => {
-          const text = `${name} is a name; its id, --credentials-file or --token-file tells which credentials are meant`;
-          return Promise.reject(new PosternError('credentials.not-found', text));
-        },
-      },
-      context,
-    );
-    const base = { component: credentialsComponent, target: credentials.tunnelId, isHard: false } as const;
-    return { check: { ...base, status: 'pass', details: 'readable, and only by their owner' }, credentials };
+    const findByName = (name: string) => askByNameOnce(name, settings, context);
+    const credentials = await resolveRunCredentials({ settings, file, args, findByName }, context);
+    const { tunnelId } = credentials;
+    const target = named === undefined || named === '' ? tunnelId : named;
+    const details = `readable, and only by their owner${target === tunnelId ? '' : `; tunnel ${tunnelId}`}`;
+    return { check: { component: credentialsComponent, target, status: 'pass', details, isHard: false }, credentials };
   } catch (error) {
-    const target = args[0] ?? file?.tunnel ?? '-';
+    const target = named ?? '-';
     if (isPosternError(error, 'usage.invalid') && target === '-' && !isGiven(settings)) {
       const details = 'none given';
       return {

@@ -2,29 +2,35 @@
 // and 3 when a file is not taken over.
 
 import { PosternError } from '../../internal/errors/error.ts';
+import { parseTunnelId, type TunnelId } from '../../internal/schema/api/id.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
-import { defineCommand } from '../command.ts';
+import { defineCommand, type Invocation } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
+import { askByNameOnce } from './ask-by-name.ts';
 import { findConnectors, type ReloadOutcome, reloadConnectors } from './control.ts';
 import type { Change } from './reload-plan.ts';
+import { loadSettings } from './settings.ts';
 
 export const command = defineCommand({
   description:
     'Lets the connectors of this user, or that of one tunnel, read their config files again, and says what changes now and ' +
     'what waits for a restart. A connector reads a changed file by itself, too.',
-  positionals: [{ name: 'TUNNEL', description: 'Id of the tunnel', optional: true }],
+  positionals: [{ name: 'TUNNEL', description: 'Id or name of the tunnel', optional: true }],
   flags: [{ name: 'dry-run', type: 'boolean', description: 'Only say what would change' }, outputFlag],
   examples: [
     ['postern tunnel reload --dry-run', 'What would change'],
     ['sudo -u postern postern tunnel reload', 'The service of the Debian package'],
   ],
-  run: async ({ args, flags }, context) => {
+  run: async (invocation, context) => {
+    const { args, flags } = invocation;
     const format = parseOutputFormat(flags.output);
-    const [wanted] = args;
+    const [named] = args;
+    const wanted = named === undefined ? undefined : await idOf(named, invocation, context);
     const running = await findConnectors(context);
-    const chosen = running.filter(({ status }) => wanted === undefined || status.tunnelId === wanted.toLowerCase());
+    const chosen = running.filter(({ status }) => wanted === undefined || status.tunnelId === wanted);
     if (chosen.length === 0) {
-      const what = wanted === undefined ? 'No connector' : `No connector of tunnel ${wanted}`;
+      const what = wanted === undefined ? 'No connector' : `No connector of tunnel ${named}`;
       throw new PosternError('health.failed', `${what} runs under this user`);
     }
     const outcomes = await reloadConnectors(chosen, flags.dryRun);
@@ -33,6 +39,14 @@ export const command = defineCommand({
     return outcomes.some(({ error }) => error !== undefined) ? 3 : 0;
   },
 });
+
+/** A connector knows only its tunnel's id: the API is asked for a name. */
+async function idOf(named: string, invocation: Pick<Invocation, 'given'>, context: CommandContext): Promise<TunnelId> {
+  const id = parseTunnelId(named);
+  if (id !== undefined) return id;
+  const { settings } = await loadSettings(invocation, context);
+  return askByNameOnce(named, settings, context);
+}
 
 function formatOutcome({ pid, tunnelId, file, changes, error }: ReloadOutcome, isDry: boolean): string {
   const lines = [`Connector ${pid} of tunnel ${tunnelId}, ${file === null ? 'without a config file' : file}`];

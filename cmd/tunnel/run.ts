@@ -2,9 +2,9 @@
 // after an orderly stop, 2 credentials refused, 3 bad configuration, 11 to be started again after an update, 1 anything else.
 
 import { runFlags } from '../../internal/config/run-flags.ts';
-import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { defineCommand } from '../command.ts';
 import { openLogger } from '../logging.ts';
+import { askByName } from './ask-by-name.ts';
 import { resolveRunCredentials } from './run-credentials.ts';
 import { runTunnel } from './run-tunnel.ts';
 import { loadSettings } from './settings.ts';
@@ -47,18 +47,11 @@ export const command = defineCommand({
     for (const name of namingFlags.filter(flag => settings.sources[flag] !== undefined))
       log.logger.warn(`${name} has no effect with \`tunnel run\`: \`postern tunnel --name NAME\` takes it`);
     const { given } = invocation;
-    const findByName = async (name: string, of: TunnelSettings) => {
-      // Only a tunnel named without credentials needs the API; loading its client takes time and memory.
-      const [{ openApiOf }, { findTunnel }, { waitForApi }] = await Promise.all([
-        import('./api.ts'),
-        import('./find-tunnel.ts'),
-        import('./wait-for-api.ts'),
-      ]);
-      const api = await openApiOf(of, context);
-      return waitForApi(() => findTunnel(api, name), of.retries, log.logger);
+    const credentialsOf = ({ settings: of, file: read, args }: TunnelInputs) => {
+      const patience = { retries: of.retries, logger: log.logger };
+      const findByName = (name: string) => askByName(name, of, context, patience);
+      return resolveRunCredentials({ settings: of, file: read, args, findByName }, context);
     };
-    const credentialsOf = ({ settings: of, file: read, args }: TunnelInputs) =>
-      resolveRunCredentials({ settings: of, file: read, args, findByName: name => findByName(name, of) }, context);
     const names = invocation.args.length > 0 ? invocation.args : (file?.tunnels?.map(({ name }) => name) ?? []);
     if (names.length > 1) {
       const { runTunnels } = await import('./run-many.ts');

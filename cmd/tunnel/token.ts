@@ -1,9 +1,12 @@
 // `tunnel token TUNNEL`: prints the token, or writes it as a credentials file. Source:
 // docs/protocol/commands-and-api.md §5.2.
 
+import { join } from 'node:path';
 import { writeKeychain } from '../../internal/credentials/keychain.ts';
-import { writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
+import { renewCredentialsFile, writeCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { parseToken } from '../../internal/credentials/tunnel-token.ts';
+import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
+import type { TunnelId } from '../../internal/schema/api/id.ts';
 import { maxOverlapSeconds } from '../../internal/schema/api/tunnel.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -26,7 +29,9 @@ export const command = defineCommand({
     {
       name: 'rotate',
       type: 'boolean',
-      description: 'Make a new token first; connectors with the old one go on until --overlap is over',
+      description:
+        'Make a new token first; connectors with the old one go on until --overlap is over. The credentials file that ' +
+        '`tunnel create` wrote on this machine gets the new one',
     },
     {
       name: 'overlap',
@@ -41,11 +46,13 @@ export const command = defineCommand({
     ['postern tunnel token --rotate --overlap 48h home', 'Replace it, with two days to bring the new one everywhere'],
   ],
   run: async (invocation, context) => {
+    if (invocation.sources.overlap === 'flag' && !invocation.flags.rotate)
+      throw new PosternError('usage.invalid', '--overlap is of --rotate, which is not given: nothing would be rotated');
     const api = await openApi(invocation, context);
     const id = await findTunnel(api, invocation.args[0] ?? '');
     const params = { account: api.account, id };
     const token = invocation.flags.rotate
-      ? await rotate(api, params, invocation.flags.overlapMs, context)
+      ? await rotate(api, id, invocation.flags.overlapMs, context)
       : await api.client.getTunnelToken({ params });
     const named = invocation.flags.credentialsFile;
     if (named) {
@@ -64,19 +71,28 @@ export const command = defineCommand({
   },
 });
 
-/** The new token; until when the old one is good goes to stderr, for a person. */
+/** The new token; until when the old one is good, and what else changed, goes to stderr, for a person. */
 async function rotate(
-  { client }: ApiSession,
-  params: { readonly account: string; readonly id: string },
+  { account, client, credentialsDir }: ApiSession,
+  id: TunnelId,
   overlapMs: number,
   { stderr }: CommandContext,
 ): Promise<string> {
   const body = { overlap_seconds: Math.ceil(overlapMs / 1_000) };
-  const { token, old_token_valid_until: until } = await client.rotateTunnelToken({ params, body });
+  const { token, old_token_valid_until: until } = await client.rotateTunnelToken({ params: { account, id }, body });
   stderr.write(
     overlapMs === 0
       ? 'The old token is no longer good, and connectors that use it were cut.\n'
       : `The old token is good until ${until}; connectors that still use it then are cut.\n`,
   );
+  const path = join(credentialsDir, `${id}.json`);
+  try {
+    if (renewCredentialsFile(path, parseToken(token)))
+      stderr.write(`${path} has the new credentials; restart connectors that were started with it.\n`);
+  } catch (error) {
+    // The old token is gone already: the new one must reach the caller whatever is wrong with a file.
+    if (!isPosternError(error)) throw error;
+    stderr.write(`${path} still has the old credentials: ${describeError(error)}\n`);
+  }
   return token;
 }

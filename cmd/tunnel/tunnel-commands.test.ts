@@ -172,6 +172,37 @@ describe('tunnel management commands', () => {
     assert.match((await tunnel('token', '--cred-file', file, id)).stderr, /already exists/);
   });
 
+  it('token --rotate renews the credentials file of create, and no other', async () => {
+    const id = await create('web');
+    const file = join(edge.home, '.postern', `${id}.json`);
+    const { stdout, stderr } = await tunnel('token', '--rotate', '--overlap', '0s', 'web');
+    assert.deepEqual(readCredentialsFile(file), parseToken(stdout));
+    assert.ok(stderr.includes(`${file} has the new credentials`), stderr);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const other = readFileSync(join(edge.home, '.postern', `${await create('other')}.json`), 'utf8');
+    writeFileSync(file, other);
+    assert.doesNotMatch((await tunnel('token', '--rotate', '--overlap', '0s', 'web')).stderr, /new credentials/);
+    assert.equal(readFileSync(file, 'utf8'), other);
+    writeFileSync(file, 'x');
+    const odd = await tunnel('token', '--rotate', '--overlap', '0s', 'web');
+    assert.match(odd.stderr, /still has the old credentials: .*is not valid JSON/);
+    assert.deepEqual([odd.code, parseToken(odd.stdout).tunnelId], [0, id]);
+    rmSync(file);
+    assert.doesNotMatch((await tunnel('token', '--rotate', '--overlap', '0s', 'web')).stderr, /credentials/);
+    assert.equal(existsSync(file), false);
+    const alone = await tunnel('token', '--overlap', '1h', 'web');
+    assert.deepEqual([alone.code, alone.stdout], [64, '']);
+    assert.match(alone.stderr, /--overlap is of --rotate, which is not given/);
+  });
+
+  it('reload takes a name, and tells one that the API does not know apart', async () => {
+    await create('web');
+    const idle = await tunnel('reload', 'web');
+    assert.deepEqual([idle.code, idle.stdout], [1, '']);
+    assert.match(idle.stderr, /^No connector of tunnel web runs under this user/);
+    assert.match((await tunnel('reload', 'wbe')).stderr, /^wbe is neither the ID nor the name of any of your tunnels/);
+  });
+
   it('cleanup closes connections, and shows failures in its exit code', async () => {
     const id = await create('web');
     const done = { code: 0, stdout: 'Closed the connections of tunnel web\n', stderr: '' };

@@ -114,7 +114,11 @@ describe('API client', () => {
     await assert.rejects(get(), { message: 'Failed to get tunnel: API call failed' });
     for (const [status, code, message] of [
       [400, 'api.invalid', 'incorrect request parameters'],
-      [401, 'api.unauthorized', 'unauthorized'],
+      [
+        401,
+        'api.unauthorized',
+        'unauthorized. The edge does not know this credential any more: log in again with `postern tunnel login`',
+      ],
       [403, 'api.unauthorized', 'unauthorized'],
       [404, 'api.not-found', 'not found'],
       [409, 'api.conflict', 'API call to get tunnel failed with status 409: Conflict'],
@@ -146,7 +150,7 @@ describe('API client', () => {
     answer = () => undefined;
     const impatient = createApiClient({ apiUrl: origin, apiToken: 'x', userAgent: 'x', timeoutMs: 50 });
     await assert.rejects(impatient.getTunnel({ params }), {
-      message: /^REST request failed: .*no answer within 0\.05 s$/,
+      message: /^REST request failed: .*no answer within 0\.05 s\. Is the edge running at http:\/\/127\.0\.0\.1:\d+\?$/,
     });
     const abort = new AbortController();
     const waiting = client.getTunnel({ params }, { signal: abort.signal });
@@ -168,7 +172,9 @@ describe('API client', () => {
     };
     await assert.rejects(client.getTunnel({ params }), { message: /larger than 16777216 bytes/ });
     const nobody = createApiClient({ apiUrl: 'http://127.0.0.1:1', apiToken: 'x', userAgent: 'x' });
-    await assert.rejects(nobody.getTunnel({ params }), { message: /^REST request failed: .*ECONNREFUSED/ });
+    await assert.rejects(nobody.getTunnel({ params }), {
+      message: /^REST request failed: .*ECONNREFUSED.*\. Is the edge running at http:\/\/127\.0\.0\.1:1\?$/,
+    });
   });
 
   it('asks for quick tunnels without minding status and success', async () => {

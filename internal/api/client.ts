@@ -131,7 +131,7 @@ function checkStatus(response: JsonResponse, op: string): void {
   const code = codeOf(status);
   const errors = isJson(response) ? parseErrors(response.text) : [];
   if (errors.length > 0) {
-    throw new PosternError(code, `Failed to ${op}: ${describeErrors(errors)}`, {
+    throw new PosternError(code, `Failed to ${op}: ${describeErrors(errors)}${remedyFor(status)}`, {
       details: { status, apiCode: errors[0]?.code },
     });
   }
@@ -143,7 +143,14 @@ function checkStatus(response: JsonResponse, op: string): void {
         : status === 404
           ? 'not found'
           : `API call to ${op} failed with status ${status}: ${nodeHttp.STATUS_CODES[status] ?? ''}`.trimEnd();
-  throw new PosternError(code, text, { details: { status } });
+  throw new PosternError(code, `${text}${remedyFor(status)}`, { details: { status } });
+}
+
+/** Behind cloudflared's words, which scripts look for: what a person can do. */
+function remedyFor(status: number): string {
+  if (status === 401)
+    return '. The edge does not know this credential any more: log in again with `postern tunnel login`';
+  return '';
 }
 
 function readResult(

@@ -1,7 +1,7 @@
 // One HTTP exchange of JSON documents with bounds on time and size, so that a private CA can be trusted
 // for it alone. Used by the API client and the quick-tunnel client.
 
-import { isPosternError, PosternError } from '../errors/error.ts';
+import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
 import { requestWeb, type WebAnswer, type WebRequest } from '../net/http/web-request.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
 import { systemRoots } from '../net/trust/system-roots.ts';
@@ -42,10 +42,14 @@ export async function exchangeJson(request: JsonRequest): Promise<JsonResponse> 
   } catch (cause) {
     if (cause instanceof PosternError) throw cause;
     const why = timeout.aborted ? `no answer within ${request.timeoutMs / 1000} s` : reasonOf(cause);
-    throw new PosternError('api.failed', `REST request failed: ${request.method} ${request.url}: ${why}`, {
-      cause,
-      details: unanswered,
-    });
+    throw new PosternError(
+      'api.failed',
+      `REST request failed: ${request.method} ${request.url}: ${why}. ${remedyFor(cause, request)}`,
+      {
+        cause,
+        details: unanswered,
+      },
+    );
   }
 }
 
@@ -60,6 +64,18 @@ function send(request: JsonRequest, signal: AbortSignal): Promise<JsonResponse> 
     signal,
     maxBytes: maxResponseBytes,
   });
+}
+
+/** Codes of TLS that say: another certificate authority than those that are trusted. */
+const untrusted = /SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)|CERT_UNTRUSTED/;
+
+/** What to look at, in plain words. */
+function remedyFor(cause: unknown, { url }: JsonRequest): string {
+  const code = foreignCode(cause) ?? '';
+  if (untrusted.test(code))
+    return 'Nothing vouches for its certificate: name the CA of the edge with --cacert, or copy its ca.pem beside cert.pem';
+  if (/CERT_HAS_EXPIRED|ALTNAME|CERT_NOT_YET/.test(code)) return 'Its certificate is for another name or time';
+  return `Is the edge running at ${new URL(url).origin}?`;
 }
 
 function reasonOf(cause: unknown): string {

@@ -36,6 +36,7 @@ export async function openSharedHealth({ listen, logger, version }: SharedHealth
             return { id, version: orchestrator.version, readyConnections: connector.readyCount };
           }),
         }),
+      diagnostics: () => [...tunnels.values()].flatMap(({ diagnostics }) => diagnostics ?? []),
       metrics: () => {
         expose ??= exposeMetrics(build, mergeFamilies(tunnels));
         return expose();

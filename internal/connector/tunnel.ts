@@ -119,6 +119,7 @@ export class Tunnel {
   readonly metrics: ConnectorMetrics;
   /** Undefined when not wanted. */
   readonly health: HealthServer | undefined;
+  readonly diagnostics: DiagnosticSource | undefined;
   readonly #rollout: RolloutWatch | undefined;
   readonly #management: RemoteManagement | undefined;
   readonly #proxy: OriginProxy;
@@ -132,6 +133,7 @@ export class Tunnel {
     orchestrator: Orchestrator;
     metrics: ConnectorMetrics;
     health: HealthServer | undefined;
+    diagnostics: DiagnosticSource | undefined;
     rollout: RolloutWatch | undefined;
     management: RemoteManagement | undefined;
     proxy: OriginProxy;
@@ -144,6 +146,7 @@ export class Tunnel {
     this.orchestrator = parts.orchestrator;
     this.metrics = parts.metrics;
     this.health = parts.health;
+    this.diagnostics = parts.diagnostics;
     this.#rollout = parts.rollout;
     this.#management = parts.management;
     this.#proxy = parts.proxy;
@@ -318,6 +321,12 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   countEvents(connector, orchestrator, metrics);
   metrics.families.push(...connectionMetrics(() => connector.figures, metrics));
   const exposed = exposeMetrics(metrics.build, connectorMetrics(metrics));
+  const { tunnelId, version } = options;
+  const diagnostics = options.diagnostics && {
+    ...{ ...options.diagnostics, version, tunnelId, connectorId },
+    connections: () => connector.connections,
+    icmpSources: () => echoProxy?.sources ?? [],
+  };
   if (options.metrics !== undefined) {
     health = await openHealthServer({
       listen: options.metrics === 'default' ? undefined : options.metrics,
@@ -331,14 +340,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
             config: proxy.config === undefined ? {} : encodeFullIngressJson(proxy.config),
           }),
         metrics: exposed,
-        diagnostics: options.diagnostics && {
-          ...options.diagnostics,
-          version: options.version,
-          tunnelId: options.tunnelId,
-          connectorId,
-          connections: () => connector.connections,
-          icmpSources: () => echoProxy?.sources ?? [],
-        },
+        diagnostics: () => (diagnostics === undefined ? [] : [diagnostics]),
       },
     });
     const served = health;
@@ -349,7 +351,8 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { maxActiveFlows, tags } = options;
   const live = { maxActiveFlows, tags, allowedDestinations };
   const resources = opened.move();
-  return new Tunnel({ connector, orchestrator, metrics, health, rollout, management, proxy, policy, live, resources });
+  const told = { metrics, health, diagnostics };
+  return new Tunnel({ ...told, connector, orchestrator, rollout, management, proxy, policy, live, resources });
 }
 
 /** Where programs that start a quick tunnel read its URL. */

@@ -536,7 +536,7 @@ describe('control plane', () => {
       assert.deepEqual(await createApiClient({ ...options, caPem }).listTunnels({ params: { account } }), []);
       await assert.rejects(createApiClient(options).listTunnels({ params: { account } }), {
         code: 'api.failed',
-        message: /REST request failed: .*certificate/,
+        message: /REST request failed: .*certificate.*name the CA of the edge with --cacert/,
       });
     } finally {
       secure.closeAllConnections();

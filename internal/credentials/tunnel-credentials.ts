@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { foreignCode, isPosternError, PosternError } from '../errors/error.ts';
 import { parseTunnelId, type TunnelId } from '../schema/api/id.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
-import { createPrivateFile } from './private-file.ts';
+import { createPrivateFile, replacePrivateFile } from './private-file.ts';
 import { readSecretFile } from './secret-file.ts';
 import { caPinSchema, edgeAddressesSchema, portSchema, type TunnelToken } from './tunnel-token.ts';
 
@@ -100,6 +100,22 @@ export function writeCredentialsFile(file: string, credentials: TunnelToken): vo
   if (!createPrivateFile(file, encodeCredentials(credentials))) {
     throw new PosternError('credentials.invalid', `${file} already exists`);
   }
+}
+
+/**
+ * Replaces a credentials file of this tunnel, atomically; false where none is, or one of another tunnel. Throws
+ * `credentials.invalid` for a file that is something else, which stays as it is.
+ */
+export function renewCredentialsFile(file: string, credentials: TunnelToken): boolean {
+  try {
+    const { accountTag, tunnelId } = readCredentialsFile(file);
+    if (tunnelId !== credentials.tunnelId || accountTag !== credentials.accountTag) return false;
+  } catch (error) {
+    if (isPosternError(error, 'credentials.not-found')) return false;
+    throw error;
+  }
+  replacePrivateFile(file, encodeCredentials(credentials));
+  return true;
 }
 
 function keyName(lowered: string): string {

@@ -26,22 +26,29 @@ const index = `Profiles in the format of pprof:
   profile    where CPU time goes, sampled; ?seconds=${defaultSeconds.profile}
 `;
 
-/** Undefined = there is no such path. */
+/**
+ * Undefined = there is no such path. `sources`: of each tunnel of the process, one at least; `?tunnel_id=` chooses one, and without
+ * it answers about several name each.
+ */
 export async function answerDiagnostic(
   path: string,
   request: LocalRequest,
-  source: DiagnosticSource,
+  sources: readonly DiagnosticSource[],
 ): Promise<LocalAnswer | undefined> {
   if (request.fromPage) return { status: 403, body: 'forbidden\n' };
+  const wanted = request.query.get('tunnel_id')?.toLowerCase();
+  const chosen = sources.filter(({ tunnelId }) => wanted === undefined || tunnelId === wanted);
+  if (chosen.length === 0)
+    return { status: 404, body: `tunnel_id is none of ${sources.map(({ tunnelId }) => tunnelId).join(', ')}\n` };
   switch (path) {
     case '/diag/tunnel':
-      return json(tunnelState(source));
+      return json(oneOrEach(chosen.map(tunnelState)));
     case '/diag/configuration':
-      return json({ ...source.settings, ...(await processFacts()) });
+      return json({ ...settingsOf(chosen), ...(await processFacts()) });
     case '/diag/system':
-      return json(await systemInformation(source.version));
+      return json(await systemInformation(chosen[0]?.version ?? ''));
     case '/diag/prechecks':
-      return alone(async () => json(await withDeadline(source.checkEdge(), deadlineMs, tooLate)));
+      return alone(async () => json(await withDeadline(checkEdges(chosen), deadlineMs, tooLate)));
     case '/debug/pprof/':
       return { status: 200, body: index };
     case '/debug/pprof/cmdline':
@@ -58,7 +65,7 @@ export async function answerDiagnostic(
 }
 
 /** Zero values are left out, as cloudflared leaves them out: index 0, and protocol 0, which is HTTP/2. */
-function tunnelState(source: DiagnosticSource): unknown {
+function tunnelState(source: DiagnosticSource): object {
   const connections = source.connections().map(({ connIndex, ip, protocol }) => ({
     isConnected: true,
     ...(protocol === 'quic' ? { protocol: 1 } : {}),
@@ -67,6 +74,33 @@ function tunnelState(source: DiagnosticSource): unknown {
   }));
   const { connectorId, tunnelId } = source;
   return { tunnelID: tunnelId, connectorID: connectorId, connections, icmp_sources: source.icmpSources() };
+}
+
+/** One tunnel is told of as a stock connector tells of its own. */
+function oneOrEach(answers: readonly object[]): object {
+  const [only] = answers;
+  return answers.length === 1 && only !== undefined ? only : { tunnels: answers };
+}
+
+/** What all share stands as with one tunnel; what differs, under the tunnels' ids. */
+function settingsOf(sources: readonly DiagnosticSource[]): object {
+  const [first, ...others] = sources;
+  const shared = Object.entries(first?.settings ?? {}).filter(([name, value]) =>
+    others.every(({ settings }) => settings[name] === value),
+  );
+  if (others.length === 0) return Object.fromEntries(shared);
+  const names = new Set(shared.map(([name]) => name));
+  const own = sources.map(({ settings, tunnelId }) => {
+    return [tunnelId, Object.fromEntries(Object.entries(settings).filter(([name]) => !names.has(name)))];
+  });
+  return { ...Object.fromEntries(shared), tunnels: Object.fromEntries(own) };
+}
+
+async function checkEdges(sources: readonly DiagnosticSource[]): Promise<unknown> {
+  const [first, ...others] = sources;
+  if (first !== undefined && others.length === 0) return first.checkEdge();
+  const reports = sources.map(async source => ({ tunnelID: source.tunnelId, report: await source.checkEdge() }));
+  return { tunnels: await Promise.all(reports) };
 }
 
 /** Where `tunnel diag` finds the log beside the settings. */

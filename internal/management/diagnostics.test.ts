@@ -23,7 +23,7 @@ const diagnostics: DiagnosticSource = {
   checkEdge: () => Promise.resolve({ hardFail: false }),
 };
 
-async function open(t: TestContext, host = '127.0.0.1', isOn = true) {
+async function open(t: TestContext, host = '127.0.0.1', sources: readonly DiagnosticSource[] = [diagnostics]) {
   const server = await openHealthServer({
     listen: { host, port: 0 },
     source: {
@@ -32,7 +32,7 @@ async function open(t: TestContext, host = '127.0.0.1', isOn = true) {
       quickTunnelHost: () => '',
       configuration: () => '{}',
       metrics: () => Promise.resolve({ text: '', contentType: 'text/plain' }),
-      diagnostics: isOn ? diagnostics : undefined,
+      diagnostics: () => sources,
     },
   });
   t.after(() => server.close());
@@ -99,6 +99,24 @@ describe('diagnostics of a connector', () => {
       assert.equal((await get(`/debug/pprof/profile?seconds=${seconds}`)).status, 400, seconds);
   });
 
+  it('tell of each tunnel of a process, or of the one that is asked for', async t => {
+    const tunnelId = '11111111-2222-4333-8444-777777777777';
+    const other = { ...diagnostics, tunnelId, settings: { ...diagnostics.settings, protocol: 'quic' } };
+    const { get } = await open(t, '127.0.0.1', [diagnostics, other]);
+    const ask = async (path: string) => JSON.parse((await get(path)).text);
+    const ids = (answer: { tunnels: { tunnelID: string }[] }) => answer.tunnels.map(({ tunnelID }) => tunnelID);
+    const both = [diagnostics.tunnelId, tunnelId];
+    assert.deepEqual(ids(await ask('/diag/tunnel')), both);
+    assert.deepEqual(ids(await ask('/diag/prechecks')), both);
+    assert.equal((await ask(`/diag/tunnel?tunnel_id=${tunnelId}`)).tunnelID, tunnelId);
+    const { pid, tunnels, url } = await ask('/diag/configuration');
+    assert.deepEqual([pid, url.includes('hunter2')], [String(process.pid), false]);
+    assert.deepEqual(tunnels, { [diagnostics.tunnelId]: { protocol: 'auto' }, [tunnelId]: { protocol: 'quic' } });
+    const unknown = await get('/diag/tunnel?tunnel_id=x');
+    assert.deepEqual([unknown.status, unknown.text.includes(tunnelId)], [404, true]);
+    assert.equal((await get('/debug/pprof/goroutine')).status, 200);
+  });
+
   it('take one profile at a time, and none for an asker who left', async t => {
     const { get, send } = await open(t);
     const first = send('/debug/pprof/profile?seconds=60');
@@ -125,7 +143,7 @@ describe('diagnostics of a connector', () => {
   });
 
   it('are not there when they are turned off', async t => {
-    const { get } = await open(t, '127.0.0.1', false);
+    const { get } = await open(t, '127.0.0.1', []);
     const paths = ['/diag/tunnel', '/diag/configuration', '/diag/system', '/diag/prechecks', '/debug/pprof/heap'];
     for (const path of paths) assert.equal((await get(path)).status, 404, path);
     assert.equal((await get('/ready')).status, 200);

@@ -20,8 +20,8 @@ export interface HealthSource {
   configuration(): string;
   /** Prometheus text and its content type. */
   metrics(): Promise<{ readonly text: string; readonly contentType: string }>;
-  /** For /diag/* and /debug/pprof/*; undefined = not served. */
-  readonly diagnostics?: DiagnosticSource | undefined;
+  /** Of each tunnel, for /diag/* and /debug/pprof/*; none or undefined = not served. */
+  readonly diagnostics?: (() => readonly DiagnosticSource[]) | undefined;
 }
 
 export interface HealthServerOptions {
@@ -59,7 +59,7 @@ async function answer(path: string, request: LocalRequest, source: HealthSource)
       return { status: 200, body: text, contentType };
     }
     default:
-      return answerDiagnostics(path, request, source.diagnostics);
+      return answerDiagnostics(path, request, source.diagnostics?.() ?? []);
   }
 }
 
@@ -69,9 +69,9 @@ const diagnosticPath = /^\/(diag|debug\/pprof)\//;
 async function answerDiagnostics(
   path: string,
   request: LocalRequest,
-  source: DiagnosticSource | undefined,
+  sources: readonly DiagnosticSource[],
 ): Promise<LocalAnswer | undefined> {
-  if (source === undefined || !diagnosticPath.test(path)) return undefined;
+  if (sources.length === 0 || !diagnosticPath.test(path)) return undefined;
   const { answerDiagnostic } = await import('./answer-diagnostic.ts');
-  return answerDiagnostic(path, request, source);
+  return answerDiagnostic(path, request, sources);
 }

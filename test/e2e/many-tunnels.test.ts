@@ -60,6 +60,11 @@ it('runs the tunnels of a file, and one that cannot run fails alone', async t =>
   assert.equal(text.match(/^build_info/gm)?.length, 1);
   const ready = (await (await fetch(`http://${metrics}/ready`)).json()) as { readonly readyConnections: number };
   assert.equal(ready.readyConnections, 2);
+  const state = await (await fetch(`http://${metrics}/diag/tunnel`)).json();
+  assert.deepEqual(
+    new Set((state as { tunnels: { tunnelID: string }[] }).tunnels.map(({ tunnelID }) => tunnelID)),
+    ids,
+  );
   assert.equal(connector.log().match(/Starting metrics server/g)?.length, 1);
 
   await write(205);

@@ -1,10 +1,11 @@
 // `tunnel diag`: asks a running connector, ours or cloudflared's, for what a diagnosis needs, adds its log and the way to the
-// edge, and writes all into one file. Exit code 0 also when something could not be had: the file says what. Source:
-// docs/protocol/commands-and-api.md §18.
+// edge, and writes all into one file. Exit code 0 also when something could not be had: the file says what; 1, and no file, when
+// no connector answers or several do. Source: docs/protocol/commands-and-api.md §18.
 
 import { matching } from '../../../internal/config/flag-checks.ts';
 import { describeError, isPosternError, PosternError } from '../../../internal/errors/error.ts';
 import { localUrl } from '../../../internal/management/ask-health.ts';
+import { defaultPorts } from '../../../internal/management/health-server.ts';
 import type { LocalAddress } from '../../../internal/management/local-server.ts';
 import type { Logger } from '../../../internal/telemetry/logger.ts';
 import { defineCommand } from '../../command.ts';
@@ -16,7 +17,7 @@ import { resolveEdgeSettings } from '../edge-settings.ts';
 import { type LoadedSettings, loadSettings } from '../settings.ts';
 import { Bundle } from './bundle.ts';
 import { collectLog } from './collect-log.ts';
-import { ask, findInstances } from './instance.ts';
+import { ask, type FoundInstance, findInstances, requireAnswer } from './instance.ts';
 import { rawText, requireTraces, traceNetwork } from './trace-network.ts';
 
 /** Of the whole diagnosis; docs/protocol/commands-and-api.md §18. */
@@ -70,7 +71,6 @@ export const command = defineCommand({
     const { logger } = log;
     const signal = AbortSignal.timeout(totalMs);
     const address = await chooseInstance(loaded, signal, logger);
-    if (address === undefined) return;
     logger.info(`Selected server ${localUrl(address)} starting diagnostic...`);
     const program = { env: context.env, signal, maxBytes: maxLogBytes };
     const bundle = new Bundle(logger);
@@ -137,29 +137,44 @@ export const command = defineCommand({
   },
 });
 
-/** The connector that is meant; undefined, and told, when it cannot be told which. */
+/** The connector that is meant. Throws 'health.failed' when there is none, or several. */
 async function chooseInstance(
   { settings }: LoadedSettings,
   signal: AbortSignal,
   logger: Logger,
-): Promise<LocalAddress | undefined> {
+): Promise<LocalAddress> {
   const named = settings.sources.metrics === undefined ? undefined : parseListen(settings.metrics, 'metrics');
-  if (named !== undefined && named.port !== 0) return named;
+  if (named !== undefined && named.port !== 0) {
+    await requireAnswer(named, signal);
+    return named;
+  }
   const hint = 'If your instance is running in a Docker/Kubernetes environment you need to setup port forwarding for';
   logger.info(`${hint} your application.`);
   const found = await findInstances(signal);
-  if (found.length === 0) {
-    logger.warn('No instances found');
-    return undefined;
+  const [only] = found;
+  if (only === undefined) {
+    const ports = `${defaultPorts[0]} to ${defaultPorts.at(-2)}`;
+    const text = `No instances found: no connector answers on ports ${ports} of this machine; name its address with --metrics`;
+    throw new PosternError('health.failed', text);
   }
-  if (found.length === 1) return found[0]?.address;
+  if (found.length === 1) {
+    if (only.tunnels.length > 1) logger.info(`One process runs ${only.tunnels.length} tunnels:`);
+    if (only.tunnels.length > 1) listInstance(only, logger);
+    return only.address;
+  }
   logger.info('Found multiple instances running:');
-  for (const { address, connectorId, tunnelId } of found) {
+  for (const instance of found) listInstance(instance, logger);
+  throw new PosternError(
+    'health.failed',
+    `${found.length} connectors run here, and none was chosen: to select one instance use the option --metrics`,
+  );
+}
+
+function listInstance({ address, tunnels }: FoundInstance, logger: Logger): void {
+  for (const { connectorId, tunnelId } of tunnels) {
     const where = `metrics-address=${localUrl(address)}`;
     logger.info(`Instance: tunnel-id=${tunnelId} connector-id=${connectorId} ${where}`);
   }
-  logger.info('To select one instance use the option --metrics');
-  return undefined;
 }
 
 /** A connector of another make does not check for others: then this program checks what its own settings name. */

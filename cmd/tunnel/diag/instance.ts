@@ -9,8 +9,8 @@ import { requestWeb } from '../../../internal/net/http/web-request.ts';
 
 export interface FoundInstance {
   readonly address: LocalAddress;
-  readonly tunnelId: string;
-  readonly connectorId: string;
+  /** One, or each of the process. */
+  readonly tunnels: readonly { readonly tunnelId: string; readonly connectorId: string }[];
 }
 
 /** Real answers are under a megabyte; profiles of large programs may have some. */
@@ -47,7 +47,10 @@ export async function findInstances(signal: AbortSignal): Promise<readonly Found
     addresses.map(async address => {
       try {
         const state: unknown = JSON.parse((await ask(address, '/diag/tunnel', signal, probeMs)).toString('utf8'));
-        return [{ address, tunnelId: textOf(state, 'tunnelID'), connectorId: textOf(state, 'connectorID') }];
+        const tunnels = tunnelsOf(state).map(one => {
+          return { tunnelId: textOf(one, 'tunnelID'), connectorId: textOf(one, 'connectorID') };
+        });
+        return [{ address, tunnels }];
       } catch {
         // Nobody, or somebody else: that is what is to be found out.
         return [];
@@ -55,6 +58,27 @@ export async function findInstances(signal: AbortSignal): Promise<readonly Found
     }),
   );
   return found.flat();
+}
+
+/** Rejects 'health.failed' when nobody answers there at all: nothing that is worth a bundle can be had. */
+export async function requireAnswer(address: LocalAddress, signal: AbortSignal): Promise<void> {
+  const url = localUrl(address);
+  try {
+    await requestWeb({
+      url: `${url}/ready`,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(callMs)]),
+      maxBytes: maxAnswerBytes,
+    });
+  } catch (error) {
+    const text = `No connector answers at ${url} (${describeError(error)}); its log says where its metrics server is`;
+    throw new PosternError('health.failed', text, { cause: error });
+  }
+}
+
+/** The states in an answer of /diag/tunnel, which may be anything. */
+export function tunnelsOf(state: unknown): readonly unknown[] {
+  const tunnels: unknown = typeof state === 'object' && state !== null ? Reflect.get(state, 'tunnels') : undefined;
+  return Array.isArray(tunnels) ? tunnels : [state];
 }
 
 /** A member of an answer, which may be anything; '' for what is no text. */

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net';
 import { describeError, PosternError } from '../../../internal/errors/error.ts';
 import { hostOf } from '../../../internal/net/address/host-port.ts';
-import { textOf } from './instance.ts';
+import { textOf, tunnelsOf } from './instance.ts';
 import { type ProgramOptions, runProgram } from './run-program.ts';
 
 export interface Trace {
@@ -36,7 +36,10 @@ export function traceNetwork(
   state: unknown,
   program: ProgramOptions,
 ): Promise<readonly Trace[]> {
-  const hosts = edgeHosts([...entriesOf(textOf(configuration, 'edge')).map(hostOf), ...connectedEdges(state)]);
+  const hosts = edgeHosts([
+    ...entriesOf(textOf(configuration, 'edge')).map(hostOf),
+    ...tunnelsOf(state).flatMap(connectedEdges),
+  ]);
   const runs = hosts.flatMap(host =>
     ([4, 6] as const).filter(family => isIP(host) === 0 || isIP(host) === family).map(family => ({ host, family })),
   );

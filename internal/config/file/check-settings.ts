@@ -3,7 +3,9 @@
 
 import type { DocumentPath } from '../../schema/config-error.ts';
 import type { IssueCollector } from '../../schema/issue-collector.ts';
+import { nearest } from '../../schema/nearest.ts';
 import { type Flag, parseFileValue } from '../flag.ts';
+import { ignoredFlags } from '../ignored-flags.ts';
 import { tunnelSettingFlags } from '../tunnel-settings.ts';
 
 /** Records what is wrong with these values, which stand under `path`. */
@@ -23,6 +25,30 @@ export function checkSettings(
       const remedy = checked.fault.startsWith('expected ') ? remedyFor(flag, raw) : '';
       issues.error([...path, name], checked.fault, remedy);
     }
+  }
+}
+
+/** Keys that mean something at the top of a file beside settings. */
+const otherKeys = ['tunnel', 'tunnels', 'ingress', 'originRequest', 'warp-routing'];
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
+
+/** Warns of keys that nothing reads, and of log levels that there are not: cloudflared takes both without a word. */
+export function warnOfSettings(settings: Readonly<Record<string, unknown>>, issues: IssueCollector): void {
+  const flags = tunnelSettingFlags as readonly Flag[];
+  const known = [...flags.flatMap(({ aliases = [], name }) => [name, ...aliases]), ...otherKeys];
+  const ignored = new Set(ignoredFlags.flatMap(({ aliases = [], name }: Flag) => [name, ...aliases]));
+  for (const key of Object.keys(settings).filter(name => !known.includes(name) && !ignored.has(name))) {
+    const near = nearest(key, known);
+    issues.warn(
+      [key],
+      `${key} is no setting`,
+      near === undefined ? 'It is ignored.' : `It is ignored; ${near} exists.`,
+    );
+  }
+  for (const key of ['loglevel', 'transport-loglevel']) {
+    const level = settings[key];
+    if (typeof level === 'string' && level !== '' && !logLevels.includes(level))
+      issues.warn([key], `${level} is no log level`, `It is one of ${logLevels.join(', ')}.`);
   }
 }
 

@@ -60,7 +60,7 @@ ingress:
     const top = { ...originRequestDefaults, connectTimeoutMs: 10_000, noTLSVerify: true, httpHostHeader: '1.10' };
     assert.deepEqual(first?.originRequest, { ...top, noTLSVerify: false, tlsTimeoutMs: 90_000 });
     assert.deepEqual(second?.originRequest, top);
-    assert.deepEqual(file.warnings, []);
+    assert.deepEqual(file.warnings, ['c.yml:8:17: something-else is no setting. It is ignored.']);
   });
 
   it('resolves anchors, aliases and merge keys', () => {
@@ -221,7 +221,16 @@ whatever: 1
       file.oddities.map(line => line.split(':').slice(1, 3).join(':')),
       ['5:14', '4:11', '9:20'],
     );
-    assert.equal(file.warnings.length, 7);
+    assert.equal(file.warnings.length, 8);
+  });
+
+  it('warns of unknown settings with the nearest known one, and of log levels that there are not', () => {
+    const text = 'loglvel: info\nmetricz: localhost:1\nloglevel: verbose\ntransport-loglevel: warn\nbucket-name: x\n';
+    assert.deepEqual(parseConfigFile(text, 'c.yml').warnings, [
+      'c.yml:1:10: loglvel is no setting. It is ignored; loglevel exists.',
+      'c.yml:2:10: metricz is no setting. It is ignored; metrics exists.',
+      'c.yml:3:11: verbose is no log level. It is one of trace, debug, info, warn, error, fatal.',
+    ]);
   });
 
   it('reads from disk, and says what is wrong with a missing file', async () => {

@@ -13,7 +13,7 @@ import { IssueCollector } from '../../schema/issue-collector.ts';
 import { nearest } from '../../schema/nearest.ts';
 import type { OriginRequest } from '../../schema/origin-request.ts';
 import { completeConfig, parseIngress, readStructured, standardKeys } from '../../schema/parse-ingress.ts';
-import { checkSettings } from './check-settings.ts';
+import { checkSettings, warnOfSettings } from './check-settings.ts';
 import { readTunnelEntries, type TunnelEntry } from './tunnel-entries.ts';
 
 /** A key that means nothing where it stands. */
@@ -47,7 +47,7 @@ export interface ConfigFile {
   readonly unusedKeys: readonly UnusedKey[];
   /** Lines about values that are accepted but do not do what they seem to; unused keys not among them. */
   readonly oddities: readonly string[];
-  /** All of it as lines for a log: unused keys and oddities. */
+  /** All of it as lines for a log: unused keys, oddities, and settings that are none or name no log level. */
   readonly warnings: readonly string[];
 }
 
@@ -113,6 +113,9 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
 
   const unusedKeys = reader.unknownKeys.map(toUnusedKey);
   const oddities = issues.warningLines();
+  // Apart: `ingress validate` prints what cloudflared prints, which says nothing of settings.
+  const ofSettings = new IssueCollector(reader);
+  warnOfSettings(settings, ofSettings);
   return {
     path,
     config: parsed.rules === undefined ? undefined : completeConfig(parsed),
@@ -126,7 +129,7 @@ export function parseConfigFile(text: string, path: string): ConfigFile {
     empty: reader.empty,
     unusedKeys,
     oddities,
-    warnings: [...unusedKeys.map(unusedKeyLine), ...oddities],
+    warnings: [...unusedKeys.map(unusedKeyLine), ...oddities, ...ofSettings.warningLines()],
   };
 }
 
