@@ -60,7 +60,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }),
   );
 
-  const registry = new ConnectorRegistry();
+  const registry = new ConnectorRegistry({ managementHost });
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   const oldSecrets = new OldSecrets({ store, registry, logger });

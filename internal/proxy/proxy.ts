@@ -13,6 +13,7 @@ import type { ExchangeHead } from '../origin/exchange/exchange.ts';
 import { createTagHeaders } from '../origin/http/request-headers.ts';
 import { openOrigin } from '../origin/open.ts';
 import type { IngressConfig, IngressRule } from '../schema/ingress-rule.ts';
+import { isManagementHost } from '../schema/management-host.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { ConnectorHandler, IncomingStream } from '../transport/transport.ts';
@@ -225,15 +226,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 }
 
-/** The host under which Cloudflare reaches a connector itself; its access token lies in the query and is no origin's. */
-const managementHost = 'management.argotunnel.com';
-
-function isManagement(host: string): boolean {
-  return host.length >= managementHost.length && host.toLowerCase().replace(/:\d*$/, '') === managementHost;
-}
-
+/** The access token of such a request lies in its query and is no origin's. */
 const noManagement: ManagementService = {
-  isFor: isManagement,
+  isFor: isManagementHost,
   serve: incoming => {
     incoming.body.on('error', () => incoming.body.destroy());
     incoming.respond({ status: 501, headers: [] }, { endStream: true });

@@ -10,6 +10,7 @@ import { errorFields } from '../../errors/error.ts';
 import { headerValue } from '../../net/http/header-list.ts';
 import { parseTunnelId } from '../../schema/api/id.ts';
 import { type ManagementResource, managementResources } from '../../schema/api/management.ts';
+import { defaultManagementHost } from '../../schema/management-host.ts';
 import type { Store } from '../../store/contract/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { HandleVisitor, VisitorRequest, VisitorResponse, VisitorStep } from '../../visitors/visitor.ts';
@@ -31,8 +32,6 @@ export interface ManagementFeature extends AsyncDisposable {
   readonly api: readonly ServedCall[];
 }
 
-/** The name by which connectors know requests for themselves, whatever this edge's own is. */
-const connectorHost = 'management.argotunnel.com';
 /** What a connector tells that answers such requests. */
 const featureName = 'management_logs';
 
@@ -59,7 +58,7 @@ export async function openManagement(parts: ManagementParts): Promise<Management
     if (isForeignOrigin(request)) return void refuse(request, response, 403, 'origin not allowed');
     const target = await findConnector(parts, grant, url.searchParams.get('connector_id') ?? undefined);
     if (target === undefined) return void answer(request, response, 530, 'text/plain', 'No connector can be asked\n');
-    next({ ...request, host: connectorHost, headers: withoutOrigin(request.headers), target }, response);
+    next({ ...request, host: defaultManagementHost, headers: withoutOrigin(request.headers), target }, response);
   };
 
   return {
