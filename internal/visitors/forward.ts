@@ -128,6 +128,7 @@ class Visit {
     this.#uploads = options.uploads;
     this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
     this.#answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
+    request.target?.signal?.addEventListener('abort', () => this.abandon());
     response.onGone(() => {
       this.#gone = true;
       this.#stream?.reset();
