@@ -316,6 +316,22 @@ describe('login', () => {
     assert.equal((await person.ask('/oauth/token')).status, 405);
   });
 
+  it('sends nobody to a page of a host that is none', async t => {
+    const { newClient } = await open(t);
+    for (const host of [
+      '127.0.0.1:7845@evil.example',
+      '127.0.0.1:1/evil',
+      'localhost:7845/../@evil',
+      '127.0.0.1\tx',
+      'a@b',
+    ])
+      assert.equal(
+        (await newClient().ask('/oauth/device_authorization', { client_id: 'x' }, { host })).status,
+        421,
+        host,
+      );
+  });
+
   it('is begun so often by one address and no more', async t => {
     const { newClient } = await open(t);
     const flood = newClient();
