@@ -101,7 +101,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const api = await openApiListener({ ...options.api, certificates, name });
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
-  const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
+  const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl, logger });
   const describeEdge = () => ({
     addresses: names.map(connectors.addressOf),
     caPin: certificates.caPin,
