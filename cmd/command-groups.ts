@@ -4,7 +4,8 @@
 export const groups: Readonly<Record<string, string>> = {
   '': 'Publish services that sit behind a firewall',
   device: 'Machines of users, which come into private networks',
-  edge: 'Run an edge node, and print the token for its ways into private networks',
+  edge: 'Run an edge node, move what it keeps, and print the token for its ways into private networks',
+  'edge store': 'Move what an edge keeps between databases',
   group: 'Groups of users',
   management: 'Ask connectors through the edge',
   profile: 'API credentials of several edges and accounts',

@@ -43,10 +43,22 @@ export const commands: readonly CommandEntry[] = [
     load: () => import('./doctor/doctor.ts'),
   },
   {
+    path: 'edge certificates',
+    summary: 'List the certificates of an edge, and when each is renewed',
+    inherits: 'tunnel',
+    load: () => import('./edge/certificates.ts'),
+  },
+  {
     path: 'edge run',
     summary: 'Run an edge node that connectors dial',
     inherits: 'log',
     load: () => import('./edge/run.ts'),
+  },
+  {
+    path: 'edge store copy',
+    summary: 'Copy the tunnels and routes of an edge into another, empty store',
+    inherits: 'log',
+    load: () => import('./edge/store-copy.ts'),
   },
   {
     path: 'edge token',

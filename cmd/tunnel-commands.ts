@@ -2,6 +2,7 @@
 
 import type { CommandEntry } from './command-entry.ts';
 import { lbCommands, poolCommands } from './tunnel/balancing-commands.ts';
+import { portCommands } from './tunnel/port-commands.ts';
 
 export const tunnelCommands: readonly CommandEntry[] = [
   {
@@ -206,6 +207,8 @@ export const tunnelCommands: readonly CommandEntry[] = [
     inherits: 'tunnel',
     load: () => import('./tunnel/route/lb.ts'),
   },
+  ...portCommands('tcp'),
+  ...portCommands('udp'),
   {
     path: 'tunnel run',
     summary: 'Connect to the edge and serve a tunnel',

@@ -2,6 +2,7 @@
 
 import type { Flag } from '../../internal/config/flag.ts';
 import { defaultStateDir } from '../tunnel/local-edge.ts';
+import { storePasswordFlag } from './store-flags.ts';
 
 export const edgeFlags = [
   {
@@ -20,6 +21,15 @@ export const edgeFlags = [
     env: ['POSTERN_STATE_DIR'],
     description: 'Where the certificate authority, the database and the API credential are kept',
   },
+  {
+    name: 'store',
+    type: 'string',
+    valueName: 'URL',
+    env: ['POSTERN_STORE'],
+    description:
+      'PostgreSQL database for tunnels and routes, postgres://USER@HOST/DATABASE (default: SQLite in the state directory)',
+  },
+  storePasswordFlag,
   {
     name: 'host',
     type: 'string',
@@ -69,6 +79,52 @@ export const edgeFlags = [
   { name: 'key', type: 'string', valueName: 'FILE', description: 'PEM private key of --cert' },
   { name: 'ca', type: 'string', valueName: 'FILE', description: 'PEM certificate of the CA that issued --cert' },
   {
+    name: 'acme',
+    type: 'string',
+    valueName: 'MAIL',
+    env: ['POSTERN_ACME'],
+    description:
+      'Get public certificates for routed names from an ACME authority, as this mail address, and agree to its terms; ' +
+      'docs/https.md says what it takes',
+  },
+  {
+    name: 'acme-directory',
+    type: 'string',
+    valueName: 'URL',
+    default: 'https://acme-v02.api.letsencrypt.org/directory',
+    env: ['POSTERN_ACME_DIRECTORY'],
+    description: 'The directory of the authority that --acme asks',
+  },
+  {
+    name: 'acme-ca',
+    type: 'string',
+    valueName: 'FILE',
+    description: 'PEM certificate of the CA of the authority’s own server, where this machine does not trust it',
+  },
+  {
+    name: 'acme-eab-file',
+    type: 'string',
+    valueName: 'FILE',
+    description:
+      'File with the key id and the base64url key of an external account, on a line each; only you may read it',
+  },
+  {
+    name: 'acme-dns',
+    type: 'string',
+    valueName: 'HOST:PORT',
+    description:
+      'Answer as the name server of _acme-challenge below the domain, which its NS record must name, to get a certificate ' +
+      'of the domain and its wildcard; authorities ask port 53',
+  },
+  {
+    name: 'acme-dns-hook',
+    type: 'string',
+    valueName: 'PROGRAM',
+    description:
+      'Program that sets and removes the TXT record _acme-challenge at the provider of the domain, to get a certificate of ' +
+      'the domain and its wildcard',
+  },
+  {
     name: 'error-page',
     type: 'string',
     valueName: 'FILE',
@@ -87,6 +143,14 @@ export const edgeFlags = [
     env: ['POSTERN_MANAGEMENT_HOST'],
     description:
       'Host name at which `postern tail` and the like ask connectors (default: postern-management in the domain)',
+  },
+  {
+    name: 'public-ports',
+    type: 'list',
+    valueName: 'RANGE',
+    description:
+      'Ports that tunnels may be given with "tunnel route tcp" and "tunnel route udp", such as 5000-5999, or ' +
+      'ACCOUNT=5000-5999 for one account alone; repeatable (default: none)',
   },
   {
     name: 'location',

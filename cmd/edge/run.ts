@@ -10,6 +10,7 @@ import { type EdgePointer, keepEdgePointer } from '../../internal/credentials/ed
 import { openEdge } from '../../internal/edge/edge.ts';
 import type { Edge } from '../../internal/edge/options.ts';
 import { describeError, PosternError } from '../../internal/errors/error.ts';
+import { type PortRange, parsePortRange } from '../../internal/features/public-ports/port-range.ts';
 import { formatHostPort } from '../../internal/net/address/host-port.ts';
 import type { OnRampSettings } from '../../internal/on-ramps/on-ramps.ts';
 import { openNotifier, type ServiceNotifier } from '../../internal/service/notify.ts';
@@ -22,8 +23,10 @@ import { parseListen } from '../parse-listen.ts';
 import { reapOrphans } from '../reap-orphans.ts';
 import { resolvePath } from '../resolve-path.ts';
 import { version } from '../version-line.ts';
+import { readAcmeFlags } from './acme-settings.ts';
 import { edgeFlags } from './edge-flags.ts';
 import { parseOnRamps } from './on-ramp-settings.ts';
+import { resolveStore } from './store-flags.ts';
 
 export const command = defineCommand({
   description:
@@ -32,7 +35,7 @@ export const command = defineCommand({
   inheritedHelp: true,
   usualFlags: [
     ...['domain', 'state-dir', 'host', 'http-port', 'https-port', 'connector-port', 'api', 'name', 'cert', 'key'],
-    ...['quick-tunnels', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
+    ...['quick-tunnels', 'public-ports', 'socks', 'http-proxy', 'dns', 'metrics', 'grace-period', 'loglevel'],
   ],
   flags: edgeFlags,
   examples: [
@@ -61,8 +64,14 @@ export const command = defineCommand({
     reapOrphans(context);
     using notifier = await openNotifier({ env, platform, pid, logger });
     const onRamps = parseOnRamps(flags);
+    const inArguments = invocation.sources.store === 'flag';
+    const store =
+      flags.store === undefined || flags.store === ''
+        ? undefined
+        : resolveStore(flags.store, { inArguments, passwordFile: flags.storePasswordFile }, context);
     await using edge = await openEdge({
       stateDir,
+      store,
       domain,
       connectors: { host: connectorHost, port: portOf('connector-port', flags.connectorPort) ?? 0 },
       api: parseListen(flags.api, 'api'),
@@ -73,9 +82,11 @@ export const command = defineCommand({
       certFile: file(flags.cert),
       keyFile: file(flags.key),
       caFile: file(flags.ca),
+      acme: await readAcmeFlags(flags, context),
       errorPageFile: file(flags.errorPage),
       quickTunnels: flags.quickTunnels,
       managementHost: flags.managementHost === '' ? undefined : flags.managementHost,
+      publicPorts: flags.publicPorts.map(parsePublicPorts),
       location: flags.location ?? hostname().split('.')[0] ?? 'edge',
       gracePeriodMs: flags.gracePeriodMs,
       answerTimeoutMs: flags.answerTimeoutMs,
@@ -105,6 +116,16 @@ export const command = defineCommand({
     logger.info('Edge stopped');
   },
 });
+
+/** Throws 'usage.invalid'. */
+function parsePublicPorts(text: string): PortRange {
+  const range = parsePortRange(text);
+  if (range !== undefined) return range;
+  throw new PosternError(
+    'usage.invalid',
+    `--public-ports ${JSON.stringify(text)} is no range of ports; give one such as 5000-5999.`,
+  );
+}
 
 /** What connectors of this machine dial when an edge listens on `host`. */
 function dialledHost(host: string): string {
@@ -165,6 +186,8 @@ function announce(edge: Edge, publicHost: string, logger: Logger): void {
   if (edge.httpPort !== undefined) logger.info({ address: addressOf(edge.httpPort) }, 'Listening for HTTP visitors');
   if (edge.httpsPort !== undefined) logger.info({ address: addressOf(edge.httpsPort) }, 'Listening for HTTPS visitors');
   logger.info({ url: edge.apiUrl }, 'Listening for API calls');
+  if (edge.challengeDnsPort !== undefined)
+    logger.info({ port: edge.challengeDnsPort }, 'Answering as the name server of _acme-challenge');
   if (edge.metrics !== undefined)
     logger.info({ address: formatHostPort(edge.metrics.host, edge.metrics.port) }, 'Serving metrics');
   logger.info('Edge ready');

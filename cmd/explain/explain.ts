@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
 import { isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { maxPemBytes, readText } from '../../internal/net/file/read-text.ts';
 import { systemRoots } from '../../internal/net/trust/system-roots.ts';

@@ -1,6 +1,6 @@
 // What the edge's API and the config file of this machine tell of the way of a request: route, tunnel, connections, rule.
 
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
 import { describeError, isPosternError } from '../../internal/errors/error.ts';
 import { createMatcher } from '../../internal/ingress/match.ts';
 import type { IngressConfig } from '../../internal/schema/ingress-rule.ts';

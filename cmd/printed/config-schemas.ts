@@ -8,6 +8,20 @@ const version = z.int();
 const remoteConfig = z.looseObject({});
 const id = z.uuid();
 
+const explainedSettings = z.array(
+  z.strictObject({
+    name: z.string(),
+    value: z.string().nullable().describe('As one would write it, secrets masked; null = not set'),
+    source: z.enum(['flag', 'environment', 'file', 'default']),
+    from: z.string().nullable().describe('The flag, the variable, or FILE:LINE'),
+  }),
+);
+const rulesInForce = z.strictObject({
+  source: z.enum(['edge', 'file', 'flags', 'none']),
+  from: z.string().nullable(),
+  config: remoteConfig,
+});
+
 /** By the words of the command. */
 export const configSchemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel config diff': z.strictObject({
@@ -27,19 +41,18 @@ export const configSchemas: Readonly<Record<string, z.ZodType>> = {
   }),
   'tunnel config show': z.strictObject({
     file: z.string().nullable().describe('The config file; null when none is used'),
-    settings: z.array(
-      z.strictObject({
-        name: z.string(),
-        value: z.string().nullable().describe('As one would write it, secrets masked; null = not set'),
-        source: z.enum(['flag', 'environment', 'file', 'default']),
-        from: z.string().nullable().describe('The flag, the variable, or FILE:LINE'),
-      }),
-    ),
-    rules: z.strictObject({
-      source: z.enum(['edge', 'file', 'flags', 'none']),
-      from: z.string().nullable(),
-      config: remoteConfig,
-    }),
+    settings: explainedSettings,
+    rules: rulesInForce,
+    tunnels: z
+      .array(
+        z.strictObject({
+          name: z.string().describe('As log lines call it'),
+          settings: explainedSettings.describe('Those that its own entry sets'),
+          rules: rulesInForce,
+        }),
+      )
+      .optional()
+      .describe('The tunnels of the list of the config file; absent without one'),
   }),
   'tunnel config validate': z.strictObject({
     file: z.string(),

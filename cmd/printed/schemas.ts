@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
 import { printedBalancer, printedPool, printedPoolHealth } from './balancing-schemas.ts';
+import { certificateSchemas } from './certificate-schemas.ts';
 import { configSchemas } from './config-schemas.ts';
 import { peopleSchemas } from './people-schemas.ts';
 
@@ -99,6 +100,7 @@ const hop = z.strictObject({
 
 const schemas: Readonly<Record<string, z.ZodType>> = {
   ...configSchemas,
+  ...certificateSchemas,
   ...peopleSchemas,
   doctor: z.strictObject({
     checks: z.array(check),

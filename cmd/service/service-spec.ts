@@ -9,7 +9,7 @@ import {
   findConfigFile,
   loadIngressFile,
   readConfigText,
-} from '../../internal/config/config-file.ts';
+} from '../../internal/config/file/config-file.ts';
 import type { Flag } from '../../internal/config/flag.ts';
 import { ignoredFlags } from '../../internal/config/ignored-flags.ts';
 import { logFlags } from '../../internal/config/log-flags.ts';

@@ -52,6 +52,11 @@ const cloudflareFedApi = 'https://api.fed.cloudflare.com/client/v4';
  */
 export async function openApi(invocation: Pick<Invocation, 'given'>, context: CommandContext): Promise<ApiSession> {
   const { settings } = await loadSettings(invocation, context);
+  return openApiOf(settings, context);
+}
+
+/** The API that these settings lead to; throws what openApi throws. */
+export async function openApiOf(settings: TunnelSettings, context: CommandContext): Promise<ApiSession> {
   const { cert, ...found } = await findCredential(settings, context);
   const client = createApiClient({
     apiUrl: found.apiUrl,

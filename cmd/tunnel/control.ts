@@ -1,4 +1,4 @@
-// The control sockets of the connectors that run under this user: ~/.postern/run/PID-TUNNEL.sock.
+// The control sockets of the connectors that run under this user: ~/.postern/run/PID-NUMBER.sock.
 
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +17,8 @@ export interface ConnectorStatus {
   readonly tunnelId: string;
   /** Absolute path of its config file. */
   readonly file: string | null;
+  /** Name of its entry in that file's list; absent where it has none. */
+  readonly entry?: string | undefined;
   /** Of the configuration that the edge pushed; -1 = the local one is in force. */
   readonly version: number;
   /** In force, in the form of /config. */
@@ -33,16 +35,20 @@ export interface ReloadOutcome {
   readonly error?: string;
 }
 
+/** A process has a socket for each of its tunnels. */
+let opened = 0;
+
 /** The socket is a convenience: where it cannot be made, the connector runs without. */
 export async function openControl(
-  { context, logger, tunnelId }: { context: CommandContext; logger: Logger; tunnelId: string },
+  { context, logger }: { context: CommandContext; logger: Logger },
   answer: (question: ControlQuestion) => Promise<ConnectorStatus | ReloadOutcome>,
 ): Promise<AsyncDisposable | undefined> {
   const directory = directoryOf(context);
   try {
     makePrivateDirectory(join(context.homeDir, '.postern'));
     makePrivateDirectory(directory);
-    const path = join(directory, `${context.pid}-${tunnelId.slice(0, 8)}.sock`);
+    opened += 1;
+    const path = join(directory, `${context.pid}-${opened}.sock`);
     return await openControlSocket(path, question => answer(question as ControlQuestion));
   } catch (error) {
     if (!isPosternError(error) && foreignCode(error) === undefined) throw error;
@@ -54,26 +60,41 @@ export async function openControl(
 /** Reading a file and opening its origins takes no longer. */
 const timeoutMs = 30_000;
 
-/** Asks every connector of this user; those that have gone are left out, and their sockets removed. */
-export async function askConnectors<Answer extends ConnectorStatus | ReloadOutcome>(
-  context: CommandContext,
-  question: ControlQuestion,
-  wanted: (path: string) => boolean = () => true,
-): Promise<readonly Answer[]> {
-  const answers = await Promise.all(
-    socketsOf(context)
-      .filter(wanted)
-      .map(async path => {
-        try {
-          return (await askControlSocket(path, question, timeoutMs)) as Answer;
-        } catch (error) {
-          if (!isGone(error)) throw error;
-          rmSync(path, { force: true });
-          return undefined;
-        }
-      }),
+/** A connector that runs, and the socket that it answers at. */
+export interface RunningConnector {
+  readonly status: ConnectorStatus;
+  readonly path: string;
+}
+
+/** The connectors of this user, one for each tunnel of a process. */
+export async function findConnectors(context: CommandContext): Promise<readonly RunningConnector[]> {
+  const found = await Promise.all(
+    socketsOf(context).map(async path => ({ path, status: await ask<ConnectorStatus>(path, { ask: 'status' }) })),
   );
-  return answers.filter(answer => answer !== undefined);
+  return found.flatMap(({ path, status }) => (status === undefined ? [] : [{ path, status }]));
+}
+
+/** Lets these read their files again; those that have gone meanwhile are left out. */
+export async function reloadConnectors(
+  connectors: readonly RunningConnector[],
+  dryRun: boolean,
+): Promise<readonly ReloadOutcome[]> {
+  const outcomes = await Promise.all(connectors.map(({ path }) => ask<ReloadOutcome>(path, { ask: 'reload', dryRun })));
+  return outcomes.filter(outcome => outcome !== undefined);
+}
+
+/** Undefined when the connector has gone; its socket is removed then. */
+async function ask<Answer extends ConnectorStatus | ReloadOutcome>(
+  path: string,
+  question: ControlQuestion,
+): Promise<Answer | undefined> {
+  try {
+    return (await askControlSocket(path, question, timeoutMs)) as Answer;
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    rmSync(path, { force: true });
+    return undefined;
+  }
 }
 
 /** Nobody listens at the socket, whose process was killed. */
@@ -86,7 +107,7 @@ function socketsOf(context: CommandContext): readonly string[] {
   const directory = directoryOf(context);
   try {
     return readdirSync(directory)
-      .filter(name => /^\d+-[0-9a-f]{8}\.sock$/.test(name))
+      .filter(name => /^\d+-[0-9a-f]+\.sock$/.test(name))
       .map(name => join(directory, name));
   } catch (error) {
     if (foreignCode(error) === undefined) throw error;

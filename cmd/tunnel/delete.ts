@@ -2,7 +2,7 @@
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { configDirectories } from '../../internal/config/config-file.ts';
+import { configDirectories } from '../../internal/config/file/config-file.ts';
 import { removeKeychain } from '../../internal/credentials/keychain.ts';
 import { readCredentialsFile } from '../../internal/credentials/tunnel-credentials.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';

@@ -2,7 +2,7 @@
 // directories. Source: docs/protocol/commands-and-api.md §3 (origincert), §7.3.
 
 import { dirname, join } from 'node:path';
-import { configDirectories } from '../../internal/config/config-file.ts';
+import { configDirectories } from '../../internal/config/file/config-file.ts';
 import { readPrivateFile } from '../../internal/credentials/private-file.ts';
 import { certName, profileDirectory } from '../../internal/credentials/profiles.ts';
 import { readSecretFile } from '../../internal/credentials/secret-file.ts';

@@ -1,10 +1,10 @@
 // The settings of a connector that runs, and how it takes over changed ones: from its config file when that changes, on
 // SIGHUP, and when `tunnel reload` asks. What cannot change while it runs is said, and waits for the next start.
 
-import { type ConfigFile, loadIngressFile } from '../../internal/config/config-file.ts';
+import { type ConfigFile, fileOfTunnel, loadIngressFile } from '../../internal/config/file/config-file.ts';
+import { type LocalIngress, localIngress } from '../../internal/config/file/local-ingress.ts';
 import { settingKey } from '../../internal/config/flag.ts';
 import { parseAllowedDestinations, parseTags } from '../../internal/config/list-values.ts';
-import { type LocalIngress, localIngress } from '../../internal/config/local-ingress.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
   resolveTunnelSettings,
@@ -14,7 +14,7 @@ import {
 import type { Tunnel } from '../../internal/connector/tunnel.ts';
 import { describeError, isPosternError, PosternError } from '../../internal/errors/error.ts';
 import { encodeFullIngressJson } from '../../internal/schema/encode-ingress.ts';
-import type { Logger } from '../../internal/telemetry/logger.ts';
+import { type Logger, setLogLevel } from '../../internal/telemetry/logger.ts';
 import type { CommandContext } from '../context.ts';
 import { levelNamed } from '../logging.ts';
 import type { ConnectorStatus, ControlQuestion, ReloadOutcome } from './control.ts';
@@ -26,7 +26,10 @@ export interface LiveSettingsOptions {
   readonly settings: TunnelSettings;
   /** Flags of the command line, which beat a changed file as they beat the first one. */
   readonly given: GivenFlags;
+  /** As it is for this tunnel. */
   readonly file: ConfigFile | undefined;
+  /** Name of the tunnel's entry in the file's list; undefined when it has none. */
+  readonly entry: string | undefined;
   readonly logger: Logger;
   /** Of lines about connections to the edge. */
   readonly transportLogger: Logger;
@@ -69,12 +72,12 @@ export class LiveSettings {
 
   /** Answers a command of this user. */
   async answer(question: ControlQuestion): Promise<ConnectorStatus | ReloadOutcome> {
-    const { context, file, tunnel, tunnelId } = this.#options;
+    const { context, entry, file, tunnel, tunnelId } = this.#options;
     const about = { pid: context.pid, tunnelId, file: file?.path ?? null };
     switch (question.ask) {
       case 'status': {
         const { config, version } = tunnel.orchestrator;
-        return { ...about, version, config: config === undefined ? {} : encodeFullIngressJson(config) };
+        return { ...about, entry, version, config: config === undefined ? {} : encodeFullIngressJson(config) };
       }
       case 'reload':
         if (file === undefined) return { ...about, changes: [] };
@@ -91,8 +94,11 @@ export class LiveSettings {
     }
   }
 
-  #plan(file: ConfigFile): Plan {
-    const { context, given, tunnel } = this.#options;
+  #plan(whole: ConfigFile): Plan {
+    const { context, entry, given, tunnel } = this.#options;
+    const file = entry === undefined ? whole : fileOfTunnel(whole, entry);
+    const list = entry === undefined ? [] : changedList(this.#options.file, whole);
+    if (file === undefined) return { settings: this.#settings, local: this.#local, changes: list };
     const settings = resolveTunnelSettings({ flags: given, env: context.env, file: file.settings });
     const local = localIngress(settings, file);
     // An editor that empties the file before it writes, or a deployment that went wrong: not what anybody wants to serve.
@@ -103,7 +109,8 @@ export class LiveSettings {
       );
     const isManaged = tunnel.orchestrator.version >= 0;
     const before = { settings: this.#settings, config: this.#local.config };
-    return { settings, local, changes: planReload(before, { settings, config: local.config }, isManaged) };
+    const changes = planReload(before, { settings, config: local.config }, isManaged);
+    return { settings, local, changes: [...list, ...changes] };
   }
 
   async #apply({ settings, local }: Plan): Promise<void> {
@@ -115,13 +122,20 @@ export class LiveSettings {
       allowedDestinations: parseAllowedDestinations(settings.allowDestination),
     });
     if (error !== undefined) throw error;
-    logger.level = levelNamed(settings.loglevel) ?? 'info';
+    const level = levelNamed(settings.loglevel) ?? 'info';
+    setLogLevel(logger, level);
     const transport = settings.sources['transport-loglevel'] === undefined ? undefined : settings.transportLoglevel;
-    transportLogger.level = (transport === undefined ? undefined : levelNamed(transport)) ?? logger.level;
+    setLogLevel(transportLogger, (transport === undefined ? undefined : levelNamed(transport)) ?? level);
     this.#local = local;
     // Of what waits for a restart the old value stays in force, and is shown as changed again the next time.
     this.#settings = { ...this.#settings, ...liveOf(settings) };
   }
+}
+
+/** What the list of tunnels has become. One that is not in it any more runs on until the process ends, as it is. */
+function changedList(before: ConfigFile | undefined, after: ConfigFile): readonly Change[] {
+  const [old, next] = [before, after].map(file => file?.tunnels?.map(({ name }) => name).join(', ') ?? null);
+  return old === next ? [] : [{ setting: 'tunnels', before: old ?? null, after: next ?? null, takesEffect: 'restart' }];
 }
 
 /** The values of the live settings among these. */

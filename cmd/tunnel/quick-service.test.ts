@@ -94,7 +94,6 @@ describe('the service of quick tunnels', () => {
       ['--token', 'x'],
       ['--token-file', 'x'],
       ['--credentials-contents', 'x'],
-      ['--name', 'x'],
     ]) {
       const { code, stderr } = await runPostern(home, ['tunnel', ...flags, '--url', origin]);
       assert.equal(code, 64);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseConfigFile } from '../../internal/config/config-file.ts';
-import { localIngress } from '../../internal/config/local-ingress.ts';
+import { parseConfigFile } from '../../internal/config/file/config-file.ts';
+import { localIngress } from '../../internal/config/file/local-ingress.ts';
 import { resolveTunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { planReload, type ReloadState } from './reload-plan.ts';
 

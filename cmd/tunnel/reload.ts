@@ -5,7 +5,7 @@ import { PosternError } from '../../internal/errors/error.ts';
 import { printableLine } from '../../internal/telemetry/printable.ts';
 import { defineCommand } from '../command.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../output.ts';
-import { askConnectors, type ConnectorStatus, type ReloadOutcome } from './control.ts';
+import { findConnectors, type ReloadOutcome, reloadConnectors } from './control.ts';
 import type { Change } from './reload-plan.ts';
 
 export const command = defineCommand({
@@ -21,16 +21,13 @@ export const command = defineCommand({
   run: async ({ args, flags }, context) => {
     const format = parseOutputFormat(flags.output);
     const [wanted] = args;
-    const running = await askConnectors<ConnectorStatus>(context, { ask: 'status' });
-    const chosen = running.filter(({ tunnelId }) => wanted === undefined || tunnelId === wanted.toLowerCase());
+    const running = await findConnectors(context);
+    const chosen = running.filter(({ status }) => wanted === undefined || status.tunnelId === wanted.toLowerCase());
     if (chosen.length === 0) {
       const what = wanted === undefined ? 'No connector' : `No connector of tunnel ${wanted}`;
       throw new PosternError('health.failed', `${what} runs under this user`);
     }
-    const names = new Set(chosen.map(({ pid, tunnelId }) => `${pid}-${tunnelId.slice(0, 8)}.sock`));
-    const outcomes = await askConnectors<ReloadOutcome>(context, { ask: 'reload', dryRun: flags.dryRun }, path =>
-      names.has(path.split('/').at(-1) ?? ''),
-    );
+    const outcomes = await reloadConnectors(chosen, flags.dryRun);
     if (format !== undefined) writeFormatted(context, format, outcomes);
     else context.stdout.write(outcomes.map(outcome => formatOutcome(outcome, flags.dryRun)).join('\n'));
     return outcomes.some(({ error }) => error !== undefined) ? 3 : 0;

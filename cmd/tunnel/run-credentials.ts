@@ -2,7 +2,7 @@
 // docs/protocol/commands-and-api.md §4.
 
 import { dirname, join } from 'node:path';
-import { type ConfigFile, configDirectories } from '../../internal/config/config-file.ts';
+import { type ConfigFile, configDirectories } from '../../internal/config/file/config-file.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import {
   parseCredentials,

@@ -1,7 +1,7 @@
 // Several tunnels in one process: each with its own connections, credentials and log lines, one metrics server for all. One that
 // cannot go on ends alone.
 
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import type { TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import { openSharedHealth } from '../../internal/connector/shared-health.ts';
@@ -12,16 +12,18 @@ import type { CommandContext } from '../context.ts';
 import type { OpenLogger } from '../logging.ts';
 import { parseListen } from '../parse-listen.ts';
 import { version } from '../version-line.ts';
-import { runTunnel } from './run-tunnel.ts';
+import { PidFile } from './pid-file.ts';
+import { runTunnel, type SharedProcess } from './run-tunnel.ts';
+import { type TunnelInputs, tunnelInputs } from './tunnel-inputs.ts';
 
 export interface RunManyInputs {
   readonly settings: TunnelSettings;
   /** Texts of the command line, for reloads. */
   readonly given: GivenFlags;
   readonly file: ConfigFile | undefined;
-  /** Ids or names, two at least. */
+  /** Ids or names, or names of the file's list; two at least. */
   readonly names: readonly string[];
-  readonly credentialsOf: (name: string) => Promise<TunnelToken>;
+  readonly credentialsOf: (tunnel: TunnelInputs) => Promise<TunnelToken>;
   readonly log: OpenLogger;
 }
 
@@ -30,14 +32,14 @@ const singleSettings = ['token', 'token-file', 'credentials-file', 'credentials-
 
 /** Resolves to the exit code when all have ended; rejects with the first one's error when none of them could run. */
 export async function runTunnels(inputs: RunManyInputs, context: CommandContext): Promise<number> {
-  const { credentialsOf, file, given, log, settings } = inputs;
+  const { credentialsOf, given, log, settings } = inputs;
   const names = [...new Set(inputs.names)];
   const single = singleSettings.filter(name => settings.sources[name] !== undefined);
   if (single.length > 0) {
     const list = single.map(name => `--${name}`).join(' and ');
     throw new PosternError(
       'usage.invalid',
-      `${list} is for one tunnel, and ${names.length} are named; run it in a process of its own`,
+      `${list} is for one tunnel, and ${names.length} are named; write it into that tunnel's entry of tunnels in the config file`,
     );
   }
   const { env, pid, platform } = context;
@@ -45,23 +47,35 @@ export async function runTunnels(inputs: RunManyInputs, context: CommandContext)
   notifier.status(`Connecting ${names.length} tunnels to the edge`);
   const listen = settings.sources.metrics === undefined ? undefined : parseListen(settings.metrics, 'metrics');
   await using health = await openSharedHealth({ listen, version, logger: log.logger });
+  await using pidFile = new PidFile(settings.pidfile, context, log.logger);
   // The service manager hears of the process as a whole.
   const { NOTIFY_SOCKET: _socket, ...others } = env;
   const ownContext = { ...context, env: others };
+  const running = new Map<string, string>();
   const runOne = async (name: string, index: number): Promise<number> => {
     const own = log.forTunnel({ tunnel: name });
+    const shared: SharedProcess = {
+      health,
+      watchesUpdates: index === 0,
+      claim: tunnelId => {
+        const other = running.get(tunnelId);
+        if (other !== undefined) {
+          const text = `${name} and ${other} are one tunnel, ${tunnelId}: name it once; for more connections raise --ha-connections`;
+          throw new PosternError('usage.invalid', text);
+        }
+        running.set(tunnelId, name);
+      },
+    };
+    const onReady = (): void => {
+      pidFile.write();
+      notifier.ready(`Tunnel ${name} is connected`);
+    };
     try {
-      const credentials = await credentialsOf(name);
-      return await runTunnel(
-        {
-          // One of them looks for updates, for all.
-          settings: index === 0 ? settings : { ...settings, noAutoupdate: true },
-          ...{ file, given, credentials, quickTunnelHost: '', haConnections: settings.haConnections, log: own },
-          health,
-          onReady: () => notifier.ready(`Tunnel ${name} is connected`),
-        },
-        ownContext,
-      );
+      const tunnel = tunnelInputs(name, inputs, context);
+      const credentials = await credentialsOf(tunnel);
+      const { haConnections } = tunnel.settings;
+      const options = { ...tunnel, given, credentials, quickTunnelHost: '', haConnections, log: own, shared, onReady };
+      return await runTunnel(options, ownContext);
     } catch (error) {
       own.logger.error(errorFields(error), `Tunnel ${name} has ended; the others go on`);
       throw error;

@@ -1,10 +1,10 @@
 // Runs one tunnel in the foreground of a command until it is told to stop: signals, pid file, reload. Shared by
 // `tunnel run` and quick tunnels. Source: docs/protocol/commands-and-api.md §4, §16; docs/protocol/edge-protocol.md §11.
 
-import { rm, writeFile } from 'node:fs/promises';
-import type { ConfigFile } from '../../internal/config/config-file.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
+import { localIngress, noRulesWarning } from '../../internal/config/file/local-ingress.ts';
+import { type ConfigWatcher, watchConfigFile } from '../../internal/config/file/watch.ts';
 import { parseAllowedDestinations, parseResolverAddresses, parseTags } from '../../internal/config/list-values.ts';
-import { localIngress, noRulesWarning } from '../../internal/config/local-ingress.ts';
 import type { GivenFlags } from '../../internal/config/resolve-flags.ts';
 import {
   describeOpenSettings,
@@ -12,7 +12,6 @@ import {
   inertSettings,
   type TunnelSettings,
 } from '../../internal/config/tunnel-settings.ts';
-import { type ConfigWatcher, watchConfigFile } from '../../internal/config/watch.ts';
 import { RolloutWatch } from '../../internal/connector/configuration/rollout-watch.ts';
 import type { SharedHealth } from '../../internal/connector/shared-health.ts';
 import {
@@ -23,7 +22,7 @@ import {
 } from '../../internal/connector/tunnel.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
 import { createDns } from '../../internal/discovery/dns.ts';
-import { describeError, errorFields, isPosternError } from '../../internal/errors/error.ts';
+import { errorFields, isPosternError } from '../../internal/errors/error.ts';
 import { systemClock } from '../../internal/net/time/clock.ts';
 import { openAccessLog } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
@@ -44,6 +43,7 @@ import { openControl } from './control.ts';
 import { proxiesOfEnvironment } from './edge-proxy.ts';
 import { resolveEdgeSettings } from './edge-settings.ts';
 import { LiveSettings } from './live-settings.ts';
+import { PidFile } from './pid-file.ts';
 import { chosenProtocol, createPolicy, proxiedPolicy } from './protocol-choice.ts';
 import { settleMemory } from './settle-memory.ts';
 import { warnUnheard } from './warn-unheard.ts';
@@ -58,10 +58,22 @@ export interface RunTunnelInputs {
   readonly quickTunnelHost: string;
   readonly haConnections: number;
   readonly log: TunnelLog;
-  /** Shows it together with other tunnels of this process; undefined = it has a server of its own. */
-  readonly health?: SharedHealth | undefined;
+  /** Its name in the config file's list, whose entry counts when the file is read again. */
+  readonly entry?: string | undefined;
+  /** Undefined when it is the only tunnel of this process. */
+  readonly shared?: SharedProcess | undefined;
   /** Called once the first connection has registered. */
   readonly onReady?: (() => void) | undefined;
+}
+
+/** What tunnels of one process have in common. */
+export interface SharedProcess {
+  /** Shows it together with the others. */
+  readonly health: SharedHealth;
+  /** Whether this one looks for updates, for all. */
+  readonly watchesUpdates: boolean;
+  /** Takes the tunnel's place among those that run; throws 'usage.invalid' when the same tunnel runs already. */
+  readonly claim: (tunnelId: string) => void;
 }
 
 /** Signal numbers for the exit code of a second signal. */
@@ -73,8 +85,9 @@ const updatedCode = 11;
 
 /** Resolves to the exit code after an orderly stop; rejects with what made going on impossible. */
 export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext): Promise<number> {
-  const { credentials, file, settings } = inputs;
+  const { credentials, entry, file, settings, shared } = inputs;
   const { logger } = inputs.log;
+  shared?.claim(credentials.tunnelId);
   logger.info({ tunnelID: credentials.tunnelId }, 'Starting tunnel');
   logger.info(`Version ${version}`);
   logger.info(runtimeLine());
@@ -87,15 +100,15 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
   notifier.status('Connecting to the edge');
   const options = await tunnelOptions(inputs, context);
   const tunnel = await openTunnel(options);
-  const hide = inputs.health?.add(credentials.tunnelId, tunnel);
+  const hide = shared?.health.add(credentials.tunnelId, tunnel);
   const { given = {} } = inputs;
   const { tunnelId } = credentials;
   const { transportLogger: aboutEdge = logger } = options;
   const live = new LiveSettings({
-    ...{ tunnel, tunnelId, settings, given, file, logger, context },
+    ...{ tunnel, tunnelId, settings, given, file, entry, logger, context },
     transportLogger: aboutEdge,
   });
-  await using _control = await openControl({ context, logger, tunnelId }, question => live.answer(question));
+  await using _control = await openControl({ context, logger }, question => live.answer(question));
   const watcher = file === undefined ? undefined : await watchFile(file.path, live, notifier, logger);
   const { stop, off: endSignals } = handleSignals(tunnel, live, watcher, notifier, logger, context);
   let updatedTo: string | undefined;
@@ -103,11 +116,9 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     updatedTo = to;
     stop(`due to the update to ${to}`);
   });
-  const pidFile =
-    settings.pidfile === undefined || settings.pidfile === '' ? undefined : resolvePath(settings.pidfile, context);
-  let pidFileWritten = Promise.resolve(false);
+  await using pidFile = new PidFile(shared === undefined ? settings.pidfile : undefined, context, logger);
   tunnel.connector.once('connected', () => {
-    if (pidFile !== undefined) pidFileWritten = writePidFile(pidFile, logger);
+    pidFile.write();
     notifier.ready(connectionText(1));
     inputs.onReady?.();
   });
@@ -136,17 +147,17 @@ export async function runTunnel(inputs: RunTunnelInputs, context: CommandContext
     endSettling();
     endSignals();
     await watcher?.close();
-    if (pidFile !== undefined && (await pidFileWritten)) await removePidFile(pidFile, logger);
   }
 }
 
 /** A quick tunnel would have another name afterwards: it is never restarted. */
 async function watchUpdates(
-  { settings, log: { logger }, quickTunnelHost }: RunTunnelInputs,
+  { settings, log: { logger }, quickTunnelHost, shared }: RunTunnelInputs,
   context: CommandContext,
   onUpdated: (version: string) => void,
 ): Promise<() => void> {
-  if (quickTunnelHost !== '' || updateSource === undefined) return () => undefined;
+  const watches = shared?.watchesUpdates ?? true;
+  if (quickTunnelHost !== '' || updateSource === undefined || !watches) return () => undefined;
   const { watchForUpdates } = await import('./auto-update.ts');
   return watchForUpdates({ settings, logger, onUpdated }, context);
 }
@@ -197,7 +208,7 @@ async function tunnelOptions(inputs: RunTunnelInputs, context: CommandContext): 
     privateNetwork: privateNetworkOptions(settings, inputs.quickTunnelHost !== ''),
     outboundProxy: proxiesOfEnvironment(context.env),
     rollout,
-    metrics: inputs.health === undefined ? metricsAddress(settings) : undefined,
+    metrics: inputs.shared === undefined ? metricsAddress(settings) : undefined,
     diagnostics: settings.managementDiagnostics
       ? {
           settings: diagnosedSettings(settings, context),
@@ -342,24 +353,4 @@ function watchFile(
     },
     onError: refused,
   });
-}
-
-/** Resolves to whether it was written. */
-async function writePidFile(path: string, logger: Logger): Promise<boolean> {
-  try {
-    await writeFile(path, `${process.pid}\n`);
-    return true;
-  } catch (error) {
-    logger.error(errorFields(error), `Unable to write pid to ${path}`);
-    return false;
-  }
-}
-
-/** An orderly end stays one when the file cannot be removed. */
-async function removePidFile(path: string, logger: Logger): Promise<void> {
-  try {
-    await rm(path, { force: true });
-  } catch (error) {
-    logger.warn({ error: describeError(error) }, `Unable to remove ${path}`);
-  }
 }

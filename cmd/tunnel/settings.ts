@@ -6,7 +6,7 @@ import {
   configFileNames,
   findConfigFile,
   loadIngressFile,
-} from '../../internal/config/config-file.ts';
+} from '../../internal/config/file/config-file.ts';
 import { resolveTunnelSettings, type TunnelSettings } from '../../internal/config/tunnel-settings.ts';
 import type { Invocation } from '../command.ts';
 import type { CommandContext } from '../context.ts';

@@ -1,8 +1,8 @@
 // `tunnel` without a sub-command: a quick tunnel to one origin. Source: docs/protocol/commands-and-api.md §5.1, §10.
 
 import { requestQuickTunnel } from '../../internal/api/quick-tunnel-client.ts';
-import type { ConfigFile } from '../../internal/config/config-file.ts';
-import { localIngress } from '../../internal/config/local-ingress.ts';
+import type { ConfigFile } from '../../internal/config/file/config-file.ts';
+import { localIngress } from '../../internal/config/file/local-ingress.ts';
 import { runFlags } from '../../internal/config/run-flags.ts';
 import { decodeBase64 } from '../../internal/credentials/base64.ts';
 import type { TunnelToken } from '../../internal/credentials/tunnel-token.ts';
@@ -32,6 +32,7 @@ export const command = defineCommand({
     ['postern tunnel', 'Publish what listens at localhost:8080'],
     ['postern tunnel --url http://localhost:3000', 'Publish a web server on this machine'],
     ['postern tunnel --hello-world', 'Publish a test page'],
+    ['postern tunnel --name home --hostname home.example.com', 'Create, route and run a named tunnel'],
     [
       `postern tunnel --url http://localhost:3000 --quick-service ${cloudflareQuickService}`,
       'Publish it to the internet',
@@ -41,9 +42,13 @@ export const command = defineCommand({
     const naming = namingFlags.filter(name => invocation.given[name]?.some(text => text !== '') === true);
     if (naming.length > 0) throw notQuickWith(naming);
     const { settings: given, file } = await loadSettings(invocation, context);
+    if (given.name !== undefined && given.name !== '') {
+      const { runNamed } = await import('./run-named.ts');
+      return await runNamed({ name: given.name, hostname: given.hostname, lbPool: given.lbPool }, invocation, context);
+    }
     await using log = await openLogger(context, given);
     const named = localIngress(given, file).source;
-    if (file !== undefined && (named === 'file' || (file.tunnel ?? '') !== '')) throw notQuick(file);
+    if (file !== undefined && (named === 'file' || namesTunnels(file))) throw notQuick(file);
     const settings = named === 'flags' ? given : { ...given, url: await findOrigin() };
     const origin = localIngress(settings, file).config.rules[0]?.service.text ?? '';
     const { url: serviceUrl, caPem } = await chooseQuickService(settings.quickService, origin, context);
@@ -57,7 +62,7 @@ export const command = defineCommand({
     const ours = quick.postern_edge !== undefined;
     const url = quick.postern_url ?? `https://${quick.hostname}`;
     log.logger.info({ url }, 'Your quick Tunnel has been created! Visit it at (it may take some time to be reachable)');
-    await runTunnel(
+    return await runTunnel(
       {
         settings,
         file: undefined,
@@ -73,7 +78,7 @@ export const command = defineCommand({
 });
 
 /** They name a tunnel that is there already: a quick tunnel would publish the origin under another name, to everybody. */
-const namingFlags = ['token', 'token-file', 'credentials-contents', 'credentials-file', 'name'] as const;
+const namingFlags = ['token', 'token-file', 'credentials-contents', 'credentials-file'] as const;
 
 function notQuickWith(flags: readonly string[]): PosternError {
   const list = flags.map(name => `--${name}`).join(' and ');
@@ -84,11 +89,19 @@ function notQuickWith(flags: readonly string[]): PosternError {
   );
 }
 
+function namesTunnels({ tunnel, tunnels }: ConfigFile): boolean {
+  return (tunnel !== undefined && tunnel !== '') || tunnels !== undefined;
+}
+
 function notQuick(file: ConfigFile): PosternError {
   const other = "add --config '' to make a quick tunnel without that file";
   if (file.tunnel !== undefined && file.tunnel !== '') {
     const rest = `${file.path} names it; ${other}`;
     return new PosternError('usage.invalid', `use \`postern tunnel run\` to start tunnel ${file.tunnel}: ${rest}`);
+  }
+  if (file.tunnels !== undefined) {
+    const rest = `use \`postern tunnel run\` to start them, or ${other}`;
+    return new PosternError('usage.invalid', `${file.path} lists tunnels: ${rest}`);
   }
   const rest = `use \`postern tunnel run\` to serve them, or ${other}`;
   return new PosternError('usage.invalid', `The ingress rules of ${file.path} are for a named tunnel: ${rest}`);

@@ -7,11 +7,13 @@ import type { ApiRoute } from './route.ts';
 /** Beginnings of paths, the longest that fits counts. */
 const resources: Readonly<Record<string, ScopeResource | 'connect'>> = {
   '/accounts/{account}/audit_logs': 'audit',
+  '/accounts/{account}/certificates': 'dns',
   '/accounts/{account}/cfd_tunnel': 'tunnels',
   '/accounts/{account}/devices': 'users',
   '/accounts/{account}/groups': 'users',
   '/accounts/{account}/hostnames': 'dns',
   '/accounts/{account}/load_balancers': 'load-balancers',
+  '/accounts/{account}/public_ports': 'ports',
   '/accounts/{account}/teamnet': 'routes',
   '/accounts/{account}/teamnet/echo': 'connect',
   '/accounts/{account}/tokens': 'tokens',

@@ -19,10 +19,12 @@ import {
   tunnelWithTokenSchema,
   updateTunnelSchema,
 } from '../schema/api/tunnel.ts';
+import { certificateRoutes } from './certificate-routes.ts';
 import { balancingRoutes } from './load-balancing-routes.ts';
 import type { PathParams } from './path.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { privateRoutes } from './private-routes.ts';
+import { publicPortRoutes } from './public-port-routes.ts';
 import { type ApiRoute, route } from './route.ts';
 import { zoneRoutes } from './zone-routes.ts';
 
@@ -33,9 +35,11 @@ const none = nothingSchema;
 const ignored = z.unknown();
 
 export const apiRoutes = {
+  ...certificateRoutes,
   ...peopleRoutes,
   ...privateRoutes,
   ...zoneRoutes,
+  ...publicPortRoutes,
   createTunnel: route({
     method: 'POST',
     path: tunnels,

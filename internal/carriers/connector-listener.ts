@@ -5,7 +5,9 @@ import type { TLSSocket } from 'node:tls';
 import { describeError, PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
 import { AddressLimiter, type AddressLimits } from '../net/limits/address-limiter.ts';
+import { narrowBufferWatch } from '../net/linux/receive-buffer.ts';
 import { listenTransports } from '../transport/open/listen.ts';
+import type { QuicTuning } from '../transport/quic/settings.ts';
 import type { EdgeConnection } from '../transport/transport.ts';
 import { features } from '../wire/features.ts';
 import { type ServeConnectorOptions, serveConnector, unregisteredLimits } from './serve-connector.ts';
@@ -21,6 +23,8 @@ export interface ConnectorListenerOptions extends Omit<ServeConnectorOptions, 'i
   };
   /** Connections that have not registered yet. Default: `unregisteredLimits`. */
   readonly unregistered?: AddressLimits | undefined;
+  /** Beside `edgeTuning`. */
+  readonly quicTuning?: QuicTuning | undefined;
 }
 
 export interface ConnectorListener extends AsyncDisposable {
@@ -48,7 +52,9 @@ export async function openConnectorListener(options: ConnectorListenerOptions): 
     host,
     port,
     certificates: certificates.tls,
+    quicTuning: options.quicTuning,
     onQuicUnavailable: error => logger.warn({ error: describeError(error) }, 'Connectors can use HTTP/2 only'),
+    onReceiveBuffer: narrowBufferWatch(warning => logger.warn(warning)),
     onConnection: connection => {
       connections.add(connection);
       void connection.closed.then(() => connections.delete(connection));

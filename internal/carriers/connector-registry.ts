@@ -4,8 +4,8 @@
 import { PosternError } from '../errors/error.ts';
 import { hostOf } from '../net/address/host-port.ts';
 import { plainAddress } from '../net/address/ip.ts';
+import { managementHostTest } from '../net/http/management-host.ts';
 import type { TunnelId } from '../schema/api/id.ts';
-import { managementHostTest } from '../schema/management-host.ts';
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
 import type { Carrier } from './carrier.ts';

@@ -15,12 +15,15 @@ interface Answer {
   readonly errors: readonly { readonly message: string }[];
 }
 
-async function rotate(world: EdgeWorld, tunnel: KnownTunnel, seconds: unknown): Promise<Answer> {
+const rotate = (world: EdgeWorld, tunnel: KnownTunnel, seconds: unknown): Promise<Answer> =>
+  call(world, 'POST', `${tunnel.id}/token/rotate`, { overlap_seconds: seconds });
+
+async function call(world: EdgeWorld, method: string, path: string, body: object): Promise<Answer> {
   const cert = parseOriginCert(await readFile(join(world.stateDir, 'cert.pem'), 'utf8'));
-  const answer = await fetch(`${world.edge.apiUrl}/accounts/${cert.accountId}/cfd_tunnel/${tunnel.id}/token/rotate`, {
-    method: 'POST',
+  const answer = await fetch(`${world.edge.apiUrl}/accounts/${cert.accountId}/cfd_tunnel/${path}`, {
+    method,
     headers: { authorization: `Bearer ${cert.apiToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ overlap_seconds: seconds }),
+    body: JSON.stringify(body),
   });
   return (await answer.json()) as Answer;
 }
@@ -90,4 +93,36 @@ it('ends every old token at once without an overlap, and takes no overlap that i
     'the refusal',
     until('a refusal', () => world.lines.some(line => line.verdict === 'wrong-secret')),
   );
+});
+
+it('ends them at every edge of the state directory', async t => {
+  const world = await EdgeWorld.open(t);
+  const other = await EdgeWorld.open(t, { stateDir: world.stateDir });
+  const tunnel = await world.makeTunnel();
+  await other.connect(tunnel, service);
+  const { result } = await rotate(world, tunnel, 1);
+  const fresh = { ...tunnel, secret: Buffer.from(parseToken(result?.token ?? '').secret) };
+  await other.connect(fresh, service);
+  const left = () => other.edge.registry.connectionsOf(tunnel.id).map(({ secret }) => secret);
+  assert.equal(left().length, 2);
+  await until('the old one to be cut', () => left().length === 1, 10_000);
+  assert.deepEqual(left(), [fresh.secret]);
+  await rotate(world, tunnel, 0);
+  await until('the other one to be cut', () => left().length === 0, 10_000);
+});
+
+it('leaves connectors alone whose secret a PATCH replaces, until they come back', async t => {
+  const world = await EdgeWorld.open(t);
+  const tunnel = await world.makeTunnel();
+  await world.connect(tunnel, service);
+  const secret = Buffer.alloc(32, 7);
+  const answer = await call(world, 'PATCH', tunnel.id, { tunnel_secret: secret.toString('base64') });
+  assert.deepEqual(answer.errors, []);
+  await world.connect({ ...tunnel, secret }, service);
+  assert.equal(world.edge.registry.connectionsOf(tunnel.id).length, 2);
+  await call(world, 'DELETE', `${tunnel.id}/connections`, {});
+  const left = () => world.edge.registry.connectionsOf(tunnel.id).map(one => one.secret);
+  await until('the new one to come back', () => left().length === 1, 10_000);
+  assert.deepEqual(left(), [secret]);
+  await until('the refusal of the old one', () => world.lines.some(line => line.verdict === 'wrong-secret'));
 });

@@ -25,13 +25,27 @@ export class OldSecrets {
   readonly #timers = new Map<TunnelId, NodeJS.Timeout>();
   readonly #unsubscribe: () => void;
   #closed = false;
+  #isWatching = false;
+  /** The store changed again meanwhile. */
+  #again = false;
 
   /** Follows the store until `close`. */
   constructor(options: OldSecretsOptions) {
     this.#options = options;
     this.#unsubscribe = options.store.changes.subscribe(change => {
       if (change.kind === 'secret-rotated') void this.watch(change.tunnelId);
+      else if (change.kind === 'reset') void this.#watchAll();
     });
+  }
+
+  /** Another edge on this store may have replaced the secret of any tunnel. */
+  async #watchAll(): Promise<void> {
+    this.#again = this.#isWatching;
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    for (const tunnelId of this.#options.registry.tunnels()) await this.watch(tunnelId);
+    this.#isWatching = false;
+    if (this.#again && !this.#closed) void this.#watchAll();
   }
 
   /** Looks whether the tunnel has an old secret, and cuts what uses it once that is over. Never rejects. */

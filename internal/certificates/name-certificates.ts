@@ -10,6 +10,12 @@ export interface NameCertificates {
   readonly sniCallback: (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
 }
 
+/** Certificates that come before others. */
+export interface CertificateOverlay {
+  /** The certificate of each name, with `fallback` for those that have none here. */
+  over(fallback: NameCertificates | undefined): NameCertificates;
+}
+
 /** Whether a name is routed, itself or by a wildcard. */
 export type NameRoute = 'name' | 'wildcard' | undefined;
 

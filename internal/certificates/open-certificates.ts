@@ -22,7 +22,12 @@ import {
   parseAuthorityPem,
   serverLifetimeMs,
 } from './issue.ts';
-import { createNameCertificates, type NameCertificates, type NameRoute } from './name-certificates.ts';
+import {
+  type CertificateOverlay,
+  createNameCertificates,
+  type NameCertificates,
+  type NameRoute,
+} from './name-certificates.ts';
 
 export interface Certificates extends AsyncDisposable {
   /** The CA that clients must trust: what --cacert names. */
@@ -61,6 +66,8 @@ export interface CertificateOptions {
   readonly caFile?: string | undefined;
   /** How a visitor name is served here, asked before a certificate is made for it. Default: every name, as 'name'. */
   readonly serves?: (hostname: string) => NameRoute;
+  /** Public certificates, which come before those of the private CA. */
+  readonly automatic?: CertificateOverlay | undefined;
   /** Told when a renewal fails. */
   readonly logger: Logger;
   readonly now?: () => number;
@@ -127,7 +134,7 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     get visitorTls() {
       return current.visitorTls;
     },
-    byName: source.byName,
+    byName: options.automatic?.over(source.byName) ?? source.byName,
     onRenewed(listener) {
       listeners.add(listener);
       return () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseConfigFile } from './config-file.ts';
-import { localIngress } from './local-ingress.ts';
+import { parseConfigFile } from './file/config-file.ts';
+import { localIngress } from './file/local-ingress.ts';
 import { singleOriginRule, validateOriginUrl } from './single-origin.ts';
 import { resolveTunnelSettings, type TunnelSettings } from './tunnel-settings.ts';
 

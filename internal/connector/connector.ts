@@ -52,7 +52,11 @@ export class Connector extends EventEmitter<ConnectorEvents> {
 
   /** Figures of the registered connections now. */
   get figures(): readonly ConnectionFigures[] {
-    return this.#loops.flatMap(({ connIndex, stats }) => (stats === undefined ? [] : [{ connIndex, stats }]));
+    return this.#loops.flatMap(({ connIndex, registered }) =>
+      registered === undefined
+        ? []
+        : [{ connIndex, stats: registered.stats(), pathDetails: () => registered.pathDetails?.() }],
+    );
   }
 
   /** Registered connections now. */

@@ -153,6 +153,7 @@ const overview = [
   'cloudflared_icmp_total_replies',
   'quic_client_smoothed_rtt',
   'quic_client_min_rtt',
+  'quic_client_latest_rtt',
   'quic_client_congestion_window',
   'quic_client_sent_bytes',
   'quic_client_receive_bytes',

@@ -17,6 +17,7 @@ import { formatHostPort } from '../net/address/host-port.ts';
 import { plainAddress } from '../net/address/ip.ts';
 import type { Prefix } from '../net/address/prefix.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
+import { narrowBufferWatch } from '../net/linux/receive-buffer.ts';
 import { type Clock, systemClock } from '../net/time/clock.ts';
 import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
 import type { AccessLog } from '../proxy/access-log.ts';
@@ -263,9 +264,11 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   opened.defer(() => traffic.close());
   metrics.families.push(...datagramMetrics(traffic, metrics), ...userHostnames(options.quickTunnelHost));
   metrics.families.push(...(options.tracer?.metrics ?? []));
+  const noteBuffer = narrowBufferWatch(warning => transportLogger.warn(warning));
   const attach = (connection: ConnectorConnection, connIndex: number): ConnectionService => {
     const datagramVersion = chooseDatagramVersion(options.features, rollout?.datagramV3 ?? true);
     localIp = plainAddress(connection.localAddress);
+    noteBuffer(connection.receiveBuffer);
     const { features: requested, postQuantum, remote } = options;
     const sessions = traffic.attach(connection, connIndex, datagramVersion);
     return {

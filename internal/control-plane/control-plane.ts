@@ -234,6 +234,11 @@ function pagedAnswer({ items, total }: AnyPage, query: AnyPageQuery): Answer {
 
 /** What callers are told when the edge's store is at fault; particulars are in its log. */
 const storeTexts: Partial<Record<ErrorCode, { readonly status: number; readonly message: string }>> = {
+  'store.away': {
+    status: 503,
+    message:
+      'The database of the edge does not answer: nothing was changed, try again later. What is connected goes on',
+  },
   'store.busy': {
     status: 503,
     message: 'The store of the edge is locked by another program: nothing was changed, try again later',

@@ -21,7 +21,7 @@ export function createHostnameHandlers(parts: ControlPlaneParts): Pick<ApiHandle
       const present = await parts.store.hostnames.get(hostname);
       if (present?.accountTag === caller.accountTag) caller.replaces?.({ hostname, tunnel_id: present.tunnelId });
       const outcome = await parts.store.hostnames.route(
-        { hostname, tunnelId: tunnel.id, accountTag: caller.accountTag, createdAtMs: parts.now() },
+        { hostname, tunnelId: tunnel.id, accountTag: caller.accountTag, createdAtMs: parts.now(), tls: body.tls },
         { overwrite: body.overwrite_existing },
       );
       if (outcome === 'taken' || outcome === 'foreign') {

@@ -1,7 +1,6 @@
 // An edge node as one value: opens its state, its listeners and its features, ties them together, and ends them in order.
 // Source: docs/protocol/edge-protocol.md §13.
 
-import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { ConnectionEchoes } from '../carriers/connection-echoes.ts';
 import { openConnectorListener } from '../carriers/connector-listener.ts';
@@ -15,9 +14,10 @@ import { ensureLocalAccounts } from '../control-plane/accounts.ts';
 import { openApiListener } from '../control-plane/api-listener.ts';
 import { apiBasePath, createControlPlane } from '../control-plane/control-plane.ts';
 import { servePages } from '../control-plane/served-page.ts';
-import { errorFields } from '../errors/error.ts';
+import { errorFields, isPosternError } from '../errors/error.ts';
+import { openStore, type StoreEvents } from '../store/open/open-store.ts';
+import { sqliteSource } from '../store/open/store-source.ts';
 import { openSecretBox } from '../store/secret-box.ts';
-import { openSqliteStore } from '../store/sqlite/thread/sqlite-store.ts';
 import { openStateDirectory } from '../store/state-directory.ts';
 import type { BeginChoice } from '../visitors/choice.ts';
 import { readErrorTemplate } from '../visitors/error-template.ts';
@@ -25,6 +25,7 @@ import { openVisitors } from '../visitors/open/open-visitors.ts';
 import { openHostnameTable } from '../visitors/routing/hostname-table.ts';
 import { managementHostOf, openFeatures } from './features.ts';
 import { openMetricsListener } from './metrics-listener.ts';
+import { openAutomatic } from './open-automatic.ts';
 import type { Edge, EdgeOptions } from './options.ts';
 
 /**
@@ -43,20 +44,20 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   await using opened = new AsyncDisposableStack();
   const { logger, stateDir, domain, names, gracePeriodMs } = options;
   openStateDirectory(stateDir);
-  const onDeath = (error: unknown): void =>
-    logger.error(errorFields(error), 'The store’s thread died; the next call starts another');
-  const store = opened.use(await openSqliteStore({ path: join(stateDir, 'edge.db'), onDeath }));
+  const store = opened.use(await openStore(options.store ?? sqliteSource(stateDir), storeEvents(logger)));
   const secrets = await openSecretBox(stateDir);
   const managementHost = managementHostOf(options);
   const hostnames = await openHostnameTable<BeginChoice>(store, error =>
     logger.error(errorFields(error), 'Cannot read host names'),
   );
   opened.defer(() => hostnames.close());
+  const automatic = await openAutomatic(options, { store, secrets }, opened);
   const certificates = opened.use(
     await openCertificates({
       ...options,
       visitorDomains: [domain],
       serves: name => (name === managementHost ? 'name' : hostnames.routed(name)),
+      automatic: automatic?.certificates,
     }),
   );
 
@@ -123,6 +124,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       accounts,
       describeEdge,
       urlOf,
+      certificates,
+      automatic: automatic?.certificates,
       secureUrlOf,
     },
     opened,
@@ -137,11 +140,18 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
       certificates,
       unready: async () => {
         if (phase !== 'serving') return `The edge is ${phase}`;
-        await store.accounts.byName('local');
+        try {
+          await store.accounts.byName('local');
+        } catch (error) {
+          // Visitors are served from memory: taking this edge out of service would not help them.
+          if (!isPosternError(error, 'store.away')) throw error;
+        }
         return undefined;
       },
+      isStoreReachable: () => store.isReachable(),
     }));
   opened.defer(() => metrics?.close());
+  for (const { passthrough } of features) if (passthrough !== undefined) visitors.passThrough(passthrough);
   visitors.serve(features.flatMap(feature => feature.steps ?? []));
   const controlPlane = createControlPlane({
     store,
@@ -160,6 +170,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     ),
   );
 
+  automatic?.start(hostnames, accounts, managementHost);
   phase = 'serving';
 
   const resources = opened.move();
@@ -191,6 +202,8 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     apiUrl,
     quickServiceUrl: api.origin,
     caPem: certificates.caPem,
+    automatic: automatic?.certificates,
+    challengeDnsPort: automatic?.dnsPort,
     metrics: metrics?.address,
     registry,
     store,
@@ -199,5 +212,19 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     reload,
     stop: stopOnce,
     [Symbol.asyncDispose]: stopOnce,
+  };
+}
+
+function storeEvents(logger: EdgeOptions['logger']): StoreEvents {
+  return {
+    onDeath: error => logger.error(errorFields(error), 'The store’s thread died; the next call starts another'),
+    onReachable: (reachable, reason) => {
+      if (reachable) logger.info('The database of the store answers again');
+      else
+        logger.error(
+          errorFields(reason),
+          'The database of the store is away: serving from memory, changes are refused',
+        );
+    },
   };
 }

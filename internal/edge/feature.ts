@@ -7,6 +7,7 @@
 import type { ServedCall } from '../control-plane/served-call.ts';
 import type { ServedPage } from '../control-plane/served-page.ts';
 import type { MetricFamily } from '../telemetry/metrics.ts';
+import type { Passthrough } from '../visitors/open/server.ts';
 import type { VisitorStep } from '../visitors/visitor.ts';
 
 export interface EdgeFeature extends AsyncDisposable {
@@ -16,6 +17,8 @@ export interface EdgeFeature extends AsyncDisposable {
   readonly api?: readonly ServedCall[];
   /** Pages beside the API, without an account: whoever can reach it may ask for them. */
   readonly pages?: readonly ServedPage[];
+  /** Takes connections of visitors for some server names before their TLS is opened. One feature at most has it. */
+  readonly passthrough?: Passthrough;
   /** Shown where the edge serves metrics. */
   readonly metrics?: readonly MetricFamily[];
   /** First phase of stopping: takes no new work; settles when what runs has ended, at the latest after `timeoutMs`. */

@@ -3,17 +3,22 @@
 
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
 import type { LiveConnections } from '../carriers/live-connections.ts';
+import type { AutomaticCertificates } from '../certificates/acme/automatic-certificates.ts';
+import type { Certificates } from '../certificates/open-certificates.ts';
 import type { LocalAccounts } from '../control-plane/accounts.ts';
 import type { EdgeAddress } from '../control-plane/handler-context.ts';
+import { openCertificateFeature } from '../features/certificates/open.ts';
 import { type LoadBalancing, openLoadBalancing } from '../features/load-balancing/open.ts';
 import { openLogin } from '../features/login/open.ts';
 import { openManagement } from '../features/management/open.ts';
 import { openPeople } from '../features/people/open.ts';
 import { openPrivateNetworkApi } from '../features/private-network-api/open.ts';
+import { openPublicPorts } from '../features/public-ports/open.ts';
 import { openQuickTunnels } from '../features/quick-tunnels/open.ts';
 import { openRequestMetrics } from '../features/request-metrics/open.ts';
 import { openRequestTraces } from '../features/request-traces/open.ts';
 import { openRouteLookup } from '../features/route-lookup/open.ts';
+import { openTlsPassthrough } from '../features/tls-passthrough/open.ts';
 import { openZoneApi } from '../features/zone-api/open.ts';
 import { openPrivateServices, type PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
@@ -37,6 +42,9 @@ export interface FeatureParts {
   readonly describeEdge: () => EdgeAddress;
   /** Public URL of a host name, with the port visitors use. */
   readonly urlOf: (hostname: string) => string;
+  readonly certificates: Certificates;
+  /** Undefined = no authority is asked. */
+  readonly automatic: AutomaticCertificates | undefined;
   /** The same over HTTPS, where the edge listens for that. */
   readonly secureUrlOf: (hostname: string) => string;
 }
@@ -62,6 +70,8 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
     list.push(opened.use(feature));
     return feature;
   };
+  // First: what an authority asks is no request of a visitor.
+  add(openCertificateFeature({ ...parts, operator: accounts.local.tag }));
   add(await openManagement({ ...parts, ...{ stateDir: options.stateDir, host: managementHostOf(options), logger } }));
   if (options.tracer !== undefined) add(openRequestTraces({ tracer: options.tracer, hostnames: parts.hostnames }));
   add(openRequestMetrics(parts));
@@ -74,6 +84,9 @@ export async function openFeatures(parts: FeatureParts, opened: AsyncDisposableS
   );
   add(openPrivateNetworkApi({ store, echo: privateServices.echo }));
   const { network } = privateServices;
+  add(openTlsPassthrough({ ...parts, network, logger }));
+  const { publicHost: host, publicPorts: ranges = [] } = options;
+  add(await openPublicPorts({ store, network, logger, host, ranges }));
   const { location } = options;
   const balancing = add(await openLoadBalancing({ ...parts, network, logger, location }));
   if (options.quickTunnels) add(await openQuickTunnels({ ...parts, accountTag: accounts.quick.tag, domain, logger }));

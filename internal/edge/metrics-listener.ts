@@ -1,5 +1,5 @@
 // The edge's local HTTP endpoint for its operator: /metrics, /healthcheck (the process answers) and /ready (200 while it
-// serves, else 503 with the reason). Source: docs/protocol/commands-and-api.md §13, for the connector's.
+// serves, else 503 with the reason; `"store":"away"` while the database is). Source: docs/protocol/commands-and-api.md §13, for the connector's.
 
 import { X509Certificate } from 'node:crypto';
 import type { Certificates } from '../certificates/open-certificates.ts';
@@ -19,6 +19,8 @@ export interface MetricsListenerOptions {
   readonly certificates: Pick<Certificates, 'tls' | 'visitorTls'>;
   /** Why visitors cannot be served, as one line; undefined = they can. A rejection is a reason too. */
   readonly unready: () => Promise<string | undefined>;
+  /** False while the database server is away: visitors are served, changes are refused. */
+  readonly isStoreReachable: () => boolean;
 }
 
 /** How long the edge may take to find out: the store answers in less than a millisecond. */
@@ -36,6 +38,9 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
       [{ listener: 'connectors' }, endOf(certificates.tls.cert)],
       [{ listener: 'visitors' }, endOf(certificates.visitorTls.cert)],
     ]),
+    gauge('postern_store_reachable', 'Whether the database answers; without it changes are refused', [], () => [
+      [{}, options.isStoreReachable() ? 1 : 0],
+    ]),
     gauge('postern_connector_connections', 'Registered connections of connectors', [], () => [[{}, connections()]]),
     ...families,
   ];
@@ -43,7 +48,7 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
   return openLocalServer([listen], async path => {
     switch (path) {
       case '/ready':
-        return readiness(connections(), await reasonOf(options.unready));
+        return readiness(connections(), await reasonOf(options.unready), options.isStoreReachable());
       case '/healthcheck':
         return { status: 200, body: 'OK\n' };
       case '/metrics': {
@@ -57,9 +62,12 @@ export function openMetricsListener(options: MetricsListenerOptions): Promise<Lo
   });
 }
 
-function readiness(connections: number, reason: string | undefined): LocalAnswer {
+function readiness(connections: number, reason: string | undefined, isStoreReachable: boolean): LocalAnswer {
   const status = reason === undefined ? 200 : 503;
-  return { status, body: JSON.stringify({ status, connections, reason }) };
+  return {
+    status,
+    body: JSON.stringify({ status, connections, reason, store: isStoreReachable ? undefined : 'away' }),
+  };
 }
 
 /** Of the first certificate of the chain, in seconds since the epoch. */

@@ -1,10 +1,14 @@
 // What an edge is opened with, and what it is once it is open.
 
 import type { EchoTimes } from '../carriers/connection-echoes.ts';
+import type { ConnectorListenerOptions } from '../carriers/connector-listener.ts';
 import type { ConnectorRegistry } from '../carriers/connector-registry.ts';
+import type { AutomaticCertificates, AutomaticOptions } from '../certificates/acme/automatic-certificates.ts';
+import type { PortRange } from '../features/public-ports/port-range.ts';
 import type { AddressLimits } from '../net/limits/address-limiter.ts';
 import type { OnRampSettings, PrivateServices } from '../on-ramps/on-ramps.ts';
 import type { Store } from '../store/contract/store.ts';
+import type { StoreSource } from '../store/open/store-source.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Tracer } from '../telemetry/tracing/tracer.ts';
 import type { VisitorTimeouts } from '../visitors/limits.ts';
@@ -17,12 +21,25 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** How public certificates are had. */
+export interface AcmeOptions
+  extends Pick<AutomaticOptions, 'authority' | 'limits' | 'now' | 'random' | 'checkIntervalMs'> {
+  /** Where the edge answers as the name server of `_acme-challenge` of its domain; undefined = nowhere, and no wildcards. */
+  readonly dns?: ListenAddress | undefined;
+  /** A program that sets `_acme-challenge` at the domain's provider; see hook-dns.ts. */
+  readonly dnsHook?: string | undefined;
+}
+
 export interface EdgeOptions {
   /** Made when missing; holds the CA, the database and the API credential. */
   readonly stateDir: string;
+  /** Where tunnels and routes are kept. Default: SQLite in the state directory. */
+  readonly store?: StoreSource | undefined;
   /** Zone whose subdomains are given out. */
   readonly domain: string;
   readonly connectors: ListenAddress;
+  /** Beside the transport's `edgeTuning`. */
+  readonly quicTuning?: ConnectorListenerOptions['quicTuning'];
   /** HTTP on loopback, HTTPS elsewhere. */
   readonly api: ListenAddress;
   /** Address of the visitors' listeners. */
@@ -37,9 +54,13 @@ export interface EdgeOptions {
   readonly caFile?: string | undefined;
   /** An HTML file that browsers are shown of failed requests; see visitors/error-template.ts. Default: the built-in page. */
   readonly errorPageFile?: string | undefined;
+  /** The authority that gives public certificates; excludes `certFile`. Undefined = the private CA serves. */
+  readonly acme?: AcmeOptions | undefined;
   readonly quickTunnels: boolean;
   /** Host name of requests to connectors themselves. Default: `postern-management` in the domain. */
   readonly managementHost?: string | undefined;
+  /** Ports that may be given to tunnels, on `publicHost`; none by default. */
+  readonly publicPorts?: readonly PortRange[] | undefined;
   /** Name of this edge's place, in registrations and the API. */
   readonly location: string;
   readonly gracePeriodMs: number;
@@ -78,6 +99,10 @@ export interface Edge extends AsyncDisposable {
   /** Base of the quick-tunnel service. */
   readonly quickServiceUrl: string;
   readonly caPem: string;
+  /** Undefined when no authority is asked. */
+  readonly automatic: AutomaticCertificates | undefined;
+  /** Where the edge answers as a name server. */
+  readonly challengeDnsPort: number | undefined;
   /** Where metrics are served. */
   readonly metrics: ListenAddress | undefined;
   readonly registry: ConnectorRegistry;

@@ -38,6 +38,9 @@ async function openWorld(t: TestContext) {
   const route = { ...at, networkId: first, tunnelId: tunnel.id };
   await store.ipRoutes.create({ ...route, id: prefix, prefix: '10.1.0.0/16' });
   await store.privateHostnames.create({ ...route, id: name, hostname: `${marker}.internal` });
+  const publicPort = randomUUID();
+  const leads = { protocol: 'tcp', port: 1, tunnelId: tunnel.id, document: `{"hostname":"${marker}"}` } as const;
+  await store.publicPorts.create({ id: publicPort, accountTag, ...leads, createdAtMs: 0 }, 1);
   const [user, device] = [randomUUID(), randomUUID()];
   await store.users.create({ id: user, accountTag, name: `${marker} user`, scopes: ['all'], createdAtMs: 0 });
   await store.devices.create({ id: device, accountTag, userId: user, name: `${marker} device`, createdAtMs: 0 });
@@ -54,7 +57,7 @@ async function openWorld(t: TestContext) {
     zone: zone?.id ?? assert.fail(),
     tunnel: tunnel.id,
     user,
-    ids: [tunnel.id, first, second, prefix, name, tunnel.host, user, device, group.id, ownToken],
+    ids: [tunnel.id, publicPort, first, second, prefix, name, tunnel.host, user, device, group.id, ownToken],
   };
 
   const other = createTag();

@@ -74,6 +74,15 @@ export const errorTable = {
     remedy:
       "Log in with `postern tunnel login`, take the cert.pem of this edge's state directory, or name another with --origincert.",
   },
+  'certificate.failed': {
+    scope: 'network',
+    retry: 'later',
+    exit: 1,
+    meaning: 'A certificate authority gave no certificate, or could not be asked.',
+    remedy:
+      'Nothing at first: the edge tries again by itself, and serves the certificate it has. `postern edge certificates` shows ' +
+      'what the authority said; docs/https.md lists what it usually means.',
+  },
   'config.invalid': {
     scope: 'config',
     retry: 'never',
@@ -272,6 +281,14 @@ export const errorTable = {
     meaning:
       'A service could not be installed, removed or asked: the right is missing, it exists already, or its manager refused.',
     remedy: 'Do what the message says; services of the machine need root.',
+  },
+  'store.away': {
+    scope: 'store',
+    retry: 'later',
+    exit: 1,
+    meaning:
+      "The PostgreSQL server of the edge's database does not answer, or takes no writes. Nothing was changed; what is connected goes on.",
+    remedy: 'Look at the database server and the way to it; the edge comes back by itself (docs/stores.md).',
   },
   'store.busy': {
     scope: 'store',

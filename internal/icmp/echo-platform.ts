@@ -5,7 +5,7 @@ import type { IpBytes } from '../net/address/ip.ts';
 
 /**
  * Told of one echo reply. `data` is valid only during the call; `from` may be kept. `ttl` is what the reply arrived with,
- * where the system tells: with its IP header, as raw sockets of IPv4 do. Must not throw.
+ * where the system tells. Must not throw.
  */
 export type EchoReplyHandler = (from: IpBytes, sequence: number, data: Uint8Array, ttl?: number) => void;
 
@@ -32,7 +32,10 @@ export interface EchoPlatform {
 export interface IcmpSocket {
   /** Sends a message (copied); the system fills the checksum for IPv6 only. False when it was not sent. */
   send(destination: IpBytes, message: Uint8Array): boolean;
-  /** Sets the one receiver. IPv4 messages may still carry their IP header. Views are valid only during the call. */
-  receive(handler: (from: IpBytes, message: Uint8Array) => void): void;
+  /**
+   * Sets the one receiver. IPv4 messages may still carry their IP header. Views are valid only during the call. `ttl`: what
+   * the message arrived with, where the system tells it apart from the header.
+   */
+  receive(handler: (from: IpBytes, message: Uint8Array, ttl?: number) => void): void;
   close(): void;
 }

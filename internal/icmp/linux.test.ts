@@ -98,12 +98,13 @@ function request(echo: Echo): Uint8Array {
   return out.slice(0, length);
 }
 
-/** A packet as one line: `from > to type id sequence text`. */
+/** A packet as one line: `from > to type id sequence text`. The TTL of an echo reply is that of the host, 64. */
 function describePacket(packet: Uint8Array): string {
   const view = new IcmpPacketView();
   const problem = view.decode(packet);
   if (problem !== undefined) return `bad packet: ${problem}`;
-  const { source, destination, type, identifier, sequence, data, family } = view;
+  const { source, destination, type, identifier, sequence, data, family, ttl } = view;
+  if (type === icmpType[family].echoReply && ttl !== 64) return `ttl ${ttl}`;
   if (type === icmpType[family].timeExceeded) return `${formatIp(source)} > ${formatIp(destination)} time exceeded`;
   return `${formatIp(source)} > ${formatIp(destination)} ${type} ${identifier} ${sequence} ${Buffer.from(data).toString()}`;
 }

@@ -60,10 +60,10 @@ class PingSockets implements EchoPlatform {
     }
     const socket = new LinuxIcmpSocket(libc, opened.fd, this.#family);
     const echoReply = icmpType[this.#family].echoReply;
-    socket.receive((from, message) => {
+    socket.receive((from, message, ttl) => {
       // The kernel passes only replies with this socket's id, without IP header, checksum verified.
       if (message.length < icmpHeaderBytes || message[0] !== echoReply) return;
-      reply(from, ((message[6] ?? 0) << 8) | (message[7] ?? 0), message.subarray(icmpHeaderBytes));
+      reply(from, ((message[6] ?? 0) << 8) | (message[7] ?? 0), message.subarray(icmpHeaderBytes), ttl);
     });
     return {
       // Id and checksum are overwritten by the kernel.

@@ -34,7 +34,7 @@ export class SharedEcho implements EchoPlatform {
     this.#family = family;
     this.#socket = socket;
     this.#next = firstIdentifier % identifiers;
-    socket.receive((from, message) => this.#receive(from, message));
+    socket.receive((from, message, ttl) => this.#receive(from, message, ttl));
   }
 
   openFlow(destination: IpBytes, reply: EchoReplyHandler): EchoFlow | undefined {
@@ -76,7 +76,7 @@ export class SharedEcho implements EchoPlatform {
     return this.#socket.send(mapping.destination, scratch.subarray(0, message.length));
   }
 
-  #receive(from: IpBytes, received: Uint8Array): void {
+  #receive(from: IpBytes, received: Uint8Array, told: number | undefined): void {
     const message = this.#family === 4 ? stripIpv4Header(received) : received;
     const mapping =
       message.length >= icmpHeaderBytes &&
@@ -88,7 +88,7 @@ export class SharedEcho implements EchoPlatform {
         : undefined;
     if (mapping === undefined) this.unmatched += 1;
     else {
-      const ttl = message === received ? undefined : received[ttlAt];
+      const ttl = told ?? (message === received ? undefined : received[ttlAt]);
       mapping.reply(mapping.destination, word(message, 6), message.subarray(icmpHeaderBytes), ttl);
     }
   }

@@ -2,12 +2,14 @@
 // Nothing else opens a stream or session to a private address. Source: docs/protocol/ingress-and-origin.md §11,
 // docs/protocol/datagrams.md §4–5.
 
+import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry, RegisteredConnection } from '../carriers/connector-registry.ts';
 import { IdleWheel } from '../datagram/channel/idle-wheel.ts';
 import { type EdgeFlow, EdgeFlows, type FlowEnd } from '../datagram/edge/edge-flow.ts';
 import { isPosternError, PosternError } from '../errors/error.ts';
 import type { IpBytes } from '../net/address/ip.ts';
+import { WebSocketStream } from '../net/websocket/websocket-stream.ts';
 import type { TunnelId } from '../schema/api/id.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { EdgeConnection, OutgoingStream, RequestHead } from '../transport/transport.ts';
@@ -53,8 +55,45 @@ export class FlowOpener {
    * first, or the flow was cut).
    */
   async openTcp(who: Visitor, tunnelId: TunnelId, host: PrivateHost, port: number, visitor: Duplex): Promise<TcpFlow> {
+    const head: RequestHead = {
+      kind: 'tcp',
+      method: 'GET',
+      scheme: 'https',
+      host: formatPrivateTarget(host, port),
+      path: '/',
+      headers: [],
+      source: formatSource(who),
+      bodyLength: -1,
+    };
+    return this.#open(subjectOf(who, 'tcp', host, port), tunnelId, head, visitor);
+  }
+
+  /**
+   * Opens a TCP stream to the service of the ingress rule that `hostname` chooses at the connector, which must be one for
+   * TCP. Throws as `openTcp`; a service of another kind is 'origin.unreachable'.
+   */
+  async openIngress(who: Visitor, tunnelId: TunnelId, hostname: string, visitor: Duplex): Promise<TcpFlow> {
+    const head: RequestHead = {
+      kind: 'websocket',
+      method: 'GET',
+      scheme: 'https',
+      host: hostname,
+      path: '/',
+      headers: [
+        ...['Upgrade', 'websocket', 'Connection', 'Upgrade', 'Sec-WebSocket-Version', '13'],
+        ...['Sec-WebSocket-Key', randomBytes(16).toString('base64')],
+        ...['Cf-Connecting-Ip', who.sourceAddress, 'X-Forwarded-For', who.sourceAddress],
+      ],
+      bodyLength: -1,
+    };
+    const subject = subjectOf(who, 'tcp', { kind: 'name', name: hostname }, 0);
+    const { stream, flow } = await this.#open(subject, tunnelId, head, visitor);
+    return { stream: new WebSocketStream(stream, { side: 'client' }), flow };
+  }
+
+  async #open(subject: FlowSubject, tunnelId: TunnelId, head: RequestHead, visitor: Duplex): Promise<TcpFlow> {
     if (visitor.destroyed) throw abortedFlow();
-    const flow = this.#options.tracker.open(subjectOf(who, 'tcp', host, port), tunnelId);
+    const flow = this.#options.tracker.open(subject, tunnelId);
     let stream: OutgoingStream | undefined;
     let cutBy: FlowEndReason | undefined;
     flow.cut = reason => {
@@ -65,26 +104,16 @@ export class FlowOpener {
     const gone = (): void => flow.cut('closed');
     visitor.once('close', gone);
     try {
-      const head: RequestHead = {
-        kind: 'tcp',
-        method: 'GET',
-        scheme: 'https',
-        host: formatPrivateTarget(host, port),
-        path: '/',
-        headers: [],
-        source: formatSource(who),
-        bodyLength: -1,
-      };
       const tried: EdgeConnection[] = [];
       for (;;) {
-        const { connection } = await this.#pick(tunnelId, who.network.accountTag, tried);
+        const { connection } = await this.#pick(tunnelId, subject.accountTag, tried);
         if (cutBy !== undefined) throw abortedFlow();
         tried.push(connection);
         try {
           stream = connection.request(head);
           const { body } = stream;
           body.on('error', ignore);
-          await answered(stream);
+          await answered(stream, head.kind);
           if (cutBy !== undefined) throw abortedFlow();
           body.once('close', () => flow.end(body.readableEnded && body.writableFinished ? 'closed' : 'reset'));
           return { stream: body, flow };
@@ -144,7 +173,7 @@ export class FlowOpener {
 }
 
 /** Settles when the connector has dialled; throws what it said, or 'dial.timeout'. */
-async function answered(stream: OutgoingStream): Promise<void> {
+async function answered(stream: OutgoingStream, kind: RequestHead['kind']): Promise<void> {
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -152,7 +181,7 @@ async function answered(stream: OutgoingStream): Promise<void> {
   }, answerTimeoutMs);
   try {
     const { status } = await stream.response;
-    if (status !== 101 && status !== 200)
+    if (status !== 101 && (kind !== 'tcp' || status !== 200))
       throw new PosternError('origin.unreachable', `The connector answered with status ${status}.`);
   } catch (error) {
     if (!late) throw error;

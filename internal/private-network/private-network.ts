@@ -121,6 +121,11 @@ export class PrivateNetwork {
     });
   }
 
+  /** For those whose own routes name the tunnel: opens what they lead to without asking the routes of the network. */
+  get through(): Pick<FlowOpener, 'openTcp' | 'openIngress' | 'openUdp'> {
+    return this.#opener;
+  }
+
   /**
    * Opens a series of echo requests to one address, which a name is resolved to first, as for UDP. Throws 'flow.denied',
    * 'flow.limit' and 'origin.unreachable' (the name has no address). Close it.

@@ -3,6 +3,7 @@
 
 import { PosternError } from '../errors/error.ts';
 import type { NativeEndpoint } from './native.ts';
+import { type PathDetails, readPathDetails } from './path-details.ts';
 import { QuicStream, type ReadSlab, type StreamOwner } from './stream.ts';
 
 /**
@@ -219,6 +220,11 @@ export class QuicConnection implements StreamOwner {
       undeliveredDatagrams: Math.max(0, at(12) - at(13)),
       blackHoles: at(14),
     };
+  }
+
+  /** For a scrape; undefined when the connection is gone. */
+  pathDetails(): PathDetails | undefined {
+    return this.native.pathDetails(this.handle) === 0 ? undefined : readPathDetails(this.native.memory);
   }
 
   /**

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { openQuicEndpoints, openQuicPair, portOf, quicIdentity, quicName } from '../../test/support/quic-pair.ts';
 import { createTestCa } from '../../test/support/test-ca.ts';
@@ -24,6 +25,19 @@ describe('quic endpoint', () => {
     assert.match(server.remoteAddress, /^127\.0\.0\.1:\d+$/);
     const stats = client.stats();
     assert.ok(stats !== undefined && stats.rttMs > 0 && stats.congestionWindow > 0 && stats.sentPackets > 0);
+  });
+
+  it('tells what receive buffer the system granted', async t => {
+    // More than any system's limit.
+    const asked = 1_000_000_000;
+    const { serverEndpoint } = await openQuicEndpoints(t, { server: { socketBuffer: asked } });
+    const { askedBytes, grantedBytes } = serverEndpoint.receiveBuffer;
+    assert.equal(askedBytes, asked);
+    assert.ok(grantedBytes > 2_000 && grantedBytes < asked, `${grantedBytes}`);
+    if (process.platform === 'linux')
+      assert.equal(grantedBytes, Number(readFileSync('/proc/sys/net/core/rmem_max', 'utf8')));
+    const small = await openQuicEndpoints(t, { server: { socketBuffer: 100_000 } });
+    assert.deepEqual(small.serverEndpoint.receiveBuffer, { askedBytes: 100_000, grantedBytes: 100_000 });
   });
 
   it('follows a HelloRetryRequest to P-256, unless only post-quantum will do', async t => {

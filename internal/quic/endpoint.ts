@@ -3,6 +3,7 @@
 
 import { PosternError } from '../errors/error.ts';
 import { formatHostPort } from '../net/address/host-port.ts';
+import type { ReceiveBuffer } from '../net/linux/receive-buffer.ts';
 import { type ConnectionEnding, endingError, endingOf, QuicConnection } from './connection.ts';
 import { eventKind, loadNative, type NativeEndpoint, recordLength, stateLength } from './native.ts';
 import { type EndpointOptions, nativeSettings } from './settings.ts';
@@ -32,6 +33,8 @@ export interface EndpointStats {
   /** Sends the system refused for other reasons than size, and the errno of the last: EPERM means a local firewall. */
   readonly sendErrors: number;
   readonly lastSendErrno: number;
+  /** Kernel's receive buffer of the socket, as it is asked for (`Tuning.socketBuffer`); 0 where the system does not tell. */
+  readonly receiveBufferBytes: number;
 }
 
 /** Receives each connection a client made, when its handshake is done. Must not throw. */
@@ -52,6 +55,8 @@ export class QuicEndpoint {
   readonly #connections = new Map<number, QuicConnection>();
   readonly #dials = new Map<number, Dial>();
   readonly #accept: AcceptHandler | undefined;
+  /** Of the socket, when it was opened. */
+  readonly receiveBuffer: ReceiveBuffer;
   #closed: Promise<void> | undefined;
   #closeDone: (() => void) | undefined;
   #over = false;
@@ -60,11 +65,13 @@ export class QuicEndpoint {
   constructor(options: EndpointOptions, accept: AcceptHandler | undefined) {
     const native = loadNative();
     this.#accept = accept;
+    const settings = nativeSettings(options);
     try {
-      this.#native = native.createEndpoint(nativeSettings(options), (count, texts) => this.#onEvents(count, texts));
+      this.#native = native.createEndpoint(settings, (count, texts) => this.#onEvents(count, texts));
     } catch (error) {
       throw translate(error, options.bind);
     }
+    this.receiveBuffer = { askedBytes: settings.socketBuffer, grantedBytes: this.stats().receiveBufferBytes };
   }
 
   /** `IP:port` the socket is bound to. */
@@ -140,6 +147,7 @@ export class QuicEndpoint {
       sentBytes: at(10),
       sendErrors: at(11),
       lastSendErrno: at(12),
+      receiveBufferBytes: at(13),
     };
   }
 

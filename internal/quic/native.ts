@@ -29,7 +29,7 @@ export const eventKind = {
 export const readStatus = { more: 0, blocked: 1, end: 2, reset: 3, gone: 4 } as const;
 
 /** Numbers of `memory` in front of the event records, and numbers a record takes. */
-export const stateLength = 32;
+export const stateLength = 64;
 export const recordLength = 4;
 
 /** Settings as the native side takes them: every field present, sizes in bytes, absent PEM texts empty. */
@@ -76,6 +76,7 @@ export interface NativeEndpoint {
   readDatagrams(connection: number, buffer: Uint8Array): number;
   maxDatagram(connection: number): number;
   stats(connection: number): number;
+  pathDetails(connection: number): number;
   endpointStats(): number;
   remoteAddress(connection: number): string;
   close(connection: number, code: number, reason: string): void;
@@ -98,7 +99,7 @@ interface NativeModule {
 }
 
 /** Version of the interface that this file speaks. */
-const interfaceVersion = 4;
+const interfaceVersion = 5;
 const here = dirname(fileURLToPath(import.meta.url));
 const fileName = 'postern-quic.node';
 

@@ -12,6 +12,8 @@ import {
 } from '../../test/support/quic-pair.ts';
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { createUdpRelay, type UdpRelay, type UdpRelayOptions } from '../../test/support/udp-relay.ts';
+import { until } from '../../test/support/wait.ts';
+import type { FrameCounts } from './path-details.ts';
 
 async function pairThrough(
   test: TestContext,
@@ -57,6 +59,55 @@ describe('quic on bad paths', () => {
       assert.ok(pair.relay.counts.lost > 0 && pair.relay.counts.duplicated > 0 && pair.relay.counts.reordered > 0);
     });
   }
+
+  it('tells the last round trip, what congestion control is about, and the frames of both directions', async t => {
+    const pair = await pairThrough(t, { seed: 8, lossPerMille: 20, delayMs: 5 });
+    const seen = new Set<number | undefined>();
+    let smallest = Number.POSITIVE_INFINITY;
+    const watch = setInterval(() => {
+      const details = pair.client.pathDetails();
+      seen.add(details?.congestionState);
+      smallest = Math.min(smallest, details?.latestRttMs ?? smallest);
+    }, 1);
+    try {
+      await echo(pair, Buffer.alloc(1_000_000, 1));
+    } finally {
+      clearInterval(watch);
+    }
+    const recovery = 3;
+    assert.ok(seen.has(recovery), `states ${[...seen].join(' ')}`);
+    // Both ways take five milliseconds, as the relay's timers have them.
+    assert.ok(smallest > 8 && smallest < 1_000, `${smallest} ms`);
+    const details = pair.client.pathDetails();
+    // What the engine's own endpoint announces: Ethernet's 1,500 less IPv4 and UDP.
+    assert.equal(details?.maxUdpPayload, 1472);
+    const [sent, received] = [new Map(details?.sentFrames), new Map(details?.receivedFrames)];
+    // At least a frame a packet of the 1,000,000 bytes, each way.
+    assert.ok((sent.get('Stream') ?? 0) > 650 && (received.get('Stream') ?? 0) > 650);
+    assert.ok((received.get('Ack') ?? 0) > 10 && (sent.get('Crypto') ?? 0) > 0);
+    assert.equal(received.get('HandshakeDone'), 1);
+    assert.equal(sent.has('HandshakeDone'), false);
+    pair.client.close(0, '');
+    await until('the end of the connection', () => pair.client.pathDetails() === undefined);
+  });
+
+  it('is only limited by the program when it sends little', async t => {
+    const { client, server } = await openQuicPair(t);
+    client.sendDatagram(Buffer.alloc(10));
+    const stream = client.openStream();
+    stream.write(Buffer.from('x'), false);
+    stream.reset(7);
+    stream.stop(8);
+    for (let round = 0; round < 3; round += 1) await client.ping();
+    const details = client.pathDetails();
+    assert.equal(details?.congestionState, 2);
+    const few = (frames: FrameCounts | undefined) => {
+      const counts = new Map(frames);
+      return ['Datagram', 'ResetStream', 'StopSending', 'StreamsBlocked'].map(kind => counts.get(kind));
+    };
+    assert.deepEqual(few(details?.sentFrames), [1, 1, 1, undefined]);
+    assert.deepEqual(few(server.pathDetails()?.receivedFrames), [1, 1, 1, undefined]);
+  });
 
   it('works at a path MTU of 1,280, and does not grow above it', async t => {
     // 1,280 bytes of IPv6 packet leave 1,232 for UDP.

@@ -258,6 +258,10 @@ class Reader implements DocumentReader {
       if (/^(y|Y|yes|Yes|YES|on|On|ON)$/.test(value)) return true;
       if (/^(n|N|no|No|NO|off|Off|OFF)$/.test(value)) return false;
     }
+    // Numbers of YAML 1.1 may have underscores.
+    const isNumber = type === undefined || type instanceof z.ZodNumber;
+    if (isNumber && typeof value === 'string' && style === 'PLAIN' && /^[-+]?\d+(_+\d+)+$/.test(value))
+      return Number(value.replaceAll('_', ''));
     return value;
   }
 

@@ -1,6 +1,7 @@
 // The structured keys of a document → IngressConfig, with every check across fields. All problems are collected, none
 // hides another. Source: docs/protocol/ingress-and-origin.md §3–6; the texts are those of §6.
 
+import type * as z from 'zod';
 import type { DocumentPath } from './config-error.ts';
 import type { DocumentReader } from './document-reader.ts';
 import { splitHostPort } from './go-url.ts';
@@ -33,14 +34,44 @@ export interface ParsedIngress {
   readonly warpRouting: WarpRouting;
 }
 
-/** Parses what is there. The result counts only if the collector holds no issue afterwards. */
-export function parseIngress(reader: DocumentReader, issues: IssueCollector, keys: StructuredKeys): ParsedIngress {
+/** A value of a document, and where it stands. */
+export interface PlacedValue {
+  readonly value: unknown;
+  readonly path: DocumentPath;
+}
+
+/** The structured keys as written; `value` is undefined for what is not there. */
+export interface StructuredValues {
+  readonly ingress: PlacedValue;
+  readonly originRequest: PlacedValue;
+  readonly warpRouting: PlacedValue;
+}
+
+/** What the root of a document says. */
+export function readStructured(reader: DocumentReader, keys: StructuredKeys): StructuredValues {
   const types = documentTypes[reader.dialect];
-  const topPath = [keys.originRequest];
-  const topValue = reader.read(keys.originRequest, types.originRequest);
+  const placed = (key: string, type: z.ZodType): PlacedValue => ({ value: reader.read(key, type), path: [key] });
+  return {
+    originRequest: placed(keys.originRequest, types.originRequest),
+    warpRouting: placed(keys.warpRouting, types.warpRouting),
+    ingress: placed(keys.ingress, types.ingress),
+  };
+}
+
+/**
+ * Parses what is there. The result counts only if the collector holds no issue afterwards.
+ * @param base what `originRequest` leaves open
+ */
+export function parseIngress(
+  values: StructuredValues,
+  issues: IssueCollector,
+  base: OriginRequest = originRequestDefaults,
+): ParsedIngress {
+  const types = documentTypes[issues.dialect];
+  const { value: topValue, path: topPath } = values.originRequest;
   const top = issues.fields(types.originRequest, topValue, topPath).fields;
   warnOddities(top, topPath, issues);
-  const originRequest = resolveOriginRequest(top, originRequestDefaults);
+  const originRequest = resolveOriginRequest(top, base);
   if (top.access?.required === true)
     issues.warn(
       [...topPath, 'access'],
@@ -48,8 +79,7 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
       'Write access into the originRequest of each rule that needs it.',
     );
 
-  const warpPath = [keys.warpRouting];
-  const warpValue = reader.read(keys.warpRouting, types.warpRouting);
+  const { value: warpValue, path: warpPath } = values.warpRouting;
   const warp = issues.fields(types.warpRouting, warpValue, warpPath).fields;
   const warpRouting: WarpRouting = {
     connectTimeoutMs: warp.connectTimeout ?? warpRoutingDefaults.connectTimeoutMs,
@@ -57,12 +87,12 @@ export function parseIngress(reader: DocumentReader, issues: IssueCollector, key
     maxActiveFlows: warp.maxActiveFlows ?? warpRoutingDefaults.maxActiveFlows,
   };
 
-  const list = reader.read(keys.ingress, types.ingress);
-  if (list !== undefined && !Array.isArray(list)) issues.parse(types.ingress, list, [keys.ingress]);
+  const { value: list, path: listPath } = values.ingress;
+  if (list !== undefined && !Array.isArray(list)) issues.parse(types.ingress, list, listPath);
   const count = Array.isArray(list) ? list.length : 0;
   const rules = Array.from({ length: count }, (_, index) => {
     const value: unknown = (list as readonly unknown[])[index];
-    return parseRule({ value, path: [keys.ingress, index], index, count, top, originRequest, issues, reader });
+    return parseRule({ value, path: [...listPath, index], index, count, originRequest, issues });
   });
   return { rules: count === 0 ? undefined : rules, originRequest, warpRouting };
 }
@@ -87,15 +117,13 @@ interface RuleSource {
   readonly path: DocumentPath;
   readonly index: number;
   readonly count: number;
-  readonly top: OriginRequestDocument;
   readonly originRequest: OriginRequest;
   readonly issues: IssueCollector;
-  readonly reader: DocumentReader;
 }
 
 function parseRule(source: RuleSource): IngressRule {
   const { value, path, index, issues, originRequest } = source;
-  const types = documentTypes[source.reader.dialect];
+  const types = documentTypes[issues.dialect];
   const { originRequest: originValue, ...rest } = isRecord(value) ? value : { originRequest: undefined };
   const { fields, failed } = issues.fields(types.rule, isRecord(value) ? rest : value, path);
   const originPath = [...path, 'originRequest'];

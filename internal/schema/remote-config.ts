@@ -7,7 +7,7 @@ import type { IngressConfig } from './ingress-rule.ts';
 import { IssueCollector } from './issue-collector.ts';
 import { isDeeperThan, maxJsonDepth } from './json-depth.ts';
 import { createJsonReader } from './json-reader.ts';
-import { completeConfig, parseIngress, type StructuredKeys } from './parse-ingress.ts';
+import { completeConfig, parseIngress, readStructured, type StructuredKeys } from './parse-ingress.ts';
 
 /**
  * Parses and validates a pushed configuration, given as JSON text or as a parsed value. A missing or empty `ingress` is a
@@ -16,7 +16,7 @@ import { completeConfig, parseIngress, type StructuredKeys } from './parse-ingre
 export function parseRemoteConfig(json: unknown): IngressConfig {
   const reader = openJson(typeof json === 'string' ? json : JSON.stringify(json));
   const issues = new IssueCollector(reader);
-  const parsed = parseIngress(reader, issues, keysOf(reader, 'warp-routing'));
+  const parsed = parseIngress(readStructured(reader, keysOf(reader, 'warp-routing')), issues);
   issues.throwIfAny();
   return completeConfig(parsed);
 }
@@ -25,7 +25,7 @@ export function parseRemoteConfig(json: unknown): IngressConfig {
 export function unknownRemoteKeys(json: string): readonly string[] {
   const reader = openJson(json);
   const keys = keysOf(reader, 'warp-routing');
-  parseIngress(reader, new IssueCollector(reader), keys);
+  parseIngress(readStructured(reader, keys), new IssueCollector(reader));
   const known: readonly string[] = Object.values(keys);
   return [
     ...reader.rootKeys.filter(key => !known.includes(key)),
@@ -40,7 +40,7 @@ export function unknownRemoteKeys(json: string): readonly string[] {
 export function parseJsonConfigFlag(json: string): IngressConfig {
   const reader = openJson(json);
   const issues = new IssueCollector(reader);
-  const parsed = parseIngress(reader, issues, keysOf(reader, 'WarpRouting'));
+  const parsed = parseIngress(readStructured(reader, keysOf(reader, 'WarpRouting')), issues);
   if (parsed.rules === undefined && issues.issues.length === 0) issues.error([], noRulesText, noRulesRemedy);
   issues.throwIfAny();
   return completeConfig(parsed);

@@ -5,6 +5,8 @@
 //
 //   hash   = salt(16) ‖ SHA-256(salt ‖ secret)(32)
 //   sealed = nonce(12) ‖ ciphertext ‖ tag(16), associated data = the tunnel id's text
+//
+// The private keys of certificates are sealed in the same form, each purpose under a key of its own.
 
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
@@ -23,31 +25,27 @@ export interface SecretBox {
   seal(tunnelId: TunnelId, secret: Uint8Array): StoredSecret;
   /** The secret again. `store.failed` when it was sealed under another key or for another tunnel. */
   open(tunnelId: TunnelId, stored: StoredSecret): Uint8Array;
+  /** Bytes encrypted for one purpose, such as `certificate`, under a label that is not secret, such as a name. */
+  encrypt(purpose: string, label: string, bytes: Uint8Array): Uint8Array;
+  /** The bytes again. `store.failed` when the key, the purpose or the label is another. */
+  decrypt(purpose: string, label: string, sealed: Uint8Array): Uint8Array;
   /** A key of 32 bytes for one purpose, the same on every edge of the state; tells nothing of the others. */
   keyFor(purpose: string): Uint8Array;
 }
 
 /** `key`: 32 bytes. */
 export function createSecretBox(key: Uint8Array): SecretBox {
+  const keyFor = (purpose: string): Uint8Array =>
+    new Uint8Array(hkdfSync('sha256', key, '', `postern ${purpose}`, keyBytes));
   return {
     seal(tunnelId, secret) {
       const salt = randomBytes(saltBytes);
       const hash = Buffer.concat([salt, digest(salt, secret)]);
-      const nonce = randomBytes(nonceBytes);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes });
-      cipher.setAAD(Buffer.from(tunnelId));
-      const sealed = Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
-      return { hash, sealed };
+      return { hash, sealed: encrypt(key, tunnelId, secret) };
     },
     open(tunnelId, { sealed }) {
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes), {
-          authTagLength: tagBytes,
-        });
-        decipher.setAAD(Buffer.from(tunnelId));
-        decipher.setAuthTag(sealed.subarray(sealed.byteLength - tagBytes));
-        const inner = sealed.subarray(nonceBytes, sealed.byteLength - tagBytes);
-        return Buffer.concat([decipher.update(inner), decipher.final()]);
+        return decrypt(key, tunnelId, sealed);
       } catch (cause) {
         throw new PosternError(
           'store.failed',
@@ -56,10 +54,35 @@ export function createSecretBox(key: Uint8Array): SecretBox {
         );
       }
     },
-    keyFor(purpose) {
-      return new Uint8Array(hkdfSync('sha256', key, '', `postern ${purpose}`, keyBytes));
+    encrypt: (purpose, label, bytes) => encrypt(keyFor(purpose), label, bytes),
+    decrypt(purpose, label, sealed) {
+      try {
+        return decrypt(keyFor(purpose), label, sealed);
+      } catch (cause) {
+        throw new PosternError(
+          'store.failed',
+          `The ${purpose} of ${label} cannot be opened: secret.key is not the one it was stored with`,
+          { cause },
+        );
+      }
     },
+    keyFor,
   };
+}
+
+function encrypt(key: Uint8Array, label: string, bytes: Uint8Array): Uint8Array {
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes });
+  cipher.setAAD(Buffer.from(label));
+  return Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Throws Node's error when the key or the label is another. */
+function decrypt(key: Uint8Array, label: string, sealed: Uint8Array): Uint8Array {
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes), { authTagLength: tagBytes });
+  decipher.setAAD(Buffer.from(label));
+  decipher.setAuthTag(sealed.subarray(sealed.byteLength - tagBytes));
+  return Buffer.concat([decipher.update(sealed.subarray(nonceBytes, sealed.byteLength - tagBytes)), decipher.final()]);
 }
 
 /** The box whose key is `<stateDir>/secret.key`, made on first use (0600). */

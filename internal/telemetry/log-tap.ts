@@ -13,7 +13,7 @@ interface LeveledLogger {
 
 /** One for a program; loggers are made with it (LoggerOptions). */
 export class LogTap {
-  readonly #loggers: { readonly logger: LeveledLogger; readonly level: LogLevel }[] = [];
+  readonly #loggers = new Map<LeveledLogger, LogLevel>();
   readonly #listeners = new Set<{ readonly level: LineLevel; readonly listener: LineListener }>();
 
   /** Whether anybody listens. */
@@ -21,9 +21,9 @@ export class LogTap {
     return this.#listeners.size > 0;
   }
 
-  /** For createLogger: a logger whose own level is `level`. */
-  add(logger: LeveledLogger, level: LogLevel): void {
-    this.#loggers.push({ logger, level });
+  /** For createLogger: the own level of a logger, from the start or changed while it runs. */
+  setLevel(logger: LeveledLogger, level: LogLevel): void {
+    this.#loggers.set(logger, level);
     this.#setLevels();
   }
 
@@ -46,7 +46,7 @@ export class LogTap {
   /** What nobody wants is not even made. */
   #setLevels(): void {
     const wanted = Math.min(...[...this.#listeners].map(({ level }) => rank(level)));
-    for (const { logger, level } of this.#loggers) {
+    for (const [logger, level] of this.#loggers) {
       const lower = lineLevels[Math.min(wanted, rank(level))];
       logger.level = wanted < rank(level) && lower !== undefined ? lower : level;
     }

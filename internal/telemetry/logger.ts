@@ -28,9 +28,10 @@ export interface LoggerOptions {
 /** The streams are the caller's to close, after the last line. */
 export function createLogger(options: LoggerOptions): Logger {
   const { copy, tap } = options;
+  let { level } = options;
   const shown = options.format === 'json' ? options.destination : consoleDestination(options.destination, options);
   const own: DestinationStream = copy === undefined ? shown : bothDestinations(shown, copy);
-  const destination = tap === undefined ? own : tappedDestination(own, tap, options.level);
+  const destination = tap === undefined ? own : tappedDestination(own, tap, () => level);
   const logger = pino(
     {
       level: options.level,
@@ -42,8 +43,22 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   );
-  tap?.add(logger, options.level);
+  tap?.setLevel(logger, level);
+  levelSetters.set(logger, changed => {
+    level = changed;
+    if (tap === undefined) logger.level = changed;
+    else tap.setLevel(logger, changed);
+  });
   return logger;
+}
+
+const levelSetters = new WeakMap<Logger, (level: LogLevel) => void>();
+
+/** Sets what a logger of `createLogger` logs. Who listens in goes on hearing what they asked for. */
+export function setLogLevel(logger: Logger, level: LogLevel): void {
+  const set = levelSetters.get(logger);
+  if (set === undefined) logger.level = level;
+  else set(level);
 }
 
 /** A logger that drops everything; for tests and for embedding. */
@@ -61,12 +76,12 @@ const levelCodes: Readonly<Record<string, string>> = {
 const levelColors: Readonly<Record<string, number>> = { debug: 90, info: 32, warn: 33, error: 31, fatal: 35 };
 
 /** While somebody listens, lines are made that the log itself does not want. */
-function tappedDestination(own: DestinationStream, tap: LogTap, ownLevel: LogLevel): DestinationStream {
+function tappedDestination(own: DestinationStream, tap: LogTap, ownLevel: () => LogLevel): DestinationStream {
   return {
     write: line => {
       if (!tap.isOpen) return own.write(line);
       const level = levelOfLine(line);
-      if (rank(level) >= rank(ownLevel)) own.write(line);
+      if (rank(level) >= rank(ownLevel())) own.write(line);
       tap.publish(line, level);
     },
   };

@@ -13,7 +13,9 @@
 import type { Duplex } from 'node:stream';
 import type { PosternError } from '../errors/error.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
+import type { ReceiveBuffer } from '../net/linux/receive-buffer.ts';
 import type { ForwardProxy } from '../net/proxy/forward-proxy.ts';
+import type { FrameCounts, PathDetails } from '../quic/path-details.ts';
 import type { SessionService } from '../rpc/connector-service.ts';
 import type { RpcFigures } from '../telemetry/rpc-figures.ts';
 import type { ConfigurationAnswer, PushedConfiguration } from '../wire/stream/configuration-request.ts';
@@ -113,6 +115,8 @@ export interface ConnectionEnd {
   readonly error?: PosternError;
 }
 
+export type { FrameCounts, PathDetails };
+
 export interface ConnectionStats {
   readonly protocol: Protocol;
   readonly openStreams: number;
@@ -164,6 +168,10 @@ export interface ConnectorConnection extends Connection {
    * go on: the connector then dials a replacement at once. Undefined where the transport has no such announcement.
    */
   readonly goingAway?: Promise<void>;
+  /** Figures for a scrape that cost more than `stats`; undefined when the connection is gone. QUIC only. */
+  pathDetails?(): PathDetails | undefined;
+  /** Of the socket, on QUIC. */
+  readonly receiveBuffer?: ReceiveBuffer | undefined;
   /** Round trip to the edge in milliseconds; rejects 'connection.lost' when no answer came within `timeoutMs`. */
   ping?(timeoutMs: number): Promise<number>;
 }
@@ -213,6 +221,8 @@ export interface EdgeConnection extends Connection {
 /** Accepts connections from connectors. */
 export interface EdgeListener {
   readonly address: { readonly host: string; readonly port: number };
+  /** Of the socket, on QUIC. */
+  readonly receiveBuffer?: ReceiveBuffer;
   /** Stop accepting. Accepted connections live on. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 // The part of an answer that steps see, the same for HTTP/1.1 and HTTP/2: its head before it is sent, and its end.
 
+import type { Duplex } from 'node:stream';
 import type { HeaderList } from '../net/http/header-list.ts';
 
 /** Sees one answer. Its methods must not throw. */
@@ -13,6 +14,8 @@ export interface ResponseObserver {
    * (Content-Length, Transfer-Encoding, Connection, Upgrade) must stay as they are.
    */
   head?(status: number, headers: HeaderList): HeaderList;
+  /** The upgrade was accepted: what passes now is raw bytes. Destroying the connection ends it for both sides. */
+  upgraded?(connection: Duplex): void;
   /** Called once, at the end of the answer or when there will be none. */
   ended?(how: ResponseEnd, bytes: BodyBytes): void;
 }
@@ -61,6 +64,10 @@ export class ObservedResponse implements BodyBytes {
     for (let index = this.#observers.length - 1; index >= 0; index -= 1)
       headers = this.#observers[index]?.head?.(status, headers) ?? headers;
     return headers;
+  }
+
+  protected tellUpgraded(connection: Duplex): void {
+    for (const observer of this.#observers) observer.upgraded?.(connection);
   }
 
   /** Idempotent. */

@@ -1,7 +1,7 @@
 // The generated tables of docs/limits.md. Values come from the constants that the program itself uses.
 
 import { maxBytes as logFileBytes } from '../../cmd/log-file.ts';
-import { maxFileBytes as configFileBytes } from '../../internal/config/config-file.ts';
+import { maxFileBytes as configFileBytes } from '../../internal/config/file/config-file.ts';
 import { maxConnections as apiConnections } from '../../internal/control-plane/api-listener.ts';
 import { maxAuditDocument } from '../../internal/control-plane/audit.ts';
 import { refusalLimits as wrongTokens } from '../../internal/control-plane/authorization.ts';
@@ -22,8 +22,8 @@ import {
 } from '../../internal/features/quick-tunnels/quick-tunnels.ts';
 import { maxAccessLogBytes } from '../../internal/proxy/access-log.ts';
 import { formatDuration } from '../../internal/schema/duration.ts';
-import { maxAuditEntries } from '../../internal/store/sqlite/audit.ts';
-import { keepDeletedMs } from '../../internal/store/sqlite/thread/sqlite-store.ts';
+import { maxAuditEntries } from '../../internal/store/sql/audit.ts';
+import { keepDeletedMs } from '../../internal/store/sql/store-parts.ts';
 import { maxTemplateBytes } from '../../internal/visitors/error-template.ts';
 import { maxRequestBytes } from '../../internal/wire/stream/configuration-request.ts';
 import { bytes, count, days, limitsTable, type Row, rate, source } from './limit-row.ts';
@@ -73,7 +73,7 @@ const controlRows: readonly Row[] = [
     'entries of the audit log of one account',
     count(maxAuditEntries),
     'the oldest are forgotten',
-    source('maxAuditEntries', 'store/sqlite/audit.ts'),
+    source('maxAuditEntries', 'store/sql/audit.ts'),
   ],
   [
     'a document in the audit log, before or after a change',
@@ -119,12 +119,12 @@ const controlRows: readonly Row[] = [
     'how long deleted tunnels, routes and networks can be listed',
     days(keepDeletedMs),
     'the next start of the edge forgets them',
-    source('keepDeletedMs', 'store/sqlite/thread/sqlite-store.ts'),
+    source('keepDeletedMs', 'store/sql/store-parts.ts'),
   ],
 ];
 
 const fileRows: readonly Row[] = [
-  ['config file', bytes(configFileBytes), '`config.invalid`', source('maxFileBytes', 'config/config-file.ts')],
+  ['config file', bytes(configFileBytes), '`config.invalid`', source('maxFileBytes', 'config/file/config-file.ts')],
   [
     'configuration pushed by an edge, over HTTP/2',
     bytes(maxRequestBytes),

@@ -1,7 +1,7 @@
 // The JSON Schemas of docs/schemas: of the config file, and of what each command prints.
 
 import { printedJsonSchema, printedSchemas } from '../../cmd/printed/schemas.ts';
-import { configFileSchema } from '../../internal/config/config-schema.ts';
+import { configFileSchema } from '../../internal/config/file/config-schema.ts';
 
 /** `tunnel route ip show` → its file. */
 export const outputSchemaFile = (path: string): string => `docs/schemas/${path.replaceAll(' ', '-')}.json`;

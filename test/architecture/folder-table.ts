@@ -17,10 +17,12 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     native: [],
     packet: [],
     proxy: ['address', 'trust'],
+    'proxy-protocol': ['address'],
     socks: ['address', 'stream'],
     stream: ['address', 'linux', 'time'],
     time: [],
     trust: [],
+    websocket: [],
   },
   // By what the bytes are: messages of the calls, heads and bodies of streams, datagrams; two of them are made of Cap'n Proto.
   wire: {
@@ -30,6 +32,11 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     generated: [],
     rpc: ['capnp'],
     stream: ['capnp'],
+  },
+  // Settings as flags, variables and values; the config file, read, checked and watched.
+  config: {
+    '.': [],
+    file: ['.'],
   },
   // What users write (configuration files, rules) and what the API exchanges.
   schema: {
@@ -61,12 +68,16 @@ export const folderTable: Readonly<Record<string, Readonly<Record<string, readon
     edge: ['channel'],
     socket: [],
   },
-  // The seam, a folder a variant, and what follows the seam's feed of changes.
+  // The seam, its tables in SQL, a folder a variant of the database, `open`, which alone names the variants, and what follows the
+  // seam's feed of changes.
   store: {
     '.': ['contract'],
     contract: [],
     follow: ['contract'],
-    sqlite: ['contract'],
+    open: ['contract', 'postgres', 'sql', 'sqlite'],
+    postgres: ['contract', 'sql'],
+    sql: ['contract'],
+    sqlite: ['contract', 'sql'],
   },
   // By the way of a request: a listener of either version, then the steps and the forwarding that they share.
   visitors: {

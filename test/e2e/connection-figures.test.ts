@@ -27,9 +27,16 @@ describe('figures of connections', () => {
         `quic_client_total_connections ${protocol === 'quic' ? 2 : 0}`,
         'quic_client_closed_connections 0',
       ];
-      const ofQuic = ['min_rtt', 'smoothed_rtt', 'mtu', 'congestion_window', 'sent_bytes', 'receive_bytes'];
+      const ofQuic = [
+        ...['min_rtt', 'smoothed_rtt', 'latest_rtt', 'mtu', 'max_udp_payload', 'congestion_window', 'congestion_state'],
+        ...['sent_bytes', 'receive_bytes'],
+      ];
       if (protocol === 'quic')
         for (const name of ofQuic) expected.push(`quic_client_${name}{conn_index="0"} ${number}`);
+      // What every connection has sent and got by now: its handshake, the control stream and acknowledgements.
+      for (const frame of protocol === 'quic' ? ['Ack', 'Crypto', 'Stream'] : [])
+        for (const way of ['sent', 'received'])
+          expected.push(`quic_client_${way}_frames{conn_index="0",frame_type="${frame}"} [1-9][0-9]*`);
       for (const sample of expected)
         assert.match(text, new RegExp(`^${sample.replace(/[{}]/g, '\\$&')}$`, 'm'), `${sample} in\n${text}`);
       if (protocol === 'http2') assert.doesNotMatch(text, /^quic_client_mtu\{/m);

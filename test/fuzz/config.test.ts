@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { parseConfigFile } from '../../internal/config/config-file.ts';
+import { parseConfigFile } from '../../internal/config/file/config-file.ts';
 import { createMatcher } from '../../internal/ingress/match.ts';
 import { ConfigError } from '../../internal/schema/config-error.ts';
 import { parseRemoteConfig } from '../../internal/schema/remote-config.ts';

@@ -29,7 +29,13 @@ export class LateStore {
     inner.changes.subscribe(change => setImmediate(() => changes.publish(change)));
     const parts = Object.fromEntries(partNames.map(name => [name, this.#part(name, inner[name])]));
     const close = (): Promise<void> => inner.close();
-    this.store = { ...(parts as unknown as StoreParts), changes, close, [Symbol.asyncDispose]: close };
+    this.store = {
+      ...(parts as unknown as StoreParts),
+      changes,
+      isReachable: () => inner.isReachable(),
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   }
 
   /** From now on the answers of this method wait. A read shows the store as it was when it was called. */

@@ -8,7 +8,17 @@ import { installLock } from './debian-package.ts';
 const run = promisify(execFile);
 
 /** Debian's names of the packages that hold the programs. */
-const packages = { curl: 'curl', dig: 'bind9-dnsutils', ip: 'iproute2', iperf3: 'iperf3', python3: 'python3' } as const;
+const packages = {
+  ...{
+    curl: 'curl',
+    dig: 'bind9-dnsutils',
+    ip: 'iproute2',
+    iperf3: 'iperf3',
+    nginx: 'nginx-light',
+    python3: 'python3',
+  },
+  ...{ pg_ctlcluster: 'postgresql', socat: 'socat', openssl: 'openssl' },
+} as const;
 export type Tool = keyof typeof packages;
 
 /** Whether every tool is there now. When one is missing and cannot be installed the test is skipped, saying which. */

@@ -2,8 +2,8 @@
 
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
-import { parseConfigFile } from '../../../internal/config/config-file.ts';
-import { configFileSchema } from '../../../internal/config/config-schema.ts';
+import { parseConfigFile } from '../../../internal/config/file/config-file.ts';
+import { configFileSchema } from '../../../internal/config/file/config-schema.ts';
 import { validateOriginUrl } from '../../../internal/config/single-origin.ts';
 import {
   createPrivateFile,

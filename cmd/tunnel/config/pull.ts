@@ -1,7 +1,7 @@
 // `tunnel config pull TUNNEL`: the configuration at the edge as a config file.
 
 import { parseDocument } from 'yaml';
-import { parseConfigFile, readConfigText } from '../../../internal/config/config-file.ts';
+import { parseConfigFile, readConfigText } from '../../../internal/config/file/config-file.ts';
 import { createPrivateFile, replacePrivateFile } from '../../../internal/credentials/private-file.ts';
 import { isPosternError, PosternError } from '../../../internal/errors/error.ts';
 import { encodeIngressFile } from '../../../internal/schema/encode-ingress.ts';

@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual, diff as lineDiff } from 'node:util';
 import { stringify } from 'yaml';
-import { localIngress } from '../../../internal/config/local-ingress.ts';
+import { localIngress } from '../../../internal/config/file/local-ingress.ts';
 import { PosternError } from '../../../internal/errors/error.ts';
 import type { TunnelId } from '../../../internal/schema/api/id.ts';
 import { encodeIngressFile, encodeIngressJson } from '../../../internal/schema/encode-ingress.ts';

@@ -1,8 +1,10 @@
 // `tunnel config show`: what is in force here, and where each value came from.
 
-import type { ConfigFile } from '../../../internal/config/config-file.ts';
-import { type ExplainedSetting, explainSettings } from '../../../internal/config/explain-settings.ts';
-import { localIngress } from '../../../internal/config/local-ingress.ts';
+import type { ConfigFile } from '../../../internal/config/file/config-file.ts';
+import { type ExplainedSetting, explainSettings } from '../../../internal/config/file/explain-settings.ts';
+import { localIngress } from '../../../internal/config/file/local-ingress.ts';
+import type { TunnelEntry } from '../../../internal/config/file/tunnel-entries.ts';
+import type { GivenFlags } from '../../../internal/config/resolve-flags.ts';
 import { runFlags } from '../../../internal/config/run-flags.ts';
 import type { TunnelSettings } from '../../../internal/config/tunnel-settings.ts';
 import { encodeIngressJson } from '../../../internal/schema/encode-ingress.ts';
@@ -11,8 +13,9 @@ import { defineCommand } from '../../command.ts';
 import type { CommandContext } from '../../context.ts';
 import { outputFlag, parseOutputFormat, writeFormatted } from '../../output.ts';
 import { formatTable } from '../../table.ts';
-import { askConnectors, type ConnectorStatus } from '../control.ts';
+import { findConnectors, type RunningConnector } from '../control.ts';
 import { loadSettings } from '../settings.ts';
+import { tunnelInputs } from '../tunnel-inputs.ts';
 
 /** Ingress rules and private networks, and who gave them. */
 interface ShownRules {
@@ -45,22 +48,50 @@ export const command = defineCommand({
     const { settings, file } = await loadSettings({ given }, context);
     const explained = explainSettings(settings, { env: context.env, file });
     const shown = explained.filter(({ source }) => invocation.flags.all || source !== 'default');
-    const rules = await rulesInForce(settings, file, context);
+    const running = file === undefined ? [] : await findConnectors(context);
+    const rules = rulesInForce(settings, file, undefined, running);
+    const tunnels = file?.tunnels?.map(entry => showTunnel(entry, { settings, file, given }, running, context));
     if (format !== undefined) {
-      writeFormatted(context, format, { file: file?.path ?? null, settings: shown, rules });
+      writeFormatted(context, format, { file: file?.path ?? null, settings: shown, rules, tunnels });
       return;
     }
-    context.stdout.write(`${formatSettings(shown, file)}\n${formatRules(rules)}`);
+    const several = tunnels?.map(tunnel => `\n${formatTunnel(tunnel)}`).join('') ?? '';
+    context.stdout.write(`${formatSettings(shown, file)}\n${several === '' ? formatRules(rules) : several.slice(1)}`);
   },
 });
 
-async function rulesInForce(
+/** One tunnel of the file's list. */
+interface ShownTunnel {
+  readonly name: string;
+  readonly settings: readonly ExplainedSetting[];
+  readonly rules: ShownRules;
+}
+
+function showTunnel(
+  { name, settings: own }: TunnelEntry,
+  all: { readonly settings: TunnelSettings; readonly file: ConfigFile; readonly given: GivenFlags },
+  running: readonly RunningConnector[],
+  context: CommandContext,
+): ShownTunnel {
+  const { settings, file } = tunnelInputs(name, all, context);
+  const explained = explainSettings(settings, { env: context.env, file });
+  return {
+    name,
+    settings: explained.filter(setting => own[setting.name] !== undefined),
+    rules: rulesInForce(settings, file, name, running),
+  };
+}
+
+/** @param entry name of the tunnel in the file's list */
+function rulesInForce(
   settings: TunnelSettings,
   file: ConfigFile | undefined,
-  context: CommandContext,
-): Promise<ShownRules> {
-  const running = file === undefined ? [] : await askConnectors<ConnectorStatus>(context, { ask: 'status' });
-  const managed = running.find(status => status.file === file?.path && status.version >= 0);
+  entry: string | undefined,
+  running: readonly RunningConnector[],
+): ShownRules {
+  const managed = running
+    .map(({ status }) => status)
+    .find(status => status.file === file?.path && status.entry === entry && status.version >= 0);
   if (managed !== undefined) {
     const from = `version ${managed.version}, connector ${managed.pid}`;
     return { source: 'edge', from, config: managed.config as ShownRules['config'] };
@@ -80,9 +111,17 @@ function settingOf({ bastion, helloWorld, url }: TunnelSettings): string {
 
 function formatSettings(shown: readonly ExplainedSetting[], file: ConfigFile | undefined): string {
   const head = file === undefined ? 'No config file is used\n' : `Config file ${printableLine(file.path)}\n`;
-  if (shown.length === 0) return `${head}Every setting has its default\n`;
+  return head + (shown.length === 0 ? 'Every setting has its default\n' : settingsTable(shown));
+}
+
+function settingsTable(shown: readonly ExplainedSetting[]): string {
   const rows = shown.map(({ name, value, source, from }) => [name, value ?? '-', from ?? source]);
-  return head + formatTable(['SETTING', 'VALUE', 'FROM'], rows);
+  return formatTable(['SETTING', 'VALUE', 'FROM'], rows);
+}
+
+function formatTunnel({ name, rules, settings }: ShownTunnel): string {
+  const own = settings.length === 0 ? '' : settingsTable(settings);
+  return `Tunnel ${printableLine(name)}\n${own}${formatRules(rules)}`;
 }
 
 const sources: Readonly<Record<ShownRules['source'], string>> = {

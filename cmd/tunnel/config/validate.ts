@@ -1,8 +1,8 @@
 // `tunnel config validate`: checks the whole config file, flags and variables with it. Unlike `ingress validate`, whose output
 // is cloudflared's, it takes files without rules, and prints JSON. Exit codes: 0 when valid, else 3.
 
-import { loadIngressFile } from '../../../internal/config/config-file.ts';
-import { localIngress, noRulesWarning } from '../../../internal/config/local-ingress.ts';
+import { loadIngressFile } from '../../../internal/config/file/config-file.ts';
+import { localIngress, noRulesWarning } from '../../../internal/config/file/local-ingress.ts';
 import { resolveTunnelSettings } from '../../../internal/config/tunnel-settings.ts';
 import { PosternError } from '../../../internal/errors/error.ts';
 import { ConfigError, type ConfigIssue, formatPath } from '../../../internal/schema/config-error.ts';

@@ -1,7 +1,7 @@
 // `tunnel ingress rule URL`: which rule of the config file a URL matches. Source: docs/protocol/ingress-and-origin.md
 // §14.
 
-import { loadIngressFile } from '../../../internal/config/config-file.ts';
+import { loadIngressFile } from '../../../internal/config/file/config-file.ts';
 import { PosternError } from '../../../internal/errors/error.ts';
 import { createMatcher } from '../../../internal/ingress/match.ts';
 import { ConfigError } from '../../../internal/schema/config-error.ts';

@@ -2,7 +2,7 @@
 // docs/protocol/ingress-and-origin.md §14; unlike cloudflared it lists every error at once, and exits with the code of
 // bad configurations.
 
-import { type ConfigFile, loadIngressFile } from '../../../internal/config/config-file.ts';
+import { type ConfigFile, loadIngressFile } from '../../../internal/config/file/config-file.ts';
 import { PosternError } from '../../../internal/errors/error.ts';
 import { ConfigError } from '../../../internal/schema/config-error.ts';
 import { noRulesRemedy, noRulesText, parseJsonConfigFlag } from '../../../internal/schema/remote-config.ts';

@@ -27,6 +27,20 @@ export const command = defineCommand({
       env: ['TUNNEL_FORCE_PROVISIONING_DNS'],
       description: 'Also when the name leads to another tunnel',
     },
+    {
+      name: 'tls',
+      type: 'string',
+      valueName: 'MODE',
+      description:
+        "What happens to visitors' TLS: terminate at the edge, or passthrough, unopened, to the ingress rule for TCP of the " +
+        'name, such as tcp://localhost:443 (default: as it is; terminate for a new name)',
+    },
+    {
+      name: 'proxy-protocol',
+      type: 'string',
+      valueName: 'VERSION',
+      description: 'With --tls passthrough: tell the origin who connects, v1 or v2',
+    },
   ],
   run: async (invocation, context) => {
     const [tunnel = '', hostname = ''] = invocation.args;
@@ -35,11 +49,12 @@ export const command = defineCommand({
         'usage.invalid',
         `${hostname} is not a valid hostname: give the name alone, without scheme, port and path`,
       );
+    const tls = parseTls(invocation.flags.tls, invocation.flags.proxyProtocol);
     const api = await openApi(invocation, context);
     const id = await findTunnel(api, tunnel);
     const result = await api.client.addRoute({
       params: { zone: api.cert.zoneId, id },
-      body: { type: 'dns', user_hostname: hostname, overwrite_existing: invocation.flags.overwriteDns },
+      body: { type: 'dns', user_hostname: hostname, overwrite_existing: invocation.flags.overwriteDns, tls },
     });
     const name = result.name || hostname;
     const texts = {
@@ -58,3 +73,18 @@ export const command = defineCommand({
       log.logger.warn(`${hostname} is not in the zone of your credential: the name is ${name}`);
   },
 });
+
+/** Throws 'usage.invalid'. */
+function parseTls(
+  mode: string | undefined,
+  version: string | undefined,
+): 'terminate' | 'passthrough' | 'passthrough-v1' | 'passthrough-v2' | undefined {
+  if (version !== undefined && mode !== 'passthrough')
+    throw new PosternError('usage.invalid', '--proxy-protocol says how --tls passthrough works: give that too');
+  if (mode === undefined || mode === 'terminate') return mode;
+  if (mode !== 'passthrough')
+    throw new PosternError('usage.invalid', `--tls ${JSON.stringify(mode)}: give terminate or passthrough`);
+  if (version === undefined) return mode;
+  if (version === 'v1' || version === 'v2') return `passthrough-${version}`;
+  throw new PosternError('usage.invalid', `--proxy-protocol ${JSON.stringify(version)} is no version: give v1 or v2`);
+}

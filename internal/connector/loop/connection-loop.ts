@@ -8,7 +8,7 @@ import type { EdgeAddress } from '../../discovery/edge-address.ts';
 import { describeError, errorFields, isPosternError, PosternError } from '../../errors/error.ts';
 import { formatDuration } from '../../schema/duration.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { ConnectionStats, ConnectorConnection, Protocol } from '../../transport/transport.ts';
+import type { ConnectorConnection, Protocol } from '../../transport/transport.ts';
 import { abortable, stoppedError } from './abortable.ts';
 import { logFigures } from './connection-metrics.ts';
 import type { ConnectedState, ConnectionState } from './connection-state.ts';
@@ -72,9 +72,9 @@ export class ConnectionLoop extends EventEmitter<LoopEvents> {
     return this.#state;
   }
 
-  /** Figures of the registered connection; undefined while there is none. */
-  get stats(): ConnectionStats | undefined {
-    return this.#state.kind === 'connected' ? this.#state.link.connection.stats() : undefined;
+  /** The registered connection; undefined while there is none. */
+  get registered(): ConnectorConnection | undefined {
+    return this.#state.kind === 'connected' ? this.#state.link.connection : undefined;
   }
 
   /** Begins; call once. Settles when stopped, never rejects. */

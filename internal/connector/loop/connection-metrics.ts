@@ -3,11 +3,13 @@
 
 import type { Logger } from '../../telemetry/logger.ts';
 import type { MetricFamily, MetricSample } from '../../telemetry/metrics.ts';
-import type { ConnectionStats, ConnectorConnection } from '../../transport/transport.ts';
+import type { ConnectionStats, ConnectorConnection, FrameCounts, PathDetails } from '../../transport/transport.ts';
 
 export interface ConnectionFigures {
   readonly connIndex: number;
   readonly stats: ConnectionStats;
+  /** Asked by a scrape alone; undefined where the transport has none. */
+  readonly pathDetails: () => PathDetails | undefined;
 }
 
 /** For the ping whose answer is logged. */
@@ -68,6 +70,30 @@ export function connectionMetrics(
     labelNames,
     read: perQuic(read),
   });
+  const detail = (name: string, help: string, read: (of: PathDetails) => number | undefined): MetricFamily => ({
+    kind: 'gauge',
+    name: `quic_client_${name}`,
+    help,
+    labelNames,
+    read: () =>
+      figures().flatMap(({ connIndex, pathDetails }) => {
+        const of = pathDetails();
+        const value = of && read(of);
+        return value === undefined ? [] : [[{ conn_index: connIndex }, value] satisfies MetricSample];
+      }),
+  });
+  const frames = (name: string, help: string, read: (of: PathDetails) => FrameCounts): MetricFamily => ({
+    kind: 'counter',
+    name: `quic_client_${name}_frames`,
+    help,
+    labelNames: ['conn_index', 'frame_type'],
+    read: () =>
+      figures().flatMap(({ connIndex, pathDetails }) => {
+        const of = pathDetails();
+        const counts = of === undefined ? [] : read(of);
+        return counts.map(([kind, count]): MetricSample => [{ conn_index: connIndex, frame_type: kind }, count]);
+      }),
+  });
   const total = (name: string, help: string, read: () => number): MetricFamily => ({
     kind: 'counter',
     name: `quic_client_${name}`,
@@ -82,6 +108,15 @@ export function connectionMetrics(
     gauge('smoothed_rtt', 'Smoothed round trip in milliseconds', stats => stats.rttMs),
     gauge('mtu', 'Largest UDP payload that passes, in bytes', stats => stats.mtu),
     gauge('congestion_window', 'Congestion window in bytes', stats => stats.congestionWindow),
+    detail('latest_rtt', 'Last round trip in milliseconds', of => of.latestRttMs),
+    detail('max_udp_payload', 'Largest UDP payload that the edge takes, in bytes', of => of.maxUdpPayload),
+    detail(
+      'congestion_state',
+      'State of congestion control (0=slow_start, 1=congestion_avoidance, 2=application_limited, 3=recovery)',
+      of => of.congestionState,
+    ),
+    frames('sent', 'Frames sent on the present connection', of => of.sentFrames),
+    frames('received', 'Frames received on the present connection', of => of.receivedFrames),
     counter('sent_bytes', 'Bytes sent on the present connection', stats => stats.sentBytes),
     counter('receive_bytes', 'Bytes received on the present connection', stats => stats.receivedBytes),
     {

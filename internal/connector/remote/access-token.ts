@@ -7,6 +7,8 @@ import * as z from 'zod';
 export interface Actor {
   readonly id: string;
   readonly tunnelId: string;
+  /** Undefined for a token that is good for ever. */
+  readonly expiresAtMs: number | undefined;
 }
 
 /** Real ones are under 1 KiB. */
@@ -15,6 +17,7 @@ const maxTokenLength = 8_192;
 const claimsSchema = z.object({
   tun: z.object({ id: z.string().min(1), account_tag: z.string().min(1) }),
   actor: z.object({ id: z.string().min(1).max(256) }),
+  exp: z.number().optional(),
 });
 
 /** Reads `access_token` of a request's path; a text says what is wrong with it, without quoting it. */
@@ -32,5 +35,6 @@ export function readAccessToken(path: string): Actor | string {
   }
   const parsed = claimsSchema.safeParse(claims);
   if (!parsed.success) return 'access_token lacks the tunnel or the actor';
-  return { id: parsed.data.actor.id, tunnelId: parsed.data.tun.id };
+  const { actor, exp, tun } = parsed.data;
+  return { id: actor.id, tunnelId: tun.id, expiresAtMs: exp === undefined ? undefined : exp * 1_000 };
 }

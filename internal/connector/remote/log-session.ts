@@ -8,8 +8,8 @@
 
 import type { Duplex } from 'node:stream';
 import * as z from 'zod';
-import { WebSocketDecoder } from '../../origin/websocket/websocket-decoder.ts';
-import { encodeClose, encodeFrame, frameKinds } from '../../origin/websocket/websocket-frame.ts';
+import { WebSocketDecoder } from '../../net/websocket/websocket-decoder.ts';
+import { encodeClose, encodeFrame, frameKinds } from '../../net/websocket/websocket-frame.ts';
 import type { LineLevel } from '../../telemetry/log-level.ts';
 import type { LogTap } from '../../telemetry/log-tap.ts';
 
@@ -20,6 +20,8 @@ export interface LogSessionOptions {
   /** Whether this session may stream now; it ends an older one of the same actor. */
   readonly mayStream: () => boolean;
   readonly onClosed: () => void;
+  /** When the token's time is over, and the session with it; undefined = never. */
+  readonly expiresAtMs?: number | undefined;
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
   /** Default: those of the recorded connector. */
@@ -39,6 +41,9 @@ export const maxQueuedLogs = 30;
 const maxEventBytes = 4_096;
 /** What a frame of ours holds at most, less its envelope; a longer line loses its fields, and then its end. */
 const maxLogBytes = 60_000;
+
+/** Node takes longer waits for none; no session lives so long. */
+const longestWaitMs = 2 ** 31 - 1;
 
 const eventNames = ['cloudflared', 'http', 'tcp', 'udp'] as const;
 
@@ -62,6 +67,7 @@ const closes = {
   tooLarge: [1009, 'event too large'],
   notStarted: [4001, 'expected start streaming as first event'],
   limit: [4002, 'limit exceeded for streaming sessions'],
+  expired: [1008, 'access_token has expired'],
   idle: [4003, 'session was idle for too long'],
   replaced: [1000, 'another session of the same user took its place'],
 } as const;
@@ -72,6 +78,7 @@ export class LogSession {
   readonly #decoder: WebSocketDecoder;
   readonly #pinger: NodeJS.Timeout;
   readonly #times: LogSessionTimes;
+  readonly #expiry: NodeJS.Timeout | undefined;
   #idle: NodeJS.Timeout | undefined;
   #event: Buffer = Buffer.alloc(0);
   #stopListening: (() => void) | undefined;
@@ -91,7 +98,11 @@ export class LogSession {
       onPing: payload => this.#send(encodeFrame(frameKinds.pong, payload)),
       onClose: () => this.#end(encodeClose(1000, '')),
     });
-    const { body } = options;
+    const { body, expiresAtMs } = options;
+    if (expiresAtMs !== undefined) {
+      const leftMs = Math.min(Math.max(0, expiresAtMs - Date.now()), longestWaitMs);
+      this.#expiry = setTimeout(() => this.close('expired'), leftMs).unref();
+    }
     body.on('data', (chunk: Buffer) => this.#feed(chunk));
     body.on('drain', () => this.#flush());
     body.on('error', () => body.destroy());
@@ -197,6 +208,7 @@ export class LogSession {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#idle);
+    clearTimeout(this.#expiry);
     clearInterval(this.#pinger);
     this.#stopListening?.();
     this.#stopListening = undefined;

@@ -3,8 +3,8 @@
 
 import { hostname } from 'node:os';
 import { headerValue } from '../../net/http/header-list.ts';
+import { defaultManagementHost } from '../../net/http/management-host.ts';
 import { upgradeHeaders } from '../../origin/websocket/websocket-accept.ts';
-import { defaultManagementHost } from '../../schema/management-host.ts';
 import type { LogTap } from '../../telemetry/log-tap.ts';
 import type { IncomingStream } from '../../transport/transport.ts';
 import { type Actor, readAccessToken } from './access-token.ts';
@@ -87,6 +87,7 @@ export class RemoteManagement {
       tap,
       random,
       times,
+      expiresAtMs: actor.expiresAtMs,
       mayStream: () => this.#makeWay(actor),
       onClosed: () => this.#sessions.delete(session),
     });

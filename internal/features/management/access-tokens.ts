@@ -19,11 +19,16 @@ export interface ManagementGrant {
   readonly resource: ManagementResource;
 }
 
+/** A grant that was presented. */
+export interface PresentedGrant extends ManagementGrant {
+  readonly expiresAtMs: number;
+}
+
 export interface ManagementTokens {
   /** A token for an hour, or until `beforeMs` if that is sooner. `url`: where it is good, for clients that have no other way to know. */
   issue(grant: ManagementGrant, url: string, beforeMs?: number): Promise<string>;
   /** Undefined for what this edge did not sign, what has expired, and what is no token. */
-  verify(token: string): Promise<ManagementGrant | undefined>;
+  verify(token: string): Promise<PresentedGrant | undefined>;
 }
 
 /** Long enough to find a fault; whoever has the token can read the log for no longer. */
@@ -38,6 +43,7 @@ const claimsSchema = z.object({
   actor: z.object({ id: z.string() }),
   tok: z.string(),
   res: z.enum(managementResources),
+  exp: z.number(),
 });
 
 /** The key is `<stateDir>/management-key.pem`, made on first use (0600). Throws 'store.failed' when it is no key. */
@@ -75,8 +81,15 @@ export async function openManagementTokens(stateDir: string, now: () => number =
         });
         const { data } = claimsSchema.safeParse(payload);
         if (data === undefined) return undefined;
-        const { actor, res: resource, tok: tokenId, tun } = data;
-        return { tunnelId: tun.id, accountTag: tun.account_tag, actor: actor.id, resource, tokenId };
+        const { actor, exp, res: resource, tok: tokenId, tun } = data;
+        return {
+          tunnelId: tun.id,
+          accountTag: tun.account_tag,
+          actor: actor.id,
+          resource,
+          tokenId,
+          expiresAtMs: exp * 1_000,
+        };
       } catch (error) {
         if (error instanceof errors.JOSEError) return undefined;
         throw error;

@@ -11,7 +11,7 @@ import { EdgeWorld, type KnownTunnel } from '../../../test/support/edge-world.ts
 import { until, within } from '../../../test/support/wait.ts';
 import { parseOriginCert } from '../../credentials/origin-cert.ts';
 import { LogTap } from '../../telemetry/log-tap.ts';
-import { createLogger, type Logger } from '../../telemetry/logger.ts';
+import { createLogger, type Logger, setLogLevel } from '../../telemetry/logger.ts';
 import { type ManagementGrant, openManagementTokens } from './access-tokens.ts';
 
 const host = 'postern-management.example.test';
@@ -134,7 +134,12 @@ describe('the management host', () => {
     const lab = await openLab(t);
     const { accountTag } = lab.tunnel;
     const { accounts } = lab.world.edge.store;
-    const maker = await accounts.addToken({ accountTag, label: 'x', createdAtMs: Date.now(), digest: Buffer.alloc(32, 7) });
+    const maker = await accounts.addToken({
+      accountTag,
+      label: 'x',
+      createdAtMs: Date.now(),
+      digest: Buffer.alloc(32, 7),
+    });
     const token = await lab.issue({ tokenId: maker.id });
     const [socket, other] = [lab.open(token), lab.open(await lab.issue({ actor: 'bob' }))];
     await Promise.all([once(other, 'open'), start(lab, socket)]);
@@ -222,6 +227,29 @@ describe('the management host', () => {
     const gone = closeOf(second);
     await lab.connector.stop(2_000);
     assert.match(await gone, /^1001 /);
+  });
+
+  it('ends a stream when its token expires', async t => {
+    const lab = await openLab(t);
+    const socket = lab.open(await lab.issue({}, Date.now() - 3_600_000 + 2_000));
+    await start(lab, socket);
+    assert.equal(await closeOf(socket), '1008 access_token has expired');
+  });
+
+  it('goes on streaming, and no longer than the stream, whatever level a reload sets', async t => {
+    const lab = await openLab(t);
+    const socket = lab.open(await lab.issue());
+    const logs = await start(lab, socket, { level: 'debug' });
+    setLogLevel(lab.logger, 'warn');
+    lab.logger.debug('after the reload');
+    await until('the debug line', () => logs.some(({ message }) => message === 'after the reload'));
+    lab.logger.info('too low');
+    lab.logger.warn('high enough');
+    socket.close();
+    await closeOf(socket);
+    await until('the level of the reload', () => lab.logger.level === 'warn');
+    const shown = lab.own.map(line => (JSON.parse(line) as { message: string }).message);
+    assert.ok(shown.includes('high enough') && !shown.includes('too low') && !shown.includes('after the reload'));
   });
 
   it('closes what breaks its rules, and what is idle', async t => {

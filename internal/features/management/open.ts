@@ -2,15 +2,16 @@
 // connector of the token's tunnel, which answers them itself. Source: docs/protocol/ingress-and-origin.md §17;
 // docs/protocol/commands-and-api.md §9.3, §17.
 
+import type { Duplex } from 'node:stream';
 import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { requireTunnel } from '../../control-plane/handler-context.ts';
 import { type ServedCall, serveTable } from '../../control-plane/served-call.ts';
 import { errorFields } from '../../errors/error.ts';
 import { headerValue } from '../../net/http/header-list.ts';
+import { defaultManagementHost } from '../../net/http/management-host.ts';
 import { parseTunnelId } from '../../schema/api/id.ts';
 import { type ManagementResource, managementResources } from '../../schema/api/management.ts';
-import { defaultManagementHost } from '../../schema/management-host.ts';
 import type { Store } from '../../store/contract/store.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { HandleVisitor, VisitorRequest, VisitorResponse, VisitorStep } from '../../visitors/visitor.ts';
@@ -84,6 +85,7 @@ export async function openManagement(parts: ManagementParts): Promise<Management
     const headers = withoutOrigin(request.headers);
     const { signal } = controller;
     if (signal.aborted) return void refuse(request, response, 401, 'access_token is invalid or has expired');
+    response.observe({ upgraded: connection => endLater(connection, grant.expiresAtMs) });
     next({ ...request, host: defaultManagementHost, headers, target: { ...target, signal } }, response);
   };
 
@@ -142,6 +144,14 @@ async function findConnector(
     .connectionsOf(tunnelId)
     .find(({ clientId, features }) => features.includes(featureName) && (wanted ?? clientId) === clientId);
   return found && { tunnelId, clientId: found.clientId };
+}
+
+/** A connector of ours ends the stream in order when the token expires; one that does not is cut. */
+const expiryGraceMs = 2_000;
+
+function endLater(connection: Duplex, expiresAtMs: number): void {
+  const timer = setTimeout(() => connection.destroy(), Math.max(0, expiresAtMs - Date.now()) + expiryGraceMs).unref();
+  connection.once('close', () => clearTimeout(timer));
 }
 
 /** A browser says where the page comes from that opens the WebSocket: only a page of this very host may. */

@@ -51,15 +51,6 @@ export interface LibC {
   epollControl(set: number, operation: number, fd: number, event: bigint): number;
   epollWait(set: number, events: bigint, count: number, timeoutMs: number): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, to: Uint8Array, toLength: number): number;
-  /** `from` and `fromLength` (4 bytes) are written. */
-  recvfrom(
-    fd: number,
-    data: Uint8Array,
-    length: number,
-    flags: number,
-    from: Uint8Array,
-    fromLength: Uint8Array,
-  ): number;
   /** `status` is not wanted. */
   waitpid(pid: number, status: null, options: number): number;
   errno(): number;
@@ -122,7 +113,6 @@ async function load(): Promise<LibC> {
       sendto: library.func(
         'long sendto(int fd, const uint8_t *b, size_t n, int flags, const uint8_t *to, uint32_t len)',
       ),
-      recvfrom: library.func('long recvfrom(int fd, uint8_t *b, size_t n, int flags, uint8_t *from, uint8_t *len)'),
       waitpid: library.func('int waitpid(int pid, void *status, int options)'),
       errno: () => koffi.errno(),
       strerror: library.func('const char *strerror(int code)'),

@@ -1,4 +1,4 @@
-// The kernel's receive buffer of a UDP socket: asking for room, and learning what was dropped for want of it. Linux only.
+// The kernel's receive buffer of a UDP socket: asking for room, and learning what was dropped for want of it. Calls are Linux only.
 // Sources: socket(7) (SO_RCVBUF, SO_RXQ_OVFL), sock_diag(7) (SO_MEMINFO), cmsg(3).
 
 import { readFile } from 'node:fs/promises';
@@ -61,4 +61,34 @@ export async function lowLimitWarning(path = '/proc/sys/net/core/rmem_max'): Pro
     `Bursts of UDP datagrams may be lost: the system grants receive buffers of ${limit} bytes only. ` +
     `Set net.core.rmem_max to ${receiveBufferBytes} or more`
   );
+}
+
+/** Bytes of a kernel's receive buffer: what was asked for, and what the system granted (0: it does not tell). */
+export interface ReceiveBuffer {
+  readonly askedBytes: number;
+  readonly grantedBytes: number;
+}
+
+const limitNames: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'net.core.rmem_max',
+  darwin: 'kern.ipc.maxsockbuf',
+};
+
+/**
+ * Looks at the buffers of QUIC's sockets, one after the other, and warns of the first that is smaller than asked for: the
+ * limit is one of the system, so that once is enough. What is undefined, or not told, is no reason.
+ */
+export function narrowBufferWatch(warn: (text: string) => void): (buffer: ReceiveBuffer | undefined) => void {
+  let isWarned = false;
+  return buffer => {
+    if (isWarned || buffer === undefined) return;
+    const { askedBytes, grantedBytes } = buffer;
+    if (grantedBytes === 0 || grantedBytes >= askedBytes) return;
+    isWarned = true;
+    const limit = limitNames[process.platform] ?? "the system's limit of receive buffers";
+    warn(
+      `QUIC may lose packets in bursts: the system granted its socket a receive buffer of ${grantedBytes} bytes only. ` +
+        `Set ${limit} to ${askedBytes} or more`,
+    );
+  };
 }

@@ -8,8 +8,8 @@ import { PosternError } from '../../errors/error.ts';
 import { escapeHtml } from '../../net/http/escape-html.ts';
 import { nodeHttp } from '../../net/http/node-http.ts';
 import { listenTcp } from '../../net/stream/listen-tcp.ts';
+import { WebSocketStream } from '../../net/websocket/websocket-stream.ts';
 import { upgradeHeaders } from '../websocket/websocket-accept.ts';
-import { WebSocketStream } from '../websocket/websocket-stream.ts';
 
 export interface HelloWorldServer {
   readonly port: number;

@@ -6,12 +6,12 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { describeError, PosternError } from '../../errors/error.ts';
 import { parseIp } from '../../net/address/ip.ts';
+import { WebSocketStream } from '../../net/websocket/websocket-stream.ts';
 import type { OriginRequest } from '../../schema/origin-request.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type DialCare, dial } from '../dial/dial.ts';
 import type { Exchange, Origin } from '../exchange/exchange.ts';
 import { requireUpgrade, upgradeHeaders } from '../websocket/websocket-accept.ts';
-import { WebSocketStream } from '../websocket/websocket-stream.ts';
 import { IpRules } from './ip-rules.ts';
 import { acceptSocks, SocksDenied, type SocksTarget } from './socks.ts';
 

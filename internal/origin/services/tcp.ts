@@ -4,12 +4,12 @@
 import { PosternError } from '../../errors/error.ts';
 import { headerValue } from '../../net/http/header-list.ts';
 import { splice } from '../../net/stream/splice.ts';
+import { WebSocketStream } from '../../net/websocket/websocket-stream.ts';
 import type { OriginRequest } from '../../schema/origin-request.ts';
 import type { Service } from '../../schema/service.ts';
 import { type Dial, type DialCare, type DialTarget, dial, parseTarget } from '../dial/dial.ts';
 import type { Cancelable, Exchange, Origin } from '../exchange/exchange.ts';
 import { requireUpgrade, upgradeHeaders } from '../websocket/websocket-accept.ts';
-import { WebSocketStream } from '../websocket/websocket-stream.ts';
 import { acceptSocks, type SocksTarget } from './socks.ts';
 
 type TcpService = Extract<Service, { kind: 'tcp' | 'bastion' }>;

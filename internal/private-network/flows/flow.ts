@@ -5,9 +5,18 @@ import type { TunnelId } from '../../schema/api/id.ts';
 
 /**
  * `names`: the edge itself, asking about the names that visitors of the others gave; `load-balancer`: visitors of a public
- * host name that a private member of a pool answers.
+ * host name that a private member of a pool answers; `public-port`: whoever connects to a port of the edge that is given to a
+ * tunnel; `tls-passthrough`: visitors whose TLS the edge does not open.
  */
-export type OnRamp = 'socks' | 'http-proxy' | 'dns' | 'echo' | 'names' | 'load-balancer';
+export type OnRamp =
+  | 'socks'
+  | 'http-proxy'
+  | 'dns'
+  | 'echo'
+  | 'names'
+  | 'load-balancer'
+  | 'public-port'
+  | 'tls-passthrough';
 export type FlowProtocol = 'tcp' | 'udp' | 'icmp';
 
 /** Payload bytes so far: up = from the visitor, down = to the visitor. */

@@ -75,6 +75,8 @@ export class RouteJudge {
 
   /** Whether the destination of a flow in progress still leads to its tunnel. */
   stillLeads(flow: Flow): boolean {
+    // Its route names the tunnel itself; whoever follows those routes cuts it.
+    if (flow.onRamp === 'public-port' || flow.onRamp === 'tls-passthrough') return true;
     const host = parsePrivateHost(flow.destination);
     const found = host === undefined ? 'no-route' : this.lookup(flow.networkId, flow.accountTag, host);
     return typeof found === 'object' ? found.tunnelId === flow.tunnelId : this.#asksForNames(flow);

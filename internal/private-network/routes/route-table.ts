@@ -83,6 +83,8 @@ export async function openRouteTable(store: Store, onError: (error: unknown) => 
       case 'configuration':
       case 'hostname-routed':
       case 'hostname-removed':
+      case 'public-port-added':
+      case 'public-port-removed':
       case 'balancing-changed':
       case 'balancing-removed':
       case 'token-revoked':

@@ -8,6 +8,8 @@ export const addRouteSchema = z.discriminatedUnion('type', [
     type: z.literal('dns'),
     user_hostname: z.string().min(1).max(255),
     overwrite_existing: z.boolean().default(false),
+    /** What happens to visitors' TLS: see `HostnameTls` of the store. Left out: as it is. */
+    tls: z.enum(['terminate', 'passthrough', 'passthrough-v1', 'passthrough-v2']).optional(),
   }),
   z.object({ type: z.literal('lb'), lb_name: z.string().min(1).max(255), lb_pool: z.string().min(1).max(255) }),
 ]);

@@ -2,7 +2,7 @@
 // what it cannot do is refused, not ignored. docs/load-balancing.md says what each field does.
 
 import * as z from 'zod';
-import { isManagementHost } from '../management-host.ts';
+import { isManagementHost } from '../../net/http/management-host.ts';
 import { lineSchema, pageQuery, timeSchema, uuidSchema } from './common.ts';
 
 /** Members of one pool, and pools of one load balancer. */

@@ -8,6 +8,7 @@ export const scopeResources = {
   tunnels: 'tunnels, their connectors, configurations and tokens',
   routes: 'private routes, private host names and virtual networks',
   dns: 'zones, and public host names that lead to tunnels',
+  ports: 'public TCP and UDP ports that lead to tunnels',
   'load-balancers': 'load balancers, pools and monitors',
   users: 'users, groups and devices',
   tokens: 'API tokens',
@@ -34,6 +35,7 @@ export const usualScopes: readonly Scope[] = [
   'tunnels:write',
   'routes:write',
   'dns:write',
+  'ports:write',
   'load-balancers:write',
   'connect',
 ];

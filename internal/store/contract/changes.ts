@@ -1,7 +1,7 @@
 // The feed of store changes, which those who keep something of the store in memory follow. Listeners hear of every change
 // once, in the order of the commits. When they hear of it is left to the variant: a writing call may return before, and a
-// read may show a change that is still to be told. SQLite tells its own process before the writing call returns, and of
-// other processes' writes by a `reset`. follow/follow-table.ts is the way to keep a table right under these rules.
+// read may show a change that is still to be told. Both tell their own process before the writing call returns. Of
+// other processes' writes SQLite tells by a `reset`, PostgreSQL by the changes themselves as long as it has them. follow/follow-table.ts is the way to keep a table right under these rules.
 
 import type { TunnelId } from '../../schema/api/id.ts';
 import type {
@@ -11,6 +11,7 @@ import type {
   IpRouteRecord,
   NetworkRecord,
   PrivateHostnameRecord,
+  PublicPortRecord,
   TunnelRecord,
 } from './records.ts';
 
@@ -30,6 +31,8 @@ export type StoreChange =
   | { readonly kind: 'private-hostname-deleted'; readonly route: PrivateHostnameRecord }
   | { readonly kind: 'balancing-changed'; readonly record: BalancingRecord }
   | { readonly kind: 'balancing-removed'; readonly record: BalancingRecord }
+  | { readonly kind: 'public-port-added'; readonly route: PublicPortRecord }
+  | { readonly kind: 'public-port-removed'; readonly route: PublicPortRecord }
   /** The token is no longer good: removed by itself, or with its user or device. Expiry is not told. */
   | { readonly kind: 'token-revoked'; readonly tokenId: string }
   /** Another process changed the store, anything may be different: read tables again. */

@@ -158,6 +158,12 @@ export interface ConfigurationRecord {
   readonly updatedAtMs: number;
 }
 
+/**
+ * What happens to the TLS of visitors of a host name: the edge ends it, or passes it on unopened, after a header of the PROXY
+ * protocol or none.
+ */
+export type HostnameTls = 'terminate' | 'passthrough' | 'passthrough-v1' | 'passthrough-v2';
+
 /** A public host name, as it is given to the store. */
 export interface NewHostname {
   /** Lower case ASCII; `*.suffix` for a wildcard. */
@@ -167,6 +173,8 @@ export interface NewHostname {
   readonly createdAtMs: number;
   /** Default empty. */
   readonly comment?: string | undefined;
+  /** Default: as it is, and 'terminate' for a new one. */
+  readonly tls?: HostnameTls | undefined;
 }
 
 /** A public host name that leads to a tunnel. */
@@ -174,6 +182,7 @@ export interface HostnameRecord extends NewHostname {
   /** 32 hex digits, given by the store; it stays when the name changes. */
   readonly id: string;
   readonly comment: string;
+  readonly tls: HostnameTls;
   readonly modifiedAtMs: number;
 }
 
@@ -250,6 +259,22 @@ export interface PrivateHostnameRecord {
   readonly deletedAtMs: number | undefined;
 }
 
+export type PortProtocol = 'tcp' | 'udp';
+
+/** A public port of the edge that leads to a tunnel. */
+export interface PublicPortRecord {
+  /** UUID. */
+  readonly id: string;
+  readonly accountTag: string;
+  readonly protocol: PortProtocol;
+  /** Unique among the ports of the protocol, of all accounts. */
+  readonly port: number;
+  readonly tunnelId: TunnelId;
+  /** JSON text, the writer's own: where it leads behind the tunnel, and its limits. */
+  readonly document: string;
+  readonly createdAtMs: number;
+}
+
 export type BalancingKind = 'monitor' | 'pool' | 'balancer';
 
 /** A health monitor, a pool of origins, or a load balancer. */
@@ -270,6 +295,44 @@ export interface BalancingRecord {
   readonly version: number;
   readonly createdAtMs: number;
   readonly modifiedAtMs: number;
+}
+
+/** The account of this edge at a certificate authority. */
+export interface AuthorityAccountRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** URL of the account. */
+  readonly url: string;
+  /** Its private key, sealed. */
+  readonly sealedKey: Uint8Array;
+}
+
+/** A public certificate, or one that was asked for. */
+export interface CertificateRecord {
+  /** URL of the authority's directory. */
+  readonly authority: string;
+  /** Host name or wildcard. */
+  readonly name: string;
+  /** Whose name it is. */
+  readonly accountTag: string;
+  /** The last one that the authority gave; it stays while a renewal fails. */
+  readonly issued: IssuedRecord | undefined;
+  readonly attemptedAtMs: number;
+  /** When it is asked for again, to renew it or after a failure. */
+  readonly nextAtMs: number;
+  /** In a row, the last attempts. */
+  readonly failures: number;
+  /** What went wrong the last time. */
+  readonly problem: string | undefined;
+}
+
+export interface IssuedRecord {
+  /** PEM. */
+  readonly chain: string;
+  /** The private key, sealed. */
+  readonly sealedKey: Uint8Array;
+  readonly issuedAtMs: number;
+  readonly expiresAtMs: number;
 }
 
 /** One page of a listing. */

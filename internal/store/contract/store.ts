@@ -1,7 +1,8 @@
-// The store seam: what an edge remembers over restarts. SQLite is the variant of now (sqlite/); one suite,
-// test/conformance/store, holds every variant to what is said here. All methods are asynchronous so that a server
+// The store seam: what an edge remembers over restarts. Its variants are SQLite (sqlite/) and PostgreSQL
+// (postgres/); one suite, test/conformance/store, holds them to what is said here. All methods are asynchronous so that a server
 // database fits; a write that has resolved survives a crash. Failures of the medium throw `store.failed`, names and
-// prefixes already taken `store.conflict`, and a call that could not have its turn in time `store.busy`: nothing was changed.
+// prefixes already taken `store.conflict`, a call that could not have its turn in time `store.busy`, and one
+// that a server database did not answer `store.away`: nothing was changed.
 
 import type { TunnelId } from '../../schema/api/id.ts';
 import type { ChangeFeed } from './changes.ts';
@@ -10,14 +11,17 @@ import type {
   ApiTokenRecord,
   AuditEntry,
   AuditRecord,
+  AuthorityAccountRecord,
   BalancingKind,
   BalancingRecord,
+  CertificateRecord,
   ConfigurationRecord,
   DeviceRecord,
   EdgeRecord,
   GroupRecord,
   HostnameRecord,
   IpRouteRecord,
+  IssuedRecord,
   LoginCodeRecord,
   NetworkRecord,
   NewApiToken,
@@ -26,6 +30,7 @@ import type {
   Page,
   PresentClients,
   PrivateHostnameRecord,
+  PublicPortRecord,
   QuickTunnelRecord,
   StoredSecret,
   TakenLoginCode,
@@ -165,7 +170,7 @@ export interface TunnelStore {
   update(accountTag: string, id: TunnelId, changes: TunnelChanges): Promise<TunnelRecord | undefined>;
   /** Newest first. */
   list(accountTag: string, filter: TunnelFilter): Promise<Page<TunnelRecord>>;
-  /** Marks it deleted, erases its secret and configuration, removes its host names and, with cascade, its private routes. */
+  /** Marks it deleted, erases its secret and configuration, removes its host names and ports and, with cascade, its private routes. */
   remove(accountTag: string, id: TunnelId, options: { atMs: number; cascade: boolean }): Promise<RemoveTunnel>;
   secret(id: TunnelId): Promise<TunnelSecret | undefined>;
   configuration(id: TunnelId): Promise<ConfigurationRecord | undefined>;
@@ -186,7 +191,7 @@ export type RouteHostname = 'new' | 'updated' | 'unchanged' | 'taken' | 'foreign
 
 /** What may change of a host name, and when it did. */
 export type HostnameChanges = {
-  readonly [Key in 'hostname' | 'tunnelId' | 'comment']?: HostnameRecord[Key] | undefined;
+  readonly [Key in 'hostname' | 'tunnelId' | 'comment' | 'tls']?: HostnameRecord[Key] | undefined;
 } & { readonly atMs: number };
 
 export interface HostnameStore {
@@ -286,6 +291,21 @@ export interface PrivateHostnameStore {
   list(accountTag?: string): Promise<readonly PrivateHostnameRecord[]>;
 }
 
+/** `full`: the account has as many ports as it may. */
+export type CreatePublicPort = 'created' | 'full';
+
+/** Ports of the edge that lead to tunnels. */
+export interface PublicPortStore {
+  /**
+   * Unless the account has `maxPerAccount` of them. `store.conflict` when the port is given out, to whichever account. The
+   * tunnel must be the account's.
+   */
+  create(record: PublicPortRecord, maxPerAccount: number): Promise<CreatePublicPort>;
+  remove(accountTag: string, id: string): Promise<PublicPortRecord | undefined>;
+  /** By port. Without a tag those of all accounts. */
+  list(accountTag?: string): Promise<readonly PublicPortRecord[]>;
+}
+
 /** What may change of a record of load balancing. */
 export type BalancingChanges = Pick<BalancingRecord, 'name' | 'document' | 'uses' | 'modifiedAtMs'>;
 
@@ -315,6 +335,38 @@ export interface BalancingStore {
   list(accountTag?: string): Promise<readonly BalancingRecord[]>;
 }
 
+/** Who wants to ask an authority, for which name, and how often that may be. */
+export interface CertificateClaim {
+  readonly authority: string;
+  readonly name: string;
+  readonly accountTag: string;
+  readonly nowMs: number;
+  /** Until then nobody else asks for the name, should this one never say how it ended. */
+  readonly untilMs: number;
+  /** Only orders after this time count. */
+  readonly sinceMs: number;
+  readonly maxOfAccount: number;
+  readonly maxOfAuthority: number;
+}
+
+/** `held`: its time has not come, or somebody asks already; `account`, `authority`: so many orders were made. */
+export type ClaimCertificate = 'claimed' | 'held' | 'account' | 'authority';
+
+/** Certificates of public authorities. Edges on one store ask for a name one at a time. */
+export interface CertificateStore {
+  /** By name. */
+  list(authority: string): Promise<readonly CertificateRecord[]>;
+  /** Counts an order when it says `claimed`, but for the renewal of a certificate, which no limit refuses. */
+  claim(claim: CertificateClaim): Promise<ClaimCertificate>;
+  keep(authority: string, name: string, issued: IssuedRecord, nextAtMs: number): Promise<void>;
+  fail(authority: string, name: string, problem: string, nextAtMs: number): Promise<void>;
+  /** Only the time: the authority suggests another. */
+  postpone(authority: string, name: string, nextAtMs: number): Promise<void>;
+  remove(authority: string, name: string): Promise<void>;
+  account(authority: string): Promise<AuthorityAccountRecord | undefined>;
+  setAccount(account: AuthorityAccountRecord): Promise<void>;
+}
+
 /** What a store keeps, by subject. */
 export interface StoreParts {
   readonly accounts: AccountStore;
@@ -325,7 +377,9 @@ export interface StoreParts {
   readonly networks: NetworkStore;
   readonly ipRoutes: IpRouteStore;
   readonly privateHostnames: PrivateHostnameStore;
+  readonly publicPorts: PublicPortStore;
   readonly balancing: BalancingStore;
+  readonly certificates: CertificateStore;
   readonly users: UserStore;
   readonly groups: GroupStore;
   readonly devices: DeviceStore;
@@ -336,6 +390,8 @@ export interface StoreParts {
 export interface Store extends StoreParts, AsyncDisposable {
   /** Tells every committed change, this process's and others'; changes.ts says when. */
   readonly changes: ChangeFeed;
+  /** False while a server database is away: calls throw 'store.away' then, and the feed tells nothing of other edges. */
+  isReachable(): boolean;
   /** Finishes the calls made so far and ends it; later calls throw `store.failed`. May be called again. */
   close(): Promise<void>;
 }

@@ -4,12 +4,11 @@
 // Statements are synchronous: this runs on the store's own thread (thread/), never on the one that carries traffic.
 
 import { chmodSync, closeSync, openSync } from 'node:fs';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as after } from 'node:timers/promises';
 import { foreignCode, PosternError } from '../../errors/error.ts';
 import type { ChangeFeed, StoreChange } from '../contract/changes.ts';
-
-export type Row = Readonly<Record<string, unknown>>;
+import type { Database, Emit, Row, Sql, SqlValue } from '../sql/database.ts';
 
 /** How long opening, and a read, may wait inside SQLite: another process makes the same file, or recovers its log. */
 const busyTimeoutMs = 5_000;
@@ -26,7 +25,7 @@ export interface DatabaseOptions {
 }
 
 /** Owns its file handle until `close`. Throws 'store.failed', 'store.conflict', and 'store.busy' for writes. */
-export class Database {
+export class SqliteDatabase implements Database {
   readonly #path: string;
   readonly #inner: DatabaseSync;
   readonly #changes: ChangeFeed;
@@ -36,6 +35,13 @@ export class Database {
   #dataVersion: number;
   /** Settles when the last write so far is done; never rejects. */
   #lastWrite: Promise<unknown> = Promise.resolve();
+  /** Settles when the transaction that is open has ended: reads of others wait for that, on the one connection there is. */
+  #transaction: Promise<void> | undefined;
+  readonly #sql: Sql = {
+    row: async (sql, ...values) => this.#row(sql, values),
+    rows: async (sql, ...values) => this.#rows(sql, values),
+    run: async (sql, ...values) => this.#run(sql, values),
+  };
 
   /** Opens or makes the file (0600) and brings it to the newest schema. Throws `store.failed`. */
   constructor(path: string, changes: ChangeFeed, { migrations, durable, lockWaitMs }: DatabaseOptions) {
@@ -60,26 +66,23 @@ export class Database {
     }
   }
 
-  /** The only or first row of a query. */
-  row(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#guard(() => this.#statement(sql).get(...values));
+  async row(sql: string, ...values: readonly SqlValue[]): Promise<Row | undefined> {
+    await this.#betweenTransactions();
+    return this.#row(sql, values);
   }
 
-  rows(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#guard(() => this.#statement(sql).all(...values));
+  async rows(sql: string, ...values: readonly SqlValue[]): Promise<Row[]> {
+    await this.#betweenTransactions();
+    return this.#rows(sql, values);
   }
 
-  /** Runs a change and returns the number of rows it touched. Call inside `write`. */
-  run(sql: string, ...values: SQLInputValue[]): number {
-    return this.#guard(() => Number(this.#statement(sql).run(...values).changes));
+  async run(sql: string, ...values: readonly SqlValue[]): Promise<number> {
+    await this.#betweenTransactions();
+    return this.#run(sql, values);
   }
 
-  /**
-   * Runs `body`, which is synchronous, in one transaction: all of it or, when it throws, nothing. What it passes to `emit`
-   * is published after the commit. Writes follow each other in the order of their calls; reads need not wait for them.
-   * Throws 'store.busy' when the write lock was not to be had in time: nothing was changed then.
-   */
-  write<T>(body: (emit: (change: StoreChange) => void) => T): Promise<T> {
+  /** Throws 'store.busy' when the write lock was not to be had in time: nothing was changed then. */
+  write<T>(body: (sql: Sql, emit: Emit) => Promise<T>): Promise<T> {
     const deadline = performance.now() + this.#lockWaitMs;
     const turn = this.#lastWrite.then(async () => {
       await this.#beginWrite(deadline);
@@ -92,7 +95,7 @@ export class Database {
   /** Reads the whole file; closes it and throws 'store.failed', which isDamaged knows, when it is damaged. For small ones. */
   requireSound(): void {
     try {
-      const [found] = this.rows('PRAGMA quick_check(1)');
+      const [found] = this.#rows('PRAGMA quick_check(1)', []);
       if (found?.quick_check === 'ok') return;
       const cause = Object.assign(new Error(String(found?.quick_check)), { errcode: corruptCode });
       throw new PosternError('store.failed', `The database ${this.#path} is damaged`, { cause });
@@ -153,20 +156,38 @@ export class Database {
     });
   }
 
-  #finishWrite<T>(body: (emit: (change: StoreChange) => void) => T): T {
+  async #finishWrite<T>(body: (sql: Sql, emit: Emit) => Promise<T>): Promise<T> {
     const pending: StoreChange[] = [];
-    const result = this.#guard(() => {
-      try {
-        const value = body(change => pending.push(change));
-        this.#inner.exec('COMMIT');
-        return value;
-      } catch (error) {
-        if (this.#inner.isTransaction) this.#inner.exec('ROLLBACK');
-        throw error;
-      }
-    });
-    for (const change of pending) this.#changes.publish(change);
-    return result;
+    const ended = Promise.withResolvers<void>();
+    this.#transaction = ended.promise;
+    try {
+      const value = await body(this.#sql, change => pending.push(change));
+      this.#guard(() => this.#inner.exec('COMMIT'));
+      for (const change of pending) this.#changes.publish(change);
+      return value;
+    } catch (error) {
+      if (this.#inner.isTransaction) this.#guard(() => this.#inner.exec('ROLLBACK'));
+      throw error;
+    } finally {
+      this.#transaction = undefined;
+      ended.resolve();
+    }
+  }
+
+  async #betweenTransactions(): Promise<void> {
+    while (this.#transaction !== undefined) await this.#transaction;
+  }
+
+  #row(sql: string, values: readonly SqlValue[]): Row | undefined {
+    return this.#guard(() => this.#statement(sql).get(...values));
+  }
+
+  #rows(sql: string, values: readonly SqlValue[]): Row[] {
+    return this.#guard(() => this.#statement(sql).all(...values));
+  }
+
+  #run(sql: string, values: readonly SqlValue[]): number {
+    return this.#guard(() => Number(this.#statement(sql).run(...values).changes));
   }
 
   #statement(sql: string): StatementSync {
@@ -180,7 +201,7 @@ export class Database {
 
   /** `data_version` differs when another connection committed; our own commits leave it alone. */
   #readDataVersion(): number {
-    return Number(this.row('PRAGMA data_version')?.data_version);
+    return Number(this.#row('PRAGMA data_version', [])?.data_version);
   }
 
   #migrate(): void {

@@ -205,6 +205,54 @@ export const migrations: readonly string[] = [
   ALTER TABLE tunnels ADD COLUMN old_secret_until_ms INTEGER;
   `,
   `
+  CREATE TABLE public_ports (
+    id TEXT PRIMARY KEY,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    protocol TEXT NOT NULL CHECK (protocol IN ('tcp', 'udp')),
+    port INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+    tunnel_id TEXT NOT NULL REFERENCES tunnels,
+    document TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE UNIQUE INDEX public_ports_port ON public_ports (protocol, port);
+  CREATE INDEX public_ports_tunnel ON public_ports (tunnel_id);
+  CREATE INDEX public_ports_account ON public_ports (account_tag);
+  `,
+  `
+  ALTER TABLE hostnames ADD COLUMN tls TEXT NOT NULL DEFAULT 'terminate'
+    CHECK (tls IN ('terminate', 'passthrough', 'passthrough-v1', 'passthrough-v2'));
+  `,
+  `
+  CREATE TABLE authority_accounts (
+    authority TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    sealed_key BLOB NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE certificates (
+    authority TEXT NOT NULL,
+    name TEXT NOT NULL,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    chain TEXT,
+    sealed_key BLOB,
+    issued_ms INTEGER,
+    expires_ms INTEGER,
+    attempted_ms INTEGER NOT NULL,
+    next_ms INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    problem TEXT,
+    PRIMARY KEY (authority, name),
+    CHECK ((chain IS NULL) = (sealed_key IS NULL))
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE certificate_orders (
+    authority TEXT NOT NULL,
+    account_tag TEXT NOT NULL REFERENCES accounts,
+    at_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX certificate_orders_time ON certificate_orders (authority, at_ms);
+  `,
+  `
   ALTER TABLE tokens ADD COLUMN parent_id TEXT;
   CREATE INDEX tokens_parent ON tokens (parent_id);
   ALTER TABLE login_codes ADD COLUMN maker_id TEXT;

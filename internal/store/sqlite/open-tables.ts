@@ -3,21 +3,10 @@
 
 import { existsSync, renameSync } from 'node:fs';
 import { ChangeFeed } from '../contract/changes.ts';
-import type { PresenceStore, StoreParts } from '../contract/store.ts';
-import { createAccountStore } from './accounts.ts';
-import { createAuditStore } from './audit.ts';
-import { createBalancingStore } from './balancing.ts';
-import { Database, isDamaged } from './database.ts';
-import { createHostnameStore } from './hostnames.ts';
-import { createIpRouteStore } from './ip-routes.ts';
+import type { StoreParts } from '../contract/store.ts';
+import { createStoreParts, forgetOld } from '../sql/store-parts.ts';
+import { isDamaged, SqliteDatabase } from './database.ts';
 import { migrations, presenceMigrations } from './migrations.ts';
-import { createNetworkStore } from './networks.ts';
-import { createPresenceStore } from './presence.ts';
-import { createPrivateHostnameStore } from './private-hostnames.ts';
-import { createQuickTunnelStore } from './quick-tunnels.ts';
-import { createTokenUseStore, forgetTokenUses } from './tokens.ts';
-import { createTunnelStore } from './tunnels.ts';
-import { createDeviceStore, createGroupStore, createUserStore } from './users.ts';
 
 export interface TableOptions {
   /** The database file; made (0600) when missing. `:memory:` for none. */
@@ -40,40 +29,45 @@ export interface Tables {
 export async function openTables(options: TableOptions, changes: ChangeFeed): Promise<Tables> {
   const { path, lockWaitMs } = options;
   await using opened = new AsyncDisposableStack();
-  const database = opened.adopt(new Database(path, changes, { migrations, durable: true, lockWaitMs }), closeDatabase);
-  await forgetDeleted(database, options.forgetBeforeMs);
-  // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
-  const presence = opened.adopt(openPresence(presencePath(path), lockWaitMs), closeDatabase);
-  await forgetTokenUses(presence, database);
-  const presenceStore = createPresenceStore(presence);
-  await forgetActivity(database, presenceStore);
+  const { database, presence } = opened.use(openSqliteDatabases(path, { changes, lockWaitMs }));
+  const parts = createStoreParts(database, presence);
+  await forgetOld(database, presence, options.forgetBeforeMs);
   const databases = opened.move();
   return {
-    parts: {
-      accounts: createAccountStore(database),
-      tunnels: createTunnelStore(database),
-      hostnames: createHostnameStore(database),
-      quickTunnels: createQuickTunnelStore(database, ids => presenceStore.forgetTunnels(ids)),
-      presence: presenceStore,
-      networks: createNetworkStore(database),
-      ipRoutes: createIpRouteStore(database),
-      privateHostnames: createPrivateHostnameStore(database),
-      balancing: createBalancingStore(database),
-      users: createUserStore(database),
-      groups: createGroupStore(database),
-      devices: createDeviceStore(database),
-      audit: createAuditStore(database),
-      tokenUses: createTokenUseStore(presence),
-    },
+    parts,
     noticeForeignChanges: () => database.noticeForeignChanges(),
     close: () => databases.disposeAsync(),
   };
 }
 
+/** Throws 'store.failed' or 'store.busy'. Disposal waits for the writes that were called for. */
+export function openSqliteDatabases(
+  path: string,
+  { changes = new ChangeFeed(), lockWaitMs }: { changes?: ChangeFeed; lockWaitMs: number },
+) {
+  const database = new SqliteDatabase(path, changes, { migrations, durable: true, lockWaitMs });
+  try {
+    // A file of its own: edges write it every few seconds, and nobody must read all tables again because of that.
+    const presence = openPresence(presencePath(path), lockWaitMs);
+    return {
+      database,
+      presence,
+      /** SQLite sees to its ids itself. */
+      continueIds: async (): Promise<void> => undefined,
+      async [Symbol.asyncDispose]() {
+        await Promise.all([database.close(), presence.close()]);
+      },
+    };
+  } catch (error) {
+    void database.close();
+    throw error;
+  }
+}
+
 /** What is in it is told anew by whoever is connected: a damaged file is put aside. Its log goes with it. */
-function openPresence(path: string, lockWaitMs: number): Database {
-  const open = (): Database => {
-    const database = new Database(path, new ChangeFeed(), {
+function openPresence(path: string, lockWaitMs: number): SqliteDatabase {
+  const open = (): SqliteDatabase => {
+    const database = new SqliteDatabase(path, new ChangeFeed(), {
       migrations: presenceMigrations,
       durable: false,
       lockWaitMs,
@@ -91,28 +85,6 @@ function openPresence(path: string, lockWaitMs: number): Database {
   }
 }
 
-function closeDatabase(database: Database): Promise<void> {
-  return database.close();
-}
-
 function presencePath(path: string): string {
   return path === ':memory:' ? path : path.replace(/(\.db)?$/, '-presence.db');
-}
-
-/** The files are two, so what one forgot the other may still know. */
-async function forgetActivity(database: Database, presence: PresenceStore): Promise<void> {
-  const seen = await presence.activity();
-  const gone = seen.filter(
-    ({ tunnelId }) => database.row('SELECT 1 FROM tunnels WHERE id = ?', tunnelId) === undefined,
-  );
-  if (gone.length > 0) await presence.forgetTunnels(gone.map(({ tunnelId }) => tunnelId));
-}
-
-/** Routes first: those of a forgotten tunnel or network are all deleted ones, and go with it. */
-async function forgetDeleted(database: Database, beforeMs: number): Promise<void> {
-  await database.write(() => {
-    for (const table of ['ip_routes', 'private_hostnames', 'networks', 'tunnels']) {
-      database.run(`DELETE FROM ${table} WHERE deleted_ms < ?`, beforeMs);
-    }
-  });
 }

@@ -3,8 +3,10 @@
 
 import type { TLSSocket } from 'node:tls';
 import { isPosternError, type PosternError } from '../../errors/error.ts';
+import type { ReceiveBuffer } from '../../net/linux/receive-buffer.ts';
 import { acceptHttp2, listenHttp2 } from '../http2/listen.ts';
 import { listenQuic, type QuicListener } from '../quic/listen.ts';
+import type { QuicTuning } from '../quic/settings.ts';
 import type { EdgeConnection } from '../transport.ts';
 
 export interface ListenTransportsOptions {
@@ -17,6 +19,10 @@ export interface ListenTransportsOptions {
   readonly onConnection: (connection: EdgeConnection) => void;
   /** Told once when QUIC does not exist on this platform; HTTP/2 serves alone then. */
   readonly onQuicUnavailable: (error: PosternError) => void;
+  /** Told of the kernel's receive buffer of QUIC's socket, once. */
+  readonly onReceiveBuffer?: (buffer: ReceiveBuffer) => void;
+  /** Beside `edgeTuning`. */
+  readonly quicTuning?: QuicTuning | undefined;
 }
 
 export interface TransportListeners {
@@ -41,7 +47,7 @@ export async function listenTransports(options: ListenTransportsOptions): Promis
     const { port } = http2.address;
     let quic: QuicListener | undefined;
     try {
-      quic = listenQuic({ host, port, ...certificates, onConnection });
+      quic = listenQuic({ host, port, ...certificates, onConnection, tuning: options.quicTuning ?? {} });
     } catch (error) {
       if (!isPosternError(error, 'unavailable')) {
         await http2.close();
@@ -50,6 +56,7 @@ export async function listenTransports(options: ListenTransportsOptions): Promis
       }
       options.onQuicUnavailable(error);
     }
+    if (quic?.receiveBuffer !== undefined) options.onReceiveBuffer?.(quic.receiveBuffer);
     let isClosed = false;
     return {
       port,

@@ -6,10 +6,12 @@ import type { Duplex } from 'node:stream';
 import { PosternError } from '../../errors/error.ts';
 import { formatHostPort, hostOf, splitHostPort } from '../../net/address/host-port.ts';
 import { hostAddresses } from '../../net/address/lookup-host.ts';
+import type { ReceiveBuffer } from '../../net/linux/receive-buffer.ts';
 import { systemRoots } from '../../net/trust/system-roots.ts';
 import type { QuicConnection } from '../../quic/connection.ts';
 import { QuicDuplex } from '../../quic/duplex.ts';
 import { openEndpoint, type QuicEndpoint } from '../../quic/endpoint.ts';
+import type { PathDetails } from '../../quic/path-details.ts';
 import type { QuicStream } from '../../quic/stream.ts';
 import { decodeRequestHead, encodeRefusalHead } from '../../wire/stream/stream-head.ts';
 import { serveRpc } from '../serve-rpc.ts';
@@ -95,6 +97,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
   readonly takesRequests = true;
   readonly localPort: number;
   readonly remoteAddress: string;
+  readonly receiveBuffer: ReceiveBuffer;
   readonly control: Promise<Duplex>;
   readonly closed: Promise<ConnectionEnd>;
   readonly #connection: QuicConnection;
@@ -108,6 +111,7 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
     this.#connection = connection;
     this.localPort = splitHostPort(connection.localAddress).port;
     this.remoteAddress = connection.remoteAddress;
+    this.receiveBuffer = endpoint.receiveBuffer;
     this.#link = new QuicLink(connection);
     this.closed = this.#link.closed;
     this.#control = new QuicDuplex(connection.openStream(), { onStop: 'reset' });
@@ -186,6 +190,10 @@ class QuicConnectorConnection implements ConnectorConnection, HeadSink {
 
   stats(): ConnectionStats {
     return this.#link.stats();
+  }
+
+  pathDetails(): PathDetails | undefined {
+    return this.#connection.pathDetails();
   }
 
   drain(timeoutMs: number): Promise<void> {

@@ -55,6 +55,7 @@ export function listenQuic(options: QuicListenOptions): QuicListener {
   );
   return {
     address: splitHostPort(endpoint.address),
+    receiveBuffer: endpoint.receiveBuffer,
     setCertificates: certificates => endpoint.setIdentity(certificates),
     close: () => {
       endpoint.retire();

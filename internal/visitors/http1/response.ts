@@ -169,6 +169,7 @@ export class Http1Response extends ObservedResponse implements VisitorResponse, 
       lines.push(`${headers[index] ?? ''}: ${headers[index + 1] ?? ''}`);
     socket.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
     if (behind.length > 0) socket.unshift(behind);
+    this.tellUpgraded(socket);
     return socket;
   }
 

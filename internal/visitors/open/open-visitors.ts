@@ -14,7 +14,7 @@ import type { ErrorPage } from '../problem.ts';
 import type { HostnameTable } from '../routing/hostname-table.ts';
 import { UploadWatch } from '../upload-watch.ts';
 import type { HandleVisitor, VisitorStep } from '../visitor.ts';
-import { openPublicServer, type SharedPort } from './server.ts';
+import { openPublicServer, type Passthrough, type SharedPort } from './server.ts';
 
 export interface VisitorsOptions {
   readonly host: string;
@@ -44,6 +44,8 @@ export interface Visitors extends AsyncDisposable {
   readonly httpsPort: number | undefined;
   /** Sets the steps, outermost first; until then requests wait. Call once. */
   serve(steps: readonly VisitorStep[]): void;
+  /** See PublicServer. */
+  passThrough(choose: Passthrough): void;
   /** From now on browsers are shown this page of failed requests. */
   showErrorsWith(page: ErrorPage): void;
   /** What visitors type: HTTP where it is listened for, since its certificate needs no trust. */
@@ -80,6 +82,7 @@ export async function openVisitors(options: VisitorsOptions): Promise<Visitors> 
       handle = joinSteps(steps, (request, response) => void forward(request, response, forwarding));
       ready.resolve(handle);
     },
+    passThrough: choose => server.passThrough(choose),
     showErrorsWith: page => {
       errorPage = page;
     },

@@ -10,6 +10,7 @@ import {
   type TLSSocket,
   type Server as TlsServer,
 } from 'node:tls';
+import { challengeAlpn } from '../../certificates/acme/challenge-alpn.ts';
 import { type Certificates, protocolNames } from '../../certificates/open-certificates.ts';
 import { listenFailed, listenTcp } from '../../net/stream/listen-tcp.ts';
 import { WriteWatch } from '../../net/stream/write-watch.ts';
@@ -21,12 +22,19 @@ import { serveHttp2 } from '../http2-server.ts';
 import { type VisitorTimeouts, visitorTimeouts } from '../limits.ts';
 import { type Place, Places, type VisitorLimits } from '../places.ts';
 import type { HandleVisitor } from '../visitor.ts';
+import { type FirstWords, peek } from './peek.ts';
 
 /** Who takes the connectors that come to the visitors' HTTPS port because theirs is blocked on the way. */
 export interface SharedPort {
   /** After the TLS handshake; the socket is the callee's. */
   accept(socket: TLSSocket): void;
 }
+
+/**
+ * Whether connections for a server name are handed on without their TLS being opened: who takes the socket then, which it
+ * owns from then on, with every byte of the visitor still to be read. Undefined = they are not. Must not throw.
+ */
+export type Passthrough = (serverName: string) => ((socket: Socket) => void) | undefined;
 
 export interface PublicServerOptions {
   readonly host: string;
@@ -48,6 +56,8 @@ export interface PublicServer {
   readonly httpPort: number | undefined;
   readonly httpsPort: number | undefined;
   readonly places: Places;
+  /** Asks from now on where connections lead, before their TLS is opened. */
+  passThrough(choose: Passthrough): void;
   /** Accept no more connections, finish running requests (at most `timeoutMs`), then close. */
   drain(timeoutMs: number): Promise<void>;
 }
@@ -60,7 +70,7 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
   try {
     ports = [
       await listen(listeners.plain, host, options.httpPort, 'HTTP'),
-      await listen(listeners.tls, host, options.httpsPort, 'HTTPS'),
+      await listen(listeners.secure, host, options.httpsPort, 'HTTPS'),
     ];
   } catch (error) {
     await listeners.drain(0);
@@ -73,6 +83,9 @@ export async function openPublicServer(options: PublicServerOptions): Promise<Pu
     httpPort,
     httpsPort,
     places: listeners.places,
+    passThrough: choose => {
+      listeners.passthrough = choose;
+    },
     drain: timeoutMs => {
       stopRenewal();
       return listeners.drain(timeoutMs);
@@ -85,6 +98,8 @@ const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 6
 
 class Listeners {
   readonly plain: Server;
+  /** Takes connections for `tls`, which does not listen itself: what comes first is looked at before TLS begins. */
+  readonly secure: Server;
   readonly tls: TlsServer;
   readonly places: Places;
   readonly #options: PublicServerOptions;
@@ -97,6 +112,8 @@ class Listeners {
   readonly #handshakes = new Map<string, { readonly place: Place; readonly socket: Socket }>();
   /** Certificate for the names by which connectors call an edge. */
   #connectorContext: SecureContext;
+  /** See `PublicServer.passThrough`. */
+  passthrough: Passthrough | undefined;
   #whenEmpty: (() => void) | undefined;
   readonly #http1 = new Set<Http1Connection>();
   readonly #http2 = new Set<ServerHttp2Session>();
@@ -114,6 +131,7 @@ class Listeners {
       if (place !== undefined) this.#serveHttp1(socket, place);
     });
     this.tls = this.#createTls();
+    this.secure = createServer({ allowHalfOpen: true, ...socketOptions }, socket => this.#acceptSecure(socket));
     // A quarter late at most.
     this.#sweep = setInterval(() => this.#expire(), this.#timeouts.headersMs / 4).unref();
   }
@@ -125,7 +143,7 @@ class Listeners {
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, timeoutMs);
-    for (const server of [this.plain, this.tls]) server.close();
+    for (const server of [this.plain, this.secure]) server.close();
     await this.#untilEmpty();
     clearTimeout(timer);
     clearInterval(this.#sweep);
@@ -155,22 +173,37 @@ class Listeners {
     };
     const server = createTlsServer({
       ...certificates.visitorTls,
-      ALPNProtocols: ['h2', 'http/1.1', ...(connectors === undefined ? [] : [connectorAlpn])],
+      ALPNProtocols: ['h2', 'http/1.1', ...(connectors === undefined ? [] : [connectorAlpn]), challengeAlpn],
       handshakeTimeout: this.#timeouts.headersMs,
-      ...socketOptions,
       SNICallback: chooseContext,
-    });
-    server.on('connection', (socket: Socket) => {
-      const place = this.#admit(socket);
-      if (place === undefined) return;
-      const peer = peerOf(socket);
-      this.#handshakes.set(peer, { place, socket });
-      socket.once('close', () => this.#handshakes.delete(peer));
     });
     // Node leaves a socket open whose handshake took too long.
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     server.on('secureConnection', socket => this.#acceptTls(socket));
     return server;
+  }
+
+  #acceptSecure(socket: Socket): void {
+    const place = this.#admit(socket);
+    if (place === undefined) return;
+    socket.on('error', () => socket.destroy());
+    peek(socket, this.#timeouts.headersMs, words => this.#begin(socket, place, words));
+  }
+
+  /** What is no TLS, and a hello without a name that leads elsewhere, is for the TLS server to judge. */
+  #begin(socket: Socket, place: Place, words: FirstWords): void {
+    if (this.#isDraining || words.kind === 'too-large') return void socket.destroy();
+    const name = words.kind === 'hello' ? words.serverName : undefined;
+    const passOn = name === undefined ? undefined : this.passthrough?.(name);
+    if (passOn !== undefined) {
+      place.busy();
+      passOn(socket);
+      return;
+    }
+    const peer = peerOf(socket);
+    this.#handshakes.set(peer, { place, socket });
+    socket.once('close', () => this.#handshakes.delete(peer));
+    this.tls.emit('connection', socket);
   }
 
   #acceptTls(socket: TLSSocket): void {
@@ -179,6 +212,8 @@ class Listeners {
     const { place } = known;
     if (isConnector(socket)) this.#handOver(socket, known);
     else if (socket.alpnProtocol === connectorAlpn) socket.destroy();
+    // The certificate was the answer: RFC 8737 §3.
+    else if (socket.alpnProtocol === challengeAlpn) socket.end();
     else if (socket.alpnProtocol === 'h2') this.#serveHttp2(socket, place);
     else this.#serveHttp1(socket, place);
   }

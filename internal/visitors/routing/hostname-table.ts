@@ -3,6 +3,7 @@
 
 import { hostOf } from '../../net/address/host-port.ts';
 import type { TunnelId } from '../../schema/api/id.ts';
+import type { HostnameTls } from '../../store/contract/records.ts';
 import type { Store } from '../../store/contract/store.ts';
 import { followTable } from '../../store/follow/follow-table.ts';
 
@@ -13,6 +14,8 @@ export interface TunnelRoute {
   readonly hostname: string;
   readonly accountTag: string;
   readonly tunnelId: TunnelId;
+  /** What happens to visitors' TLS. */
+  readonly tls?: HostnameTls | undefined;
   readonly choose?: undefined;
 }
 

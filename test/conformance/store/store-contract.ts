@@ -359,7 +359,7 @@ export function describeStoreContract(variant: string, createPlace: () => Promis
       try {
         const reset = new Promise<void>(resolve => {
           second.changes.subscribe(change => {
-            if (change.kind === 'reset') resolve();
+            if (change.kind === 'reset' || change.kind === 'network-changed') resolve();
           });
         });
         await newAccount('a');

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { PosternError } from '../../../internal/errors/error.ts';
+import { WebSocketDecoder } from '../../../internal/net/websocket/websocket-decoder.ts';
 import { ResponseParser } from '../../../internal/origin/message/response-parser.ts';
-import { WebSocketDecoder } from '../../../internal/origin/websocket/websocket-decoder.ts';
 import { type FuzzTarget, randomChunks } from '../target.ts';
 
 /** Everything that a parser reports for these chunks, joined so that the cuts do not show. */

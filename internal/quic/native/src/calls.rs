@@ -2,6 +2,7 @@
 //! what has to be sent: sending happens at the end of the turn. README.md documents them for the TypeScript side.
 
 use crate::engine::{Engine, canonical};
+use crate::figures::{endpoint_stats, path_details, stats};
 use crate::flows::{
     max_datagram, open_stream, read, read_datagrams, received_reset, reset, send_datagram, stop, write,
 };
@@ -58,7 +59,7 @@ macro_rules! methods {
 methods! {
     address as c"address", connect as c"connect", open_stream as c"openStream", read as c"read", received_reset as c"receivedReset", write as c"write",
     reset as c"reset", stop as c"stop", send_datagram as c"sendDatagram", read_datagrams as c"readDatagrams",
-    max_datagram as c"maxDatagram", stats as c"stats", endpoint_stats as c"endpointStats",
+    max_datagram as c"maxDatagram", stats as c"stats", path_details as c"pathDetails", endpoint_stats as c"endpointStats",
     remote_address as c"remoteAddress", local_address as c"localAddress", close as c"close", notify_flushed as c"notifyFlushed", ping as c"ping",
     set_identity as c"setIdentity", shutdown as c"shutdown", destroy as c"destroy", set_referenced as c"setReferenced", provoke_panic as c"provokePanic",
 }
@@ -119,57 +120,6 @@ fn connect(call: &Call, shared: &Shared) -> Outcome {
     let handle = engine.connect(remote, &name)?;
     shared.schedule_flush();
     Ok(call.env.number(handle))
-}
-
-/// stats(connection) → whether it exists; the numbers are in the state, in this order
-fn stats(call: &Call, shared: &Shared) -> Outcome {
-    let found = with_conn(call, shared, |engine, slot| {
-        let Some(conn) = engine.conns.get_mut(slot) else { return Ok(()) };
-        let (all, sending) = (conn.inner.stats(), conn.inner.streams().send_streams());
-        let numbers = [
-            all.path.rtt.as_secs_f64() * 1000.0,
-            all.path.min_rtt.as_secs_f64() * 1000.0,
-            all.path.cwnd as f64,
-            f64::from(all.path.current_mtu),
-            all.path.sent_packets as f64,
-            all.path.lost_packets as f64,
-            all.path.congestion_events as f64,
-            all.udp_tx.bytes as f64,
-            all.udp_rx.bytes as f64,
-            all.udp_tx.datagrams as f64,
-            all.udp_rx.datagrams as f64,
-            sending as f64,
-            all.frame_rx.datagram as f64,
-            conn.datagrams_delivered as f64,
-            all.path.black_holes_detected as f64,
-        ];
-        numbers.iter().enumerate().for_each(|(index, number)| shared.set_state(index, *number));
-        Ok(())
-    })?;
-    Ok(call.env.int(i32::from(found.is_some())))
-}
-
-/// endpointStats() → whether it is open; the numbers are in the state, in this order
-fn endpoint_stats(call: &Call, shared: &Shared) -> Outcome {
-    let Some(engine) = shared.engine() else { return Ok(call.env.int(0)) };
-    let counters = engine.socket.counters;
-    let numbers = [
-        engine.conns.len() as f64,
-        engine.admission.handshakes() as f64,
-        engine.admission.retries_sent as f64,
-        engine.admission.refused as f64,
-        engine.handshakes_failed as f64,
-        counters.receive_calls as f64,
-        counters.received_packets as f64,
-        counters.received_bytes as f64,
-        counters.send_calls as f64,
-        counters.sent_packets as f64,
-        counters.sent_bytes as f64,
-        counters.send_errors as f64,
-        f64::from(counters.last_send_errno),
-    ];
-    numbers.iter().enumerate().for_each(|(index, number)| shared.set_state(index, *number));
-    Ok(call.env.int(1))
 }
 
 /// remoteAddress(connection) → "ip:port" now; "" when gone

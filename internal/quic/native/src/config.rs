@@ -2,6 +2,8 @@
 //! The TypeScript side (`settings.ts`) owns the defaults and says how each was chosen; here every value is checked.
 
 use crate::napi::{Env, Fault, Value};
+use crate::watched::Watching;
+use qp::congestion::ControllerFactory;
 use quinn_proto as qp;
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -141,12 +143,13 @@ fn transport(from: &Reader, initial_streams: u64) -> Result<qp::TransportConfig,
     });
     out.mtu_discovery_config(discovery);
     let congestion = from.text(c"congestion")?;
-    match congestion.as_str() {
-        "cubic" => out.congestion_controller_factory(Arc::new(qp::congestion::CubicConfig::default())),
-        "bbr" => out.congestion_controller_factory(Arc::new(qp::congestion::BbrConfig::default())),
-        "newreno" => out.congestion_controller_factory(Arc::new(qp::congestion::NewRenoConfig::default())),
+    let factory: Arc<dyn ControllerFactory + Send + Sync> = match congestion.as_str() {
+        "cubic" => Arc::new(qp::congestion::CubicConfig::default()),
+        "bbr" => Arc::new(qp::congestion::BbrConfig::default()),
+        "newreno" => Arc::new(qp::congestion::NewRenoConfig::default()),
         other => return Err(Fault::argument(&format!("congestion '{other}' is not cubic, bbr or newreno"))),
     };
+    out.congestion_controller_factory(Arc::new(Watching(factory)));
     Ok(out)
 }
 

@@ -1,15 +1,16 @@
 //! QUIC for Postern: quinn-proto (the protocol without I/O), quinn-udp (batched sockets) and rustls, driven on the
 //! JavaScript thread. README.md in the folder above documents the interface towards TypeScript.
 //!
-//! `lib` registers the module; `calls` and `flows` are the methods; `shared` ties JavaScript, libuv and the engine together;
-//! `engine` runs connections over `socket`, with `table`, `timers`, `admission` and `events`; `config`, `tls` and `pin` read
-//! the settings; `napi`, `uv` and `sys` are the border to Node.
+//! `lib` registers the module; `calls`, `flows` and `figures` are the methods; `shared` ties JavaScript, libuv and the engine
+//! together; `engine` runs connections over `socket`, with `table`, `timers`, `admission`, `events` and `watched`; `config`,
+//! `tls` and `pin` read the settings; `napi`, `uv` and `sys` are the border to Node.
 
 mod admission;
 mod calls;
 mod config;
 mod engine;
 mod events;
+mod figures;
 mod flows;
 mod napi;
 mod pin;
@@ -22,6 +23,7 @@ mod testing;
 mod timers;
 mod tls;
 mod uv;
+mod watched;
 
 use config::Settings;
 use engine::Engine;
@@ -32,7 +34,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 /// Version of the interface between this library and `native.ts`; both must say the same.
-const INTERFACE: i32 = 4;
+const INTERFACE: i32 = 5;
 
 thread_local! {
     /// Where the last panic of this thread began.

@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 /// Numbers in front of the event records, for results of calls.
-pub const STATE: usize = 32;
+pub const STATE: usize = 64;
 const MEMORY: usize = STATE + BATCH * RECORD;
 /// Rounds of events and flushes in one turn; what is left waits for the next, so that a dialogue between JavaScript and
 /// the engine cannot hold the event loop.

@@ -40,7 +40,8 @@ impl Socket {
         let socket = UdpSocket::bind(address)?;
         let state = UdpSocketState::new((&socket).into())?;
         if buffer_bytes > 0 {
-            // The kernel may grant less (net.core.rmem_max): that costs throughput, not correctness.
+            // The kernel may grant less (net.core.rmem_max): that costs throughput, not correctness, and is told by
+            // `receive_buffer`.
             drop(state.set_recv_buffer_size((&socket).into(), buffer_bytes));
             drop(state.set_send_buffer_size((&socket).into(), buffer_bytes));
         }
@@ -56,6 +57,13 @@ impl Socket {
 
     pub fn may_fragment(&self) -> bool {
         self.state.may_fragment()
+    }
+
+    /// Bytes of the kernel's receive buffer, as they are asked for; 0 where the system does not tell.
+    pub fn receive_buffer(&self) -> usize {
+        let bytes = self.state.recv_buffer_size((&self.socket).into()).unwrap_or(0);
+        // Linux tells twice the number that was set: half of it is for its own records (socket(7)).
+        if cfg!(target_os = "linux") { bytes / 2 } else { bytes }
     }
 
     pub fn segments(&self) -> usize {

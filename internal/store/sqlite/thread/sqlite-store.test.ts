@@ -11,16 +11,19 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, it } from 'node:test';
 import { describeBalancingContract } from '../../../../test/conformance/store/balancing-contract.ts';
+import { describeCertificateContract } from '../../../../test/conformance/store/certificate-contract.ts';
 import { describeChangeContract } from '../../../../test/conformance/store/change-contract.ts';
 import { describePeopleContract } from '../../../../test/conformance/store/people-contract.ts';
 import { describePresenceContract } from '../../../../test/conformance/store/presence-contract.ts';
+import { describePublicPortContract } from '../../../../test/conformance/store/public-port-contract.ts';
 import { describeStoreContract, type StorePlace } from '../../../../test/conformance/store/store-contract.ts';
 import { LateStore } from '../../../../test/support/late-store.ts';
 import { createTag, createTunnelId, parseTunnelId, type TunnelId } from '../../../schema/api/id.ts';
 import type { IpRouteRecord } from '../../contract/records.ts';
-import { maxAuditEntries } from '../audit.ts';
+import { maxAuditEntries } from '../../sql/audit.ts';
+import { keepDeletedMs } from '../../sql/store-parts.ts';
 import { migrations } from '../migrations.ts';
-import { keepDeletedMs, openSqliteStore } from './sqlite-store.ts';
+import { openSqliteStore } from './sqlite-store.ts';
 
 const temporary = (): string => mkdtempSync(join(tmpdir(), 'postern-store-'));
 
@@ -40,7 +43,9 @@ describeStoreContract('sqlite, told late', async () => {
 });
 describePresenceContract('sqlite', createPlace);
 describeBalancingContract('sqlite', createPlace);
+describePublicPortContract('sqlite', createPlace);
 describePeopleContract('sqlite', createPlace);
+describeCertificateContract('sqlite', createPlace);
 describeChangeContract('sqlite', createPlace);
 
 describe('sqlite store', () => {

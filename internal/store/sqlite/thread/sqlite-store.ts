@@ -6,6 +6,7 @@
 import { PosternError } from '../../../errors/error.ts';
 import { ChangeFeed } from '../../contract/changes.ts';
 import type { Store, StoreParts } from '../../contract/store.ts';
+import { keepDeletedMs } from '../../sql/store-parts.ts';
 import type { ThreadSetup } from './messages.ts';
 import { StoreThread } from './store-thread.ts';
 
@@ -21,8 +22,6 @@ export interface SqliteStoreOptions {
   readonly onDeath?: (error: PosternError) => void;
 }
 
-/** How long deleted tunnels, routes and networks can still be listed; then they are forgotten at the next start. */
-export const keepDeletedMs = 30 * 86_400_000;
 /** Longer than any of our transactions, shorter than an API call of our commands (15 s). */
 const defaultLockWaitMs = 10_000;
 /** How soon after its start a thread that died is replaced: one that cannot live costs a start a second. */
@@ -67,7 +66,18 @@ const methods: { readonly [Part in keyof StoreParts]: Readonly<Record<keyof Stor
   },
   networks: { create: true, update: true, remove: true, get: true, list: true },
   ipRoutes: { create: true, update: true, remove: true, list: true },
+  publicPorts: { create: true, remove: true, list: true },
   balancing: { create: true, change: true, remove: true, list: true },
+  certificates: {
+    list: true,
+    claim: true,
+    keep: true,
+    fail: true,
+    postpone: true,
+    remove: true,
+    account: true,
+    setAccount: true,
+  },
   users: { create: true, get: true, list: true, remove: true, setLoginCode: true, takeLoginCode: true },
   groups: { create: true, list: true, remove: true, setMember: true },
   devices: { create: true, list: true, remove: true },
@@ -96,12 +106,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     networks: part('networks'),
     ipRoutes: part('ipRoutes'),
     privateHostnames: part('privateHostnames'),
+    publicPorts: part('publicPorts'),
     balancing: part('balancing'),
+    certificates: part('certificates'),
     users: part('users'),
     groups: part('groups'),
     devices: part('devices'),
     audit: part('audit'),
     tokenUses: part('tokenUses'),
+    isReachable: () => true,
     close,
     [Symbol.asyncDispose]: close,
   };
