@@ -4,8 +4,9 @@
 import { PosternError } from '../errors/error.ts';
 import { hostOf } from '../net/address/host-port.ts';
 import { plainAddress } from '../net/address/ip.ts';
+import { managementHostTest } from '../net/http/management-host.ts';
 import type { TunnelId } from '../schema/api/id.ts';
-import type { EdgeConnection } from '../transport/transport.ts';
+import type { EdgeConnection, OutgoingStream, RequestHead } from '../transport/transport.ts';
 import type { DatagramVersion } from '../wire/features.ts';
 import type { Carrier } from './carrier.ts';
 import type { ConfigurationSender } from './configuration-sender.ts';
@@ -58,6 +59,23 @@ export class ConnectorRegistry {
   readonly #unanswered = new Map<Carrier, Set<() => void>>();
   #expectsNobody = false;
   #next = 0;
+
+  /** Whether a Host header is one to which a connector might answer itself. */
+  readonly isManagementHost: (host: string) => boolean;
+
+  /** `managementHost`: this edge's own name for requests to connectors themselves, besides the usual ones. */
+  constructor({ managementHost }: { readonly managementHost?: string | undefined } = {}) {
+    this.isManagementHost = managementHostTest(managementHost);
+  }
+
+  /**
+   * Opens a request stream for whoever is not the management step: no visitor, member or check may ask a connector itself.
+   * Throws what `Carrier.request` does, and 'origin.unreachable' for such a host.
+   */
+  ask(carrier: Carrier, head: RequestHead): OutgoingStream {
+    if (!this.isManagementHost(head.host)) return carrier.request(head);
+    throw new PosternError('origin.unreachable', `The host ${head.host} is the connectors' own; name another.`);
+  }
 
   /** Calls `listener` for every registration and removal; it must not throw. Returns what stops it. */
   subscribe(listener: (event: RegistryEvent) => void): () => void {

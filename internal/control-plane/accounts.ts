@@ -12,6 +12,7 @@ import { createTag } from '../schema/api/id.ts';
 import type { AccountRecord, ZoneRecord } from '../store/contract/records.ts';
 import type { Store } from '../store/contract/store.ts';
 import { createApiToken, digestApiToken } from '../store/secret-box.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 export interface LocalAccounts {
   /** Account of the operator. */
@@ -20,6 +21,15 @@ export interface LocalAccounts {
   readonly quick: AccountRecord;
   /** The operator's API credential, as in `<stateDir>/cert.pem`. */
   readonly cert: OriginCert;
+}
+
+export interface LocalAccountsOptions {
+  readonly stateDir: string;
+  readonly domain: string;
+  readonly apiUrl: string;
+  /** Told when the credential in the state directory is of another database. */
+  readonly logger?: Logger | undefined;
+  readonly now?: (() => number) | undefined;
 }
 
 /** An edge of this machine answers at once. */
@@ -31,10 +41,7 @@ const localCertName = 'cert.pem';
  * Finds or makes both accounts, sets their zone to `domain`, and makes sure that the credential in the state directory
  * (0600) works and names `apiUrl`, or another edge on that directory which answers there. Safe when several edges start at once on one state directory.
  */
-export async function ensureLocalAccounts(
-  store: Store,
-  options: { readonly stateDir: string; readonly domain: string; readonly apiUrl: string; readonly now?: () => number },
-): Promise<LocalAccounts> {
+export async function ensureLocalAccounts(store: Store, options: LocalAccountsOptions): Promise<LocalAccounts> {
   const now = options.now ?? Date.now;
   const local = await ensureAccount(store, 'local', options.domain, now());
   const quick = await ensureAccount(store, 'quick', options.domain, now());
@@ -79,7 +86,7 @@ async function ensureAccount(store: Store, name: string, domain: string, nowMs: 
 async function ensureCert(
   store: Store,
   { account, zone }: AccountWithZone,
-  options: { readonly stateDir: string; readonly apiUrl: string },
+  options: Pick<LocalAccountsOptions, 'stateDir' | 'apiUrl' | 'logger'>,
   nowMs: number,
 ): Promise<OriginCert> {
   const path = join(options.stateDir, localCertName);
@@ -94,6 +101,16 @@ async function ensureCert(
       replacePrivateFile(path, encodeOriginCert(moved));
       return moved;
     }
+  }
+  if (text !== undefined && present !== undefined) {
+    // The database that it is of may come back, from a backup.
+    const kept = `${path}.${nowMs}.kept`;
+    replacePrivateFile(kept, text);
+    options.logger?.warn(
+      { cert: path, kept },
+      'edge.db does not know the credential in cert.pem, which is kept aside: was edge.db lost or replaced? ' +
+        'Tunnels, users and tokens are those of edge.db; to have the earlier ones, stop the edge and restore its edge.db',
+    );
   }
   const apiToken = createApiToken();
   await store.accounts.addToken({

@@ -4,7 +4,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
-import { hostOf } from '../net/address/host-port.ts';
+import { hostOfHeader } from '../net/address/host-port.ts';
 
 export interface SourceProblem {
   readonly status: 403 | 421;
@@ -18,7 +18,7 @@ export function judgeSource(
 ): SourceProblem | undefined {
   const { host = '', origin } = headers;
   const name = hostnameOf(host);
-  if (isIP(name) === 0 && name !== 'localhost' && !isOwn(name)) {
+  if (name === undefined || (isIP(name) === 0 && name !== 'localhost' && !isOwn(name))) {
     return { status: 421, message: 'This API is not served under that name: use its address, or localhost' };
   }
   const site = headers['sec-fetch-site'];
@@ -32,9 +32,9 @@ export function judgeSource(
   return undefined;
 }
 
-/** In lower case, without port, brackets and the root's dot. */
-function hostnameOf(host: string): string {
-  return hostOf(host.toLowerCase()).replace(/\.$/, '');
+/** In lower case, without port, brackets and the root's dot; undefined for what names no host. */
+function hostnameOf(host: string): string | undefined {
+  return hostOfHeader(host)?.replace(/\.$/, '');
 }
 
 /** Host and port of an origin as a Host header has them; undefined for `null` and what is no origin. */

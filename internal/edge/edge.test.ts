@@ -1,7 +1,7 @@
 // The edge as a whole: its API's listener, its tokens, several edges on one state, and what large bodies cost.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { join } from 'node:path';
@@ -194,5 +194,22 @@ describe('256 MiB through an edge', { timeout: 240_000 }, () => {
     });
     assert.equal(answer, String(totalBytes));
     assert.ok(peak - before < maxGrowthBytes, `grew by ${(peak - before) >> 20} MiB`);
+  });
+});
+
+describe('an edge whose database is lost', () => {
+  it('says so, and keeps the credential of the old one', async t => {
+    const first = await EdgeWorld.open(t);
+    const { stateDir } = first;
+    const text = await readFile(join(stateDir, 'cert.pem'), 'utf8');
+    await first.edge.stop();
+    const isDatabase = (name: string): boolean => name.startsWith('edge.db');
+    for (const name of (await readdir(stateDir)).filter(isDatabase)) await rm(join(stateDir, name));
+    const second = await EdgeWorld.open(t, { stateDir });
+    assert.ok(second.lines.some(({ level, message }) => level === 'warn' && /was edge\.db lost/.test(String(message))));
+    const kept = (await readdir(stateDir)).filter(name => /^cert\.pem\.\d+\.kept$/.test(name));
+    assert.equal(kept.length, 1);
+    assert.equal(await readFile(join(stateDir, kept[0] ?? ''), 'utf8'), text);
+    assert.notEqual(await readFile(join(stateDir, 'cert.pem'), 'utf8'), text);
   });
 });

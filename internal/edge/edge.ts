@@ -61,7 +61,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
     }),
   );
 
-  const registry = new ConnectorRegistry();
+  const registry = new ConnectorRegistry({ managementHost });
   // Before the first connector can register: it must not miss a change.
   opened.defer(followStore(store, registry, logger));
   const oldSecrets = new OldSecrets({ store, registry, logger });
@@ -102,7 +102,7 @@ export async function openEdge(options: EdgeOptions): Promise<Edge> {
   const api = await openApiListener({ ...options.api, certificates, name });
   opened.defer(() => api.close());
   const apiUrl = `${api.origin}${apiBasePath}`;
-  const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl });
+  const accounts = await ensureLocalAccounts(store, { stateDir, domain, apiUrl, logger });
   const describeEdge = () => ({
     addresses: names.map(connectors.addressOf),
     caPin: certificates.caPin,

@@ -86,7 +86,8 @@ describe('health server', () => {
   it('refuses what came through a tunnel, and foreign host names', async () => {
     assert.equal((await get('/ready', { 'cf-warp-tag-id': 'x' })).status, 403);
     assert.equal((await get('/config', { 'cf-ray': 'x' })).status, 403);
-    assert.equal((await get('/ready', { host: 'rebind.example.com' })).status, 403);
+    for (const host of ['rebind.example.com', '127.0.0.1:80@rebind.example.com', '127.0.0.1/rebind', 'a@b'])
+      assert.equal((await get('/ready', { host })).status, 403, host);
     assert.equal((await get('/ready', { host: 'localhost:20241' })).status, 200);
     assert.equal((await get('/ready', { host: '[::1]:20241' })).status, 200);
   });

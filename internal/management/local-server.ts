@@ -7,7 +7,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { type AddressInfo, isIP } from 'node:net';
 import { describeError, foreignCode, PosternError } from '../errors/error.ts';
-import { hostOf } from '../net/address/host-port.ts';
+import { hostOfHeader } from '../net/address/host-port.ts';
 import { isLoopbackHost } from '../net/address/ip.ts';
 import { answerHalfClosed } from '../net/http/half-closed.ts';
 import { nodeHttp } from '../net/http/node-http.ts';
@@ -149,6 +149,6 @@ function send(
 /** An IP address, or a name without a dot such as `localhost`, with or without a port. */
 function isLocalHost(host: string | undefined): boolean {
   if (host === undefined) return true;
-  const name = hostOf(host);
-  return isIP(name) !== 0 || !name.includes('.');
+  const name = hostOfHeader(host);
+  return name !== undefined && (isIP(name) !== 0 || !name.includes('.'));
 }

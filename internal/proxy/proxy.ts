@@ -5,6 +5,7 @@ import { errorFields, PosternError } from '../errors/error.ts';
 import type { Matcher } from '../ingress/match.ts';
 import type { ResolverAddress } from '../net/address/virtual-dns.ts';
 import type { HeaderList } from '../net/http/header-list.ts';
+import { isManagementHost } from '../net/http/management-host.ts';
 import { WriteWatch } from '../net/stream/write-watch.ts';
 import type { AllowAddress, NameLookup } from '../origin/dial/dial.ts';
 import type { OutboundProxySettings } from '../origin/dial/outbound-proxy.ts';
@@ -225,15 +226,9 @@ export class OriginProxy implements Pick<ConnectorHandler, 'stream'> {
   }
 }
 
-/** The host under which Cloudflare reaches a connector itself; its access token lies in the query and is no origin's. */
-const managementHost = 'management.argotunnel.com';
-
-function isManagement(host: string): boolean {
-  return host.length >= managementHost.length && host.toLowerCase().replace(/:\d*$/, '') === managementHost;
-}
-
+/** The access token of such a request lies in its query and is no origin's. */
 const noManagement: ManagementService = {
-  isFor: isManagement,
+  isFor: isManagementHost,
   serve: incoming => {
     incoming.body.on('error', () => incoming.body.destroy());
     incoming.respond({ status: 501, headers: [] }, { endStream: true });

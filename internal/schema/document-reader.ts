@@ -2,11 +2,11 @@
 // says which keys exist and how scalars are taken; it is applied by the caller afterwards. JSON is json-reader.ts.
 // Source: docs/protocol/ingress-and-origin.md §2.
 
-import type { Document, Node, Scalar } from 'yaml';
+import type { Document, Node, Scalar, YAMLParseError } from 'yaml';
 import * as z from 'zod';
 import { type ConfigIssue, type DocumentPath, formatPath, type TextLocation } from './config-error.ts';
 import { loadYaml } from './load-yaml.ts';
-import { describeSyntaxError, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
+import { describeSyntaxError, duplicateKey, missingAnchor, type SyntaxFault } from './syntax-fault.ts';
 
 /** `yaml`: exact keys, YAML 1.1 booleans where a boolean is asked for. `json`: keys in any case, integers written as such. */
 export type Dialect = 'yaml' | 'json';
@@ -21,7 +21,7 @@ export interface UnknownKey {
 }
 
 /** Nodes visited at most, aliases expanded: a thousand rules with every setting stay far below. Bounds alias bombs. */
-export const maxNodes = 200_000;
+export const maxNodes = 100_000;
 /** Nesting at most; the deepest document of the grammar is 6 levels deep. */
 export const maxDepth = 40;
 
@@ -45,6 +45,27 @@ export interface DocumentReader {
   readonly unknownKeys: readonly UnknownKey[];
 }
 
+/** Lines, and signs between values, at most: parsing takes a second for so many, and nothing else runs meanwhile. */
+const maxSigns = 100_000;
+
+/** Whether a text is surely too large, told without parsing it. */
+function isTooLarge(text: string): boolean {
+  let [lines, signs] = [0, 0];
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === newline) lines += 1;
+    else if (code === comma) signs += 1;
+    else if (code === colon || code === dash || code === question) {
+      const next = text.charCodeAt(index + 1);
+      if (next === space || next === newline) signs += 1;
+    }
+    if (lines > maxSigns || signs > maxSigns) return true;
+  }
+  return false;
+}
+
+const [newline, space, comma, dash, colon, question] = [10, 32, 44, 45, 58, 63];
+
 /** Parses YAML; never throws. `file` names the text in locations. */
 export function createDocumentReader(text: string, file: string): DocumentReader {
   const { LineCounter, parseDocument } = loadYaml();
@@ -60,24 +81,68 @@ export function createDocumentReader(text: string, file: string): DocumentReader
     remedy,
   });
 
+  const tooDeep = (offset: number): ConfigIssue => ({ path: [], location: locateOffset(offset), ...tooMuch(true) });
+  // The parser recurses: a thousand opening brackets end its stack, which it tells as a fault of the text.
+  const faultOf = (error: YAMLParseError): ConfigIssue =>
+    error.message.includes('call stack') ? tooDeep(error.pos[0]) : issue(describeSyntaxError(error), error.pos[0]);
+
   let document: Document.Parsed | undefined;
+  let targets: AliasTargets = new Map();
   const syntaxIssues: ConfigIssue[] = [];
+  if (isTooLarge(text)) {
+    syntaxIssues.push({ path: [], location: locateOffset(0), ...tooMuch(false) });
+    return new Reader(undefined, targets, syntaxIssues, locateOffset, issue);
+  }
   try {
     document = parseDocument(text, {
       lineCounter,
       prettyErrors: false,
       logLevel: 'silent',
-      uniqueKeys: true,
+      // It compares each key with each other one; `survey` does not.
+      uniqueKeys: false,
       schema: 'core',
     });
     // Only the first document of a stream counts, and of its faults the first: the parser mistakes what follows.
     const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
-    if (error !== undefined) syntaxIssues.push(issue(describeSyntaxError(error), error.pos[0]));
+    if (error !== undefined) syntaxIssues.push(faultOf(error));
+    else {
+      const found = survey(document);
+      targets = found.targets;
+      if (found.duplicate !== undefined) syntaxIssues.push(issue(duplicateKey, found.duplicate));
+    }
   } catch (error) {
-    // The parser recurses: a few ten thousand opening brackets end its stack.
-    syntaxIssues.push(issue({ text: error instanceof Error ? error.message : String(error), remedy: '' }, 0));
+    if (error instanceof RangeError) syntaxIssues.push(tooDeep(0));
+    else syntaxIssues.push(issue({ text: error instanceof Error ? error.message : String(error), remedy: '' }, 0));
   }
-  return new Reader(document, syntaxIssues, locateOffset, issue);
+  return new Reader(document, targets, syntaxIssues, locateOffset, issue);
+}
+
+type AliasTargets = ReadonlyMap<Node, Node>;
+
+/** Where aliases lead, and the offset of a key that its map has twice, in one walk however many there are. */
+function survey(document: Document.Parsed): { targets: AliasTargets; duplicate: number | undefined } {
+  const { isAlias, isScalar, visit } = loadYaml();
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Node, Node>();
+  let duplicate: number | undefined;
+  visit(document, {
+    Node: (_key, node) => {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+    Map: (_key, node) => {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+      const keys = new Set<unknown>();
+      for (const { key } of node.items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) duplicate ??= key.range?.[0] ?? 0;
+        keys.add(key.value);
+      }
+    },
+  });
+  return { targets, duplicate };
 }
 
 interface Entry {
@@ -93,6 +158,7 @@ class Reader implements DocumentReader {
   readonly rootIsMap: boolean;
   readonly unknownKeys: UnknownKey[] = [];
   readonly #document: Document.Parsed | undefined;
+  readonly #targets: AliasTargets;
   readonly #locateOffset: (offset: number) => TextLocation;
   readonly #issue: (fault: SyntaxFault, offset: number) => ConfigIssue;
   readonly #root = new Map<string, Entry>();
@@ -101,12 +167,14 @@ class Reader implements DocumentReader {
 
   constructor(
     document: Document.Parsed | undefined,
+    targets: AliasTargets,
     syntaxIssues: ConfigIssue[],
     locateOffset: (offset: number) => TextLocation,
     issue: (fault: SyntaxFault, offset: number) => ConfigIssue,
   ) {
     this.#issue = issue;
     this.#document = document;
+    this.#targets = targets;
     this.syntaxIssues = syntaxIssues;
     this.#locateOffset = locateOffset;
     const contents = document?.contents ?? undefined;
@@ -232,7 +300,7 @@ class Reader implements DocumentReader {
       return undefined;
     }
     if (!loadYaml().isAlias(node)) return node;
-    const target = this.#document === undefined ? undefined : node.resolve(this.#document);
+    const target = this.#targets.get(node);
     if (target === undefined && this.syntaxIssues.length === 0)
       this.syntaxIssues.push(this.#issue(missingAnchor(node.source), node.range?.[0] ?? 0));
     return this.#resolve(target, depth + 1);
@@ -243,7 +311,7 @@ class Reader implements DocumentReader {
 export function tooMuch(isDeep: boolean): SyntaxFault {
   return {
     text: `the document is too ${isDeep ? 'deep' : 'large'}`,
-    remedy: `At most ${maxDepth} levels and ${maxNodes} values are read, aliases expanded.`,
+    remedy: `At most ${maxDepth} levels and ${maxNodes} lines and values are read, aliases expanded.`,
   };
 }
 

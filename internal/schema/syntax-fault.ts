@@ -8,6 +8,8 @@ export interface SyntaxFault {
   readonly remedy: string;
 }
 
+export const duplicateKey: SyntaxFault = { text: 'this key is there twice', remedy: 'Keys of one map must be unique.' };
+
 const faults: Readonly<Record<string, SyntaxFault>> = {
   BAD_DQ_ESCAPE: { text: 'a backslash in double quotes', remedy: 'Double it, or use single quotes.' },
   BAD_INDENT: { text: 'this line is not indented as those around it', remedy: 'Keys of one map begin in one column.' },
@@ -16,7 +18,6 @@ const faults: Readonly<Record<string, SyntaxFault>> = {
     text: 'a second "key: value" where a value is expected',
     remedy: 'Put a value that holds ": " in quotes; keys of one map begin in one column.',
   },
-  DUPLICATE_KEY: { text: 'this key is there twice', remedy: 'Keys of one map must be unique.' },
   MISSING_CHAR: {
     text: 'a quote or bracket is not closed, or a "- " is missing',
     remedy: 'Keys of one map begin in one column.',

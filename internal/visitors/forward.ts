@@ -60,7 +60,8 @@ export async function forward(
 ): Promise<void> {
   const route = request.target === undefined ? options.hostnames.routeOf(request.host) : undefined;
   const path = request.target === undefined ? request.path : '';
-  if (route === undefined && request.target === undefined) {
+  const isForConnector = request.target === undefined && options.registry.isManagementHost(request.host);
+  if ((route === undefined && request.target === undefined) || isForConnector) {
     answerProblem(response, request, 'no-route', options.errorPage);
     return;
   }
@@ -127,6 +128,7 @@ class Visit {
     this.#uploads = options.uploads;
     this.#returnWaitMs = options.returnWaitMs ?? defaultReturnWaitMs;
     this.#answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
+    request.target?.signal?.addEventListener('abort', () => this.abandon());
     response.onGone(() => {
       this.#gone = true;
       this.#stream?.reset();
@@ -193,7 +195,10 @@ class Visit {
         stream?.reset();
       });
       try {
-        stream = carrier.request(this.#attempt?.host === undefined ? head : { ...head, host: this.#attempt.host });
+        const host = this.#attempt?.host ?? head.host;
+        // Only the management step says itself where a request goes.
+        const isChecked = this.#request.target !== undefined;
+        stream = isChecked ? carrier.request(head) : this.#registry.ask(carrier, { ...head, host });
         this.#stream = stream;
         this.#response.carried();
         this.#sendBody(stream);

@@ -35,6 +35,8 @@ export interface VisitorTarget {
   readonly tunnelId: TunnelId;
   /** Its connector's id (UUID); undefined = any of the tunnel. */
   readonly clientId?: string | undefined;
+  /** Breaks the exchange off when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Answers one request. Every method may be called after the visitor went away; then it does nothing. */

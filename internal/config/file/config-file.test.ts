@@ -171,6 +171,24 @@ warp-routing: [1]
     }
   });
 
+  it('answers at once whatever a file of some megabytes holds', () => {
+    const rules = Array.from({ length: 100_000 }, (_, at) => `- hostname: h${at}.test\n  service: http://127.0.0.1\n`);
+    const tooMuch: readonly (readonly [string, RegExp])[] = [
+      [`ingress:\n${rules.join('')}`, /too large/],
+      ['\n'.repeat(8_000_000), /too large/],
+      [`y: [${'1,'.repeat(200_000)}]`, /too large/],
+      [`a: ${'['.repeat(50_000)}`, /too deep/],
+      ['? '.repeat(20_000), /too deep/],
+      [Array.from({ length: 3_000 }, (_, depth) => `${' '.repeat(depth)}a:\n`).join(''), /too deep/],
+    ];
+    const beganMs = performance.now();
+    for (const [text, words] of tooMuch) assert.match(problems(text)[0] ?? '', words);
+    // A parser that compares each key with each other one, or looks for each anchor anew, takes a minute.
+    parseConfigFile(Array.from({ length: 10_000 }, (_, at) => `k${at}: 1\n`).join(''), 'c.yml');
+    parseConfigFile(`y: [${Array.from({ length: 10_000 }, (_, at) => `&a${at} 1, *a${at}`).join(', ')}]`, 'c.yml');
+    assert.ok(performance.now() - beganMs < 10_000);
+  });
+
   it('bounds alias bombs and deep nesting', () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 9; level += 1)

@@ -3,14 +3,12 @@
 
 import { hostname } from 'node:os';
 import { headerValue } from '../../net/http/header-list.ts';
+import { defaultManagementHost } from '../../net/http/management-host.ts';
 import { upgradeHeaders } from '../../origin/websocket/websocket-accept.ts';
 import type { LogTap } from '../../telemetry/log-tap.ts';
 import type { IncomingStream } from '../../transport/transport.ts';
 import { type Actor, readAccessToken } from './access-token.ts';
 import { LogSession, type LogSessionTimes } from './log-session.ts';
-
-/** The name that every edge uses unless it was told another. */
-export const defaultManagementHost = 'management.argotunnel.com';
 
 export interface RemoteManagementOptions {
   /** `--management-hostname`; the usual name is answered as well. */

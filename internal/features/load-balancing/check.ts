@@ -3,6 +3,7 @@
 
 import { Duplex } from 'node:stream';
 import type { Carrier } from '../../carriers/carrier.ts';
+import type { ConnectorRegistry } from '../../carriers/connector-registry.ts';
 import { describeError, isPosternError, PosternError } from '../../errors/error.ts';
 import type { MonitorDocument } from '../../schema/api/load-balancing.ts';
 import type { OutgoingStream } from '../../transport/transport.ts';
@@ -17,6 +18,7 @@ const userAgent = 'Mozilla/5.0 (compatible; Cloudflare-Traffic-Manager/1.0; Post
 
 /** Whom and what one check is about. */
 export interface CheckSubject {
+  readonly registry: Pick<ConnectorRegistry, 'ask'>;
   readonly endpoint: Endpoint;
   readonly carrier: Carrier;
   readonly monitor: MonitorDocument;
@@ -76,7 +78,7 @@ async function connectOnce(origin: PrivateOrigin, port: number, timeoutMs: numbe
 }
 
 async function checkHttp(subject: CheckSubject, timeoutMs: number): Promise<Verdict> {
-  const { endpoint, monitor, poolId } = subject;
+  const { endpoint, monitor, poolId, registry } = subject;
   const { privateOrigin } = endpoint;
   const carrier = privateOrigin !== undefined && monitor.port > 0 ? privateOrigin.at(monitor.port) : subject.carrier;
   let isLate = false;
@@ -86,7 +88,7 @@ async function checkHttp(subject: CheckSubject, timeoutMs: number): Promise<Verd
     stream?.reset();
   }, timeoutMs);
   try {
-    stream = carrier.request({
+    stream = registry.ask(carrier, {
       kind: 'http',
       method: monitor.method,
       scheme: 'http',

@@ -84,7 +84,7 @@ export class Monitors implements Disposable {
   }
 
   async #check(pool: Pool, endpoint: Endpoint): Promise<void> {
-    const { endpoints, health, logger } = this.#options;
+    const { endpoints, health, logger, registry } = this.#options;
     const { monitor } = pool;
     const carrier = endpoints.carrierOf(endpoint, nothingTried);
     const { key, member } = endpoint;
@@ -95,7 +95,7 @@ export class Monitors implements Disposable {
     }
     this.#running.add(key);
     const host = pool.checkHost ?? member.address;
-    const result = await check({ endpoint, carrier, monitor, poolId: pool.id, host });
+    const result = await check({ registry, endpoint, carrier, monitor, poolId: pool.id, host });
     this.#running.delete(key);
     // Changed meanwhile, the answer is to another question.
     if (JSON.stringify(this.#watched.get(pool.id)?.pool.monitor) !== JSON.stringify(monitor)) return;

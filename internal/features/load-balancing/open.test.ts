@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { killServer, openBalancingWorld } from '../../../test/support/balancing-world.ts';
 import { readMetrics } from '../../../test/support/read-metrics.ts';
 import { until } from '../../../test/support/wait.ts';
+import { LogTap } from '../../telemetry/log-tap.ts';
 
 const host = 'lb.example.test';
 
@@ -229,5 +230,57 @@ describe('a session', () => {
       for (let last = 1; last <= 30; last += 1) names.add((await world.visit(host, { from: `127.0.1.${last}` })).body);
       assert.equal(names.size, 3);
     }
+  });
+});
+
+describe('the connectors’ own host name', () => {
+  const [head, body] = [{ alg: 'none' }, { tun: { id: '', account_tag: 'x' }, actor: { id: 'mallory' } }];
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const forge = (id: string): string => `${part(head)}.${part({ ...body, tun: { ...body.tun, id } })}.AAAA`;
+
+  it('is refused to members and monitors, and reaches no connector from whatever was kept', async t => {
+    const world = await openBalancingWorld(t, { managementHost: 'own.example.test' });
+    const { account, client } = world;
+    const tap = new LogTap();
+    const remote = { host: 'own.example.test', label: 'front', diagnostics: true, tap };
+    const a = await world.addOrigin('a', { remote });
+    for (const name of ['management.argotunnel.com', 'MANAGEMENT.argotunnel.com:443', 'management.argotunnel.com.']) {
+      const header = { Host: [name] };
+      const member = { name: 'm', address: a.tunnel.id, header };
+      await assert.rejects(client.createPool({ params: account, body: { name: 'p', origins: [member] } }), {
+        message: /the connectors' own name/,
+      });
+      await assert.rejects(client.createMonitor({ params: account, body: { header } }), { message: /own name/ });
+    }
+    // The name of this edge alone no schema knows.
+    const header = { Host: ['own.example.test'] };
+    const monitor = await client.createMonitor({ params: account, body: { header, path: '/ping', interval: 1 } });
+    const members = [{ name: 'm', address: a.tunnel.id, header }];
+    const pool = await client.createPool({
+      params: account,
+      body: { name: 'p', origins: members, monitor: monitor.id },
+    });
+    await world.addBalancer(host, [pool]);
+    const path = `/host_details?access_token=${forge(a.tunnel.id)}`;
+    const answer = await world.visit(host, { path });
+    assert.equal(answer.status, 502);
+    assert.doesNotMatch(answer.body, /custom:front/);
+    await until('a check', async () => {
+      const { pop_health: places } = await client.getPoolHealth({ params: { ...account, id: pool.id } });
+      const [one] = places.tst01?.origins.flatMap(origin => Object.values(origin)) ?? [];
+      return one?.failure_reason.includes("connectors' own") === true;
+    });
+    assert.deepEqual(a.seen, []);
+  });
+
+  it('leads a visitor nowhere, though a wildcard covers it', async t => {
+    const world = await openBalancingWorld(t, { domain: 'argotunnel.com' });
+    const tunnel = await world.world.makeTunnel('*.argotunnel.com');
+    const remote = { host: 'management.argotunnel.com', label: 'front', diagnostics: true, tap: new LogTap() };
+    await world.world.connect(tunnel, [{ service: 'http_status:204' }], { remote });
+    const path = `/host_details?access_token=${forge(tunnel.id)}`;
+    assert.equal((await world.visit('app.argotunnel.com', { path })).status, 204);
+    for (const name of ['management.argotunnel.com', 'Management.Argotunnel.com:80', 'management.argotunnel.com.'])
+      assert.equal((await world.visit(name, { path })).status, 404, name);
   });
 });

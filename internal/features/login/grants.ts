@@ -6,6 +6,7 @@
 
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { PlaceLimiter } from '../../net/limits/address-limiter.ts';
+import type { ApiTokenRecord } from '../../store/contract/records.ts';
 
 /** Logins under way at once: far more people than log in within minutes. */
 export const loginLimits = { total: 1_000, perAddress: 20 } as const;
@@ -25,8 +26,10 @@ export interface Approval {
   readonly userId: string | undefined;
   readonly scopes: readonly string[];
   readonly expiresAtMs: number | undefined;
-  /** The API token that approved: it must be good still when the program fetches its own. */
+  /** The API token that approved, or made the login code: it must be good still when the program fetches its own. */
   readonly tokenId: string | undefined;
+  /** The API token that approved; undefined for a login code. The program's is revoked with it. */
+  readonly parent: Pick<ApiTokenRecord, 'id' | 'label' | 'userId'> | undefined;
 }
 
 export interface Grant {

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { request } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { EdgeWorld } from '../../../test/support/edge-world.ts';
+import { createApiClient } from '../../api/client.ts';
 import { refusalLimits } from '../../control-plane/authorization.ts';
 import { createLoginCode, digestLoginCode } from '../../credentials/login-code.ts';
 import { createTag } from '../../schema/api/id.ts';
@@ -176,7 +177,7 @@ describe('login', () => {
     const entries = await store.audit.list(tag, { page: 1, perPage: 10 });
     assert.deepEqual(
       entries.items.map(({ action, tokenName }) => [action, tokenName]),
-      [['log in', 'login on laptop']],
+      [['log in', 'own']],
     );
   });
 
@@ -198,6 +199,81 @@ describe('login', () => {
     assert.equal((await program.poll(byCode.device_code)).error, 'access_denied');
     const names = (await store.accounts.tokens(account.tag)).map(({ label }) => label);
     assert.deepEqual(names, ['local credential file']);
+  });
+
+  it('revokes with an API token, or the user, the tokens of its logins, and says who approved', async t => {
+    const { newClient, newToken, store, account } = await open(t);
+    const [program, person] = [newClient(), newClient()];
+    const token = await newToken(account.tag);
+    const first = await program.begin();
+    await person.decide(first.user_code, token.text);
+    const child = (await program.poll(first.device_code)).access_token ?? assert.fail();
+    const second = await program.begin('desktop');
+    await person.decide(second.user_code, child);
+    const grandchild = (await program.poll(second.device_code)).access_token ?? assert.fail();
+    const isKnown = async (text: string) => (await store.accounts.tokenByDigest(digestApiToken(text))) !== undefined;
+    assert.deepEqual([await isKnown(child), await isKnown(grandchild)], [true, true]);
+    const { items } = await store.audit.list(account.tag, { page: 1, perPage: 10, action: 'log in' });
+    assert.deepEqual(
+      items.map(({ tokenName }) => tokenName),
+      ['login on laptop', 'own'],
+    );
+    assert.equal(items[1]?.tokenId, token.id);
+    await store.accounts.revokeToken(account.tag, token.id);
+    assert.deepEqual([await isKnown(child), await isKnown(grandchild)], [false, false]);
+  });
+
+  it('takes no token of a device', async t => {
+    const { newClient, store, account, user } = await open(t);
+    const [program, person] = [newClient(), newClient()];
+    const device = { id: randomUUID(), accountTag: account.tag, userId: user.id, name: 'phone', createdAtMs: 0 };
+    await store.devices.create(device);
+    const text = createApiToken();
+    const owner = { accountTag: account.tag, userId: user.id, deviceId: device.id, label: 'phone', createdAtMs: 0 };
+    await store.accounts.addToken({ ...owner, digest: digestApiToken(text), scopes: ['connect'] });
+    const { user_code, device_code } = await program.begin();
+    const refused = await person.decide(user_code, text);
+    assert.equal(refused.status, 401);
+    assert.match(refused.body, /token of a device/);
+    assert.equal((await program.poll(device_code)).error, 'authorization_pending');
+  });
+
+  it('gives by the code of a caller whose token expires no more time than that, nor after it was revoked', async t => {
+    const { world, newClient, store, account } = await open(t);
+    const expiresAtMs = Date.now() + 3_600_000;
+    const text = createApiToken();
+    const maker = await store.accounts.addToken({
+      ...{ accountTag: account.tag, label: 'short', createdAtMs: 0, expiresAtMs, digest: digestApiToken(text) },
+    });
+    const client = createApiClient({ apiUrl: world.edge.apiUrl, apiToken: text, userAgent: 'test' });
+    const params = { account: account.tag };
+    const bob = await client.addUser({ params, body: { name: 'bob', login_code_ttl: 604_800 } });
+    assert.ok(Date.parse(bob.login_code_expires_on) <= expiresAtMs);
+    const [program, person] = [newClient(), newClient()];
+    const first = await program.begin();
+    await person.decide(first.user_code, bob.login_code);
+    const { access_token: given = '' } = await program.poll(first.device_code);
+    assert.equal((await store.accounts.tokenByDigest(digestApiToken(given)))?.expiresAtMs, expiresAtMs);
+    const again = await client.inviteUser({ params: { ...params, id: bob.id }, body: { login_code_ttl: 3_600 } });
+    const second = await program.begin();
+    await store.accounts.revokeToken(account.tag, maker.id);
+    assert.equal((await person.decide(second.user_code, again.login_code)).status, 401);
+  });
+
+  it('lets nobody remove a device that may do more than himself', async t => {
+    const { world, store, account, user } = await open(t);
+    const device = { id: randomUUID(), accountTag: account.tag, userId: user.id, name: 'phone', createdAtMs: 0 };
+    await store.devices.create(device);
+    const remove = async (scopes: readonly string[]) => {
+      const text = createApiToken();
+      const token = { accountTag: account.tag, label: 'x', createdAtMs: 0, scopes };
+      await store.accounts.addToken({ ...token, digest: digestApiToken(text) });
+      const client = createApiClient({ apiUrl: world.edge.apiUrl, apiToken: text, userAgent: 'test' });
+      return client.removeDevice({ params: { account: account.tag, id: device.id } });
+    };
+    await assert.rejects(remove(['users:write']), { code: 'api.unauthorized', message: /lacks scopes of connect/ });
+    assert.equal((await store.devices.list(account.tag)).length, 1);
+    await remove(['users:write', 'connect']);
   });
 
   it('lets a login code confirm one login, however many ask at once', async t => {
@@ -240,6 +316,22 @@ describe('login', () => {
     assert.equal((await person.ask('/oauth/token')).status, 405);
   });
 
+  it('sends nobody to a page of a host that is none', async t => {
+    const { newClient } = await open(t);
+    for (const host of [
+      '127.0.0.1:7845@evil.example',
+      '127.0.0.1:1/evil',
+      'localhost:7845/../@evil',
+      '127.0.0.1\tx',
+      'a@b',
+    ])
+      assert.equal(
+        (await newClient().ask('/oauth/device_authorization', { client_id: 'x' }, { host })).status,
+        421,
+        host,
+      );
+  });
+
   it('is begun so often by one address and no more', async t => {
     const { newClient } = await open(t);
     const flood = newClient();
@@ -265,7 +357,14 @@ describe('a login under way', () => {
     const { grants, pass, made } = begin();
     const grant = grants.pending(made.userCode) ?? assert.fail();
     assert.equal(grants.claim(grant), true);
-    const nobody = { accountTag: 'a', userId: undefined, scopes: [], expiresAtMs: undefined, tokenId: undefined };
+    const nobody = {
+      accountTag: 'a',
+      userId: undefined,
+      scopes: [],
+      expiresAtMs: undefined,
+      tokenId: undefined,
+      parent: undefined,
+    };
     grants.settle(grant, nobody);
     pass(loginMs);
     assert.equal(grants.pending(made.userCode), undefined);

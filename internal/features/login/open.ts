@@ -37,17 +37,20 @@ export function openLogin({ store, logger, now = Date.now }: LoginParts): Login 
   const refusals = createRateLimiter({ ...refusalLimits, now });
 
   /** Whose the text is that a person showed. A login code is used up. */
-  const approvalOf = async (text: string): Promise<Approval | undefined> => {
+  const approvalOf = async (text: string): Promise<Approval | 'device' | undefined> => {
     const token = await tokens.find(text);
     if (token !== undefined) {
+      // It is for one machine, and would give another one a token that nobody sees by the device.
+      if (token.deviceId !== undefined) return 'device';
       const { accountTag, userId, scopes, expiresAtMs, id } = token;
-      return { accountTag, userId, scopes, expiresAtMs, tokenId: id };
+      return { accountTag, userId, scopes, expiresAtMs, tokenId: id, parent: token };
     }
     const digest = digestLoginCode(text);
-    const user = digest === undefined ? undefined : await store.users.takeLoginCode(digest, now());
-    if (user === undefined) return undefined;
+    const taken = digest === undefined ? undefined : await store.users.takeLoginCode(digest, now());
+    if (taken === undefined) return undefined;
+    const { makerId, tokenExpiresAtMs, user } = taken;
     const { accountTag, id, scopes } = user;
-    return { accountTag, userId: id, scopes, expiresAtMs: undefined, tokenId: undefined };
+    return { accountTag, userId: id, scopes, expiresAtMs: tokenExpiresAtMs, tokenId: makerId, parent: undefined };
   };
 
   const decide = async (request: PageRequest): Promise<PageAnswer> => {
@@ -63,14 +66,20 @@ export function openLogin({ store, logger, now = Date.now }: LoginParts): Login 
       return again(400, 'No program waits with this code. Codes are good for ten minutes: start the login again.');
     }
     if (!grants.claim(grant)) return again(409, 'Somebody decides about this code at this moment.');
-    let decision: Approval | 'refused' | undefined;
+    let decision: Approval | 'device' | 'refused' | undefined;
     try {
       decision = form.get('decision') === 'refuse' ? 'refused' : await approvalOf((form.get('secret') ?? '').trim());
     } finally {
-      grants.settle(grant, decision);
+      grants.settle(grant, decision === 'device' ? undefined : decision);
     }
     if (decision === 'refused')
       return endPage('Refused', 'The program was told that it may not. You can close this page.');
+    if (decision === 'device')
+      return again(
+        401,
+        'That is the token of a device, which lets nobody log in: use an API token of your own.',
+        grant,
+      );
     if (decision !== undefined)
       return endPage('You are logged in', 'The program goes on by itself. You can close this page.');
     refusals.take(address);
@@ -113,20 +122,30 @@ export function openLogin({ store, logger, now = Date.now }: LoginParts): Login 
 
   /** A token in the name of whoever approved; undefined when that person is gone by now. */
   const issue = async ({ clientName, address }: Grant, approval: Approval) => {
-    const { accountTag, tokenId, userId, scopes, expiresAtMs } = approval;
+    const { accountTag, parent, tokenId, userId, scopes, expiresAtMs } = approval;
     if (tokenId !== undefined && (await store.accounts.knownTokens([tokenId])).length === 0) return undefined;
     const value = createApiToken();
-    const wanted = { accountTag, userId, scopes, expiresAtMs, label: `login on ${clientName}`, createdAtMs: now() };
+    const parentId = parent?.id;
+    const wanted = {
+      accountTag,
+      userId,
+      parentId,
+      scopes,
+      expiresAtMs,
+      label: `login on ${clientName}`,
+      createdAtMs: now(),
+    };
     let token: ApiTokenRecord;
     try {
       token = await store.accounts.addToken({ ...wanted, digest: digestApiToken(value) });
     } catch (error) {
-      // The user was removed meanwhile; nothing else of the token can be wrong.
-      if (isPosternError(error, 'store.failed') && userId !== undefined) return undefined;
+      // The user was removed meanwhile, or the token revoked; nothing else can be wrong.
+      if (isPosternError(error, 'store.failed') && (userId ?? parentId) !== undefined) return undefined;
       throw error;
     }
     const target = `tokens/${token.id}`;
-    await recordChange({ store, logger }, { accountTag, token, address, atMs: now(), action: 'log in', target });
+    const by = { token: parent ?? token, after: { id: token.id, name: token.label } };
+    await recordChange({ store, logger }, { accountTag, ...by, address, atMs: now(), action: 'log in', target });
     return { value, token };
   };
 

@@ -14,6 +14,8 @@ export interface ManagementGrant {
   readonly accountTag: string;
   /** Who asked for the token: of one actor's log streams the newest stays. */
   readonly actor: string;
+  /** The API token that it was asked for with, and without which it is good no more. */
+  readonly tokenId: string;
   readonly resource: ManagementResource;
 }
 
@@ -23,8 +25,8 @@ export interface PresentedGrant extends ManagementGrant {
 }
 
 export interface ManagementTokens {
-  /** A token for an hour. `url`: where it is good, for clients that have no other way to know. */
-  issue(grant: ManagementGrant, url: string): Promise<string>;
+  /** A token for an hour, or until `beforeMs` if that is sooner. `url`: where it is good, for clients that have no other way to know. */
+  issue(grant: ManagementGrant, url: string, beforeMs?: number): Promise<string>;
   /** Undefined for what this edge did not sign, what has expired, and what is no token. */
   verify(token: string): Promise<PresentedGrant | undefined>;
 }
@@ -39,6 +41,7 @@ const maxTokenLength = 4_096;
 const claimsSchema = z.object({
   tun: z.object({ id: z.string(), account_tag: z.string() }),
   actor: z.object({ id: z.string() }),
+  tok: z.string(),
   res: z.enum(managementResources),
   exp: z.number(),
 });
@@ -49,19 +52,20 @@ export async function openManagementTokens(stateDir: string, now: () => number =
   const pem = await readOrCreatePrivateFile(path, makeKey);
   const keys = readKeys(pem, path);
   return {
-    async issue(grant, url) {
+    async issue(grant, url, beforeMs = Number.POSITIVE_INFINITY) {
       const { SignJWT } = await import('jose');
       const seconds = Math.floor(now() / 1_000);
       return new SignJWT({
         tun: { id: grant.tunnelId, account_tag: grant.accountTag },
         actor: { id: grant.actor, support: false },
         res: grant.resource,
+        tok: grant.tokenId,
       })
         .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
         .setIssuer(url)
         .setAudience(audience)
         .setIssuedAt(seconds)
-        .setExpirationTime(seconds + lifetimeSeconds)
+        .setExpirationTime(Math.min(seconds + lifetimeSeconds, Math.floor(beforeMs / 1_000)))
         .setJti(randomUUID())
         .sign(keys.privateKey);
     },
@@ -77,12 +81,14 @@ export async function openManagementTokens(stateDir: string, now: () => number =
         });
         const { data } = claimsSchema.safeParse(payload);
         if (data === undefined) return undefined;
+        const { actor, exp, res: resource, tok: tokenId, tun } = data;
         return {
-          tunnelId: data.tun.id,
-          accountTag: data.tun.account_tag,
-          actor: data.actor.id,
-          resource: data.res,
-          expiresAtMs: data.exp * 1_000,
+          tunnelId: tun.id,
+          accountTag: tun.account_tag,
+          actor: actor.id,
+          resource,
+          tokenId,
+          expiresAtMs: exp * 1_000,
         };
       } catch (error) {
         if (error instanceof errors.JOSEError) return undefined;

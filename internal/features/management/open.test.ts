@@ -49,7 +49,8 @@ async function openLab(t: TestContext, remote: Partial<RemoteAccess> = {}): Prom
     issue: async (grant = {}, at) => {
       const tokens = await openManagementTokens(world.stateDir, at === undefined ? undefined : () => at);
       const { id: tunnelId, accountTag } = tunnel;
-      return tokens.issue({ tunnelId, accountTag, actor: 'alice', resource: 'logs', ...grant }, 'https://x');
+      const [{ id: tokenId } = assert.fail()] = await world.edge.store.accounts.tokens(accountTag);
+      return tokens.issue({ tunnelId, accountTag, tokenId, actor: 'alice', resource: 'logs', ...grant }, 'https://x');
     },
     ask: async (path, token, more) => {
       // Fetch would set another Host.
@@ -127,6 +128,26 @@ describe('the management host', () => {
     assert.equal((await lab.ask('/ping', logs, '&connector_id=11111111-2222-4333-8444-555555555555')).status, 530);
     const text = JSON.stringify([lab.world.lines, lab.own]);
     assert.ok(!text.includes(logs.split('.')[2] ?? 'none'), 'a token is in a log');
+  });
+
+  it('is closed to whose API token was revoked, and cuts what runs', async t => {
+    const lab = await openLab(t);
+    const { accountTag } = lab.tunnel;
+    const { accounts } = lab.world.edge.store;
+    const maker = await accounts.addToken({
+      accountTag,
+      label: 'x',
+      createdAtMs: Date.now(),
+      digest: Buffer.alloc(32, 7),
+    });
+    const token = await lab.issue({ tokenId: maker.id });
+    const [socket, other] = [lab.open(token), lab.open(await lab.issue({ actor: 'bob' }))];
+    await Promise.all([once(other, 'open'), start(lab, socket)]);
+    assert.equal((await lab.ask('/ping', token)).status, 200);
+    await accounts.revokeToken(accountTag, maker.id);
+    await within('the cut', once(socket, 'close'));
+    assert.equal((await lab.ask('/ping', token)).status, 401);
+    assert.equal(other.readyState, WebSocket.OPEN);
   });
 
   it('gives tokens out by the API to the tunnel’s account alone, and its name stays the edge’s', async t => {

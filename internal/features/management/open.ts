@@ -9,6 +9,7 @@ import { requireTunnel } from '../../control-plane/handler-context.ts';
 import { type ServedCall, serveTable } from '../../control-plane/served-call.ts';
 import { errorFields } from '../../errors/error.ts';
 import { headerValue } from '../../net/http/header-list.ts';
+import { defaultManagementHost } from '../../net/http/management-host.ts';
 import { parseTunnelId } from '../../schema/api/id.ts';
 import { type ManagementResource, managementResources } from '../../schema/api/management.ts';
 import type { Store } from '../../store/contract/store.ts';
@@ -32,8 +33,6 @@ export interface ManagementFeature extends AsyncDisposable {
   readonly api: readonly ServedCall[];
 }
 
-/** The name by which connectors know requests for themselves, whatever this edge's own is. */
-const connectorHost = 'management.argotunnel.com';
 /** What a connector tells that answers such requests. */
 const featureName = 'management_logs';
 
@@ -43,10 +42,26 @@ const paths: Readonly<Record<Exclude<ManagementResource, 'admin'>, ReadonlySet<s
   host_details: new Set(['/ping', '/host_details']),
 };
 
-/** Opens nothing that must be closed. Throws 'store.failed'. */
+/** Follows the store until it is disposed of. Throws 'store.failed'. */
 export async function openManagement(parts: ManagementParts): Promise<ManagementFeature> {
   const { host, logger, store } = parts;
   const tokens = await openManagementTokens(parts.stateDir);
+
+  /** Exchanges under way, each with the API token that they need. */
+  const running = new Map<AbortController, string>();
+  const cut = (isGone: (tokenId: string) => boolean): void => {
+    for (const [controller, tokenId] of running) if (isGone(tokenId)) controller.abort();
+  };
+  const cutUnknown = async (): Promise<void> => {
+    const known = new Set(await store.accounts.knownTokens([...new Set(running.values())]));
+    cut(tokenId => !known.has(tokenId));
+  };
+  const unsubscribe = store.changes.subscribe(change => {
+    if (change.kind === 'token-revoked') cut(tokenId => tokenId === change.tokenId);
+    else if (change.kind === 'reset' && running.size > 0) {
+      cutUnknown().catch((error: unknown) => logger.error(errorFields(error), 'Cannot check management requests'));
+    }
+  });
 
   const lead = async (request: VisitorRequest, response: VisitorResponse, next: HandleVisitor): Promise<void> => {
     const url = URL.parse(`http://edge${request.path}`);
@@ -54,14 +69,24 @@ export async function openManagement(parts: ManagementParts): Promise<Management
     if (url === null || token === null || token === undefined || token === '')
       return void refuse(request, response, 400, 'missing access_token query parameter');
     const grant = await tokens.verify(token);
-    if (grant === undefined) return void refuse(request, response, 401, 'access_token is invalid or has expired');
+    // Before the token is looked up: a revocation that comes meanwhile is heard of.
+    const controller = new AbortController();
+    if (grant !== undefined) {
+      running.set(controller, grant.tokenId);
+      response.observe({ ended: () => running.delete(controller) });
+    }
+    const isKnown = grant !== undefined && (await store.accounts.knownTokens([grant.tokenId])).length > 0;
+    if (!isKnown) return void refuse(request, response, 401, 'access_token is invalid or has expired');
     if (grant.resource !== 'admin' && !paths[grant.resource].has(url.pathname))
       return void refuse(request, response, 403, `access_token is for ${grant.resource} only`);
     if (isForeignOrigin(request)) return void refuse(request, response, 403, 'origin not allowed');
     const target = await findConnector(parts, grant, url.searchParams.get('connector_id') ?? undefined);
     if (target === undefined) return void answer(request, response, 530, 'text/plain', 'No connector can be asked\n');
+    const headers = withoutOrigin(request.headers);
+    const { signal } = controller;
+    if (signal.aborted) return void refuse(request, response, 401, 'access_token is invalid or has expired');
     response.observe({ upgraded: connection => endLater(connection, grant.expiresAtMs) });
-    next({ ...request, host: connectorHost, headers: withoutOrigin(request.headers), target }, response);
+    next({ ...request, host: defaultManagementHost, headers, target: { ...target, signal } }, response);
   };
 
   return {
@@ -89,12 +114,13 @@ export async function openManagement(parts: ManagementParts): Promise<Management
           tunnelId: tunnel.id,
           accountTag: caller.accountTag,
           actor: caller.token.userId ?? caller.token.id,
+          tokenId: caller.token.id,
           resource,
         };
-        return tokens.issue(grant, parts.secureUrlOf(host));
+        return tokens.issue(grant, parts.secureUrlOf(host), caller.token.expiresAtMs);
       },
     }),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: async () => unsubscribe(),
   };
 }
 

@@ -124,10 +124,13 @@ export function createDeviceHandlers(parts: PeopleParts): Pick<ApiHandlers<Calle
         token: { ...showToken(record, directory, { nowMs: now() }), value },
       };
     },
-    async removeDevice({ params }, { accountTag }) {
+    async removeDevice({ params }, caller) {
+      const { accountTag } = caller;
       const directory = await readDirectory(store, accountTag);
       const device = directory.devices.get(params.id);
       if (device === undefined) throw apiProblem('notFound', 'Device not found');
+      const tokens = (await store.accounts.tokens(accountTag)).filter(({ deviceId }) => deviceId === device.id);
+      requireScopes(caller, [...new Set(['connect', ...tokens.flatMap(({ scopes }) => scopes)])]);
       await store.devices.remove(accountTag, device.id);
       return showDevice(device, directory);
     },

@@ -17,11 +17,14 @@ type UserCalls = 'listUsers' | 'addUser' | 'inviteUser' | 'removeUser';
 type GroupCalls = 'listGroups' | 'addGroup' | 'removeGroup' | 'addMember' | 'removeMember';
 
 export function createUserHandlers({ store, now }: PeopleParts): Pick<ApiHandlers<Caller>, UserCalls> {
-  const invite = async ({ id }: UserRecord, ttlSeconds: number) => {
+  /** Nobody gives more time than he has: neither the code nor the token that it gives outlives the caller's. */
+  const invite = async ({ id }: UserRecord, ttlSeconds: number, { token: maker }: Caller) => {
     const code = createLoginCode();
-    const expiresAtMs = now() + ttlSeconds * 1000;
+    const wantedMs = now() + ttlSeconds * 1000;
+    const tokenExpiresAtMs = maker.expiresAtMs;
+    const expiresAtMs = Math.min(wantedMs, tokenExpiresAtMs ?? wantedMs);
     const digest = digestLoginCode(code) ?? new Uint8Array();
-    await store.users.setLoginCode({ digest, userId: id, expiresAtMs });
+    await store.users.setLoginCode({ digest, userId: id, expiresAtMs, makerId: maker.id, tokenExpiresAtMs });
     return { login_code: code, login_code_expires_on: formatTime(expiresAtMs) };
   };
   return {
@@ -41,12 +44,12 @@ export function createUserHandlers({ store, now }: PeopleParts): Pick<ApiHandler
       const users = await store.users.list(accountTag);
       if (users.length >= maxUsers) throw apiProblem('invalid', `The account has ${maxUsers} users already`);
       await unlessTaken(store.users.create(user), `There is a user ${JSON.stringify(user.name)} already`);
-      return { ...showUser(user), ...(await invite(user, body.login_code_ttl)) };
+      return { ...showUser(user), ...(await invite(user, body.login_code_ttl, caller)) };
     },
     async inviteUser({ params, body }, caller) {
       const user = await requireUser(store, caller, params.id);
       requireScopes(caller, user.scopes);
-      return invite(user, body.login_code_ttl);
+      return invite(user, body.login_code_ttl, caller);
     },
     async removeUser({ params }, caller) {
       const user = await requireUser(store, caller, params.id);

@@ -5,6 +5,7 @@ import {
   formatHostPort,
   formatIpPort,
   hostOf,
+  hostOfHeader,
   parseHostPort,
   parseIpPort,
   parseListenAddress,
@@ -68,6 +69,14 @@ describe('host and port', () => {
   it('takes the host out of a Host header', () => {
     const hosts = { 'a.example': 'a.example', 'a.example:': 'a.example', '[::1]': '::1', '[::1]:80': '::1', '': '' };
     for (const [text, host] of Object.entries(hosts)) assert.equal(hostOf(text), host, text);
+  });
+
+  it('takes no host out of a Host header that others read in another way', () => {
+    const hosts = { 'A.example:': 'a.example', '[::1]:80': '::1', 'localhost.': 'localhost.', '1.2.3.4:5': '1.2.3.4' };
+    for (const [text, host] of Object.entries(hosts)) assert.equal(hostOfHeader(text), host, text);
+    const wrong = ['', ':80', '::1', '[a]', '[::1', '[::1]x', '127.0.0.1:7845@a.example', '127.0.0.1@a', '127.0.0.1/a'];
+    const more = ['127.0.0.1:1/a', '127.0.0.1\tx', 'a b', 'localhost\n', 'a:99999', 'a:1x', '127.0.0.1#a', 'a\\b', 'ä'];
+    for (const text of [...wrong, ...more]) assert.equal(hostOfHeader(text), undefined, text);
   });
 
   it('reads and prints address and port', () => {

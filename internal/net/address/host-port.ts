@@ -48,6 +48,18 @@ export function hostOf(text: string): string {
   return bracket >= 0 && host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
 }
 
+/**
+ * The host of a Host header, in lower case, without port and brackets; undefined for what names none. For whoever trusts a
+ * host: browsers and URLs read `127.0.0.1@a.example` and `127.0.0.1/a` in other ways than `hostOf`. RFC 9110 §7.2.
+ */
+export function hostOfHeader(text: string): string | undefined {
+  const match = /^(?:\[([0-9a-f:.]{2,45})\]|([-_.a-z0-9]{1,255}))(?::(\d{0,5}))?$/i.exec(text);
+  if (match === null || match[0] !== text) return undefined;
+  const [, inBrackets, plain = '', port = ''] = match;
+  if (Number(port) > 65_535 || (inBrackets !== undefined && isIP(inBrackets) !== 6)) return undefined;
+  return (inBrackets ?? plain).toLowerCase();
+}
+
 /** `1.2.3.4:53` or `[2001:db8::1]:53`. */
 export function formatIpPort(bytes: IpBytes, port: number): string {
   return formatHostPort(formatIp(bytes), port);

@@ -2,6 +2,7 @@
 // what it cannot do is refused, not ignored. docs/load-balancing.md says what each field does.
 
 import * as z from 'zod';
+import { isManagementHost } from '../../net/http/management-host.ts';
 import { lineSchema, pageQuery, timeSchema, uuidSchema } from './common.ts';
 
 /** Members of one pool, and pools of one load balancer. */
@@ -9,7 +10,10 @@ export const maxMembers = 64;
 export const maxPoolsOfBalancer = 32;
 
 const description = lineSchema(1024).default('');
-const hostHeader = z.string().regex(/^[-_.:[\]a-zA-Z0-9]{1,255}$/, 'must be a host name, with a port if need be');
+const hostHeader = z
+  .string()
+  .regex(/^[-_.:[\]a-zA-Z0-9]{1,255}$/, 'must be a host name, with a port if need be')
+  .refine(host => !isManagementHost(host), "is the connectors' own name: name the host of an origin");
 /** Other headers would let a member pose as the edge. */
 const hostOnly = z
   .object({ Host: z.array(hostHeader).max(1).optional() })

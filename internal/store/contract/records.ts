@@ -65,6 +65,8 @@ export interface ApiTokenRecord {
   readonly accountTag: string;
   readonly userId: string | undefined;
   readonly deviceId: string | undefined;
+  /** The token that let this one be made by a login; it is revoked with that. */
+  readonly parentId: string | undefined;
   /** For people: where the token went. */
   readonly label: string;
   /** What it is good for; see api/scopes.ts. */
@@ -84,7 +86,14 @@ export interface LoginCodeRecord {
   readonly digest: Uint8Array;
   readonly userId: string;
   readonly expiresAtMs: number;
+  /** The API token that made the code, which is forgotten with it. */
+  readonly makerId?: string | undefined;
+  /** When the token that the code lets one have expires; undefined = never. */
+  readonly tokenExpiresAtMs?: number | undefined;
 }
+
+/** What a login code gave. */
+export type TakenLoginCode = Pick<LoginCodeRecord, 'makerId' | 'tokenExpiresAtMs'> & { readonly user: UserRecord };
 
 /** One change, as the audit log keeps it. Names are those of its time. */
 export interface AuditRecord {

@@ -33,6 +33,7 @@ import type {
   PublicPortRecord,
   QuickTunnelRecord,
   StoredSecret,
+  TakenLoginCode,
   TunnelActivity,
   TunnelRecord,
   UserRecord,
@@ -47,7 +48,10 @@ export interface AccountStore {
   zone(id: string): Promise<ZoneRecord | undefined>;
   zonesOf(accountTag: string): Promise<readonly ZoneRecord[]>;
   setZoneDomain(id: string, domain: string): Promise<void>;
-  /** Returns it as it is kept. `store.failed` when its user or device is not the account's, or the device not the user's. */
+  /**
+   * Returns it as it is kept. `store.failed` when its user, device or parent is not the account's, or the device not the
+   * user's.
+   */
   addToken(token: NewApiToken): Promise<ApiTokenRecord>;
   /** Expired ones too. */
   tokenByDigest(digest: Uint8Array): Promise<ApiTokenRecord | undefined>;
@@ -55,7 +59,10 @@ export interface AccountStore {
   tokens(accountTag: string): Promise<readonly ApiTokenRecord[]>;
   /** Which of these tokens there still are. */
   knownTokens(ids: readonly string[]): Promise<readonly string[]>;
-  /** Forgets a token, which is told; false when the account has none of that id. */
+  /**
+   * Forgets a token and those that it let be made, which are told, and its login codes; false when the account has none of
+   * that id.
+   */
   revokeToken(accountTag: string, id: string): Promise<boolean>;
 }
 
@@ -67,10 +74,10 @@ export interface UserStore {
   list(accountTag: string): Promise<readonly UserRecord[]>;
   /** With devices, memberships, login codes, and tokens, which are told as revoked. False when there is none of that id. */
   remove(accountTag: string, id: string): Promise<boolean>;
-  /** One code at a time: an earlier one of the user is forgotten. */
+  /** One code at a time: an earlier one of the user is forgotten. `store.failed` when its maker is gone. */
   setLoginCode(code: LoginCodeRecord): Promise<void>;
-  /** The user of a code, once: the code is forgotten. Undefined for one that is not known or expired. */
-  takeLoginCode(digest: Uint8Array, atMs: number): Promise<UserRecord | undefined>;
+  /** What a code gives, once: the code is forgotten. Undefined for one that is not known or expired. */
+  takeLoginCode(digest: Uint8Array, atMs: number): Promise<TakenLoginCode | undefined>;
 }
 
 export interface GroupStore {

@@ -262,6 +262,13 @@ export const migrations: readonly string[] = [
   INSERT INTO feed VALUES (0);
   CREATE TABLE changes (version BIGINT PRIMARY KEY, changes TEXT NOT NULL);
   `,
+  `
+  ALTER TABLE tokens ADD COLUMN parent_id name_text;
+  CREATE INDEX tokens_parent ON tokens (parent_id);
+  ALTER TABLE login_codes ADD COLUMN maker_id name_text;
+  ALTER TABLE login_codes ADD COLUMN token_expires_ms BIGINT;
+  CREATE INDEX login_codes_maker ON login_codes (maker_id);
+  `,
 ];
 
 /** Any number that no other program takes in the same database. */

@@ -13,13 +13,14 @@ export function createTokenCalls(database: Database): TokenCalls {
   return {
     async addToken(token) {
       const whole: ApiTokenRecord = {
-        ...{ id: createTag(), userId: undefined, deviceId: undefined, scopes: ['all'], expiresAtMs: undefined },
+        ...{ id: createTag(), userId: undefined, deviceId: undefined, parentId: undefined },
+        ...{ scopes: ['all'], expiresAtMs: undefined },
         ...token,
       };
       await database.write(async sql => {
         await requireOwner(sql, whole);
         await sql.run(
-          'INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+          'INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
           whole.id,
           whole.digest,
           whole.accountTag,
@@ -29,6 +30,7 @@ export function createTokenCalls(database: Database): TokenCalls {
           formatScopes(whole.scopes),
           whole.createdAtMs,
           whole.expiresAtMs ?? null,
+          whole.parentId ?? null,
         );
       });
       return whole;
@@ -50,8 +52,9 @@ export function createTokenCalls(database: Database): TokenCalls {
     },
     async revokeToken(accountTag, id) {
       return database.write(async (sql, emit) => {
-        if ((await sql.run('DELETE FROM tokens WHERE id = ? AND account_tag = ?', id, accountTag)) === 0) return false;
-        emit({ kind: 'token-revoked', tokenId: id });
+        const known = await sql.row('SELECT 1 FROM tokens WHERE id = ? AND account_tag = ?', id, accountTag);
+        if (known === undefined) return false;
+        await removeTokensOf(sql, 'id', id, emit);
         return true;
       });
     },
@@ -93,10 +96,25 @@ export async function forgetTokenUses(presence: Database, database: Database): P
   });
 }
 
-/** Removes the tokens of a user or a device inside the caller's transaction. */
-export async function removeTokensOf(sql: Sql, owner: 'user_id' | 'device_id', id: string, emit: Emit): Promise<void> {
-  for (const row of await sql.rows(`DELETE FROM tokens WHERE ${owner} = ? RETURNING id`, id))
-    emit({ kind: 'token-revoked', tokenId: text(row, 'id') });
+/** Removes the tokens of a user or a device, or one, with all that came of them, inside the caller's transaction. */
+export async function removeTokensOf(
+  sql: Sql,
+  owner: 'user_id' | 'device_id' | 'id',
+  id: string,
+  emit: Emit,
+): Promise<void> {
+  const gone = await sql.rows(
+    `WITH RECURSIVE gone (id) AS (
+       SELECT id FROM tokens WHERE ${owner} = ?
+       UNION SELECT tokens.id FROM tokens JOIN gone ON tokens.parent_id = gone.id)
+     DELETE FROM tokens WHERE id IN (SELECT id FROM gone) RETURNING id`,
+    id,
+  );
+  for (const row of gone) {
+    const tokenId = text(row, 'id');
+    await sql.run('DELETE FROM login_codes WHERE maker_id = ?', tokenId);
+    emit({ kind: 'token-revoked', tokenId });
+  }
 }
 
 export function formatScopes(scopes: readonly string[]): string {
@@ -108,11 +126,13 @@ export function parseScopes(scopes: string): readonly string[] {
 }
 
 /** A token of another account's user would act for somebody who is not asked. */
-async function requireOwner(sql: Sql, { accountTag, userId, deviceId }: ApiTokenRecord): Promise<void> {
-  const owned = (table: 'users' | 'devices', id: string): Promise<Row | undefined> =>
+async function requireOwner(sql: Sql, { accountTag, userId, deviceId, parentId }: ApiTokenRecord): Promise<void> {
+  const owned = (table: 'users' | 'devices' | 'tokens', id: string): Promise<Row | undefined> =>
     sql.row(`SELECT * FROM ${table} WHERE id = ? AND account_tag = ?`, id, accountTag);
   if (userId !== undefined && (await owned('users', userId)) === undefined)
     throw new PosternError('store.failed', `User ${userId} is not one of the token's account`);
+  if (parentId !== undefined && (await owned('tokens', parentId)) === undefined)
+    throw new PosternError('store.failed', `Token ${parentId} is not one of the account`);
   if (deviceId !== undefined && (await owned('devices', deviceId))?.user_id !== userId)
     throw new PosternError('store.failed', `Device ${deviceId} is not one of the token's user`);
 }
@@ -124,6 +144,7 @@ function toToken(row: Row): ApiTokenRecord {
     accountTag: text(row, 'account_tag'),
     userId: optionalText(row, 'user_id'),
     deviceId: optionalText(row, 'device_id'),
+    parentId: optionalText(row, 'parent_id'),
     label: text(row, 'label'),
     scopes: parseScopes(text(row, 'scopes')),
     createdAtMs: integer(row, 'created_ms'),

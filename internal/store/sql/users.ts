@@ -3,7 +3,7 @@
 import { PosternError } from '../../errors/error.ts';
 import type { DeviceRecord, GroupRecord, UserRecord } from '../contract/records.ts';
 import type { DeviceStore, GroupStore, UserStore } from '../contract/store.ts';
-import { integer, text } from './columns.ts';
+import { integer, optionalInteger, optionalText, text } from './columns.ts';
 import type { Database, Row, Sql } from './database.ts';
 import { formatScopes, parseScopes, removeTokensOf } from './tokens.ts';
 
@@ -37,10 +37,15 @@ export function createUserStore(database: Database): UserStore {
         return true;
       });
     },
-    async setLoginCode({ digest, userId, expiresAtMs }) {
+    async setLoginCode({ digest, userId, expiresAtMs, makerId, tokenExpiresAtMs }) {
       await database.write(async sql => {
+        if (makerId !== undefined && (await sql.row('SELECT 1 FROM tokens WHERE id = ?', makerId)) === undefined)
+          throw new PosternError('store.failed', `Token ${makerId} was revoked`);
         await sql.run('DELETE FROM login_codes WHERE user_id = ?', userId);
-        await sql.run('INSERT INTO login_codes VALUES (?, ?, ?)', digest, userId, expiresAtMs);
+        await sql.run(
+          'INSERT INTO login_codes VALUES (?, ?, ?, ?, ?)',
+          ...[digest, userId, expiresAtMs, makerId ?? null, tokenExpiresAtMs ?? null],
+        );
       });
     },
     async takeLoginCode(digest, atMs) {
@@ -50,7 +55,12 @@ export function createUserStore(database: Database): UserStore {
         const code = await sql.row('DELETE FROM login_codes WHERE digest = ? RETURNING *', digest);
         if (code === undefined || integer(code, 'expires_ms') <= atMs) return undefined;
         const user = await sql.row('SELECT * FROM users WHERE id = ?', text(code, 'user_id'));
-        return user === undefined ? undefined : toUser(user);
+        if (user === undefined) return undefined;
+        return {
+          user: toUser(user),
+          makerId: optionalText(code, 'maker_id'),
+          tokenExpiresAtMs: optionalInteger(code, 'token_expires_ms'),
+        };
       });
     },
   };

@@ -252,6 +252,13 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX certificate_orders_time ON certificate_orders (authority, at_ms);
   `,
+  `
+  ALTER TABLE tokens ADD COLUMN parent_id TEXT;
+  CREATE INDEX tokens_parent ON tokens (parent_id);
+  ALTER TABLE login_codes ADD COLUMN maker_id TEXT;
+  ALTER TABLE login_codes ADD COLUMN token_expires_ms INTEGER;
+  CREATE INDEX login_codes_maker ON login_codes (maker_id);
+  `,
 ];
 
 /** The schema of the file that says which edges run on the state directory, and which tunnels are connected to them. */

@@ -140,6 +140,37 @@ export function describePeopleContract(variant: string, createPlace: () => Promi
       assert.deepEqual(await store.tokenUses.of([id]), new Map([[id, 50]]));
     });
 
+    it('revokes with a token what it let be made, and forgets its login codes', async () => {
+      const [tag, other] = [await newAccount('a'), await newAccount('b')];
+      const ann = await newUser(tag, 'ann');
+      const device = { id: randomUUID(), accountTag: tag, userId: ann.id, name: 'laptop', createdAtMs: 5 };
+      await store.devices.create(device);
+      const maker = await newToken(tag);
+      const root = await newToken(tag, { userId: ann.id, deviceId: device.id });
+      const child = await newToken(tag, { parentId: root.id });
+      const grandchild = await newToken(tag, { parentId: child.id });
+      assert.equal((await store.accounts.tokenByDigest(grandchild.digest))?.parentId, child.id);
+      await assert.rejects(newToken(other, { parentId: root.id }), { code: 'store.failed' });
+      await store.devices.remove(tag, device.id);
+      await isToldRevoked([root.id, child.id, grandchild.id]);
+      await assert.rejects(newToken(tag, { parentId: root.id }), { code: 'store.failed' });
+      const code = {
+        digest: randomBytes(32),
+        userId: ann.id,
+        expiresAtMs: 100,
+        makerId: maker.id,
+        tokenExpiresAtMs: 700,
+      };
+      await store.users.setLoginCode(code);
+      assert.deepEqual(await store.users.takeLoginCode(code.digest, 50), {
+        ...{ user: ann, makerId: maker.id, tokenExpiresAtMs: 700 },
+      });
+      await store.users.setLoginCode(code);
+      await store.accounts.revokeToken(tag, maker.id);
+      assert.equal(await store.users.takeLoginCode(code.digest, 50), undefined);
+      await assert.rejects(store.users.setLoginCode(code), { code: 'store.failed' });
+    });
+
     it('gives a user for a login code once, and in time', async () => {
       const tag = await newAccount('a');
       const ann = await newUser(tag, 'ann');
@@ -148,8 +179,8 @@ export function describePeopleContract(variant: string, createPlace: () => Promi
       assert.equal(await store.users.takeLoginCode(second, 50), undefined);
       const taken = await Promise.all([1, 2, 3].map(() => store.users.takeLoginCode(first, 99)));
       assert.deepEqual(
-        taken.filter(user => user !== undefined),
-        [ann],
+        taken.filter(one => one !== undefined),
+        [{ user: ann, makerId: undefined, tokenExpiresAtMs: undefined }],
       );
       await store.users.setLoginCode({ digest: first, userId: ann.id, expiresAtMs: 100 });
       await store.users.setLoginCode({ digest: second, userId: ann.id, expiresAtMs: 100 });

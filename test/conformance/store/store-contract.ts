@@ -83,7 +83,8 @@ export function describeStoreContract(variant: string, createPlace: () => Promis
         { ...token, digest: [...token.digest] },
         {
           ...{ id: token.id, digest: [...digest], accountTag: tag, label: 'admin', createdAtMs: 5 },
-          ...{ userId: undefined, deviceId: undefined, scopes: ['all'], expiresAtMs: undefined },
+          ...{ userId: undefined, deviceId: undefined, parentId: undefined },
+          ...{ scopes: ['all'], expiresAtMs: undefined },
         },
       );
       assert.equal(await store.accounts.tokenByDigest(new Uint8Array(32)), undefined);

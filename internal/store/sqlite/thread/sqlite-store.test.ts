@@ -129,7 +129,7 @@ describe('sqlite store', () => {
       { ...token, digest: [...token.digest] },
       {
         ...{ digest: [...digest], accountTag: tag, label: 'local credential file', scopes: ['all'], createdAtMs: 7 },
-        ...{ userId: undefined, deviceId: undefined, expiresAtMs: undefined },
+        ...{ userId: undefined, deviceId: undefined, parentId: undefined, expiresAtMs: undefined },
       },
     );
   });
