@@ -2,6 +2,7 @@
 // commands to it. No command loads it.
 
 import * as z from 'zod';
+import { portSettingsSchema } from '../../internal/schema/api/public-port.ts';
 import { tunnelStatusSchema } from '../../internal/schema/api/tunnel.ts';
 import { hopNames } from '../explain/hops.ts';
 import { printedBalancer, printedPool, printedPoolHealth } from './balancing-schemas.ts';
@@ -66,6 +67,13 @@ const askedRoute = z.strictObject({
 const explainedRoute = askedRoute.extend({ tunnel_status: z.string() });
 
 const hostnameRoute = ipRoute.omit({ network: true }).extend({ hostname: z.string() });
+
+const publicPort = z.strictObject({
+  ...portSettingsSchema.shape,
+  ...{ id, protocol: z.enum(['tcp', 'udp']), port: z.int(), tunnel_id: id, tunnel_name: z.string() },
+  ...{ idle_timeout: z.number(), created_at: time },
+  status: z.string().describe('listening, or why this edge does not listen'),
+});
 
 const network = z.strictObject({
   id,
@@ -182,6 +190,8 @@ const schemas: Readonly<Record<string, z.ZodType>> = {
   'tunnel route ip list': z.array(ipRoute).nullable().describe('null when there is none'),
   'tunnel route ip overlaps': z.array(z.strictObject({ inner: askedRoute, outer: askedRoute })),
   'tunnel route ip show': z.array(ipRoute).nullable().describe('null when there is none'),
+  'tunnel route tcp list': z.array(publicPort),
+  'tunnel route udp list': z.array(publicPort),
   'tunnel vnet list': z.array(network),
   update: z.strictObject({
     version: z.string(),

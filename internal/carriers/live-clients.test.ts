@@ -111,13 +111,15 @@ describe('the connectors that the API shows', () => {
       const shown = await apiOf(world).getTunnel({ params: { account: tunnel.accountTag, id: tunnel.id } });
       return { status: shown.status, active: shown.conns_active_at, inactive: shown.conns_inactive_at };
     };
-    const count = (wanted: number) => until('the loss', () => world.edge.registry.all().length === wanted);
+    const count = (wanted: number) => until(`${wanted} connections`, () => world.edge.registry.all().length === wanted);
     assert.deepEqual(await standing(), { status: 'inactive', active: null, inactive: null });
     const clientId = randomUUID();
     const cutFirst = await register(t, world, tunnel, clientId, 0);
     const whole = await standing();
     assert.ok(whole.status === 'healthy' && whole.active && whole.inactive === null);
     await until('a later millisecond', () => Date.now() > Date.parse(whole.active ?? ''));
+    // What comes and goes while changes are gathered is not in the store.
+    await until('word in the store', async () => (await world.edge.store.presence.activity()).length === 1);
     const cutSecond = await register(t, world, tunnel, clientId, 1);
     const cutOther = await register(t, world, tunnel, randomUUID(), 0);
     cutFirst();
