@@ -29,9 +29,8 @@ describe('private networks in namespaces', () => {
       ] as const) {
         const { code, stdout, stderr } = await lab.postern('ping', '-c', '3', '-i', '0.2', '--vnet', vnet, address);
         assert.equal(code, 0, `${stdout}\n${stderr}`);
-        // The host's own over IPv4 where the connector's socket is raw; the other one has ping sockets.
-        const ttl = vnet === 'office' ? 64 : 255;
-        assert.match(stdout, new RegExp(`64 bytes from ${address}: icmp_seq=1 ttl=${ttl} time=`));
+        // The host's own, whether the connector's socket is raw or, as in the other network, a ping socket.
+        assert.match(stdout, new RegExp(`64 bytes from ${address}: icmp_seq=1 ttl=64 time=`));
         assert.match(stdout, /3 packets transmitted, 3 received, 0% packet loss/);
       }
       const absent = await lab.postern('ping', '-c', '1', '10.1.0.9');
