@@ -110,7 +110,8 @@ export class FlowOpener {
         if (cutBy !== undefined) throw abortedFlow();
         tried.push(connection);
         try {
-          stream = connection.request(head);
+          // A host of a TCP flow is dialled; any other might be the connector's own.
+          stream = head.kind === 'tcp' ? connection.request(head) : this.#options.registry.ask(connection, head);
           const { body } = stream;
           body.on('error', ignore);
           await answered(stream, head.kind);

@@ -84,6 +84,12 @@ const countAtEnd = (socket: Socket): void => {
 };
 
 describe('public TCP ports', () => {
+  it('lead nobody to a connector itself, by whose host name it would answer', async t => {
+    const { add } = await openWorld(t);
+    for (const hostname of ['management.argotunnel.com', 'Management.Argotunnel.com.'])
+      await assert.rejects(add({ hostname }), /the connectors' own|is not a valid host name/);
+  });
+
   for (const protocol of ['http2', 'quic'] satisfies Protocol[])
     it(`carry TCP with half-close to an ingress rule and to a private address, over ${protocol}`, async t => {
       const { world, tunnel, add } = await openWorld(t);

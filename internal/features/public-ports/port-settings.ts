@@ -5,6 +5,7 @@ import type * as z from 'zod';
 import { apiProblem } from '../../control-plane/api-problem.ts';
 import { parseIp, unmapIpv4 } from '../../net/address/ip.ts';
 import { formatPrefix, type Prefix, parsePrefix, prefixContains } from '../../net/address/prefix.ts';
+import { isManagementHost } from '../../net/http/management-host.ts';
 import type { ProxyVersion } from '../../net/proxy-protocol/proxy-header.ts';
 import {
   formatPrivateTarget,
@@ -70,6 +71,8 @@ function ingressName(protocol: PortProtocol, port: number, hostname: string | un
   if (hostname === undefined) return `${protocol}-${port}`;
   const host = parsePrivateHost(hostname);
   if (host?.kind !== 'name') throw apiProblem('invalid', `${JSON.stringify(hostname)} is not a valid host name`);
+  if (isManagementHost(host.name))
+    throw apiProblem('invalid', `The host name ${host.name} is the connectors' own: name another`);
   return host.name;
 }
 

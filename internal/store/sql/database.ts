@@ -19,8 +19,9 @@ export interface Sql {
 export interface Database extends Sql {
   /**
    * Runs `body` in one transaction: all of it or, when it rejects, nothing. Its statements go to the `sql` that it is given,
-   * one after the other, and never to the database: that waits for the end of the transaction. What it passes to `emit` is told after the commit. Writes follow each other, whoever opened the
-   * same database; reads need not wait for them, and see nothing of one that is not committed.
+   * one after the other, and never to the database: that waits for the end of the transaction. What it passes to `emit` is
+   * told after the commit. Writes follow each other, whoever opened the same database; reads need not wait for them, and see
+   * nothing of one that is not committed.
    */
   write<T>(body: (sql: Sql, emit: Emit) => Promise<T>): Promise<T>;
 }
